@@ -1,0 +1,1 @@
+"""Runs a candidate to gather what the gate judges."""

@@ -1,0 +1,1 @@
+"""Gives versions their roles and takes them away."""

@@ -1,0 +1,1 @@
+"""Turns history into a candidate model."""

@@ -1,0 +1,1 @@
+"""Nouns and rules that every room shares: events, decisions, time, limits, refusals, errors."""

@@ -1,0 +1,151 @@
+"""Engine inputs: everything the engine consumes, as fixed-width records of one shape.
+
+Idea:   market data, rows, outcomes, fills and control changes are one record type, told apart by `kind`. So the tape
+        keeps them in one stream, in the order consumed, and replay reads a single file from front to back.
+Shape:  a frame (`sequence`, `crc`, `epoch`, owned by the tape), the header below, then `values`, one float64 a field
+        of the kind (`FIELDS`), padded with NaN to the desk's width.
+Time:   `ts_event_ns` happened at the venue, `ts_recv_ns` seen by us; UTC nanoseconds. A bar is emitted at its close.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid, near
+
+EventBatch = npt.NDArray[np.void]
+"""A one-dimensional array of event records, in the order in which they arrived."""
+
+FRAME: list[tuple[str, str]] = [("sequence", "<u8"), ("crc", "<u4"), ("epoch", "<u4")]
+"""The first 16 bytes of every record on the tape; the tape writes them, nobody else."""
+
+
+class Kind(IntEnum):
+    """What an event is about."""
+
+    BAR = 1
+    TRADE = 2
+    QUOTE = 3
+    BOOK = 4
+    ROW = 5
+    OUTCOME = 6
+    FILL = 7
+    REJECT = 8
+    CONTROL = 9
+    TIMER = 10
+
+
+class Word(IntEnum):
+    """What a control event changes; its `reference` or second value holds the argument.
+
+    `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`.
+    """
+
+    HALT = 1
+    RESUME = 2
+    CHAMPION = 3
+    SHADOW_ADDED = 4
+    SHADOW_REMOVED = 5
+    LIMIT = 100
+
+
+FIELDS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.BAR: ("open", "high", "low", "close", "volume"),
+    Kind.TRADE: ("price", "size", "side"),
+    Kind.QUOTE: ("bid", "ask", "bid_size", "ask_size"),
+    Kind.OUTCOME: ("label", "value"),
+    Kind.FILL: ("quantity", "price", "fee"),
+    Kind.REJECT: ("code",),
+    Kind.CONTROL: ("word", "value"),
+    Kind.TIMER: (),
+}
+"""The names of `values`, by kind. A row's names are declared by the desk (`RowSchema`).
+
+`reference` is the decision's sequence in an outcome, the order's id in a fill or reject, a version in a control
+event, the entity's id in a row, and the venue's own sequence (0 if it has none) in market data."""
+
+WIDTH_MIN = 5
+
+
+def event_dtype(width: int = WIDTH_MIN) -> np.dtype[np.void]:
+    """Return the record type of events that carry `width` float64 values."""
+    if width < WIDTH_MIN:
+        raise ValueError(f"width is {width}, allowed is at least {WIDTH_MIN}")
+    header: list[Any] = [
+        *FRAME,
+        ("ts_event_ns", "<i8"),
+        ("ts_recv_ns", "<i8"),
+        ("reference", "<u8"),
+        ("instrument", "<u4"),
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("reserved", "<u2"),
+        ("values", "<f8", (width,)),
+    ]
+    return np.dtype(header)
+
+
+def events_from_columns(
+    kind: Kind,
+    instrument: int | npt.NDArray[np.uint32],
+    ts_event_ns: npt.NDArray[np.int64],
+    columns: Mapping[str, npt.ArrayLike],
+    *,
+    ts_recv_ns: npt.NDArray[np.int64] | None = None,
+    names: Sequence[str] | None = None,
+    width: int = WIDTH_MIN,
+) -> EventBatch:
+    """Build a batch of one kind from columns.
+
+    Parameters
+    ----------
+    kind : Kind
+        The kind of every event.
+    instrument : int or (n,) uint32
+        Place in the desk's list of instruments.
+    ts_event_ns : (n,) int64
+        UTC nanoseconds; a bar's close.
+    columns : mapping of str to (n,) array
+        One float column for each field of the kind.
+    ts_recv_ns : (n,) int64, optional
+        When seen by us; the event time if left out.
+    names : sequence of str, optional
+        The fields, for kinds that declare their own (rows).
+    width : int
+        Values an event can carry; at least the number of fields.
+
+    Raises
+    ------
+    DataInvalid
+        A column is missing or unknown.
+    """
+    fields = tuple(names) if names is not None else FIELDS[kind]
+    for name in columns:
+        if name not in fields:
+            raise DataInvalid(f"column {name!r} is not a field of {kind.name.lower()}{near(name, fields)}")
+    batch = np.zeros(len(ts_event_ns), event_dtype(max(width, len(fields), WIDTH_MIN)))
+    batch["values"] = np.nan
+    for place, name in enumerate(fields):
+        if name not in columns:
+            raise DataInvalid(f"column {name!r} of {kind.name.lower()} is missing; found {sorted(columns)}")
+        batch["values"][:, place] = columns[name]
+    batch["kind"] = kind
+    batch["instrument"] = instrument
+    batch["ts_event_ns"] = ts_event_ns
+    batch["ts_recv_ns"] = ts_event_ns if ts_recv_ns is None else ts_recv_ns
+    return batch
+
+
+def merge(batches: Sequence[EventBatch]) -> EventBatch:
+    """Join batches of one width into one, ordered by event time; equal times keep the order given."""
+    joined = np.concatenate(batches)
+    return joined[np.argsort(joined["ts_event_ns"], kind="stable")]
+
+
+def field(batch: EventBatch, kind: Kind, name: str) -> npt.NDArray[np.float64]:
+    """Return one named field of every event in a batch of one kind, as a (n,) float64 view."""
+    values: npt.NDArray[np.float64] = batch["values"]
+    return values[:, FIELDS[kind].index(name)]

@@ -1,0 +1,114 @@
+"""Facts: the few, precious things that happened to versions, limits and people. Past tense, immutable.
+
+The ledger keeps them hash-chained; every alias and state is a query over them. A reader that meets a kind it does not
+know must refuse: a newer release wrote it.
+"""
+
+import msgspec
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.limits import Limits
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happened; who did it and why are kept beside it by the ledger."""
+
+
+class VersionRegistered(Fact, frozen=True, kw_only=True, tag=True):
+    """A version's bundle was stored, with its content digest and author."""
+
+    version: str
+    name: str
+    author: str
+    env: str
+    parent: str | None = None
+
+
+class GateJudged(Fact, frozen=True, kw_only=True, tag=True):
+    """The gate judged a version; `report_digest` is the SHA-256 of the stored JSON report."""
+
+    version: str
+    profile: str
+    passed: bool
+    failed_checks: list[str]
+    report_path: str
+    report_digest: str
+
+
+class VersionApproved(Fact, frozen=True, kw_only=True, tag=True):
+    """A designated person approved a version for one environment."""
+
+    version: str
+    env: str
+
+
+class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
+    """A version took a role."""
+
+    version: str
+    role: str
+    env: str
+    previous: str | None = None
+
+
+class VersionRolledBack(Fact, frozen=True, kw_only=True, tag=True):
+    """The previous champion took over from `version`."""
+
+    version: str
+    to: str
+
+
+class LimitsChanged(Fact, frozen=True, kw_only=True, tag=True):
+    """The desk's limits in a scope were set."""
+
+    scope: str
+    limits: Limits
+
+
+class TradingHalted(Fact, frozen=True, kw_only=True, tag=True):
+    """Trading was halted in a scope."""
+
+    scope: str
+
+
+class TradingResumed(Fact, frozen=True, kw_only=True, tag=True):
+    """Trading was resumed in a scope."""
+
+    scope: str
+
+
+class FindingRaised(Fact, frozen=True, kw_only=True, tag=True):
+    """A monitor raised a finding."""
+
+    finding: Finding
+
+
+class RetrainStarted(Fact, frozen=True, kw_only=True, tag=True):
+    """A policy or a person started training a challenger."""
+
+    trigger: str
+    first_sequence: int
+    last_sequence: int
+
+
+class RetrainEnded(Fact, frozen=True, kw_only=True, tag=True):
+    """A retraining ended with a version, or with the reason why there is none."""
+
+    version: str | None
+    error: str | None = None
+
+
+AnyFact = (
+    VersionRegistered
+    | GateJudged
+    | VersionApproved
+    | VersionPromoted
+    | VersionRolledBack
+    | LimitsChanged
+    | TradingHalted
+    | TradingResumed
+    | FindingRaised
+    | RetrainStarted
+    | RetrainEnded
+)
+"""Every kind of fact this release knows."""

@@ -1,0 +1,61 @@
+"""Limits of a desk or a version: plain numbers with their unit in the name.
+
+A limit that is not set refuses whatever needs it (fail closed). Of two limits the tighter wins.
+"""
+
+import math
+from typing import Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Every limit of the order path; `None` is not set, and refuses.
+
+    Values are in the instrument's currency, quantities in its units.
+    """
+
+    price_collar_bps_max: float | None = None
+    order_value_max: float | None = None
+    order_quantity_max: float | None = None
+    orders_per_minute_max: float | None = None
+    repeated_orders_max: float | None = None
+    duplicate_window_ms: float | None = None
+    position_quantity_max: float | None = None
+    position_value_max: float | None = None
+    drawdown_value_max: float | None = None
+    market_age_ms_max: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that is not a number of zero or more."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"limit {name} is {value}, allowed is a finite number of zero or more")
+
+    def tightest(self, other: Self) -> Self:
+        """Return, field by field, the smaller limit; one that only one side sets counts.
+
+        The duplicate window is the exception: the longer window is the tighter one.
+        """
+        chosen = {}
+        for name in self.__struct_fields__:
+            both = [v for v in (getattr(self, name), getattr(other, name)) if v is not None]
+            if both:
+                chosen[name] = max(both) if name == "duplicate_window_ms" else min(both)
+        return type(self)(**chosen)
+
+    def missing(self) -> list[str]:
+        """Return the names of limits that are not set."""
+        return [name for name in self.__struct_fields__ if getattr(self, name) is None]
+
+    def as_array(self) -> npt.NDArray[np.float64]:
+        """Return the limits in the order of `LIMIT_FIELDS`; NaN is not set."""
+        values = (getattr(self, name) for name in LIMIT_FIELDS)
+        return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+LIMIT_FIELDS: tuple[str, ...] = Limits.__struct_fields__
+"""The places of limits in `Limits.as_array` and in control events (`Word.LIMIT + place`)."""

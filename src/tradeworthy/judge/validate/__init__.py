@@ -1,0 +1,1 @@
+"""Judges the evidence for a version; runs nothing."""

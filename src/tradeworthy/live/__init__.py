@@ -1,0 +1,1 @@
+"""A market event becomes an order."""

@@ -1,0 +1,1 @@
+"""What stands between an intent and the market."""

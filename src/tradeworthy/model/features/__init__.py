@@ -1,0 +1,1 @@
+"""Expressions become a program, a program becomes rows."""

@@ -1,0 +1,1 @@
+"""Checks that every feed, predictor, monitor and venue must pass, ours and our users'."""
