@@ -1,0 +1,197 @@
+"""What to do next about the champion and its challenger: a pure function of settings, facts and progress.
+
+Flow:   finding or schedule → retrain → gate → shadow → paired comparison → promote or retire.
+State:  none. Every step is derived from the ledger's facts, so a process killed between two steps takes the next one
+        when it is back, once.
+Units:  decisions are the champion's decisions on the tape; losses are log losses in nats a decision.
+"""
+
+import msgspec
+
+from tradeworthy.change.release.standing import Retrain, Standing
+from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.core.time import NS_PER_HOUR
+
+KINDS = ("data_drift", "concept_drift", "performance", "input_quality", "trading", "latency", "security")
+
+
+class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[policy]` section.
+
+    Attributes
+    ----------
+    retrain_on : tuple of str
+        Kinds of finding that start a retraining.
+    cool_down_decisions : int
+        Decisions that must pass between two starts of a retraining.
+    scheduled_every_decisions : int or None
+        Retrain after so many decisions without any finding; never if left out.
+    budget, budget_window_hours : int, float
+        At most so many retrainings start within the window (hours of the ledger's clock).
+    shadow_decisions : int
+        Labelled decisions on which a challenger is compared with the champion, once.
+    loss_margin : float
+        Promote when the challenger's log loss is, with 95% confidence, at most this much above the champion's
+        (nats a decision); 0 demands that it is shown to be no worse at all.
+    auto_promote : bool
+        Let the policy promote by itself. It does so in `paper` only; elsewhere a person does.
+    """
+
+    retrain_on: tuple[str, ...] = ("data_drift", "concept_drift", "performance")
+    cool_down_decisions: int = 1_000
+    scheduled_every_decisions: int | None = None
+    budget: int = 3
+    budget_window_hours: float = 168.0
+    shadow_decisions: int = 500
+    loss_margin: float = 0.01
+    auto_promote: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that could never act as written."""
+        for kind in self.retrain_on:
+            if kind not in KINDS:
+                raise SettingsInvalid(f"policy.retrain_on holds {kind!r}; allowed are {', '.join(KINDS)}")
+        for name in ("cool_down_decisions", "budget", "budget_window_hours", "loss_margin"):
+            if getattr(self, name) < 0:
+                raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
+        if self.shadow_decisions < 1 or (self.scheduled_every_decisions or 1) < 1:
+            raise SettingsInvalid("policy.shadow_decisions and scheduled_every_decisions must be at least 1")
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A challenger beside the champion on the same labelled events.
+
+    `loss_difference` is challenger minus champion in nats a decision, with its 95% interval; below 0 is better.
+    """
+
+    version: str
+    champion: str
+    decisions: int
+    loss_difference: float
+    loss_low: float
+    loss_high: float
+    agreement: float
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """What the facts do not say: the time, and how far the tape has come.
+
+    Attributes
+    ----------
+    now_ns : int
+        UTC nanoseconds.
+    decisions_since_retrain : int
+        Champion decisions after the last retraining started; all of them if there was none.
+    comparison : Comparison or None
+        Of the challenger in shadow, once it has enough labelled decisions.
+    """
+
+    now_ns: int
+    decisions_since_retrain: int
+    comparison: Comparison | None = None
+
+
+class StartRetrain(msgspec.Struct, frozen=True, tag=True):
+    """Train a challenger in another process."""
+
+    trigger: str
+
+
+class JudgeChallenger(msgspec.Struct, frozen=True, tag=True):
+    """Run the gate over a registered challenger."""
+
+    version: str
+
+
+class StartShadow(msgspec.Struct, frozen=True, tag=True):
+    """Let a challenger score beside the champion."""
+
+    version: str
+
+
+class PromoteChallenger(msgspec.Struct, frozen=True, tag=True):
+    """Make the challenger champion."""
+
+    version: str
+    reason: str
+
+
+class RetireChallenger(msgspec.Struct, frozen=True, tag=True):
+    """Take the challenger out of shadow."""
+
+    version: str
+    reason: str
+
+
+Action = StartRetrain | JudgeChallenger | StartShadow | PromoteChallenger | RetireChallenger
+
+
+def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, env: str = "paper") -> Action | None:
+    """Return the one next step, or nothing.
+
+    A retraining that has started and not ended is waited for. A challenger is judged, shadowed and compared before
+    another retraining may start.
+    """
+    last = standing.retrains[-1] if standing.retrains else None
+    if last is not None and last.ended is None:
+        return None
+    if last is not None and last.ended is not None and last.ended.version is not None:
+        step, finished = _next_for(last.ended.version, policy, standing, progress, env)
+        if not finished:
+            return step
+    return _retrain(last, policy, standing, progress)
+
+
+def _next_for(
+    version: str, policy: PolicySettings, standing: Standing, progress: Progress, env: str
+) -> tuple[Action | None, bool]:
+    """Return the challenger's next step, and whether its story is over."""
+    if version in standing.champions or version in standing.retired:
+        return None, True
+    if version not in standing.gates:
+        return JudgeChallenger(version), False
+    if not standing.gate_passed(version):
+        return None, True
+    if version not in standing.shadows:
+        return StartShadow(version), False
+    if progress.comparison is None or progress.comparison.version != version:
+        return None, False
+    return _conclude(progress.comparison, policy, env)
+
+
+def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
+    """Promote or retire on one comparison; where a person promotes, the challenger stays in shadow for them."""
+    said = (
+        f"log loss {comparison.loss_difference:+.4f} against the champion "
+        f"(95%: {comparison.loss_low:+.4f} to {comparison.loss_high:+.4f}) on {comparison.decisions} decisions; "
+        f"allowed is at most {policy.loss_margin:+.4f} at the upper end"
+    )
+    if not comparison.loss_high <= policy.loss_margin:
+        return RetireChallenger(comparison.version, said), False
+    if policy.auto_promote and env == "paper":
+        return PromoteChallenger(comparison.version, said), False
+    return None, True
+
+
+def _retrain(
+    last: Retrain | None, policy: PolicySettings, standing: Standing, progress: Progress
+) -> StartRetrain | None:
+    """Start a retraining if something asks for it and neither cool-down nor budget forbids."""
+    if standing.champion is None or not _affordable(last, policy, standing, progress):
+        return None
+    answered = max(last.number if last else 0, standing.champion_since)
+    for number, finding in standing.findings:
+        if number > answered and finding.kind in policy.retrain_on:
+            return StartRetrain(f"{finding.kind}: {finding.sentence}")
+    every = policy.scheduled_every_decisions
+    if every is not None and progress.decisions_since_retrain >= every:
+        return StartRetrain(f"schedule: {progress.decisions_since_retrain} decisions since the last training")
+    return None
+
+
+def _affordable(last: Retrain | None, policy: PolicySettings, standing: Standing, progress: Progress) -> bool:
+    """Return whether the cool-down is over and the budget has room."""
+    since_ns = progress.now_ns - int(policy.budget_window_hours * NS_PER_HOUR)
+    spent = sum(attempt.started_ns > since_ns for attempt in standing.retrains)
+    cooled = last is None or progress.decisions_since_retrain >= policy.cool_down_decisions
+    return cooled and spent < policy.budget

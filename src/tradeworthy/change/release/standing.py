@@ -1,0 +1,182 @@
+"""Where every version stands: one projection of the ledger's facts, the only source of aliases and states.
+
+Idea:   nothing keeps a second copy of who is champion, what was approved or what is halted; it is read from the facts
+        each time, so a restart knows exactly what a running process knew.
+State:  champions form a stack. A promotion pushes, a roll back pops: rolling back twice never returns to the version
+        that was just taken out.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tradeworthy.core import facts
+from tradeworthy.core.findings import Finding
+
+
+class Entry(Protocol):
+    """One line of the ledger, as far as the projection reads it."""
+
+    @property
+    def number(self) -> int:
+        """Place in the ledger, ascending."""
+
+    @property
+    def ts_ns(self) -> int:
+        """When it was written, UTC nanoseconds."""
+
+    @property
+    def actor(self) -> str:
+        """Who did it."""
+
+    @property
+    def fact(self) -> facts.Fact:
+        """What happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrain:
+    """One attempt at a challenger: its start, and how it ended if it has."""
+
+    number: int
+    started_ns: int
+    started: facts.RetrainStarted
+    ended: facts.RetrainEnded | None = None
+
+
+@dataclass(slots=True)
+class Standing:
+    """The state that the facts add up to.
+
+    Attributes
+    ----------
+    registered, gates : dict
+        By version digest: how it was registered; its latest gate judgement.
+    approvals : dict
+        By version digest: the (actor, env) pairs that approved it.
+    champions : list of str
+        The stack of champions; the last one acts.
+    champion_since : int
+        Ledger number of the fact that made the present champion.
+    shadows, retired : list of str
+        Versions that score beside the champion; versions that a policy or a person took out.
+    halted : set of str
+        Scopes that are halted.
+    retrains : list of Retrain
+        In the order in which they started.
+    findings : list of (int, Finding)
+        With their ledger numbers.
+    """
+
+    registered: dict[str, facts.VersionRegistered] = field(default_factory=dict)
+    gates: dict[str, facts.GateJudged] = field(default_factory=dict)
+    approvals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    champions: list[str] = field(default_factory=list)
+    champion_since: int = 0
+    shadows: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    halted: set[str] = field(default_factory=set)
+    retrains: list[Retrain] = field(default_factory=list)
+    findings: list[tuple[int, Finding]] = field(default_factory=list)
+
+    @property
+    def champion(self) -> str | None:
+        """The version that acts."""
+        return self.champions[-1] if self.champions else None
+
+    @property
+    def previous(self) -> str | None:
+        """The version that a roll back returns to."""
+        return self.champions[-2] if len(self.champions) > 1 else None
+
+    def roles(self) -> Mapping[str, str]:
+        """Return the present role of every version that has one."""
+        roles = dict.fromkeys(self.retired, "retired")
+        roles |= dict.fromkeys(self.shadows, "shadow")
+        if self.previous is not None and self.previous not in self.shadows:
+            roles[self.previous] = "previous"
+        if self.champion is not None:
+            roles[self.champion] = "champion"
+        return roles
+
+    def gate_passed(self, version: str) -> bool:
+        """Return whether the latest judgement of the gate let the version pass."""
+        return version in self.gates and self.gates[version].passed
+
+
+def stand(entries: Iterable[Entry]) -> Standing:
+    """Add up the facts, oldest first."""
+    standing = Standing()
+    for entry in entries:
+        _apply(standing, entry)
+    return standing
+
+
+def _apply(standing: Standing, entry: Entry) -> None:
+    """Move the standing on by one fact; facts that change no state pass by."""
+    match entry.fact:
+        case facts.VersionRegistered() as fact:
+            standing.registered.setdefault(fact.version, fact)
+        case facts.GateJudged() as fact:
+            standing.gates[fact.version] = fact
+        case facts.VersionApproved() as fact:
+            standing.approvals.setdefault(fact.version, []).append((entry.actor, fact.env))
+        case facts.VersionPromoted() as fact:
+            _promoted(standing, fact, entry.number)
+        case facts.VersionRolledBack() as fact:
+            _rolled_back(standing, fact, entry.number)
+        case _:
+            _apply_running(standing, entry)
+
+
+def _apply_running(standing: Standing, entry: Entry) -> None:
+    """Move on by a fact about the running desk: halts, findings, retrainings."""
+    match entry.fact:
+        case facts.TradingHalted(scope=scope):
+            standing.halted.add(scope)
+        case facts.TradingResumed(scope=scope):
+            standing.halted.discard(scope)
+        case facts.FindingRaised(finding=finding):
+            standing.findings.append((entry.number, finding))
+        case facts.RetrainStarted() as fact:
+            standing.retrains.append(Retrain(entry.number, entry.ts_ns, fact))
+        case facts.RetrainEnded() as fact:
+            _retrain_ended(standing, fact)
+
+
+def _promoted(standing: Standing, fact: facts.VersionPromoted, number: int) -> None:
+    """Move a version into its new role, out of the one it had."""
+    for versions in (standing.shadows, standing.retired):
+        if fact.version in versions:
+            versions.remove(fact.version)
+    match fact.role:
+        case "champion":
+            _remove(standing.champions, fact.version)
+            standing.champions.append(fact.version)
+            standing.champion_since = number
+        case "shadow":
+            standing.shadows.append(fact.version)
+        case "retired":
+            standing.retired.append(fact.version)
+
+
+def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int) -> None:
+    """Take the champion off the stack; the one named by the fact acts."""
+    for version in (fact.version, fact.to):
+        _remove(standing.champions, version)
+    standing.champions.append(fact.to)
+    _remove(standing.retired, fact.version)
+    standing.retired.append(fact.version)
+    standing.champion_since = number
+
+
+def _retrain_ended(standing: Standing, fact: facts.RetrainEnded) -> None:
+    """Close the latest attempt that is still open."""
+    if standing.retrains and standing.retrains[-1].ended is None:
+        last = standing.retrains[-1]
+        standing.retrains[-1] = Retrain(last.number, last.started_ns, last.started, fact)
+
+
+def _remove(versions: list[str], version: str) -> None:
+    if version in versions:
+        versions.remove(version)
