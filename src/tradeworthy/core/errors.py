@@ -40,6 +40,10 @@ class RecordCorrupt(TradeworthyError):
     """The record is damaged where it was durable; nothing was truncated."""
 
 
+class RecordNewer(TradeworthyError):
+    """The record was written by a newer release in a format that this one does not know."""
+
+
 class RecordUnwritable(TradeworthyError):
     """The record cannot be made durable: trading must stop."""
 
