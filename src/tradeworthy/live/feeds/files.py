@@ -1,0 +1,262 @@
+"""Market files, CSV and Parquet, read as events.
+
+Idea:   a file says little about itself, so the desk declares it: which column is what, whether a bar's stamp is its
+        open or its close, the time zone, the order of the rows, and what to do with rows that cannot be true.
+Flow:   read → put in order → drop duplicates → drop or mend what cannot be true → emit at the bar's close.
+Time:   stamps become UTC nanoseconds. A local time that does not exist, or exists twice, is unreadable.
+Units:  prices and volume as in the file.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from tradeworthy.core.errors import DataInvalid, NotFound, SettingsInvalid, near
+from tradeworthy.core.events import FIELDS, EventBatch, Kind, events_from_columns, merge
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+from tradeworthy.live.feeds.mending import Found, Mending, Table, mend
+from tradeworthy.live.feeds.quality import BarTime, FileReport, report_file
+
+_UNITS_NS = {"ms": NS_PER_MS, "s": NS_PER_S, "m": NS_PER_MINUTE, "h": NS_PER_HOUR, "d": NS_PER_DAY}
+_EPOCH_NS = {"s": NS_PER_S, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
+
+
+class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of market data, as the desk declares it.
+
+    Attributes
+    ----------
+    instrument : str
+        Symbol, one of the desk's instruments.
+    path : str
+        CSV (also compressed: .csv.gz, .csv.zst) or Parquet (.parquet), relative to the project's folder.
+    kind : str
+        What a row is.
+    columns : mapping of str to str
+        Field to column name; `time` is the stamp. A field left out is looked for under its own name.
+    constants : mapping of str to float
+        Fields that the file does not have, with the value that stands for them.
+    bar_time : str
+        Whether a bar's stamp is its open or its close; must be declared for bars.
+    period : str
+        Length of a bar: a number with ms, s, m, h or d; must be declared for bars.
+    time_zone : str
+        IANA name, for stamps that do not carry their own.
+    time_unit : str
+        Of stamps that are numbers since 1970.
+    order : str
+        Of the rows in the file. Rows that break it are counted, then sorted.
+    inconsistent : str
+        What to do with bars that exclude their own prices and with crossed quotes: ``drop`` them, ``repair`` them
+        (widen the bar, swap the quote), ``keep`` them, or ``refuse`` the file.
+    duplicates : str
+        Which of several bars with one stamp counts.
+    """
+
+    instrument: str
+    path: str
+    kind: Literal["bar", "trade", "quote"] = "bar"
+    columns: dict[str, str] = msgspec.field(default_factory=dict)
+    constants: dict[str, float] = msgspec.field(default_factory=dict)
+    bar_time: BarTime | None = None
+    period: str | None = None
+    time_zone: str = "UTC"
+    time_unit: Literal["s", "ms", "us", "ns"] = "s"
+    order: Literal["ascending", "descending"] = "ascending"
+    inconsistent: Literal["drop", "repair", "keep", "refuse"] = "drop"
+    duplicates: Literal["first", "last"] = "first"
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that leaves something open or names something unknown."""
+        if self.kind == "bar" and (self.bar_time is None or self.period is None):
+            raise ValueError(
+                f'file {self.path!r}: bars need bar_time and period; declare for example bar_time = "open" and '
+                'period = "30m"'
+            )
+        known = ("time", *FIELDS[Kind[self.kind.upper()]])
+        for name in (*self.columns, *self.constants):
+            if name not in known:
+                raise ValueError(f"file {self.path!r}: {name!r} is not a field of a {self.kind}{near(name, known)}")
+        if self.period is not None:
+            period_ns(self.period)
+        _zone(self.time_zone)
+
+    @property
+    def length_ns(self) -> int | None:
+        """The length of a bar; None for other kinds."""
+        return period_ns(self.period) if self.kind == "bar" and self.period else None
+
+    @property
+    def shift_ns(self) -> int:
+        """What leads from a stamp to the event time: a bar stamped at its open is emitted at its close."""
+        return (self.length_ns or 0) if self.bar_time == "open" else 0
+
+
+def period_ns(text: str) -> int:
+    """Return the nanoseconds of a length such as ``30m``.
+
+    >>> period_ns("30m")
+    1800000000000
+    """
+    found = re.fullmatch(r"([1-9][0-9]*)(ms|s|m|h|d)", text)
+    if found is None:
+        raise ValueError(f"period is {text!r}, allowed is a whole number with ms, s, m, h or d, such as '30m'")
+    return int(found[1]) * _UNITS_NS[found[2]]
+
+
+def read_market_file(
+    file: MarketFile, instruments: Sequence[Instrument], *, folder: Path | None = None
+) -> tuple[EventBatch, FileReport]:
+    """Read one declared file into events, and say what was found in it.
+
+    Parameters
+    ----------
+    file : MarketFile
+        The declaration.
+    instruments : sequence of Instrument
+        The desk's list; an event's instrument is the place in it.
+    folder : Path, optional
+        What `file.path` is relative to; the current folder if left out.
+
+    Returns
+    -------
+    events : (n,) event records
+        Ascending in event time; a bar at its close.
+    report : FileReport
+        What was found and what was done with it.
+
+    Raises
+    ------
+    NotFound
+        There is no such file.
+    DataInvalid
+        A column is missing, or the file is refused as declared.
+    SettingsInvalid
+        The instrument is not on the desk's list.
+    """
+    number = _number(file.instrument, instruments)
+    path = (folder or Path()) / file.path
+    frame = _read(path)
+    kind = Kind[file.kind.upper()]
+    stamps = _stamps(frame, file)
+    table, found = mend(_table(frame, file, kind, stamps), kind, _mending(file))
+    events = events_from_columns(kind, number, table.stamps_ns + file.shift_ns, table.columns)
+    return events, _report(file, path, found, table)
+
+
+def read_market_files(
+    files: Sequence[MarketFile], instruments: Sequence[Instrument], *, folder: Path | None = None
+) -> tuple[EventBatch, list[FileReport]]:
+    """Read several files and merge their events by event time; equal times keep the order of the files."""
+    if not files:
+        raise SettingsInvalid("no market file is declared; add at least one to the settings")
+    read = [read_market_file(file, instruments, folder=folder) for file in files]
+    return merge([events for events, _ in read]), [report for _, report in read]
+
+
+def _number(symbol: str, instruments: Sequence[Instrument]) -> int:
+    symbols = [instrument.symbol for instrument in instruments]
+    if symbol not in symbols:
+        raise SettingsInvalid(f"instrument {symbol!r} is not on the desk's list {symbols}{near(symbol, symbols)}")
+    return symbols.index(symbol)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"time_zone is {name!r}, allowed is an IANA name such as 'America/Chicago'") from error
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Return the file as a frame; stamps in a CSV stay text."""
+    if not path.is_file():
+        raise NotFound(f"market file {path} does not exist; check the path, which is relative to the project's folder")
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise DataInvalid(f"market file {path} cannot be read as CSV or Parquet: {error}") from error
+
+
+def _column(frame: pl.DataFrame, file: MarketFile, name: str) -> pl.Series:
+    wanted = file.columns.get(name, name)
+    if wanted not in frame.columns:
+        raise DataInvalid(
+            f"{file.path}: column {wanted!r} (for {name!r}) is missing; found {frame.columns}"
+            f"{near(wanted, frame.columns)}; name it under columns, or give a constant"
+        )
+    return frame[wanted]
+
+
+def _stamps(frame: pl.DataFrame, file: MarketFile) -> pl.Series:
+    """Return the stamps as UTC nanoseconds, null where unreadable."""
+    return stamps_to_ns(_column(frame, file, "time"), file.time_zone, file.time_unit)
+
+
+def stamps_to_ns(stamps: pl.Series, time_zone: str, time_unit: str) -> pl.Series:
+    """Return stamps (text, dates, date-times or numbers since 1970) as int64 UTC nanoseconds, null where unreadable."""
+    if stamps.dtype.is_integer():
+        return stamps.cast(pl.Int64, strict=False) * _EPOCH_NS[time_unit]
+    if stamps.dtype.is_float():
+        return (stamps.fill_nan(None) * _EPOCH_NS[time_unit]).round().cast(pl.Int64, strict=False)
+    if stamps.dtype == pl.String:
+        stamps = _parsed(stamps)
+    if stamps.dtype == pl.Date:
+        stamps = stamps.cast(pl.Datetime("ns"))
+    if not isinstance(stamps.dtype, pl.Datetime):
+        raise DataInvalid(f"the stamps are of type {stamps.dtype}, allowed is text, a date, a date-time or a number")
+    if stamps.dtype.time_zone is None:
+        stamps = stamps.dt.replace_time_zone(time_zone, ambiguous="null", non_existent="null")
+    return stamps.dt.convert_time_zone("UTC").dt.timestamp("ns")
+
+
+def _parsed(text: pl.Series) -> pl.Series:
+    """Read ISO-like text; text that carries an offset keeps its instant."""
+    has_offset = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any()
+    trial = text.str.replace(" ", "T", literal=True)
+    if has_offset:
+        return trial.str.to_datetime("%+", time_unit="ns", time_zone="UTC", strict=False)
+    return trial.str.to_datetime(time_unit="ns", strict=False)
+
+
+def _table(frame: pl.DataFrame, file: MarketFile, kind: Kind, stamps: pl.Series) -> Table:
+    readable = stamps.is_not_null().to_numpy()
+    columns = {}
+    for name in FIELDS[kind]:
+        if name in file.constants:
+            columns[name] = np.full(len(frame), file.constants[name])
+        else:
+            column = _column(frame, file, name).cast(pl.Float64, strict=False)
+            columns[name] = column.fill_null(float("nan")).to_numpy().copy()
+    table = Table(stamps_ns=stamps.fill_null(0).to_numpy().copy(), columns=columns, readable=readable)
+    return table.reversed() if file.order == "descending" else table
+
+
+def _mending(file: MarketFile) -> Mending:
+    return Mending(inconsistent=file.inconsistent, duplicates=file.duplicates, path=file.path)
+
+
+def _report(file: MarketFile, path: Path, found: Found, table: Table) -> FileReport:
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return report_file(
+        symbol=file.instrument,
+        path=file.path,
+        kind=file.kind,
+        digest=digest,
+        found=found,
+        table=table,
+        shift_ns=file.shift_ns,
+        length_ns=file.length_ns,
+        declared=file.bar_time,
+    )

@@ -1,0 +1,280 @@
+"""A venue on paper: real prices, honest costs, no money.
+
+Idea:   an order fills at the next event of its instrument, never at the one that led to it, because the engine shows
+        an event to the venue before it decides on it.
+Price:  a bar fills at its open (or close), a quote at its own bid or ask, a trade at its price; then costs are added
+        against us: the half-spread (not for quotes, they carry theirs), slippage, and the fee. Prices are rounded to
+        the tick against us. Where the price is worse than the order's limit price the order is rejected.
+Undefined: an event whose prices are NaN, infinite, zero, negative, crossed or inconsistent fills nothing.
+Time:   a bar's open lies before the bar's stamp. That is honest where bars are what the desk decides on; a desk that
+        decides between bars declares ``fill_on = ["quote"]`` or ``bar_price = "close"``.
+Units:  costs in basis points of the price; fees in the instrument's currency.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.live.venues.base import OrderBatch, RejectCode
+
+_GRID_SLACK = 1e-9  # of a tick or lot: what rounding in float64 may leave
+_BPS_PER_ONE = 10_000.0
+
+
+class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What trading costs on paper, and which events fill.
+
+    Attributes
+    ----------
+    fee_bps : float
+        Of the traded value, on both sides; negative is a rebate.
+    fee_minimum : float
+        The least fee of one fill, in the instrument's currency.
+    half_spread_bps : float
+        Paid when a bar or a trade fills: half the distance from bid to ask.
+    slippage_bps : float
+        Paid always: what the market moves before and by the order.
+    participation_max : float or None
+        The most of a bar's volume, or of a quote's or trade's size, that one event may fill; the rest stays open.
+        Not set: events fill whole orders.
+    fill_on : tuple of str
+        Kinds of events that fill.
+    bar_price : str
+        The price of a bar at which orders fill.
+    """
+
+    fee_bps: float = 10.0
+    fee_minimum: float = 0.0
+    half_spread_bps: float = 1.0
+    slippage_bps: float = 1.0
+    participation_max: float | None = None
+    fill_on: tuple[Literal["bar", "quote", "trade"], ...] = ("bar", "quote", "trade")
+    bar_price: Literal["open", "close"] = "open"
+
+    def __post_init__(self) -> None:
+        """Refuse costs that are not numbers, and spreads or slippage in our favour."""
+        for name in ("fee_bps", "fee_minimum", "half_spread_bps", "slippage_bps"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or (value < 0 and name != "fee_bps"):
+                raise ValueError(f"{name} is {value}, allowed is a finite number, zero or more (fee_bps may be less)")
+        share = self.participation_max
+        if share is not None and not 0 < share <= 1:
+            raise ValueError(f"participation_max is {share}, allowed is above 0 and up to 1, or not set")
+        if not self.fill_on:
+            raise ValueError("fill_on is empty, allowed is at least one of 'bar', 'quote', 'trade'")
+
+
+class _Prices(NamedTuple):
+    """What one event offers: a price and the quantity behind it, for each side."""
+
+    buy: float
+    sell: float
+    buy_size: float
+    sell_size: float
+
+
+class _Open(NamedTuple):
+    """One open order; `quantity` is what is left."""
+
+    order_id: int
+    quantity: float
+    limit_price: float
+
+    def beyond_limit(self, price: float) -> bool:
+        """Tell whether `price` is worse than the order allows, or no price at all."""
+        worse = price > self.limit_price if self.quantity > 0 else price < self.limit_price
+        return worse or price <= 0
+
+
+class _Answer(NamedTuple):
+    """What the next `observe` returns as one event."""
+
+    kind: Kind
+    order_id: int
+    instrument: int
+    values: tuple[float, ...]
+
+
+class Paper:
+    """Fill market orders against the feed's own prices.
+
+    Parameters
+    ----------
+    settings : PaperSettings
+        Costs.
+    instruments : sequence of Instrument
+        The desk's list; those not traded are refused.
+    """
+
+    def __init__(self, settings: PaperSettings, instruments: Sequence[Instrument]) -> None:
+        self._settings = settings
+        self._instruments = tuple(instruments)
+        self._books: list[list[_Open]] = [[] for _ in instruments]
+        self._records: dict[int, np.void] = {}
+        self._answers: list[_Answer] = []
+        self._last_id = 0
+        self._fill_on = frozenset(int(Kind[name.upper()]) for name in settings.fill_on)
+        self._bar_place = 0 if settings.bar_price == "open" else 3
+        self.pending = 0
+
+    def submit(self, orders: OrderBatch) -> None:
+        """Take orders; a name seen before is ignored, an order that cannot be filled is rejected at the next event.
+
+        Raises
+        ------
+        DataInvalid
+            The records are not orders.
+        """
+        if orders.dtype != ORDER:
+            raise DataInvalid("submit was given records that are not core.decisions.ORDER; pass an array of that type")
+        for record in orders:
+            self._accept(record)
+        self._count()
+
+    def cancel(self, order_id: int) -> None:
+        """Withdraw what is left of an order; the reject that confirms it comes with the next event."""
+        record = self._records.get(order_id)
+        if record is None:
+            return
+        number = int(record["instrument"])
+        self._books[number] = [order for order in self._books[number] if order.order_id != order_id]
+        self._reject(order_id, number, RejectCode.CANCELLED)
+        self._count()
+
+    def observe(self, event: np.void) -> EventBatch:
+        """Return the answers that one event causes: cancels and refusals first, then fills in order of submission."""
+        number = int(event["instrument"])
+        if number < len(self._books) and self._books[number] and int(event["kind"]) in self._fill_on:
+            prices = _offered(int(event["kind"]), event["values"].tolist(), self._bar_place)
+            if prices is not None:
+                self._match(number, prices, self._settings.half_spread_bps if event["kind"] != Kind.QUOTE else 0.0)
+        answers, self._answers = self._answers, []
+        self._count()
+        return _answer_events(event, answers)
+
+    def open_orders(self) -> OrderBatch:
+        """Return the orders not yet done, with the quantity that is left, oldest first."""
+        left = {order.order_id: order.quantity for book in self._books for order in book}
+        found = np.zeros(len(left), ORDER)
+        for place, order_id in enumerate(sorted(left)):
+            found[place] = self._records[order_id]
+            found[place]["quantity"] = left[order_id]
+        return found
+
+    def restore(self, orders: OrderBatch) -> None:
+        """Put open orders back after a restart, as if they had rested here all the time.
+
+        Only for a venue that has seen no order yet; `orders` are what the record says is not done.
+        """
+        self.submit(np.sort(orders, order="decision"))
+
+    def _count(self) -> None:
+        self.pending = len(self._records) + len(self._answers)
+
+    def _accept(self, record: np.void) -> None:
+        order_id, number = int(record["decision"]), int(record["instrument"])
+        if order_id <= self._last_id:
+            return
+        self._last_id = order_id
+        refusal = self._refusal(number, float(record["quantity"]), float(record["limit_price"]))
+        if refusal is not None:
+            self._reject(order_id, number, refusal)
+            return
+        self._records[order_id] = record.copy()
+        self._books[number].append(_Open(order_id, float(record["quantity"]), float(record["limit_price"])))
+
+    def _refusal(self, number: int, quantity: float, limit_price: float) -> RejectCode | None:
+        if number >= len(self._instruments) or not self._instruments[number].traded:
+            return RejectCode.UNKNOWN_INSTRUMENT
+        lots = quantity / self._instruments[number].lot
+        if not math.isfinite(lots) or round(lots) == 0 or abs(lots - round(lots)) > _GRID_SLACK * max(1.0, abs(lots)):
+            return RejectCode.QUANTITY_INVALID
+        return RejectCode.LIMIT_PRICE_MISSING if math.isnan(limit_price) else None
+
+    def _reject(self, order_id: int, number: int, code: RejectCode) -> None:
+        self._records.pop(order_id, None)
+        self._answers.append(_Answer(Kind.REJECT, order_id, number, (float(code),)))
+
+    def _match(self, number: int, prices: _Prices, half_spread_bps: float) -> None:
+        """Fill the book of one instrument, oldest order first, against what the event offers."""
+        instrument, share = self._instruments[number], self._settings.participation_max
+        cost = (half_spread_bps + self._settings.slippage_bps) / _BPS_PER_ONE
+        buy = _on_grid(prices.buy * (1.0 + cost), instrument.tick, math.ceil)
+        sell = _on_grid(prices.sell * (1.0 - cost), instrument.tick, math.floor)
+        room = [math.inf, math.inf] if share is None else [prices.buy_size * share, prices.sell_size * share]
+        rest: list[_Open] = []
+        for order in self._books[number]:
+            side, price = (0, buy) if order.quantity > 0 else (1, sell)
+            if order.beyond_limit(price):
+                self._reject(order.order_id, number, RejectCode.PRICE_BEYOND_LIMIT)
+                continue
+            filled = _fillable(abs(order.quantity), room[side], instrument.lot)
+            room[side] -= filled
+            if self._fill(number, order, math.copysign(filled, order.quantity), price):
+                rest.append(order._replace(quantity=order.quantity - math.copysign(filled, order.quantity)))
+        self._books[number] = rest
+
+    def _fill(self, number: int, order: _Open, quantity: float, price: float) -> bool:
+        """Answer with a fill, if anything fills, and tell whether some of the order stays open."""
+        if quantity != 0.0:
+            fee = self._fee(abs(quantity) * price * self._instruments[number].multiplier)
+            self._answers.append(_Answer(Kind.FILL, order.order_id, number, (quantity, price, fee)))
+        if quantity == order.quantity:
+            del self._records[order.order_id]
+            return False
+        return True
+
+    def _fee(self, value: float) -> float:
+        settings = self._settings
+        fee = value * settings.fee_bps / _BPS_PER_ONE
+        return max(fee, settings.fee_minimum) if settings.fee_bps >= 0 else fee
+
+
+def _offered(kind: int, values: list[float], bar_place: int) -> _Prices | None:
+    """Return the prices of a market event, or nothing where they cannot be believed."""
+    if kind == Kind.QUOTE:
+        bid, ask, bid_size, ask_size = values[:4]
+        return _Prices(ask, bid, ask_size, bid_size) if 0 < bid <= ask < math.inf else None
+    if kind == Kind.TRADE:
+        price, size = values[:2]
+        return _Prices(price, price, size, size) if 0 < price < math.inf else None
+    opened, high, low, close, volume = values[:5]
+    price = values[bar_place]
+    sound = 0 < low <= min(opened, close) and max(opened, close) <= high < math.inf
+    return _Prices(price, price, volume, volume) if sound else None
+
+
+def _on_grid(value: float, step: float, rounding: Callable[[float], int]) -> float:
+    """Round to a whole number of steps, forgiving what float64 leaves; 30344 steps of 0.01 are 303.44 exactly."""
+    steps = value / step
+    nearest = round(steps)
+    whole = nearest if abs(steps - nearest) <= _GRID_SLACK * max(1.0, abs(steps)) else rounding(steps)
+    inverse = round(1.0 / step)
+    return whole / inverse if inverse and abs(inverse * step - 1.0) < _GRID_SLACK else whole * step
+
+
+def _fillable(wanted: float, room: float, lot: float) -> float:
+    """Return how much of `wanted` fits into `room`, in whole lots; NaN room fits nothing."""
+    if wanted <= room:
+        return wanted
+    return min(wanted, _on_grid(room, lot, math.floor)) if room >= lot else 0.0
+
+
+def _answer_events(event: np.void, answers: list[_Answer]) -> EventBatch:
+    """Write answers as events of the observed event's type, with its times."""
+    batch = np.zeros(len(answers), event.dtype)
+    if answers:
+        batch["values"] = np.nan
+        batch["ts_event_ns"], batch["ts_recv_ns"] = event["ts_event_ns"], event["ts_recv_ns"]
+    for place, answer in enumerate(answers):
+        batch["kind"][place], batch["reference"][place] = answer.kind, answer.order_id
+        batch["instrument"][place] = answer.instrument
+        batch["values"][place, : len(answer.values)] = answer.values
+    return batch
