@@ -55,5 +55,18 @@ def kernel(function: F) -> F:
     return cast(F, compiled)
 
 
+def entry(function: F, *examples: object) -> F:
+    """Compile `function` for the types of these arguments, and return the call that skips type dispatch.
+
+    A call through numba's dispatcher looks at the type of every argument, which costs more than 1 us where one of
+    them is a tuple of arrays. The caller of the returned function promises the same types, dimensions and memory
+    layouts as the examples had; nothing checks them again.
+    """
+    if not hasattr(function, "compile"):  # numba is switched off (NUMBA_DISABLE_JIT)
+        return function
+    compiled = function.compile(tuple(numba.typeof(example) for example in examples))
+    return cast(F, compiled)
+
+
 if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # set by numba at run time

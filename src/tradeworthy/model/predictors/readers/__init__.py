@@ -1,0 +1,1 @@
+"""What training libraries wrote becomes a `Forest`."""

@@ -1,0 +1,253 @@
+"""Tree ensembles as data: `Trees` from LightGBM, XGBoost and scikit-learn, served without any of them.
+
+Idea:   a library's rules are read once, at training; the table that results is arrays, checked before a kernel may
+        touch it, and stored without pickle. Structure and cover stay in it, for exact Shapley values.
+Reference: `tree_table` for the walk, `readers` for the libraries' rules.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import BundleRefused
+from tradeworthy.core.kernel import entry
+from tradeworthy.model.arrays import pack, unpack
+from tradeworthy.model.predictors.base import Floats, as_row, as_rows
+from tradeworthy.model.predictors.forest import FIRST_NODE, Forest, Layout, layout
+from tradeworthy.model.predictors.tree_table import (
+    NODE,
+    SLOT,
+    TREES_PER_GROUP,
+    Link,
+    Reading,
+    TreeTable,
+    margin_row,
+    score_row,
+    score_rows,
+)
+
+__all__ = ["TREES_FILE", "TreeTable", "Trees", "margin_row", "score_row", "score_rows"]
+
+TREES_FILE = "trees.npz"
+NODES_MAX = 20_000_000
+SLOTS_MAX = 1_000_000
+DEPTH_MAX = 1_000
+FEATURES_MAX = 100_000
+_ARRAYS = ("nodes", "slots", "categories", "roots", "covers", "numbers", "counts")
+_READINGS = (1, 2, 3, 4, 5, 6, 17, 19, 20, 37, 38)
+
+
+class Trees:
+    """An ensemble of decision trees with one output.
+
+    Parameters
+    ----------
+    parts : Layout
+        Nodes in the order of the table.
+    n_features : int
+        Width of a row.
+    base, scale : float
+        Added to the sum of the leaves; factor inside the sigmoid.
+    link : Link
+        How the score follows from the margin.
+
+    Attributes
+    ----------
+    table : TreeTable
+        What the kernels read.
+    covers : (nodes,) float64
+        Weight of training rows that reached each node of ``table.nodes``.
+    roots : (trees,) uint32
+        Place of each tree's root; a tree's nodes stand together, parents before children.
+
+    Raises
+    ------
+    BundleRefused
+        The arrays are not a forest: a child points backwards, a slot or feature does not exist, a number is NaN.
+    """
+
+    format = "trees"
+    n_outputs = 1
+
+    def __init__(
+        self, parts: Layout, *, n_features: int, base: float = 0.0, scale: float = 1.0, link: Link = Link.IDENTITY
+    ) -> None:
+        depths = check(parts, n_features)
+        if not np.isfinite([base, scale]).all():
+            raise BundleRefused(f"the trees' base {base} or scale {scale} is not finite")
+        self.n_features = n_features
+        self.covers = parts.covers
+        self.roots = parts.roots
+        groups = _groups(parts.roots, depths)
+        self.table = TreeTable(parts.nodes, groups, parts.slots, parts.categories, float(base), float(scale), int(link))
+        self._freeze()
+        row, scores = np.zeros(n_features), np.zeros(1)
+        self._score = entry(score_row, self.table, row, scores)
+
+    @classmethod
+    def from_forest(cls, forest: Forest) -> Self:
+        """Build from what a reader found."""
+        return cls(
+            layout(forest), n_features=forest.n_features, base=forest.base, scale=forest.scale, link=forest.link
+        )
+
+    def one(self, row: Floats) -> Floats:
+        """Return the (1,) score of one (n_features,) row."""
+        scores = np.empty(1)
+        self._score(self.table, as_row(row, self.n_features), scores)
+        return scores
+
+    def many(self, rows: Floats) -> Floats:
+        """Return the (m, 1) scores of (m, n_features) rows."""
+        rows = as_rows(rows, self.n_features)
+        scores = np.empty((len(rows), 1))
+        score_rows(self.table, rows, scores)
+        return scores
+
+    def margin(self, row: Floats) -> float:
+        """Return the raw sum, before the link, of one (n_features,) row."""
+        return float(margin_row(self.table, as_row(row, self.n_features)))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the predictor's files as bytes by name."""
+        table = self.table
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "nodes": table.nodes,
+            "slots": table.slots,
+            "categories": table.categories,
+            "roots": self.roots,
+            "covers": self.covers,
+            "numbers": np.array([table.base, table.scale]),
+            "counts": np.array([self.n_features, table.link], np.int64),
+        }
+        return {TREES_FILE: pack(arrays)}
+
+    def save(self, folder: Path) -> None:
+        """Write the predictor's file into an existing folder."""
+        for name, data in self.to_files().items():
+            (folder / name).write_bytes(data)
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> Self:
+        """Build from the bytes of `to_files`; anything that is not a forest is refused."""
+        arrays: dict[str, Any] = unpack(files[TREES_FILE], TREES_FILE, expected=_ARRAYS)
+        _check_types(arrays)
+        counts, numbers = arrays["counts"], arrays["numbers"]
+        if not 0 <= counts[1] < len(Link):
+            raise BundleRefused(f"{TREES_FILE}: link {counts[1]} is unknown to this release")
+        parts = Layout(**{name: arrays[name] for name in ("nodes", "slots", "categories", "roots", "covers")})
+        base, scale = (float(number) for number in numbers)
+        return cls(parts, n_features=int(counts[0]), base=base, scale=scale, link=Link(int(counts[1])))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the file that `save` wrote."""
+        return cls.from_files({TREES_FILE: (folder / TREES_FILE).read_bytes()})
+
+    def _freeze(self) -> None:
+        table = self.table
+        for array in (table.nodes, table.groups, table.slots, table.categories, self.covers, self.roots):
+            array.flags.writeable = False
+
+
+def _check_types(arrays: dict[str, npt.NDArray[Any]]) -> None:
+    types: dict[str, np.dtype[Any]] = {
+        "nodes": NODE,
+        "slots": SLOT,
+        "categories": np.dtype("<u4"),
+        "roots": np.dtype("<u4"),
+        "covers": np.dtype("<f8"),
+        "numbers": np.dtype("<f8"),
+        "counts": np.dtype("<i8"),
+    }
+    for name, dtype in types.items():
+        array = arrays[name]
+        if array.ndim != 1 or re.sub(r"\s", "", str(array.dtype.descr)) != re.sub(r"\s", "", str(dtype.descr)):
+            raise BundleRefused(f"{TREES_FILE}: {name} is {array.dtype} of {array.ndim} dimensions, allowed is {dtype}")
+        arrays[name] = np.ascontiguousarray(array.astype(dtype, copy=False))
+    if len(arrays["numbers"]) != 2 or len(arrays["counts"]) != 2:
+        raise BundleRefused(f"{TREES_FILE}: numbers and counts must hold two entries each")
+
+
+def check(parts: Layout, n_features: int) -> npt.NDArray[np.int64]:
+    """Refuse arrays that are not a forest, and return each tree's depth.
+
+    After this no kernel can read outside an array or walk in a circle: every split's children stand behind it, in
+    its own tree, and have no other parent.
+    """
+    _check_sizes(parts, n_features)
+    _check_slots(parts, n_features)
+    nodes, count = parts.nodes, len(parts.nodes)
+    place = np.arange(count)
+    child = nodes["child"].astype(np.int64)
+    leaf = nodes["slot"] == 0
+    _refuse(bool(np.any(child[leaf] + 1 != np.maximum(place[leaf], 1))), "a leaf does not point at itself")
+    _refuse(bool(np.any(nodes["slot"] >= len(parts.slots))), "a split asks for a slot that does not exist")
+    _refuse(not np.isfinite(nodes["threshold"][leaf]).all(), "a leaf's value is not finite")
+    _refuse(not (np.isfinite(parts.covers).all() and (parts.covers >= 0).all()), "a cover is negative or not finite")
+    inner = place[~leaf]
+    tree = np.searchsorted(parts.roots, place, side="right")
+    below = child[inner]
+    _refuse(bool(np.any(below <= inner)) or bool(np.any(below + 1 >= count)), "a child stands before its parent: cycle")
+    _refuse(bool(np.any(tree[below] != tree[inner])) or bool(np.any(tree[below + 1] != tree[inner])), "trees share nodes")
+    parents = np.bincount(np.concatenate([below, below + 1, parts.roots]), minlength=count)
+    _refuse(bool(np.any(parents[FIRST_NODE:] != 1)), "a node has no parent or more than one")
+    return _depths(inner, below, parts.roots, count)
+
+
+def _check_sizes(parts: Layout, n_features: int) -> None:
+    _refuse(not 1 <= n_features <= FEATURES_MAX, f"{n_features} features, allowed are 1 to {FEATURES_MAX}")
+    _refuse(not FIRST_NODE < len(parts.nodes) <= NODES_MAX, f"{len(parts.nodes)} nodes, allowed are up to {NODES_MAX}")
+    _refuse(not 1 <= len(parts.slots) <= SLOTS_MAX, f"{len(parts.slots)} slots, allowed are 1 to {SLOTS_MAX}")
+    _refuse(len(parts.covers) != len(parts.nodes), "covers and nodes differ in number")
+    roots = parts.roots.astype(np.int64)
+    ordered = len(roots) > 0 and roots[0] == FIRST_NODE and bool(np.all(np.diff(roots) > 0))
+    _refuse(not ordered or roots[-1] >= len(parts.nodes), "roots are not in ascending order among the nodes")
+    _refuse(bool(np.any(parts.nodes["slot"][:FIRST_NODE] != 0)), "the empty leaf is not a leaf")
+    _refuse(bool(np.any(parts.nodes["threshold"][:FIRST_NODE] != 0)), "the empty leaf has a value")
+
+
+def _check_slots(parts: Layout, n_features: int) -> None:
+    slots = parts.slots
+    _refuse(slots["reading"][0] != Reading.LEAF, "slot 0 is not the leaf's")
+    _refuse(not np.isin(slots["reading"][1:], _READINGS).all(), "a slot's reading is unknown to this release")
+    _refuse(bool(np.any(slots["feature"] >= n_features)), "a slot reads a feature that does not exist")
+    end = slots["first"].astype(np.int64) + slots["words"]
+    _refuse(bool(np.any(end > len(parts.categories))), "a set of categories lies outside its words")
+
+
+def _depths(
+    inner: npt.NDArray[np.int64], below: npt.NDArray[np.int64], roots: npt.NDArray[np.uint32], count: int
+) -> npt.NDArray[np.int64]:
+    child = np.full(count, -1, np.int64)
+    child[inner] = below
+    tree, front = np.arange(len(roots)), roots.astype(np.int64)
+    depths = np.zeros(len(roots), np.int64)
+    for depth in range(1, DEPTH_MAX + 2):
+        keep = child[front] >= 0
+        tree, front = np.repeat(tree[keep], 2), np.repeat(child[front[keep]], 2)
+        if not len(front):
+            return depths
+        front[1::2] += 1
+        depths[tree] = depth
+    raise BundleRefused(f"{TREES_FILE}: a tree is deeper than {DEPTH_MAX}; train shallower trees")
+
+
+def _groups(roots: npt.NDArray[np.uint32], depths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """Return (groups, 9) of depth and eight roots: trees of like depth walk together."""
+    order = np.argsort(depths, kind="stable")
+    count = -(-len(roots) // TREES_PER_GROUP)
+    groups = np.zeros((count, 1 + TREES_PER_GROUP), np.uint32)
+    members, steps = np.ones(count * TREES_PER_GROUP, np.uint32), np.zeros(count * TREES_PER_GROUP, np.int64)
+    members[: len(roots)], steps[: len(roots)] = roots[order], depths[order]
+    groups[:, 1:] = members.reshape(count, TREES_PER_GROUP)
+    groups[:, 0] = steps.reshape(count, TREES_PER_GROUP).max(axis=1)
+    return groups
+
+
+def _refuse(broken: bool, what: str) -> None:
+    if broken:
+        raise BundleRefused(f"{TREES_FILE} does not hold trees: {what}; train and register the version again")
