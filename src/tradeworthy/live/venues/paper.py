@@ -13,19 +13,25 @@ Units:  costs in basis points of the price; fees in the instrument's currency.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.venues.base import OrderBatch, RejectCode
 
 _GRID_SLACK = 1e-9  # of a tick or lot: what rounding in float64 may leave
 _BPS_PER_ONE = 10_000.0
+_QUOTE, _TRADE = Kind.QUOTE.value, Kind.TRADE.value
+_FILL, _REJECT = Kind.FILL.value, Kind.REJECT.value
+_EVENT_INSTRUMENT, _EVENT_KIND = ((event_dtype().names or ()).index(name) for name in ("instrument", "kind"))
+_ID, _INSTRUMENT, _QUANTITY, _LIMIT_PRICE = (
+    (ORDER.names or ()).index(name) for name in ("decision", "instrument", "quantity", "limit_price")
+)
 
 
 class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,11 +87,12 @@ class _Prices(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """One open order; `quantity` is what is left."""
+    """One open order; `quantity` is what is left, `record` the order as it came."""
 
     order_id: int
     quantity: float
     limit_price: float
+    record: tuple[Any, ...]
 
     def beyond_limit(self, price: float) -> bool:
         """Tell whether `price` is worse than the order allows, or no price at all."""
@@ -96,10 +103,11 @@ class _Open(NamedTuple):
 class _Answer(NamedTuple):
     """What the next `observe` returns as one event."""
 
-    kind: Kind
+    kind: int
     order_id: int
     instrument: int
     values: tuple[float, ...]
+    closes: bool
 
 
 class Paper:
@@ -117,10 +125,9 @@ class Paper:
         self._settings = settings
         self._instruments = tuple(instruments)
         self._books: list[list[_Open]] = [[] for _ in instruments]
-        self._records: dict[int, np.void] = {}
         self._answers: list[_Answer] = []
         self._last_id = 0
-        self._fill_on = frozenset(int(Kind[name.upper()]) for name in settings.fill_on)
+        self._fill_on = frozenset(Kind[name.upper()].value for name in settings.fill_on)
         self._bar_place = 0 if settings.bar_price == "open" else 3
         self.pending = 0
 
@@ -134,38 +141,34 @@ class Paper:
         """
         if orders.dtype != ORDER:
             raise DataInvalid("submit was given records that are not core.decisions.ORDER; pass an array of that type")
-        for record in orders:
+        for record in orders.tolist():
             self._accept(record)
-        self._count()
 
     def cancel(self, order_id: int) -> None:
         """Withdraw what is left of an order; the reject that confirms it comes with the next event."""
-        record = self._records.get(order_id)
-        if record is None:
-            return
-        number = int(record["instrument"])
-        self._books[number] = [order for order in self._books[number] if order.order_id != order_id]
-        self._reject(order_id, number, RejectCode.CANCELLED)
-        self._count()
+        for number, book in enumerate(self._books):
+            rest = [order for order in book if order.order_id != order_id]
+            if len(rest) < len(book):
+                self._books[number] = rest
+                self._answers.append(_rejected(order_id, number, RejectCode.CANCELLED))
 
     def observe(self, event: np.void) -> EventBatch:
         """Return the answers that one event causes: cancels and refusals first, then fills in order of submission."""
-        number = int(event["instrument"])
-        if number < len(self._books) and self._books[number] and int(event["kind"]) in self._fill_on:
-            prices = _offered(int(event["kind"]), event["values"].tolist(), self._bar_place)
+        record: Any = event.item()
+        number, kind = record[_EVENT_INSTRUMENT], record[_EVENT_KIND]
+        if number < len(self._books) and self._books[number] and kind in self._fill_on:
+            prices = _offered(kind, record[-1].tolist(), self._bar_place)
             if prices is not None:
-                self._match(number, prices, self._settings.half_spread_bps if event["kind"] != Kind.QUOTE else 0.0)
+                self._match(number, prices, 0.0 if kind == _QUOTE else self._settings.half_spread_bps)
         answers, self._answers = self._answers, []
-        self._count()
+        self.pending -= sum(1 for answer in answers if answer.closes)
         return _answer_events(event, answers)
 
     def open_orders(self) -> OrderBatch:
         """Return the orders not yet done, with the quantity that is left, oldest first."""
-        left = {order.order_id: order.quantity for book in self._books for order in book}
-        found = np.zeros(len(left), ORDER)
-        for place, order_id in enumerate(sorted(left)):
-            found[place] = self._records[order_id]
-            found[place]["quantity"] = left[order_id]
+        left = sorted(order for book in self._books for order in book)
+        found = np.array([order.record for order in left], ORDER)
+        found["quantity"] = [order.quantity for order in left]
         return found
 
     def restore(self, orders: OrderBatch) -> None:
@@ -175,20 +178,18 @@ class Paper:
         """
         self.submit(np.sort(orders, order="decision"))
 
-    def _count(self) -> None:
-        self.pending = len(self._records) + len(self._answers)
-
-    def _accept(self, record: np.void) -> None:
-        order_id, number = int(record["decision"]), int(record["instrument"])
+    def _accept(self, record: tuple[Any, ...]) -> None:
+        order_id, number = record[_ID], record[_INSTRUMENT]
         if order_id <= self._last_id:
             return
         self._last_id = order_id
-        refusal = self._refusal(number, float(record["quantity"]), float(record["limit_price"]))
+        self.pending += 1
+        quantity, limit_price = record[_QUANTITY], record[_LIMIT_PRICE]
+        refusal = self._refusal(number, quantity, limit_price)
         if refusal is not None:
-            self._reject(order_id, number, refusal)
-            return
-        self._records[order_id] = record.copy()
-        self._books[number].append(_Open(order_id, float(record["quantity"]), float(record["limit_price"])))
+            self._answers.append(_rejected(order_id, number, refusal))
+        else:
+            self._books[number].append(_Open(order_id, quantity, limit_price, record))
 
     def _refusal(self, number: int, quantity: float, limit_price: float) -> RejectCode | None:
         if number >= len(self._instruments) or not self._instruments[number].traded:
@@ -197,10 +198,6 @@ class Paper:
         if not math.isfinite(lots) or round(lots) == 0 or abs(lots - round(lots)) > _GRID_SLACK * max(1.0, abs(lots)):
             return RejectCode.QUANTITY_INVALID
         return RejectCode.LIMIT_PRICE_MISSING if math.isnan(limit_price) else None
-
-    def _reject(self, order_id: int, number: int, code: RejectCode) -> None:
-        self._records.pop(order_id, None)
-        self._answers.append(_Answer(Kind.REJECT, order_id, number, (float(code),)))
 
     def _match(self, number: int, prices: _Prices, half_spread_bps: float) -> None:
         """Fill the book of one instrument, oldest order first, against what the event offers."""
@@ -213,23 +210,24 @@ class Paper:
         for order in self._books[number]:
             side, price = (0, buy) if order.quantity > 0 else (1, sell)
             if order.beyond_limit(price):
-                self._reject(order.order_id, number, RejectCode.PRICE_BEYOND_LIMIT)
+                self._answers.append(_rejected(order.order_id, number, RejectCode.PRICE_BEYOND_LIMIT))
                 continue
             filled = _fillable(abs(order.quantity), room[side], instrument.lot)
             room[side] -= filled
-            if self._fill(number, order, math.copysign(filled, order.quantity), price):
-                rest.append(order._replace(quantity=order.quantity - math.copysign(filled, order.quantity)))
+            rest += self._fill(number, order, filled, price)
         self._books[number] = rest
 
-    def _fill(self, number: int, order: _Open, quantity: float, price: float) -> bool:
-        """Answer with a fill, if anything fills, and tell whether some of the order stays open."""
-        if quantity != 0.0:
-            fee = self._fee(abs(quantity) * price * self._instruments[number].multiplier)
-            self._answers.append(_Answer(Kind.FILL, order.order_id, number, (quantity, price, fee)))
-        if quantity == order.quantity:
-            del self._records[order.order_id]
-            return False
-        return True
+    def _fill(self, number: int, order: _Open, filled: float, price: float) -> tuple[_Open, ...]:
+        """Answer with a fill, if anything fills, and return what stays open of the order."""
+        if filled == 0.0:
+            return (order,)
+        instrument = self._instruments[number]
+        fee = self._fee(filled * price * instrument.multiplier)
+        wanted = abs(order.quantity)
+        left = 0.0 if filled == wanted else _on_grid(wanted - filled, instrument.lot, round)
+        values = (math.copysign(filled, order.quantity), price, fee)
+        self._answers.append(_Answer(_FILL, order.order_id, number, values, left == 0.0))
+        return (order._replace(quantity=math.copysign(left, order.quantity)),) if left else ()
 
     def _fee(self, value: float) -> float:
         settings = self._settings
@@ -239,10 +237,10 @@ class Paper:
 
 def _offered(kind: int, values: list[float], bar_place: int) -> _Prices | None:
     """Return the prices of a market event, or nothing where they cannot be believed."""
-    if kind == Kind.QUOTE:
+    if kind == _QUOTE:
         bid, ask, bid_size, ask_size = values[:4]
         return _Prices(ask, bid, ask_size, bid_size) if 0 < bid <= ask < math.inf else None
-    if kind == Kind.TRADE:
+    if kind == _TRADE:
         price, size = values[:2]
         return _Prices(price, price, size, size) if 0 < price < math.inf else None
     opened, high, low, close, volume = values[:5]
@@ -267,14 +265,15 @@ def _fillable(wanted: float, room: float, lot: float) -> float:
     return min(wanted, _on_grid(room, lot, math.floor)) if room >= lot else 0.0
 
 
+def _rejected(order_id: int, number: int, code: RejectCode) -> _Answer:
+    return _Answer(_REJECT, order_id, number, (float(code),), closes=True)
+
+
 def _answer_events(event: np.void, answers: list[_Answer]) -> EventBatch:
     """Write answers as events of the observed event's type, with its times."""
-    batch = np.zeros(len(answers), event.dtype)
-    if answers:
-        batch["values"] = np.nan
-        batch["ts_event_ns"], batch["ts_recv_ns"] = event["ts_event_ns"], event["ts_recv_ns"]
-    for place, answer in enumerate(answers):
-        batch["kind"][place], batch["reference"][place] = answer.kind, answer.order_id
-        batch["instrument"][place] = answer.instrument
-        batch["values"][place, : len(answer.values)] = answer.values
+    batch = np.empty(len(answers), event.dtype)
+    for place, (kind, order_id, number, values, _) in enumerate(answers):
+        padding = (math.nan,) * (event.dtype["values"].shape[0] - len(values))
+        times = (event["ts_event_ns"], event["ts_recv_ns"])
+        batch[place] = (0, 0, 0, *times, order_id, number, kind, 0, 0, values + padding)
     return batch
