@@ -1,0 +1,141 @@
+"""What training looked like: the reference that live rows and scores are held against.
+
+Idea:   ranges and quantiles come from all training rows; a sample of rows is kept for tests that need rows, taken as
+        contiguous blocks spread over the training span, so that dependence in time survives within a block.
+Undefined: training rows are finite; a profile of anything else is refused.
+Units:  each feature's own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import BundleRefused, DataInvalid
+from tradeworthy.model.arrays import pack, unpack
+
+Floats = npt.NDArray[np.float64]
+
+SAMPLE_ROWS_MAX = 5_000
+BLOCK_ROWS = 500
+LEVELS: Floats = np.array([0.0, 0.001, 0.005, 0.01, 0.025, *np.arange(1, 20) / 20, 0.975, 0.99, 0.995, 0.999, 1.0])
+"""The levels at which quantiles are kept."""
+
+_ARRAYS = ("minimum", "maximum", "mean", "std", "quantiles", "sample", "sample_scores", "sample_places", "numbers")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Profile:
+    """The reference profile of one version's training rows.
+
+    Attributes
+    ----------
+    minimum, maximum, mean, std : (n,) float64
+        Of each feature over all training rows.
+    quantiles : (levels, n) float64
+        At `LEVELS`, over all training rows.
+    sample : (s, n) float64
+        At most 5,000 training rows, in time order.
+    sample_scores : (s, k) float64
+        The version's scores of those rows.
+    sample_places : (s,) int64
+        Which training rows they are; neighbours in a block differ by one.
+    rows : int
+        Number of training rows.
+    base_rate : float
+        Mean label (share of class 1, or mean value); NaN where there were no labels.
+    """
+
+    minimum: Floats
+    maximum: Floats
+    mean: Floats
+    std: Floats
+    quantiles: Floats
+    sample: Floats
+    sample_scores: Floats
+    sample_places: npt.NDArray[np.int64]
+    rows: int
+    base_rate: float
+
+    @classmethod
+    def of(cls, rows: Floats, scores: Floats, labels: Floats | None = None) -> Self:
+        """Describe (m, n) training rows, their (m, k) scores and, where known, their (m,) labels.
+
+        Raises
+        ------
+        DataInvalid
+            There are no rows, or one of them is not finite.
+        """
+        rows, scores = np.asarray(rows, np.float64), np.asarray(scores, np.float64)
+        if rows.ndim != 2 or not len(rows) or scores.shape[:1] != rows.shape[:1] or scores.ndim != 2:
+            raise DataInvalid(f"a profile needs (m, n) rows and (m, k) scores; found {rows.shape} and {scores.shape}")
+        if not np.isfinite(rows).all():
+            raise DataInvalid("a training row is not finite; drop warming rows before training")
+        places = sample_places(len(rows))
+        return cls(
+            minimum=rows.min(axis=0),
+            maximum=rows.max(axis=0),
+            mean=rows.mean(axis=0),
+            std=rows.std(axis=0),
+            quantiles=np.quantile(rows, LEVELS, axis=0),
+            sample=np.ascontiguousarray(rows[places]),
+            sample_scores=np.ascontiguousarray(scores[places]),
+            sample_places=places,
+            rows=len(rows),
+            base_rate=float(np.mean(labels)) if labels is not None else float("nan"),
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Return the width of a row."""
+        return len(self.mean)
+
+    def rank(self, feature: int, value: float) -> float:
+        """Return the share of training rows whose feature lies below `value`, interpolated, in 0 to 1."""
+        column = self.quantiles[:, feature]
+        below = np.interp(value, column, LEVELS)
+        above = 1.0 - np.interp(-value, -column[::-1], 1.0 - LEVELS[::-1])
+        return float(0.5 * (below + above))
+
+    def outside(self, row: Floats) -> npt.NDArray[np.bool_]:
+        """Return (n,) true where a feature lies outside the training range, or is not a number."""
+        return ~((row >= self.minimum) & (row <= self.maximum))
+
+    def to_bytes(self) -> bytes:
+        """Return the profile as an .npz file."""
+        arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS[:-1]}
+        return pack({**arrays, "numbers": np.array([float(self.rows), self.base_rate])})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "profile.npz") -> Self:
+        """Read what `to_bytes` wrote; arrays that do not fit together are refused."""
+        arrays: dict[str, npt.NDArray[Any]] = unpack(data, what, expected=_ARRAYS)
+        _check(arrays, what)
+        numbers = arrays.pop("numbers")
+        return cls(**arrays, rows=int(numbers[0]), base_rate=float(numbers[1]))
+
+
+def sample_places(count: int) -> npt.NDArray[np.int64]:
+    """Return which of `count` rows are kept: all, or contiguous blocks spread evenly from first to last."""
+    if count <= SAMPLE_ROWS_MAX:
+        return np.arange(count, dtype=np.int64)
+    starts = np.linspace(0, count - BLOCK_ROWS, SAMPLE_ROWS_MAX // BLOCK_ROWS).astype(np.int64)
+    return (starts[:, None] + np.arange(BLOCK_ROWS)).ravel()
+
+
+def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
+    n = len(arrays["mean"]) if arrays["mean"].ndim == 1 else -1
+    s = len(arrays["sample"])
+    k = arrays["sample_scores"].shape[-1] if arrays["sample_scores"].ndim == 2 else -1
+    shapes: dict[str, Sequence[int]] = {name: (n,) for name in ("minimum", "maximum", "mean", "std")}
+    shapes |= {"quantiles": (len(LEVELS), n), "sample": (s, n), "sample_scores": (s, k), "sample_places": (s,)}
+    shapes |= {"numbers": (2,)}
+    for name, shape in shapes.items():
+        dtype = np.dtype(np.int64 if name == "sample_places" else np.float64)
+        if arrays[name].shape != tuple(shape) or arrays[name].dtype != dtype:
+            found = f"{arrays[name].dtype} {arrays[name].shape}"
+            raise BundleRefused(f"{what}: {name} is {found}, allowed is {dtype} {tuple(shape)}")
+    if s > SAMPLE_ROWS_MAX or not np.isfinite(arrays["sample"]).all() or not arrays["numbers"][0] >= s:
+        raise BundleRefused(f"{what}: the sample has {s} rows (allowed {SAMPLE_ROWS_MAX}) or numbers that are not finite")
