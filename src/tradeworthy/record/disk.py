@@ -1,0 +1,107 @@
+"""The few file operations that the tape is built on, in one object, so that a test can make any of them fail.
+
+Idea:   the tape never calls the operating system for a write, a sync or an allocation except through a `Disk` that was
+        passed to it. A faulty disk is a subclass.
+State:  none.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+Bytes = Any
+"""Anything that lends its bytes: bytes, a memory view, an array."""
+
+_ZEROS = bytes(1 << 20)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Disk:
+    """The machine's own files."""
+
+    pwrite = staticmethod(os.pwrite)
+    """Write bytes at an offset; returns how many were written, which may be fewer."""
+
+    def open(self, path: Path, *, write: bool = False) -> int:
+        """Return a file descriptor of an existing file."""
+        return os.open(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC)
+
+    def fdatasync(self, fd: int) -> None:
+        """Return when the file's bytes are on the disk."""
+        os.fdatasync(fd)
+
+    def preallocate(self, path: Path, size: int) -> None:
+        """Create (or replace) a file of `size` zero bytes, really written, so that later writes allocate nothing."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, size)
+            for offset in range(0, size, len(_ZEROS)):
+                self.write_all(fd, memoryview(_ZEROS)[: size - offset], offset)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+
+    def write_all(self, fd: int, data: Bytes, offset: int) -> None:
+        """Write all of `data` at `offset`, going on after a short write."""
+        rest = memoryview(data).cast("B")
+        while rest:
+            written = self.pwrite(fd, rest, offset)
+            if written <= 0:
+                raise OSError(5, "a write made no progress")
+            rest = rest[written:]
+            offset += written
+
+    def sync_folder(self, folder: Path) -> None:
+        """Return when the names in `folder` are on the disk."""
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def sync_file(self, path: Path) -> None:
+        """Return when the bytes of the file at `path` are on the disk."""
+        fd = self.open(path)
+        try:
+            self.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+    def boot(self) -> bytes:
+        """Name this start of the machine in 16 bytes: while it lasts, written bytes outlive any process.
+
+        Zeros where the system does not tell; every restart then counts as a power loss.
+        """
+        try:
+            return bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
+        except (OSError, ValueError):
+            return bytes(16)
+
+
+def write_whole(disk: Disk, path: Path, data: bytes, *, sync: bool) -> None:
+    """Write a small file so that a reader sees all of it or nothing.
+
+    Parameters
+    ----------
+    disk : Disk
+        Where to write.
+    path : Path
+        The file's name; a file of that name is replaced.
+    data : bytes
+        All of its content.
+    sync : bool
+        Return only when the bytes and the name are on the disk.
+    """
+    partial = path.with_name(path.name + ".partial")
+    fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        disk.write_all(fd, data, 0)
+        if sync:
+            disk.fdatasync(fd)
+    finally:
+        os.close(fd)
+    partial.replace(path)
+    if sync:
+        disk.sync_folder(path.parent)

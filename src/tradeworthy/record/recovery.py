@@ -1,0 +1,200 @@
+"""What a writer does first: find the end of what was written, cut off what is torn, refuse what is damaged.
+
+Idea:   records of all streams share one sequence without a gap, and each is written after the one before it. So the
+        record ends at the last sequence up to which nothing is missing.
+        While the machine has not been restarted, every write that returned is still there, whatever killed the
+        process: only the very last batch can be incomplete. After a power loss anything above the durable mark may be
+        missing, in any order.
+Flow:   scan the segments that reach beyond the durable mark -> find the end -> zero what stands after it -> seal.
+        The caller then syncs and begins a new epoch.
+Errors: a gap or a damaged record that neither case explains is corruption: RecordCorrupt, and nothing is changed.
+Crash:  every step may be repeated; an interrupted recovery is simply done again.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import RecordCorrupt
+from tradeworthy.core.time import Clock
+from tradeworthy.record.checkpoint import checkpoint_paths
+from tradeworthy.record.disk import Disk
+from tradeworthy.record.epochs import Recovery, Torn
+from tradeworthy.record.mapped import MappedSegment
+from tradeworthy.record.marks import Mark, durable_mark
+from tradeworthy.record.reader import STREAMS
+from tradeworthy.record.segment import SEAL_BYTES, Seal, encode_seal, segment_name, segment_paths
+
+TORN = "torn"
+
+
+@dataclass
+class _Scan:
+    """What a look at the end of every stream found."""
+
+    mark: Mark
+    restarted: bool = False  # something above the mark was written before the machine's last start
+    segments: list[MappedSegment] = field(default_factory=list)  # those that reach beyond the mark
+    headless: list[Path] = field(default_factory=list)
+
+
+def recover(folder: Path, *, clock: Clock, disk: Disk) -> Recovery:
+    """Bring a tape to the state in which a new writer may begin.
+
+    Parameters
+    ----------
+    folder : Path
+        The tape's folder, already locked.
+    clock : Clock
+        For the seals and the time that recovery takes.
+    disk : Disk
+        Where to write.
+
+    Raises
+    ------
+    RecordCorrupt
+        Damage that no crash explains. Nothing was changed.
+    RecordNewer
+        A newer release wrote the tape.
+    """
+    started = clock.monotonic_ns()
+    scan = _Scan(durable_mark(folder))
+    for stream in sorted(path for path in (folder / STREAMS).iterdir() if path.is_dir()):
+        _scan_stream(stream, disk.boot(), scan)
+    last = _end(scan)
+    torn = [entry for segment in scan.segments if (entry := _finish(segment, last, clock, disk)) is not None]
+    moved = [_quarantine(folder, path) for path in scan.headless]
+    return Recovery(
+        last_sequence=last,
+        durable_sequence=scan.mark.sequence,
+        segments=len(scan.segments),
+        torn=torn,
+        quarantined=moved,
+        checkpoints_dropped=_drop_checkpoints(folder, last),
+        took_ns=clock.monotonic_ns() - started,
+    )
+
+
+def _scan_stream(stream: Path, boot: bytes, scan: _Scan) -> None:
+    """Look at one stream's segments from the newest back to the first that lies below the mark."""
+    paths = segment_paths(stream)
+    _check_present(stream, paths, scan.mark)
+    for path in reversed(paths):
+        if _headless(path):
+            scan.headless.append(path)
+            continue
+        segment = MappedSegment(path)
+        seal = segment.seal
+        if seal is not None and seal.last_sequence <= scan.mark.sequence:
+            return
+        restarted = segment.header.boot != boot or not any(boot)
+        scan.restarted |= restarted
+        if segment.scan(_limit(segment)) < _limit(segment):
+            _check_damage(segment, scan.mark, restarted=restarted)
+        scan.segments.append(segment)
+
+
+def _check_present(stream: Path, paths: list[Path], mark: Mark) -> None:
+    """Refuse a stream without the segment that the mark says is on the disk."""
+    index, _ = mark.ends.get(stream.name, (0, 0))
+    if index and segment_name(index) not in [path.name for path in paths]:
+        raise RecordCorrupt(
+            f"stream {stream.name!r}: segment {segment_name(index)} is missing although the durable mark names it. "
+            "Nothing was changed; restore the segment from a copy"
+        )
+
+
+def _headless(path: Path) -> bool:
+    """Tell whether a segment's header never reached the disk."""
+    with path.open("rb") as file:
+        return not any(file.read(4096))
+
+
+def _limit(segment: MappedSegment) -> int:
+    """Return how many records a segment may hold: those that its seal counts, or its capacity."""
+    seal = segment.seal
+    return segment.header.capacity if seal is None else seal.records
+
+
+def _check_damage(segment: MappedSegment, mark: Mark, *, restarted: bool) -> None:
+    """Refuse damage that no crash explains: below the mark, or before a whole record on a machine that stayed up."""
+    place = segment.checked
+    index, records = mark.ends.get(segment.path.parent.name, (0, 0))
+    durable = records if segment.header.index == index else _limit(segment) if segment.header.index < index else 0
+    if place < durable:
+        raise segment.damage(place)
+    if segment.last_sequence < int(segment.words[place * segment.width]) <= mark.sequence:
+        raise segment.damage(place)
+    if not restarted and (segment.seal is not None or segment.whole_after(place) < segment.header.capacity):
+        raise segment.damage(place)
+
+
+def _sequences(segment: MappedSegment) -> npt.NDArray[np.uint64]:
+    found: npt.NDArray[np.uint64] = segment.records["sequence"][: segment.checked]
+    return found
+
+
+def _end(scan: _Scan) -> int:
+    """Return the last sequence up to which no record is missing."""
+    first = scan.mark.sequence + 1
+    parts = [_sequences(segment) for segment in scan.segments]
+    present = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+    present = present[present >= first]
+    gaps = np.flatnonzero(present != np.arange(first, first + present.size, dtype=np.uint64))
+    last = first - 1 + (int(gaps[0]) if gaps.size else present.size)
+    if gaps.size and not scan.restarted:
+        raise RecordCorrupt(
+            f"record {last + 1} is missing (or there twice) although later ones are there. Nothing was changed; run "
+            "`tradeworthy verify`, then restore the tape from a copy"
+        )
+    return last
+
+
+def _finish(segment: MappedSegment, last: int, clock: Clock, disk: Disk) -> Torn | None:
+    """Zero what stands in a segment after the record `last` and seal it; tell what was cut off."""
+    keep = segment.place_after(last)
+    torn = None
+    fd = disk.open(segment.path, write=True)
+    try:
+        start = segment.header.header_bytes + keep * segment.dtype.itemsize
+        if segment.seal is None or keep < _limit(segment):
+            used = _zero_from(fd, segment, keep, disk)
+            if used:
+                names = {"stream": segment.path.parent.name, "segment": segment.path.name}
+                torn = Torn(**names, first_record=keep, bytes=used - start)
+            sequence = int(segment.words[(keep - 1) * segment.width]) if keep else segment.header.first_sequence - 1
+            seal = Seal(records=keep, last_sequence=sequence, sealed_ns=clock.now_ns())
+            disk.write_all(fd, encode_seal(seal, segment.header), segment.header.header_bytes - SEAL_BYTES)
+        disk.fdatasync(fd)
+    finally:
+        os.close(fd)
+    return torn
+
+
+def _zero_from(fd: int, segment: MappedSegment, keep: int, disk: Disk) -> int:
+    """Zero all bytes from record `keep` on; return the file offset after the last that was not zero, or 0."""
+    used = np.flatnonzero(segment.words[keep * segment.width :])
+    if not used.size:
+        return 0
+    start = segment.header.header_bytes + keep * segment.dtype.itemsize
+    stop = start + 8 * (int(used[-1]) + 1)
+    disk.write_all(fd, bytes(stop - start), start)
+    return stop
+
+
+def _quarantine(folder: Path, path: Path) -> str:
+    target = folder / TORN / f"{path.parent.name}-{path.name}"
+    target.parent.mkdir(exist_ok=True)
+    path.replace(target)
+    return str(target.relative_to(folder))
+
+
+def _drop_checkpoints(folder: Path, last: int) -> int:
+    """Delete checkpoints of records that are no longer there."""
+    ahead = [path for path in checkpoint_paths(folder) if int(path.stem) > last]
+    for path in ahead:
+        path.unlink()
+    return len(ahead)
