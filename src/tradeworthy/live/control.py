@@ -1,0 +1,258 @@
+"""The control block: a small mapped file through which people and policies steer a running engine.
+
+Idea:   the kill switch is a word of memory. Whoever may write the file can halt the desk: no server, no network and no
+        cooperation of the engine are needed. The engine reads one word, the generation, before every event.
+Flow:   a writer changes words, then raises the generation; the engine notices, writes each change to the tape as a
+        control event and applies that. Replay obeys the tape and never sees the block.
+State:  4 KiB of 8-byte words. Each word means something by itself and is stored at once, so a reader never sees half.
+        Writers take a file lock among themselves, but a halt waits for it at most `_LOCK_WAIT_S`: a stuck writer must
+        not keep anybody from halting.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as _Pause
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import NotFound, ReleaseRefused, SettingsInvalid
+from tradeworthy.core.instruments import Instrument
+
+ControlWords = npt.NDArray[np.uint64]
+"""The block as the engine and its kernels see it."""
+
+MAGIC, GENERATION, HALT_ALL, RESUMES, CHAMPION, PREVIOUS, LIMITS_GENERATION = range(7)
+_SHADOWS = slice(8, 16)
+_VERSION_HALTS = slice(16, 48)
+_INSTRUMENT_HALTS = slice(64, 512)
+
+_MAGIC_WORD = int.from_bytes(b"twctrl01", "little")
+_WORDS = 512
+_LOCK_WAIT_S = 0.1
+_LOCK_STEP_S = 0.005
+
+
+class Scope(NamedTuple):
+    """What a halt covers: everything, one instrument (by number) or one version."""
+
+    kind: int
+    number: int = 0
+
+    @classmethod
+    def everything(cls) -> Self:
+        """Cover the whole desk."""
+        return cls(SCOPE_ALL)
+
+    @classmethod
+    def instrument(cls, number: int) -> Self:
+        """Cover the instrument at a place in the desk's list."""
+        return cls(SCOPE_INSTRUMENT, number)
+
+    @classmethod
+    def version(cls, number: int) -> Self:
+        """Cover one version, by its 64-bit number."""
+        return cls(SCOPE_VERSION, number)
+
+    @classmethod
+    def parse(cls, text: str, instruments: list[Instrument] | tuple[Instrument, ...] = ()) -> Self:
+        """Read ``all``, ``instrument:ETH`` or ``version:3f9a2c...``.
+
+        Raises
+        ------
+        SettingsInvalid
+            The text is none of these.
+        """
+        kind, _, name = text.partition(":")
+        symbols = [instrument.symbol for instrument in instruments]
+        if text == "all":
+            return cls.everything()
+        if kind == "instrument" and name in symbols:
+            return cls.instrument(symbols.index(name))
+        if kind == "version" and len(name) >= 16 and all(letter in "0123456789abcdef" for letter in name[:16]):
+            return cls.version(int(name[:16], 16))
+        raise SettingsInvalid(
+            f"scope is {text!r}, allowed are 'all', 'instrument:SYMBOL' with one of {symbols}, "
+            "and 'version:DIGEST' with at least 16 characters of the digest"
+        )
+
+
+SCOPE_ALL, SCOPE_INSTRUMENT, SCOPE_VERSION = range(3)
+
+
+class ControlView(NamedTuple):
+    """What the block asks for at one moment."""
+
+    generation: int
+    scopes: frozenset[Scope]
+    resumes: int
+    champion: int
+    previous: int
+    shadows: tuple[int, ...]
+    limits_generation: int
+
+
+class ControlBlock:
+    """The mapped file; made, with nothing in it, where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder exists.
+
+    Raises
+    ------
+    SettingsInvalid
+        The file is not a control block of this layout.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _ensure(path)
+        self.words: ControlWords = np.memmap(path, np.uint64, "r+", shape=(_WORDS,)).view(np.ndarray)
+        if self.words[MAGIC] != _MAGIC_WORD:
+            raise SettingsInvalid(f"{path} is not a control block of this release; move it away to start a new one")
+
+    def view(self) -> ControlView:
+        """Read what the block asks for now."""
+        words = self.words
+        scopes = {Scope.everything()} if words[HALT_ALL] else set()
+        scopes |= {Scope.instrument(int(word) - 1) for word in words[_INSTRUMENT_HALTS] if word}
+        scopes |= {Scope.version(int(word)) for word in words[_VERSION_HALTS] if word}
+        return ControlView(
+            generation=int(words[GENERATION]),
+            scopes=frozenset(scopes),
+            resumes=int(words[RESUMES]),
+            champion=int(words[CHAMPION]),
+            previous=int(words[PREVIOUS]),
+            shadows=tuple(int(word) for word in words[_SHADOWS] if word),
+            limits_generation=int(words[LIMITS_GENERATION]),
+        )
+
+    def halt(self, scope: Scope | None = None) -> None:
+        """Refuse every order in a scope from the next event on; everything if no scope is given."""
+        scope = scope or Scope.everything()
+        with self._writing():
+            if scope.kind == SCOPE_ALL:
+                self.words[HALT_ALL] = 1
+            else:
+                self._put(*_slot(scope))
+
+    def resume(self, scope: Scope | None = None) -> None:
+        """Lift a halt; for everything, also re-enable a strategy that its repeated executions switched off."""
+        scope = scope or Scope.everything()
+        with self._writing():
+            if scope.kind == SCOPE_ALL:
+                self.words[HALT_ALL] = 0
+                self.words[RESUMES] += np.uint64(1)
+            else:
+                self._remove(*_slot(scope))
+
+    def set_champion(self, version: int) -> None:
+        """Ask for a version to decide; the present one becomes the previous, a shadow leaves the shadows."""
+        with self._writing():
+            present = int(self.words[CHAMPION])
+            if present == version:
+                return
+            self._remove(_SHADOWS, version)
+            self.words[PREVIOUS] = present
+            self.words[CHAMPION] = version
+
+    def roll_back(self) -> int:
+        """Ask for the previous champion to decide again, and return its number.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        previous = int(self.words[PREVIOUS])
+        if not previous:
+            raise NotFound("there is no previous champion to roll back to; promote a version instead")
+        self.set_champion(previous)
+        return previous
+
+    def add_shadow(self, version: int) -> None:
+        """Ask for a version to score every event without acting.
+
+        Raises
+        ------
+        ReleaseRefused
+            All places for shadows are taken.
+        """
+        with self._writing():
+            self._put(_SHADOWS, version)
+
+    def remove_shadow(self, version: int) -> None:
+        """Ask for a shadow to leave."""
+        with self._writing():
+            self._remove(_SHADOWS, version)
+
+    def limits_changed(self) -> None:
+        """Tell the engine to read the desk's limits again."""
+        with self._writing():
+            self.words[LIMITS_GENERATION] += np.uint64(1)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep other writers out (as far as they let us), then raise the generation."""
+        with self.path.open("rb") as lock:
+            _lock_soon(lock.fileno())
+            try:
+                yield
+            finally:
+                self.words[GENERATION] += np.uint64(1)
+
+    def _put(self, table: slice, word: int) -> None:
+        places = self.words[table]
+        if np.uint64(word) in places:
+            return
+        free = np.flatnonzero(places == 0)
+        if not free.size:
+            raise ReleaseRefused(f"all {places.size} places of the control block are taken; remove one first")
+        places[free[0]] = word
+
+    def _remove(self, table: slice, word: int) -> None:
+        places = self.words[table]
+        places[places == np.uint64(word)] = 0
+
+
+def _slot(scope: Scope) -> tuple[slice, int]:
+    """Return the table that holds halts of this kind, and the word written for this scope."""
+    if scope.kind == SCOPE_INSTRUMENT:
+        return _INSTRUMENT_HALTS, scope.number + 1
+    return _VERSION_HALTS, scope.number
+
+
+def _ensure(path: Path) -> None:
+    """Make an empty block in one step, unless there is a file already."""
+    if path.exists():
+        if path.stat().st_size != _WORDS * 8:
+            raise SettingsInvalid(f"{path} has {path.stat().st_size} bytes, a control block has {_WORDS * 8}")
+        return
+    empty = np.zeros(_WORDS, np.uint64)
+    empty[MAGIC] = _MAGIC_WORD
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_bytes(empty.tobytes())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass  # another process was first; its block is as good
+    finally:
+        fresh.unlink()
+
+
+def _lock_soon(descriptor: int) -> None:
+    """Take the writers' lock, or go on without it when its holder is stuck."""
+    pause = _Pause()
+    for _ in range(int(_LOCK_WAIT_S / _LOCK_STEP_S)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pause.wait(_LOCK_STEP_S)
+        else:
+            return
