@@ -144,7 +144,7 @@ def read_market_file(
     """
     number = _number(file.instrument, instruments)
     path = (folder or Path()) / file.path
-    frame = _read(path)
+    frame = read_frame(path)
     kind = Kind[file.kind.upper()]
     stamps = _stamps(frame, file)
     table, found = mend(_table(frame, file, kind, stamps), kind, _mending(file))
@@ -176,16 +176,24 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"time_zone is {name!r}, allowed is an IANA name such as 'America/Chicago'") from error
 
 
-def _read(path: Path) -> pl.DataFrame:
-    """Return the file as a frame; stamps in a CSV stay text."""
+def read_frame(path: Path) -> pl.DataFrame:
+    """Return a CSV or Parquet file as a frame; stamps in a CSV stay text.
+
+    Raises
+    ------
+    NotFound
+        There is no such file.
+    DataInvalid
+        It is neither.
+    """
     if not path.is_file():
-        raise NotFound(f"market file {path} does not exist; check the path, which is relative to the project's folder")
+        raise NotFound(f"file {path} does not exist; check the path, which is relative to the project's folder")
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise DataInvalid(f"market file {path} cannot be read as CSV or Parquet: {error}") from error
+        raise DataInvalid(f"file {path} cannot be read as CSV or Parquet: {error}") from error
 
 
 def _column(frame: pl.DataFrame, file: MarketFile, name: str) -> pl.Series:

@@ -5,7 +5,8 @@ Idea:   an order fills at the next event of its instrument, never at the one tha
 Price:  a bar fills at its open (or close), a quote at its own bid or ask, a trade at its price; then costs are added
         against us: the half-spread (not for quotes, they carry theirs), slippage, and the fee. Prices are rounded to
         the tick against us. Where the price is worse than the order's limit price the order is rejected.
-Undefined: an event whose prices are NaN, infinite, zero, negative, crossed or inconsistent fills nothing.
+Undefined: an event whose prices are NaN, infinite, zero, negative, crossed or inconsistent fills nothing, nor does
+        one older than an event already seen.
 Time:   a bar's open lies before the bar's stamp. That is honest where bars are what the desk decides on; a desk that
         decides between bars declares ``fill_on = ["quote"]`` or ``bar_price = "close"``.
 Units:  costs in basis points of the price; fees in the instrument's currency.
@@ -22,13 +23,16 @@ from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import NS_PER_MS
 from tradeworthy.live.venues.base import OrderBatch, RejectCode
 
 _GRID_SLACK = 1e-9  # of a tick or lot: what rounding in float64 may leave
 _BPS_PER_ONE = 10_000.0
 _QUOTE, _TRADE = Kind.QUOTE.value, Kind.TRADE.value
 _FILL, _REJECT = Kind.FILL.value, Kind.REJECT.value
-_EVENT_INSTRUMENT, _EVENT_KIND = ((event_dtype().names or ()).index(name) for name in ("instrument", "kind"))
+_TS_EVENT, _TS_RECV, _EVENT_INSTRUMENT, _EVENT_KIND = (
+    (event_dtype().names or ()).index(name) for name in ("ts_event_ns", "ts_recv_ns", "instrument", "kind")
+)
 _ID, _INSTRUMENT, _QUANTITY, _LIMIT_PRICE = (
     (ORDER.names or ()).index(name) for name in ("decision", "instrument", "quantity", "limit_price")
 )
@@ -54,6 +58,9 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Kinds of events that fill.
     bar_price : str
         The price of a bar at which orders fill.
+    age_ms_max : float or None
+        An event that took longer from the market to us fills nothing, for its price is gone. Not set: any age does,
+        as a recorded market needs.
     """
 
     fee_bps: float = 10.0
@@ -63,6 +70,7 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     participation_max: float | None = None
     fill_on: tuple[Literal["bar", "quote", "trade"], ...] = ("bar", "quote", "trade")
     bar_price: Literal["open", "close"] = "open"
+    age_ms_max: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse costs that are not numbers, and spreads or slippage in our favour."""
@@ -73,6 +81,8 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         share = self.participation_max
         if share is not None and not 0 < share <= 1:
             raise ValueError(f"participation_max is {share}, allowed is above 0 and up to 1, or not set")
+        if self.age_ms_max is not None and not self.age_ms_max >= 0:
+            raise ValueError(f"age_ms_max is {self.age_ms_max}, allowed is zero or more, or not set")
         if not self.fill_on:
             raise ValueError("fill_on is empty, allowed is at least one of 'bar', 'quote', 'trade'")
 
@@ -127,6 +137,8 @@ class Paper:
         self._books: list[list[_Open]] = [[] for _ in instruments]
         self._answers: list[_Answer] = []
         self._last_id = 0
+        self._newest_ns = [-(1 << 63)] * len(self._books)
+        self._age_ns_max = math.inf if settings.age_ms_max is None else settings.age_ms_max * NS_PER_MS
         self._fill_on = frozenset(Kind[name.upper()].value for name in settings.fill_on)
         self._bar_place = 0 if settings.bar_price == "open" else 3
         self.pending = 0
@@ -156,13 +168,21 @@ class Paper:
         """Return the answers that one event causes: cancels and refusals first, then fills in order of submission."""
         record: Any = event.item()
         number, kind = record[_EVENT_INSTRUMENT], record[_EVENT_KIND]
-        if number < len(self._books) and self._books[number] and kind in self._fill_on:
+        if number < len(self._books) and self._books[number] and kind in self._fill_on and self._is_news(record):
             prices = _offered(kind, record[-1].tolist(), self._bar_place)
             if prices is not None:
                 self._match(number, prices, 0.0 if kind == _QUOTE else self._settings.half_spread_bps)
         answers, self._answers = self._answers, []
         self.pending -= sum(1 for answer in answers if answer.closes)
         return _answer_events(event, answers)
+
+    def _is_news(self, record: Any) -> bool:
+        """Tell whether an event is neither older than one already seen nor too long on its way."""
+        number: int = record[_EVENT_INSTRUMENT]
+        happened_ns: int = record[_TS_EVENT]
+        arrived_ns: int = record[_TS_RECV]
+        newest_ns, self._newest_ns[number] = self._newest_ns[number], max(happened_ns, self._newest_ns[number])
+        return happened_ns >= newest_ns and arrived_ns - happened_ns <= self._age_ns_max
 
     def open_orders(self) -> OrderBatch:
         """Return the orders not yet done, with the quantity that is left, oldest first."""
