@@ -1,0 +1,200 @@
+"""Giving versions their roles: promote, roll back, approve; halt and resume.
+
+Idea:   every step is one fact and one word of the control block. To promote, the fact comes first, so that no version
+        acts without its record; to halt, the word comes first, so that no record can delay it.
+Flow:   `reconcile` at the start of a process repairs what a crash cut in two; of two answers the more cautious wins.
+Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and reason, env kept apart.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.release.standing import Standing
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import version_number
+from tradeworthy.core.errors import ReleaseRefused, near
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.live.control import ControlBlock, Scope
+
+ROLES = ("shadow", "champion", "retired")
+Role = Literal["shadow", "champion", "retired"]
+
+
+class Release:
+    """The steps of a version's life that change what the engine does.
+
+    Parameters
+    ----------
+    registry : Registry
+        The versions and the ledger; its env is this deployment's.
+    control : ControlBlock
+        What the engine reads.
+    instruments : sequence of Instrument
+        The desk's list, for scopes of halts.
+    """
+
+    def __init__(self, registry: Registry, control: ControlBlock, instruments: Sequence[Instrument]) -> None:
+        self.registry = registry
+        self.control = control
+        self.instruments = tuple(instruments)
+
+    def promote(self, version: str, role: str, *, actor: str, reason: str) -> str:
+        """Give a version a role, and return its digest.
+
+        Parameters
+        ----------
+        version : str
+            Anything that `Registry.resolve` understands.
+        role : str
+            ``shadow`` scores without acting, ``champion`` acts, ``retired`` takes a shadow out.
+        actor, reason : str
+            Who, and why.
+
+        Raises
+        ------
+        ReleaseRefused
+            The gate, an approval or the right state is missing.
+        BundleRefused
+            The bundle is not what was signed.
+        """
+        if role not in ROLES:
+            raise ReleaseRefused(f"role is {role!r}{near(role, ROLES)}; allowed are {', '.join(ROLES)}")
+        _require_words(actor=actor, reason=reason)
+        digest = self.registry.resolve(version)
+        standing = self.registry.standing()
+        if role == "retired":
+            _check_retirement(standing, digest)
+        else:
+            self._check_promotion(standing, digest, role)
+        fact = facts.VersionPromoted(version=digest, role=role, env=self.registry.env, previous=standing.champion)
+        self.registry.ledger.append(fact, actor=actor, reason=reason)
+        self._set(digest, role)
+        return digest
+
+    def rollback(self, *, actor: str, reason: str) -> str:
+        """Put the previous champion back, and return its digest.
+
+        Raises
+        ------
+        ReleaseRefused
+            There is no previous champion.
+        """
+        _require_words(actor=actor, reason=reason)
+        standing = self.registry.standing()
+        if standing.champion is None or standing.previous is None:
+            raise ReleaseRefused("there is no previous champion to roll back to; promote another version, or halt")
+        fact = facts.VersionRolledBack(version=standing.champion, to=standing.previous)
+        self.registry.ledger.append(fact, actor=actor, reason=reason)
+        self.control.set_champion(version_number(standing.previous))
+        return standing.previous
+
+    def approve(self, version: str, *, actor: str, reason: str) -> str:
+        """Record that a person other than the author approves a version for this env.
+
+        Raises
+        ------
+        ReleaseRefused
+            The author approves their own version, or the gate has not passed it.
+        """
+        _require_words(actor=actor, reason=reason)
+        digest = self.registry.resolve(version)
+        standing = self.registry.standing()
+        author = standing.registered[digest].author
+        if actor == author:
+            raise ReleaseRefused(f"{actor} made version {digest[:SHORT]} and may not approve it; ask somebody else")
+        _check_gate(standing, digest)
+        fact = facts.VersionApproved(version=digest, env=self.registry.env)
+        self.registry.ledger.append(fact, actor=actor, reason=reason)
+        return digest
+
+    def halt(self, scope: str = "all", *, actor: str, reason: str) -> None:
+        """Refuse every order in a scope from the next event on: ``all``, ``instrument:ETH`` or ``version:...``."""
+        self.control.halt(Scope.parse(scope, self.instruments))
+        self.registry.ledger.append(facts.TradingHalted(scope=scope), actor=actor, reason=reason)
+
+    def resume(self, scope: str = "all", *, actor: str, reason: str) -> None:
+        """Lift a halt, on the record first."""
+        _require_words(actor=actor, reason=reason)
+        parsed = Scope.parse(scope, self.instruments)
+        self.registry.ledger.append(facts.TradingResumed(scope=scope), actor=actor, reason=reason)
+        self.control.resume(parsed)
+
+    def reconcile(self) -> None:
+        """Make the control block agree with the facts, when a process starts.
+
+        Roles follow the facts. A halt stands if either says so.
+        """
+        standing = self.registry.standing()
+        for scope in sorted(standing.halted):
+            self.control.halt(Scope.parse(scope, self.instruments))
+        if standing.champion is not None:
+            self.control.set_champion(version_number(standing.champion))
+        wanted = {version_number(digest) for digest in standing.shadows}
+        for number in set(self.control.view().shadows) - wanted:
+            self.control.remove_shadow(number)
+        for number in sorted(wanted - set(self.control.view().shadows)):
+            self.control.add_shadow(number)
+
+    def _set(self, digest: str, role: str) -> None:
+        """Write the role into the control block."""
+        number = version_number(digest)
+        if role == "champion":
+            self.control.set_champion(number)
+        elif role == "shadow":
+            self.control.add_shadow(number)
+        else:
+            self.control.remove_shadow(number)
+
+    def _check_promotion(self, standing: Standing, digest: str, role: str) -> None:
+        """Refuse a version that may not take the role now."""
+        if digest == standing.champion:
+            raise ReleaseRefused(f"version {digest[:SHORT]} is champion already; nothing to do")
+        if role == "shadow" and digest in standing.shadows:
+            raise ReleaseRefused(f"version {digest[:SHORT]} is a shadow already; nothing to do")
+        if standing.registered[digest].env != self.registry.env:
+            raise ReleaseRefused(
+                f"version {digest[:SHORT]} was registered for {standing.registered[digest].env!r}, this is "
+                f"{self.registry.env!r}; train and register it here"
+            )
+        _check_gate(standing, digest)
+        self.registry.gate_report(digest)
+        self.registry.load(digest)
+        if role == "champion" and self.registry.env == "live":
+            _check_approval(standing, digest)
+
+
+def _check_gate(standing: Standing, digest: str) -> None:
+    """Refuse a version that the gate has not passed."""
+    judged = standing.gates.get(digest)
+    if judged is None:
+        raise ReleaseRefused(f"the gate never judged version {digest[:SHORT]}; run: tradeworthy gate {digest[:SHORT]}")
+    if not judged.passed:
+        raise ReleaseRefused(
+            f"the gate did not pass version {digest[:SHORT]}: {', '.join(judged.failed_checks)}; "
+            f"read {judged.report_path}, then train again"
+        )
+
+
+def _check_approval(standing: Standing, digest: str) -> None:
+    """Refuse a version for live that nobody but its author approved."""
+    author = standing.registered[digest].author
+    approvers = [actor for actor, env in standing.approvals.get(digest, []) if env == "live" and actor != author]
+    if not approvers:
+        raise ReleaseRefused(
+            f"nobody but {author}, who made it, approved version {digest[:SHORT]} for live; "
+            f"another person runs: tradeworthy approve {digest[:SHORT]}"
+        )
+
+
+def _check_retirement(standing: Standing, digest: str) -> None:
+    """Refuse to retire what is not a shadow."""
+    if digest not in standing.shadows:
+        raise ReleaseRefused(f"version {digest[:SHORT]} is no shadow; a champion is taken out by: tradeworthy rollback")
+
+
+def _require_words(**words: str) -> None:
+    """Refuse a step without an actor or a reason."""
+    for name, word in words.items():
+        if not word.strip():
+            raise ReleaseRefused(f"{name} is empty; every step is recorded with who and why")

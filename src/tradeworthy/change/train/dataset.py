@@ -1,0 +1,157 @@
+"""From history to rows and labels: the program folded over events, joined with what happened next.
+
+Idea:   features come from the very kernel that runs live, stepped over history; nothing is computed a second way.
+Shape:  one dataset row for every event that gave a ready row and has a known label.
+Time:   `starts` and `ends` count the instrument's own trigger events, so a gap in time does not shorten a purge.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid, near
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.model.features.labels import Label
+from tradeworthy.model.features.program import Program
+from tradeworthy.model.features.runtime import FeatureState
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Rows to learn from, in order of time.
+
+    Attributes
+    ----------
+    rows : (m, n) float64
+        Features.
+    labels : (m,) float64
+        What to foresee.
+    values : (m,) float64
+        Forward log returns behind the labels.
+    ts_event_ns : (m,) int64
+        When each row's event happened.
+    places : (m,) int64
+        Of those events in the batch given.
+    starts, ends : (m,) int64
+        First and last trigger event of the instrument that each label reads.
+    digest : str
+        SHA-256 of the events that it was made from, without their place on a tape.
+    """
+
+    rows: Floats
+    labels: Floats
+    values: Floats
+    ts_event_ns: npt.NDArray[np.int64]
+    places: Places
+    starts: Places
+    ends: Places
+    digest: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+    def last(self, rows: int) -> "Dataset":
+        """Return the latest rows only."""
+        first = max(len(self) - rows, 0)
+        arrays = ("rows", "labels", "values", "ts_event_ns", "places", "starts", "ends")
+        return Dataset(**{name: getattr(self, name)[first:] for name in arrays}, digest=self.digest)
+
+
+def build_dataset(
+    program: Program, label: Label, events: EventBatch, instruments: Sequence[Instrument], instrument: int
+) -> Dataset:
+    """Fold a program over events and join the rows of one instrument with its labels.
+
+    Parameters
+    ----------
+    program : Program
+        Compiled features.
+    label : Label
+        What happened next.
+    events : (k,) event records
+        In the order in which a live engine would have consumed them.
+    instruments : sequence of Instrument
+        The desk's list, to which instrument numbers refer.
+    instrument : int
+        Whose rows to keep.
+
+    Raises
+    ------
+    DataInvalid
+        No event gave both a ready row and a label.
+    """
+    rows, row_places = FeatureState(program, instruments).many(events)
+    labels, values, label_places = label.compute(events, instrument, instruments)
+    of_instrument = events["instrument"][row_places] == instrument
+    known = np.isfinite(labels)
+    places, from_rows, from_labels = np.intersect1d(
+        row_places[of_instrument], label_places[known], assume_unique=True, return_indices=True
+    )
+    if len(places) == 0:
+        raise DataInvalid(
+            f"{len(events)} events of which {int(of_instrument.sum())} gave a ready row and {int(known.sum())} "
+            "a label, never both; use more history, shorter windows or a shorter label"
+        )
+    starts = _rank(program, events, instrument)[places]
+    return Dataset(
+        rows=np.ascontiguousarray(rows[of_instrument][from_rows]),
+        labels=labels[known][from_labels],
+        values=values[known][from_labels],
+        ts_event_ns=events["ts_event_ns"][places],
+        places=places,
+        starts=starts,
+        ends=starts + label.horizon,
+        digest=events_digest(events),
+    )
+
+
+def split_at_share(events: EventBatch, share: float) -> tuple[EventBatch, EventBatch]:
+    """Cut events into the first `share` of the time they span and the rest; equal times stay together."""
+    stamps = events["ts_event_ns"]
+    if len(stamps) == 0:
+        raise DataInvalid("there are no events; check the [[market]] files and their columns")
+    place = min(int(len(stamps) * share), len(stamps) - 1)
+    cut = int(np.searchsorted(stamps, stamps[place], side="left"))
+    return events[:cut], events[cut:]
+
+
+def traded_instrument(instruments: Sequence[Instrument], symbol: str | None) -> int:
+    """Return the number of the named instrument, or of the first traded one.
+
+    Raises
+    ------
+    DataInvalid
+        The desk does not know the symbol, or trades nothing.
+    """
+    symbols = [instrument.symbol for instrument in instruments]
+    if symbol is not None and symbol not in symbols:
+        raise DataInvalid(f"instrument {symbol!r} is not on the desk{near(symbol, symbols)}; found {symbols}")
+    if symbol is not None:
+        return symbols.index(symbol)
+    for number, instrument in enumerate(instruments):
+        if instrument.traded:
+            return number
+    raise DataInvalid(f"no instrument of {symbols} is traded; set traded = true on one")
+
+
+def _rank(program: Program, events: EventBatch, instrument: int) -> Places:
+    """Return, at each event, how many trigger events of the instrument came before it, as (k,) int64."""
+    asks = (events["instrument"] == instrument) & (events["kind"] == program.trigger)
+    rank: Places = np.cumsum(asks, dtype=np.int64) - 1
+    return rank
+
+
+def events_digest(events: EventBatch) -> str:
+    """Return the SHA-256 of what events say; when and where they were recorded does not count."""
+    digest = hashlib.sha256(f"{len(events)} events".encode())
+    for name in ("ts_event_ns", "instrument", "kind", "values"):
+        digest.update(np.ascontiguousarray(events[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""A user's `strategy.py`: features, label and how to train. Read by training processes only.
+
+Idea:   this is the only place where tradeworthy runs a user's code; what comes out of training is data, and serving
+        never reads the file again.
+"""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import NotFound, SettingsInvalid, near
+from tradeworthy.core.events import Kind
+from tradeworthy.model.features.expressions import Expression
+from tradeworthy.model.features.labels import Label
+
+TrainFunction = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], Any]
+"""``train(rows (m, n), labels (m,)) -> model``; any model that `import_model` accepts."""
+
+NAMES = ("features", "label", "train")
+OPTIONAL = ("trigger", "row_fields")
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """What to look at, what to learn, how.
+
+    Attributes
+    ----------
+    features : mapping of str to Expression
+        In the order of the model's columns.
+    label : Label
+        What the model learns to foresee.
+    train : callable
+        Fits a model on rows and labels.
+    trigger : Kind
+        The kind of event that asks for a decision; a bar unless the file names another.
+    row_fields : tuple of str
+        Names of a row event's values, for features computed elsewhere.
+    digest : str
+        SHA-256 of the file.
+    """
+
+    features: Mapping[str, Expression]
+    label: Label
+    train: TrainFunction
+    trigger: Kind = Kind.BAR
+    row_fields: tuple[str, ...] = ()
+    digest: str = ""
+
+
+def load_strategy(path: Path) -> Strategy:
+    """Run a strategy file and take what it defines.
+
+    Raises
+    ------
+    NotFound
+        There is no such file.
+    SettingsInvalid
+        The file does not run, or a name is missing or of the wrong type; the message says which.
+    """
+    if not path.is_file():
+        raise NotFound(f"no strategy at {path}; `tradeworthy init` writes one to start from")
+    source = path.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
+    module = _run(path, digest)
+    for name in NAMES:
+        if not hasattr(module, name):
+            hint = near(name, [word for word in vars(module) if not word.startswith("_")])
+            raise SettingsInvalid(f"{path} defines no {name!r}{hint}; it needs {', '.join(NAMES)}")
+    return Strategy(
+        features=_features(path, module.features),
+        label=_label(path, module.label),
+        train=_function(path, module.train),
+        trigger=_trigger(path, getattr(module, "trigger", Kind.BAR)),
+        row_fields=tuple(getattr(module, "row_fields", ())),
+        digest=digest,
+    )
+
+
+def _run(path: Path, digest: str) -> ModuleType:
+    """Execute the file as a module of its own, never found by an import."""
+    name = f"tradeworthy_strategy_{digest[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SettingsInvalid(f"{path} is not a Python file; a strategy ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SettingsInvalid(f"{path} does not run: {type(error).__name__}: {error}") from error
+    finally:
+        del sys.modules[name]
+    return module
+
+
+def _features(path: Path, value: object) -> dict[str, Expression]:
+    """Return the features, each an expression under a text name."""
+    if not isinstance(value, Mapping) or not value:
+        raise SettingsInvalid(f"{path}: features is {_kind(value)}; allowed is a dict of name to expression")
+    for name, expression in value.items():
+        if not isinstance(name, str) or not isinstance(expression, Expression):
+            raise SettingsInvalid(f"{path}: feature {name!r} is {_kind(expression)}; allowed is an expression")
+    return dict(value)
+
+
+def _label(path: Path, value: object) -> Label:
+    if not isinstance(value, Label):
+        raise SettingsInvalid(
+            f"{path}: label is {_kind(value)}; allowed is forward_direction(...) or forward_return(...)"
+        )
+    return value
+
+
+def _function(path: Path, value: object) -> TrainFunction:
+    if not callable(value):
+        raise SettingsInvalid(f"{path}: train is {_kind(value)}; allowed is a function of rows and labels")
+    return value
+
+
+def _trigger(path: Path, value: object) -> Kind:
+    if not isinstance(value, Kind):
+        raise SettingsInvalid(f"{path}: trigger is {value!r}; allowed are {', '.join(f'Kind.{k.name}' for k in Kind)}")
+    return value
+
+
+def _kind(value: object) -> str:
+    """Name what was found: an empty one, or its type."""
+    return "empty" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"

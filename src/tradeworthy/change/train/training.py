@@ -1,0 +1,265 @@
+"""Walk-forward training: out-of-fold scores that are honest about time, then one model fitted on everything.
+
+Flow:   strategy + events → dataset → folds (fit, score what comes after) → figures → final fit → our predictor.
+Time:   every out-of-fold score comes from a model that saw only labels that had ended before the scored span.
+Units:  log losses in nats a row.
+Undefined: a regression's scores are no probabilities: its log loss and Brier score are NaN, which the gate reads as
+        missing.
+"""
+
+import math
+import platform
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from tradeworthy import __version__
+from tradeworthy.change.train.candidate import Candidate, OutOfFold
+from tradeworthy.change.train.dataset import Dataset, Floats, build_dataset, traded_instrument
+from tradeworthy.change.train.folds import Fold, out_of_fold, walk_forward
+from tradeworthy.change.train.source import source_parameters, source_scores
+from tradeworthy.change.train.strategy import Strategy
+from tradeworthy.core.errors import DataInvalid, ModelMismatch
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import Clock
+from tradeworthy.judge.metrics import auc, brier, log_losses
+from tradeworthy.judge.metrics_interval import auc_interval, mean_interval
+from tradeworthy.judge.validate.evidence import Performance
+from tradeworthy.model.features.program import compile_program
+from tradeworthy.model.manifest import Lineage
+from tradeworthy.model.predictors.base import Predictor
+from tradeworthy.model.predictors.importing import import_model
+from tradeworthy.model.profile import Profile
+
+Report = Callable[[str, float], None]
+"""``report(stage, share done of all training, 0 to 1)``."""
+
+BASELINE = "base rate of the training rows"
+
+
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[training]` section.
+
+    Attributes
+    ----------
+    share : float
+        Share of the market files' events, 0 to 1, that is trained on; the rest is traded.
+    folds : int
+        Walk-forward test spans.
+    embargo : int or None
+        Trigger events kept free between training and test, besides the purge; the label's horizon if left out.
+    first_train_share : float
+        Share of rows that no fold tests.
+    rows_max : int or None
+        Learn from at most so many of the latest rows (a sliding window); all if left out.
+    instrument : str or None
+        Whose rows to learn from; the first traded instrument if left out.
+    golden_rows : int
+        Rows kept with the version to compare scores.
+    level : float
+        Confidence level of intervals.
+    seed : int
+        Of every draw that training itself makes; the model's own seed is the strategy's.
+    """
+
+    share: float = 0.6
+    folds: int = 5
+    embargo: int | None = None
+    first_train_share: float = 1 / 3
+    rows_max: int | None = None
+    instrument: str | None = None
+    golden_rows: int = 256
+    level: float = 0.95
+    seed: int = 1
+
+
+def train(
+    strategy: Strategy,
+    events: EventBatch,
+    instruments: Sequence[Instrument],
+    settings: TrainingSettings | None = None,
+    *,
+    clock: Clock,
+    parent: str | None = None,
+    report: Report | None = None,
+) -> Candidate:
+    """Train a candidate from history.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        Features, label and the user's train function.
+    events : (k,) event records
+        The history to learn from, in the order of time.
+    instruments : sequence of Instrument
+        The desk's list.
+    settings : TrainingSettings, optional
+        The defaults if left out.
+    clock : Clock
+        Stamps the candidate.
+    parent : str, optional
+        Digest of the version that this one is to replace.
+    report : callable, optional
+        Told the stage and the share done.
+
+    Raises
+    ------
+    DataInvalid
+        There is too little history, or the labels are all alike.
+    ModelMismatch
+        The model cannot be represented exactly, or is not one.
+    """
+    settings = settings or TrainingSettings()
+    tell = report or _silent
+    tell("features and labels", 0.0)
+    program = compile_program(strategy.features, trigger=strategy.trigger, row_fields=strategy.row_fields)
+    number = traded_instrument(instruments, settings.instrument)
+    dataset = _latest(build_dataset(program, strategy.label, events, instruments, number), settings.rows_max)
+    embargo = strategy.label.horizon if settings.embargo is None else settings.embargo
+    folds = walk_forward(
+        dataset.starts,
+        dataset.ends,
+        folds=settings.folds,
+        embargo=embargo,
+        first_train_share=settings.first_train_share,
+    )
+    walk = _walk(strategy, dataset, folds, tell)
+    tell("final fit", len(folds) / (len(folds) + 1))
+    model = _fit(strategy, dataset.rows, dataset.labels)
+    predictor = import_model(model, len(program.names))
+    rng = np.random.default_rng(settings.seed)
+    golden = dataset.rows[_spread(len(dataset), settings.golden_rows)]
+    candidate = Candidate(
+        created_ns=clock.now_ns(),
+        program=program,
+        label=strategy.label,
+        predictor=predictor,
+        profile=_profile(dataset, predictor, folds, walk),
+        golden_rows=golden,
+        golden_scores=source_scores(model, golden),
+        walk=walk,
+        performance=measure(walk, strategy.label.horizon, rng, settings.level),
+        lineage=_lineage(strategy, dataset, source_parameters(model), fold_metrics(walk), parent),
+    )
+    tell("trained", 1.0)
+    return candidate
+
+
+def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: float = 0.95) -> Performance:
+    """Return how right out-of-fold scores were, with an interval valid under overlapping labels.
+
+    A label of a forward return is judged by its sign for the AUC; its losses are NaN.
+    """
+    up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
+    interval = auc_interval(walk.scores, up, horizon=horizon, rng=rng, level=level)
+    losses = _losses(walk, walk.scores)
+    baseline = _losses(walk, walk.baseline)
+    gain = mean_interval(baseline - losses, horizon=horizon, rng=rng, level=level) if walk.binary else None
+    return Performance(
+        n=len(up),
+        auc=interval.estimate,
+        auc_low=interval.low,
+        auc_high=interval.high,
+        log_loss=float(losses.mean()),
+        brier=brier(walk.scores, walk.labels) if walk.binary else math.nan,
+        baseline_name=BASELINE,
+        baseline_log_loss=float(baseline.mean()),
+        level=level,
+        block=interval.block,
+        log_loss_gain_low=gain.low if gain else None,
+        log_loss_gain_high=gain.high if gain else None,
+    )
+
+
+def fold_metrics(walk: OutOfFold) -> dict[str, float]:
+    """Return the AUC (where both classes occur) and the rows of every fold, by name."""
+    up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
+    found: dict[str, float] = {}
+    for number in np.unique(walk.fold):
+        of_fold = walk.fold == number
+        if not math.isnan(of_auc := auc(walk.scores[of_fold], up[of_fold])):
+            found[f"fold_{number}_auc"] = of_auc
+        found[f"fold_{number}_rows"] = float(of_fold.sum())
+    return found
+
+
+def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Report) -> OutOfFold:
+    """Fit on each fold's past and score its future."""
+    scores, baselines = [], []
+    for fold in folds:
+        tell(f"fold {fold.number + 1} of {len(folds)}", fold.number / (len(folds) + 1))
+        model = _fit(strategy, dataset.rows[fold.train], dataset.labels[fold.train])
+        scores.append(source_scores(model, dataset.rows[fold.test]))
+        baselines.append(np.full(len(fold.test), dataset.labels[fold.train].mean()))
+    tested = out_of_fold(list(folds))
+    return OutOfFold(
+        scores=np.concatenate(scores),
+        labels=dataset.labels[tested],
+        values=dataset.values[tested],
+        baseline=np.concatenate(baselines),
+        ts_event_ns=dataset.ts_event_ns[tested],
+        fold=np.repeat([fold.number for fold in folds], [len(fold.test) for fold in folds]).astype(np.int64),
+        binary=bool(np.isin(dataset.labels, (0.0, 1.0)).all()),
+    )
+
+
+def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk: OutOfFold) -> Profile:
+    """Describe the training rows; scores are out-of-fold where a fold tested the row, since live scores are so too."""
+    scores = predictor.many(dataset.rows)
+    scores[out_of_fold(list(folds)), 0] = walk.scores
+    return Profile.of(dataset.rows, scores, dataset.labels)
+
+
+def _fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:
+    """Call the user's train function on copies, so that it cannot change what is tested."""
+    if np.ptp(labels) == 0:
+        raise DataInvalid(f"all {len(labels)} training labels are {labels[0]:g}; use more history or another label")
+    try:
+        model: object = strategy.train(rows.copy(), labels.copy())
+    except Exception as error:
+        raise ModelMismatch(
+            f"train() failed on {rows.shape[0]} rows of {rows.shape[1]} features: {type(error).__name__}: {error}"
+        ) from error
+    if model is None:
+        raise ModelMismatch("train() returned nothing; end it with `return model`")
+    return model
+
+
+def _losses(walk: OutOfFold, scores: Floats) -> Floats:
+    """Return log losses of probabilities; NaN where scores are none."""
+    if not walk.binary:
+        return np.full(len(scores), np.nan)
+    return log_losses(scores, walk.labels)
+
+
+def _lineage(
+    strategy: Strategy, dataset: Dataset, parameters: dict[str, str], metrics: dict[str, float], parent: str | None
+) -> Lineage:
+    """Write down where the candidate comes from."""
+    return Lineage(
+        data_digest=dataset.digest,
+        code_version=f"tradeworthy {__version__}, strategy {strategy.digest[:16]}",
+        parameters=parameters,
+        device=f"cpu {platform.machine()}",
+        trained_on_rows=len(dataset),
+        first_ts_ns=int(dataset.ts_event_ns[0]),
+        last_ts_ns=int(dataset.ts_event_ns[-1]),
+        fold_metrics=metrics,
+        parent=parent,
+    )
+
+
+def _latest(dataset: Dataset, rows_max: int | None) -> Dataset:
+    """Keep only the latest rows, if a window is set."""
+    return dataset if rows_max is None else dataset.last(rows_max)
+
+
+def _spread(n: int, wanted: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return up to `wanted` places spread evenly over `n`."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.int64))
+
+
+def _silent(stage: str, done: float) -> None:
+    """Report to nobody."""
