@@ -3,7 +3,7 @@
 Idea:      plain functions of (n,) arrays; `classification` gathers all of them from one pass over the data.
 Undefined: NaN, where a metric needs a class or a prediction that is absent.
 Units:     all are shares from 0 to 1, but log loss is in nats.
-Reference: names and values as in scikit-learn (tests/peers compares them); AUC with ties as in Hanley and McNeil (1982).
+Reference: names and values as in scikit-learn (tests/peers compares them); AUC with ties as Hanley and McNeil (1982).
 """
 
 import math

@@ -9,6 +9,7 @@ Reference: Kuensch (1989); Politis and White (2004); Efron (1987) for the bias c
 
 import math
 from statistics import NormalDist
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,6 +21,14 @@ from tradeworthy.judge.resampling import block_length
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+
+class _Ranking(NamedTuple):
+    """Rows in the order of their scores: their places, which is the last of a tie, and (by place) which is positive."""
+
+    order: Counts
+    last_of_tie: npt.NDArray[np.bool_]
+    positive: npt.NDArray[np.bool_]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,22 +57,20 @@ def _draw_counts(counts: Counts, block: int, rng: np.random.Generator) -> None:
 
 
 @kernel
-def _auc_of_counts(
-    order: Counts, last_of_tie: npt.NDArray[np.bool_], positive: npt.NDArray[np.bool_], counts: Counts
-) -> float:
-    """Return the AUC when the place order[i], i-th in score, counts counts[order[i]] times."""
+def _auc_of_counts(ranking: _Ranking, counts: Counts) -> float:
+    """Return the AUC when the row at each place counts as often as `counts` says."""
     below = 0.0
     wins = 0.0
     tied_positive = 0.0
     tied_negative = 0.0
     positives = 0.0
-    for i in range(order.shape[0]):
-        at = order[i]
-        if positive[at]:
+    for i in range(len(ranking.order)):
+        at = ranking.order[i]
+        if ranking.positive[at]:
             tied_positive += counts[at]
         else:
             tied_negative += counts[at]
-        if last_of_tie[i]:
+        if ranking.last_of_tie[i]:
             wins += tied_positive * (below + 0.5 * tied_negative)
             below += tied_negative
             positives += tied_positive
@@ -73,19 +80,12 @@ def _auc_of_counts(
 
 
 @kernel
-def _auc_draws(
-    order: Counts,
-    last_of_tie: npt.NDArray[np.bool_],
-    positive: npt.NDArray[np.bool_],
-    block: int,
-    rng: np.random.Generator,
-    draws: Array,
-) -> None:
+def _auc_draws(ranking: _Ranking, block: int, rng: np.random.Generator, draws: Array) -> None:
     """Fill `draws` with the AUC of block-bootstrap draws."""
-    counts = np.zeros(order.shape[0], np.int64)
+    counts = np.zeros(len(ranking.order), np.int64)
     for i in range(draws.shape[0]):
         _draw_counts(counts, block, rng)
-        draws[i] = _auc_of_counts(order, last_of_tie, positive, counts)
+        draws[i] = _auc_of_counts(ranking, counts)
 
 
 @kernel
@@ -170,7 +170,7 @@ def auc_interval(
     ranked = s[order]
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
     redrawn = np.empty(draws)
-    _auc_draws(order, last_of_tie, y > 0.5, block, rng, redrawn)
+    _auc_draws(_Ranking(order, last_of_tie, y > 0.5), block, rng, redrawn)
     low, high = _limits(redrawn, estimate, level)
     return Interval(estimate=estimate, low=low, high=high, level=level, block=block, draws=draws)
 

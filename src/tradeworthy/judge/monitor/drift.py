@@ -1,0 +1,269 @@
+"""Data drift: whether a feature's level has moved, in the very rows that were scored.
+
+Idea:   one calibrated chart a feature, one memory an instrument. The asked false-alarm rate is that of all features
+        together; what moves with the first alarm is told in the same finding.
+Flow:   rows + decisions -> pairs -> charts -> finding (feature, since when, how far, in the feature's own units).
+State:  charts, memories, unpaired records and findings not yet taken.
+Time:   after an alarm a chart is quiet for a while, twice as long each time the same shift is told again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, to_bytes
+from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.charts import (
+    ALARM,
+    AWAKE,
+    LIMIT_UP,
+    N_UP,
+    QUIET,
+    REPEATS,
+    SINCE_UP,
+    SUM_UP,
+    TOTAL_UP,
+    ChartState,
+    watch,
+)
+from tradeworthy.judge.monitor.pairing import RowPairing
+
+NAME = "drift"
+KIND = "data_drift"
+LEANING = 0.5
+"""A chart past this share of its limit is named in another's finding."""
+
+REPEATS_MAX = 10
+
+
+class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.drift]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Asked of all features together, per 10,000 scored rows without change.
+    quiet_rows : int
+        How long a feature is quiet after its first alarm.
+    group_rows : int
+        Alarms of one instrument within so many rows are one finding.
+    seed : int
+        Of the bootstrap that sets the limits.
+    charts : ChartSettings
+        How charts are fitted.
+    """
+
+    false_alarms_per_10k: float = 1.0
+    quiet_rows: int = 500
+    group_rows: int = 50
+    seed: int = 7
+    charts: ChartSettings = ChartSettings()
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What a monitor was made with."""
+
+    version: int
+    instruments: list[str]
+    quiet_rows: int
+    group_rows: int
+
+
+class DriftMonitor:
+    """Watches the level of every feature of one version.
+
+    Parameters
+    ----------
+    charts : Charts
+        From `calibrate_drift`.
+    version : int
+        The version's number.
+    instruments : sequence of str
+        Symbols in the desk's order, for the findings' words.
+    quiet_rows, group_rows : int
+        As in `DriftSettings`.
+    """
+
+    def __init__(
+        self, charts: Charts, version: int, instruments: Sequence[str], *, quiet_rows: int = 500, group_rows: int = 50
+    ) -> None:
+        self._charts = charts
+        self._about = _About(version, list(instruments), quiet_rows, group_rows)
+        self._pairing = RowPairing(version, len(charts.operating))
+        self._memories: dict[int, ChartState] = {}
+        self._group_left: dict[int, int] = {}
+        self._queue = FindingQueue()
+
+    @classmethod
+    def resume(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make a monitor from a state alone, without calibrating again."""
+        about = msgspec.json.decode(state["monitor"].tobytes(), type=_About)
+        monitor = cls(
+            Charts.from_arrays(_part(state, "charts.")),
+            about.version,
+            about.instruments,
+            quiet_rows=about.quiet_rows,
+            group_rows=about.group_rows,
+        )
+        monitor.restore(state)
+        return monitor
+
+    @property
+    def charts(self) -> Charts:
+        """The calibrated charts, with what each can be expected to see."""
+        return self._charts
+
+    def observe(self, records: Records) -> None:
+        """Take decisions and rows; anything else is left."""
+        self._pairing.add(records)
+        heads, rows = self._pairing.take()
+        for instrument in np.unique(heads["instrument"]):
+            own = heads["instrument"] == instrument
+            self._watch(int(instrument), heads[own], np.ascontiguousarray(rows[own]))
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def state(self) -> State:
+        """Return charts, memories, unpaired records and findings not yet taken."""
+        state: State = {"monitor": to_bytes(self._about), "findings": self._queue.to_array()}
+        state |= {f"charts.{name}": array for name, array in self._charts.to_arrays().items()}
+        state |= {f"pairing.{name}": array for name, array in self._pairing.state().items()}
+        for instrument, memory in self._memories.items():
+            state[f"sums.{instrument}"] = memory.sums.copy()
+            state[f"counts.{instrument}"] = memory.counts.copy()
+            state[f"group.{instrument}"] = np.array([self._group_left.get(instrument, 0)])
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state; its charts replace those that the monitor was made with.
+
+        Raises
+        ------
+        DataInvalid
+            The state belongs to another version or to other features.
+        """
+        charts = Charts.from_arrays(_part(state, "charts."))
+        about = msgspec.json.decode(state["monitor"].tobytes(), type=_About)
+        if charts.names != self._charts.names or about.version != self._about.version:
+            raise DataInvalid(
+                f"the state is of version {about.version:016x} with {len(charts.names)} features, this monitor watches "
+                f"{self._about.version:016x} with {len(self._charts.names)}; resume the state's own monitor"
+            )
+        self._charts = charts
+        self._pairing.restore(_part(state, "pairing."))
+        self._queue.from_array(state["findings"])
+        self._memories = {
+            int(key): ChartState(sums.copy(), state[f"counts.{key}"].copy())
+            for key, sums in _part(state, "sums.").items()
+        }
+        self._group_left = {int(key): int(left[0]) for key, left in _part(state, "group.").items()}
+
+    def _watch(self, instrument: int, heads: Records, rows: npt.NDArray[np.float64]) -> None:
+        """Step one instrument's charts through its rows; tell what alarms."""
+        memory = self._memories.setdefault(instrument, self._charts.start())
+        ts_ns = np.ascontiguousarray(heads["ts_event_ns"])
+        left, start = self._group_left.get(instrument, 0), 0
+        while start < len(rows):
+            at = watch(self._charts.table, memory, rows, ts_ns, start)
+            left = max(0, left - (at - start))
+            if at < len(rows):
+                if left == 0:
+                    self._queue.put(self._finding(instrument, memory, heads[at]))
+                    left = self._about.group_rows
+                self._quieten(memory)
+                left = max(0, left - 1)
+            start = at + 1
+        self._group_left[instrument] = left
+
+    def _quieten(self, memory: ChartState) -> None:
+        """Start the charts that alarmed afresh, after a pause that doubles while the shift stays."""
+        for chart in np.flatnonzero(memory.counts[:, ALARM]):
+            again = memory.counts[chart, AWAKE] < 2 * self._about.quiet_rows
+            repeats = min(int(memory.counts[chart, REPEATS]) + 1, REPEATS_MAX) if again else 0
+            memory.counts[chart, [REPEATS, AWAKE]] = repeats, 0
+            memory.counts[chart, QUIET] = self._about.quiet_rows * 2**repeats
+            memory.sums[chart, SUM_UP : SUM_UP + 2] = 0.0
+
+    def _finding(self, instrument: int, memory: ChartState, head: np.void) -> Finding:
+        """Put the alarms of one row into one finding, named by the chart furthest past its limit."""
+        ratios = memory.sums[:, SUM_UP : SUM_UP + 2] / self._charts.constants[:, LIMIT_UP : LIMIT_UP + 2]
+        alarmed = memory.counts[:, ALARM] != 0
+        lead = int(np.argmax(np.where(alarmed, ratios.max(axis=1), -1.0)))
+        side = 0 if memory.counts[lead, ALARM] > 0 else 1
+        names, mean = self._charts.names, float(self._charts.means[lead])
+        now = float(memory.sums[lead, TOTAL_UP + side]) / max(1, int(memory.counts[lead, N_UP + side]))
+        since_ns = int(memory.counts[lead, SINCE_UP + side])
+        others = [names[i] for i in np.argsort(-ratios.max(axis=1)) if i != lead and ratios[i].max() > LEANING]
+        deviation = float(self._charts.deviations[lead])
+        size = f" ({abs(now - mean) / deviation:.1f} standard deviations)" if deviation > 0.0 else ""
+        with_it = f"; with it moved {', '.join(others[:5])}" if others else ""
+        symbols = self._about.instruments
+        of = f" of {symbols[instrument]}" if instrument < len(symbols) and symbols[instrument] else ""
+        return Finding(
+            monitor=NAME,
+            subject=names[lead],
+            kind=KIND,
+            sequence=int(head["sequence"]),
+            ts_event_ns=int(head["ts_event_ns"]),
+            since_ns=since_ns,
+            observed=now,
+            reference=mean,
+            unit=f"units of {names[lead]}",
+            statistic=float(memory.sums[lead, SUM_UP + side]),
+            threshold=float(self._charts.constants[lead, LIMIT_UP + side]),
+            false_alarms_per_10k=self._charts.false_alarms_per_10k,
+            sentence=(
+                f"{names[lead]}{of} has moved {'up' if side == 0 else 'down'}: {now:.4g} on average since "
+                f"{iso(since_ns)}, {mean:.4g} in training{size}{with_it}."
+            ),
+        )
+
+
+def _part(state: Mapping[str, npt.NDArray[Any]], prefix: str) -> State:
+    """Return the arrays whose names begin with a prefix, without it."""
+    return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
+
+
+def calibrate_drift(reference: npt.ArrayLike, names: Sequence[str], settings: DriftSettings | None = None) -> Charts:
+    """Calibrate the charts of a drift monitor.
+
+    Parameters
+    ----------
+    reference : (n, p) array
+        Consecutive feature rows of training, in time order. 5,000 rows or more are wanted; the longer the reference
+        and the less persistent the features, the smaller the shift that can be told from noise.
+    names : sequence of str
+        Features, one a column.
+    settings : DriftSettings, optional
+        Defaults if left out.
+    """
+    settings = settings or DriftSettings()
+    return calibrate(
+        reference,
+        names,
+        false_alarms_per_10k=settings.false_alarms_per_10k,
+        rng=np.random.default_rng(settings.seed),
+        settings=settings.charts,
+    )
+
+
+def drift_monitor(
+    reference: npt.ArrayLike,
+    names: Sequence[str],
+    *,
+    version: int,
+    instruments: Sequence[str],
+    settings: DriftSettings | None = None,
+) -> DriftMonitor:
+    """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference."""
+    settings = settings or DriftSettings()
+    charts = calibrate_drift(reference, names, settings)
+    return DriftMonitor(charts, version, instruments, quiet_rows=settings.quiet_rows, group_rows=settings.group_rows)

@@ -1,0 +1,89 @@
+"""Feature rows with the time and instrument of their decisions.
+
+Idea:   a row record names its decision; the decision record knows when and for what. Streams are read one after the
+        other, so either may come first: what has no partner yet waits.
+State:  decisions without a row and rows without a decision; a row older than every waiting decision is dropped.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_rows
+
+WAITING_MAX = 100_000
+"""Decisions kept without a row; warming decisions never get one."""
+
+PAIRED = np.dtype([("sequence", "<u8"), ("ts_event_ns", "<i8"), ("instrument", "<u4")])
+
+
+class RowPairing:
+    """Joins one version's rows with its decisions.
+
+    Parameters
+    ----------
+    version : int
+        The version's number; rows of other versions find no decision and are dropped.
+    n_features : int
+        Width of its rows.
+    """
+
+    def __init__(self, version: int, n_features: int) -> None:
+        self._version = version
+        self._decisions = np.empty(0, PAIRED)
+        self._row_keys = np.empty(0, np.uint64)
+        self._rows = np.empty((0, n_features))
+        self._newest = 0
+
+    def add(self, records: Records) -> None:
+        """Take decisions or rows; anything else is left."""
+        if are_decisions(records):
+            self._add_decisions(records)
+        elif are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
+            self._row_keys = np.concatenate([self._row_keys, records["decision"]])
+            self._rows = np.concatenate([self._rows, records["row"]])
+
+    def _add_decisions(self, records: Records) -> None:
+        if len(records):
+            self._newest = max(self._newest, int(records["sequence"].max()))
+        own = records[records["version"] == self._version]
+        fresh = np.empty(len(own), PAIRED)
+        for name in PAIRED.names or ():
+            fresh[name] = own[name]
+        self._decisions = np.concatenate([self._decisions, fresh])[-WAITING_MAX:]
+
+    def take(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.float64]]:
+        """Return the pairs that are complete, in decision order.
+
+        Returns
+        -------
+        heads : (m,) PAIRED
+            The decision's sequence, event time and instrument.
+        rows : (m, n_features) float64
+        """
+        sequences = self._decisions["sequence"]
+        at = np.searchsorted(sequences, self._row_keys)
+        found = at < len(sequences)
+        found[found] = sequences[at[found]] == self._row_keys[found]
+        heads, rows = self._decisions[at[found]], self._rows[found]
+        waiting = ~found & (self._row_keys > self._newest)
+        self._row_keys, self._rows = self._row_keys[waiting], self._rows[waiting]
+        if len(heads):
+            self._decisions = self._decisions[sequences > heads["sequence"][-1]]
+        return heads, rows
+
+    def state(self) -> State:
+        """Return what waits."""
+        return {
+            "decisions": self._decisions.copy(),
+            "row_keys": self._row_keys.copy(),
+            "rows": self._rows.copy(),
+            "newest": np.array([self._newest], np.uint64),
+        }
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what waited."""
+        self._decisions, self._row_keys = state["decisions"].astype(PAIRED), state["row_keys"].copy()
+        self._rows, self._newest = state["rows"].copy(), int(state["newest"][0])

@@ -1,0 +1,305 @@
+"""Realised performance as labels arrive, and whether it is worse than what the gate measured.
+
+Idea:   two tests share the asked rate. Betting (`harm`) is valid whatever the overlap, but hears one loss a horizon;
+        a chart with bootstrapped limits hears all of them and is faster.
+Flow:   outcome join -> losses -> metrics (rolling, total), both tests -> finding.
+State:  the join, the last outcomes, running totals, both tests, findings not yet taken.
+Undefined: an outcome without a label is left out; metrics of nothing are NaN.
+Units:  losses from 0 to 1: Brier (squared distance of the probability), or error (1 for a wrong call).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.metrics import Classification, classification
+from tradeworthy.judge.metrics_interval import mean_interval
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State
+from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.charts import (
+    ALARM,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    N_UP,
+    SINCE_UP,
+    SUM_UP,
+    TOTAL_UP,
+    ChartState,
+)
+from tradeworthy.judge.monitor.harm import (
+    COUNT,
+    FORTUNE,
+    SINCE,
+    TOTAL,
+    HarmState,
+    LossTests,
+    empty_harm,
+    reset,
+    watch_losses,
+)
+from tradeworthy.judge.monitor.outcomes import JOINED, OutcomeJoin
+
+Floats = npt.NDArray[np.float64]
+Loss = Literal["brier", "error"]
+
+NAME = "performance"
+KIND = "performance"
+REPEATS_MAX = 10
+LEFT, HEARD, REPEATS = range(3)
+
+
+class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.performance]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Per 10,000 labelled decisions without harm, of both tests together.
+    loss : {"brier", "error"}
+        What harm is measured in.
+    score_cut, label_cut : float
+        Scores above predict a rise; labels above are one. Both 0 for a model of returns (with loss "error").
+    window : int
+        Outcomes of the rolling metrics.
+    quiet_outcomes : int
+        How long no further harm is told after a finding; doubles while it stays.
+    seed : int
+        Of the bootstraps.
+    """
+
+    false_alarms_per_10k: float = 1.0
+    loss: Loss = "brier"
+    score_cut: float = 0.5
+    label_cut: float = 0.5
+    window: int = 1_000
+    quiet_outcomes: int = 500
+    seed: int = 7
+    charts: ChartSettings = ChartSettings(shift_sd=0.2)
+
+
+class PerformanceReference(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate measured out of fold: the mean loss, its upper bound, and the chart calibrated on the losses."""
+
+    mean: float
+    upper: float
+    horizon: int
+    charts: Charts
+
+
+class PerformanceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Realised performance so far."""
+
+    outcomes: int
+    waiting: int
+    given_up: int
+    mean_loss: float
+    accuracy: float
+    rolling: Classification
+
+
+def losses_of(scores: npt.ArrayLike, labels: npt.ArrayLike, settings: PerformanceSettings | None = None) -> Floats:
+    """Return the (n,) losses, from 0 to 1, of scores against labels without NaN."""
+    settings = settings or PerformanceSettings()
+    s, y = np.asarray(scores, np.float64), np.asarray(labels, np.float64) > settings.label_cut
+    raw = (s - y) ** 2 if settings.loss == "brier" else ((s > settings.score_cut) != y).astype(np.float64)
+    losses: Floats = np.clip(raw, 0.0, 1.0)
+    return losses
+
+
+def performance_reference(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, *, horizon: int, settings: PerformanceSettings | None = None
+) -> PerformanceReference:
+    """Calibrate a performance monitor on out-of-fold scores.
+
+    Parameters
+    ----------
+    scores, labels : (n,) array
+        Out of fold, in time order, of one instrument; pairs with a NaN are left out.
+    horizon : int
+        Events from a decision to its label.
+    settings : PerformanceSettings, optional
+        Defaults if left out.
+
+    Raises
+    ------
+    DataInvalid
+        Fewer than 200 labelled scores.
+    """
+    settings = settings or PerformanceSettings()
+    s, y = np.asarray(scores, np.float64).ravel(), np.asarray(labels, np.float64).ravel()
+    known = np.isfinite(s) & np.isfinite(y)
+    losses = losses_of(s[known], y[known], settings)
+    rng = np.random.default_rng(settings.seed)
+    charts = calibrate(  # both sides share the rate asked of `calibrate`; only rises are told
+        losses[:, None],
+        [settings.loss],
+        false_alarms_per_10k=settings.false_alarms_per_10k,
+        rng=rng,
+        settings=settings.charts,
+    )
+    charts.constants[:, LIMIT_DOWN] = np.inf
+    interval = mean_interval(losses, horizon=horizon, rng=rng, level=0.98)
+    upper = float(np.clip(interval.high, 1e-6, 1.0 - 1e-6))
+    return PerformanceReference(mean=float(losses.mean()), upper=upper, horizon=horizon, charts=charts)
+
+
+class _Memory(NamedTuple):
+    """Both tests of one instrument, and its pause: outcomes left to skip, outcomes heard since, repeats."""
+
+    chart: ChartState
+    harm: HarmState
+    pause: npt.NDArray[np.int64]
+
+    @classmethod
+    def fresh(cls, reference: PerformanceReference) -> "_Memory":
+        """Return a memory that has seen nothing."""
+        return cls(reference.charts.start(), empty_harm(), np.zeros(3, np.int64))
+
+
+class PerformanceMonitor:
+    """Watches the realised losses of one version.
+
+    Parameters
+    ----------
+    join : OutcomeJoin
+        Of this version's decisions.
+    reference : PerformanceReference
+        From `performance_reference`.
+    settings : PerformanceSettings, optional
+        As used for the reference.
+    """
+
+    def __init__(
+        self, join: OutcomeJoin, reference: PerformanceReference, settings: PerformanceSettings | None = None
+    ) -> None:
+        self._join = join
+        self._reference = reference
+        self._settings = settings or PerformanceSettings()
+        self._memories: dict[int, _Memory] = {}
+        self._last = np.empty(0, JOINED)
+        self._totals = np.zeros(3)
+        self._queue = FindingQueue()
+
+    @property
+    def reference(self) -> PerformanceReference:
+        """What realised losses are measured against."""
+        return self._reference
+
+    def observe(self, records: Records) -> None:
+        """Take decisions and events; anything else is left."""
+        self._join.observe(records)
+        joined = self._join.take()
+        joined = joined[np.isfinite(joined["label"])]
+        if len(joined) == 0:
+            return
+        losses = losses_of(joined["score"], joined["label"], self._settings)
+        right = (joined["score"] > self._settings.score_cut) == (joined["label"] > self._settings.label_cut)
+        self._totals += (len(joined), losses.sum(), right.sum())
+        self._last = np.concatenate([self._last, joined])[-self._settings.window :]
+        for instrument in np.unique(joined["instrument"]):
+            own = joined["instrument"] == instrument
+            self._watch(int(instrument), joined[own], np.ascontiguousarray(losses[own]))
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def summary(self) -> PerformanceSummary:
+        """Return realised performance, in all and over the last outcomes."""
+        n = int(self._totals[0])
+        labels = (self._last["label"] > self._settings.label_cut).astype(np.float64)
+        return PerformanceSummary(
+            outcomes=n,
+            waiting=self._join.waiting,
+            given_up=self._join.given_up,
+            mean_loss=float(self._totals[1] / n) if n else float("nan"),
+            accuracy=float(self._totals[2] / n) if n else float("nan"),
+            rolling=classification(self._last["score"], labels, self._settings.score_cut),
+        )
+
+    def state(self) -> State:
+        """Return the join, the tests, what was last seen, and findings not yet taken."""
+        state: State = {"last": self._last.copy(), "totals": self._totals.copy(), "findings": self._queue.to_array()}
+        state |= {f"join.{key}": array for key, array in self._join.state().items()}
+        for instrument, memory in self._memories.items():
+            parts = (*memory.chart, *memory.harm, memory.pause)
+            state |= {f"memory.{instrument}.{place}": part.copy() for place, part in enumerate(parts)}
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._last, self._totals = state["last"].astype(JOINED), state["totals"].copy()
+        self._queue.from_array(state["findings"])
+        self._join.restore({k.removeprefix("join."): v for k, v in state.items() if k.startswith("join.")})
+        self._memories = {}
+        for key in {int(k.split(".")[1]) for k in state if k.startswith("memory.")}:
+            parts = [state[f"memory.{key}.{place}"].copy() for place in range(5)]
+            self._memories[key] = _Memory(ChartState(*parts[:2]), HarmState(*parts[2:4]), parts[4])
+
+    def _limit(self) -> float:
+        """Return the evidence at which the bets alarm: their half of the rate, one bet a horizon."""
+        return max(20.0, 2e4 / (self._settings.false_alarms_per_10k * self._reference.horizon))
+
+    def _watch(self, instrument: int, joined: Records, losses: Floats) -> None:
+        """Run both tests over one instrument's new losses, with a pause after each finding."""
+        memory = self._memories.setdefault(instrument, _Memory.fresh(self._reference))
+        times = np.column_stack([joined["ts_event_ns"], joined["ts_known_ns"]])
+        tests = LossTests(self._reference.charts.table, memory.chart, memory.harm, self._reference.upper, self._limit())
+        start = 0
+        while start < len(losses):
+            skipped = min(int(memory.pause[LEFT]), len(losses) - start)
+            memory.pause[LEFT] -= skipped
+            start += skipped
+            at = watch_losses(tests, losses, times, start)
+            memory.pause[HEARD] += min(at + 1, len(losses)) - start
+            if at < len(losses):
+                self._queue.put(self._finding(memory, joined[at]))
+                self._pause(memory)
+            start = at + 1
+
+    def _pause(self, memory: _Memory) -> None:
+        """Forget both tests' evidence; be quiet for a while, twice as long each time the same harm is told again."""
+        again = memory.pause[HEARD] < 2 * self._settings.quiet_outcomes
+        memory.pause[REPEATS] = min(memory.pause[REPEATS] + 1, REPEATS_MAX) if again else 0
+        memory.pause[LEFT] = self._settings.quiet_outcomes * 2 ** memory.pause[REPEATS]
+        memory.pause[HEARD] = 0
+        memory.chart.sums[0, SUM_UP : SUM_UP + 2] = 0.0
+        reset(memory.harm)
+
+    def _finding(self, memory: _Memory, last: np.void) -> Finding:
+        """Say how much worse the losses are, since when, and which test heard it."""
+        if memory.chart.counts[0, ALARM] > 0:
+            total, count = memory.chart.sums[0, TOTAL_UP], memory.chart.counts[0, N_UP]
+            since_ns, statistic = memory.chart.counts[0, SINCE_UP], memory.chart.sums[0, SUM_UP]
+            limit, heard = self._reference.charts.constants[0, LIMIT_UP], "chart of all labels"
+        else:
+            best = int(np.argmax(memory.harm.fortunes[:, FORTUNE]))
+            total, count = memory.harm.fortunes[best, TOTAL], memory.harm.fortunes[best, COUNT]
+            since_ns, statistic = memory.harm.times[best, SINCE], memory.harm.fortunes[:, FORTUNE].mean()
+            limit, heard = self._limit(), "bets on labels that do not overlap"
+        now, loss = float(total) / max(1.0, float(count)), self._settings.loss
+        words = {"brier": "The squared distance of scores from labels", "error": "The share of wrong calls"}[loss]
+        return Finding(
+            monitor=NAME,
+            subject=loss,
+            kind=KIND,
+            severity="critical",
+            sequence=int(last["sequence"]),
+            ts_event_ns=int(last["ts_known_ns"]),
+            since_ns=int(since_ns),
+            observed=now,
+            reference=self._reference.mean,
+            unit="loss from 0 to 1",
+            statistic=float(statistic),
+            threshold=float(limit),
+            false_alarms_per_10k=self._settings.false_alarms_per_10k,
+            sentence=(
+                f"{words} has risen to {now:.4f} since {iso(int(since_ns))}; the gate measured "
+                f"{self._reference.mean:.4f}, at most {self._reference.upper:.4f} (heard by the {heard})."
+            ),
+        )
