@@ -1,0 +1,131 @@
+"""Labels: what a model learns to foresee, the only formulas that may look forward.
+
+Time:   the label of a decision at event i is known `horizon` decisions later; where the record ends earlier there is
+        none. Horizons count events of the price's own kind and instrument.
+Units:  values are log returns; `cost_bps` is in hundredths of a percent, one way there and back together.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+import numpy as np
+
+from tradeworthy.core.errors import FeatureInvalid
+from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.model.features.expressions import Expression
+from tradeworthy.model.features.kernel import Floats, Words
+from tradeworthy.model.features.program import TRIGGERS, Program, compile_program
+from tradeworthy.model.features.runtime import FeatureState
+
+BPS = 1e-4
+HORIZON_MAX = 1_000_000
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to a price in the next `horizon` events; from `forward_return` or `forward_direction`."""
+
+    looks_ahead: ClassVar[bool] = True
+
+    kind: Literal["forward_return", "forward_direction"]
+    horizon: int
+    price: Expression
+    cost_bps: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a horizon or a cost that means nothing."""
+        if isinstance(self.horizon, bool) or not isinstance(self.horizon, int):
+            raise FeatureInvalid(f"{self.kind}: horizon is {self.horizon!r}, allowed is a whole number of events")
+        if not 1 <= self.horizon <= HORIZON_MAX:
+            raise FeatureInvalid(f"{self.kind}: horizon is {self.horizon}, allowed is 1 to {HORIZON_MAX}")
+        if not 0.0 <= self.cost_bps < np.inf:
+            raise FeatureInvalid(f"{self.kind}: cost_bps is {self.cost_bps}, allowed is zero or more")
+        if not isinstance(self.price, Expression):
+            raise FeatureInvalid(f"{self.kind}: price is {self.price!r}, allowed is an expression such as bar.close")
+
+    def __repr__(self) -> str:
+        """Write the label as Python."""
+        cost = f", cost_bps={self.cost_bps:g}" if self.cost_bps else ""
+        return f"{self.kind}({self.price}, {self.horizon}{cost})"
+
+    @property
+    def trigger(self) -> Kind:
+        """The kind of event at which the price is known."""
+        return _program(self.price).trigger
+
+    def compute(
+        self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
+    ) -> tuple[Floats, Floats, Words]:
+        """Label every event of one instrument whose future is in the batch.
+
+        Parameters
+        ----------
+        events : (n,) events
+            In the order consumed.
+        instrument : int
+            Place in `instruments`.
+        instruments : sequence of Instrument
+            The desk's list.
+
+        Returns
+        -------
+        labels : (m,) float64
+            The log return; or 1 (up by more than the cost) and 0 (not worth it).
+        values : (m,) float64
+            Forward log returns.
+        places : (m,) int64
+            The events that they belong to.
+        """
+        desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
+        prices, places, _ = FeatureState(_program(self.price), desk).asked(events)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            levels = np.log(prices[:, 0])
+            values = levels[self.horizon :] - levels[: -self.horizon]
+        known = np.isfinite(values)
+        values, places = values[known], places[: -self.horizon][known]
+        labels = values if self.kind == "forward_return" else (values > self.cost_bps * BPS).astype(np.float64)
+        return labels, values, places
+
+    def to_json(self) -> bytes:
+        """Return the label as canonical JSON."""
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(data: bytes) -> "Label":
+        """Read a stored label.
+
+        Raises
+        ------
+        FeatureInvalid
+            The bytes are not a label.
+        """
+        try:
+            return msgspec.json.decode(data, type=Label)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise FeatureInvalid(f"these bytes are not a stored label: {error}") from error
+
+
+def forward_return(price: Expression, horizon: int) -> Label:
+    """Return the label log(price `horizon` events later / price now)."""
+    return Label(kind="forward_return", horizon=horizon, price=price)
+
+
+def forward_direction(price: Expression, horizon: int, cost_bps: float = 0.0) -> Label:
+    """Return the label 1 where the price rises by more than the cost within `horizon` events, else 0."""
+    return Label(kind="forward_direction", horizon=horizon, price=price, cost_bps=float(cost_bps))
+
+
+def _program(price: Expression) -> Program:
+    """Compile the price on the kind of event that it keeps the pace of."""
+    for trigger in TRIGGERS:
+        program = compile_program({"price": price}, trigger=trigger, row_fields=_row_fields(price))
+        kinds = {lane.kind for lane in program.layout.lanes}
+        if kinds == {trigger}:
+            return program
+    raise FeatureInvalid(f"a label's price must read one kind of event, found {price}")
+
+
+def _row_fields(tree: Expression) -> tuple[str, ...]:
+    names = {tree.name.removeprefix("row.")} if tree.op == "field" and tree.name.startswith("row.") else set()
+    return tuple(sorted(names.union(*(_row_fields(each) for each in tree.inputs))))

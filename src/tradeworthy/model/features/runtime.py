@@ -1,0 +1,168 @@
+"""A program at work on one desk: its table bound to the instruments, and its memory.
+
+Idea:   `one` is a live event, `many` is history; both run `kernel.step`, so they give the same bits.
+State:      two arrays, `dump`ed, `restore`d and copied as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid, FeatureInvalid, near
+from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.model.features.kernel import (
+    ROUTE,
+    ROW_READY,
+    Floats,
+    ProgramState,
+    ProgramTable,
+    Words,
+    fold,
+    step,
+)
+from tradeworthy.model.features.layout import Lane
+from tradeworthy.model.features.program import Program
+
+CHUNK = 65_536
+"""Events folded at a time: bounds the memory of `many` beyond its answer."""
+
+
+class FeatureState:
+    """A program's memory over a desk's instruments.
+
+    Parameters
+    ----------
+    program : Program
+    instruments : sequence of Instrument
+        The desk's list: an event's `instrument` is a place in it. Only traded ones give rows.
+
+    Raises
+    ------
+    FeatureInvalid
+        The program reads an instrument that the desk does not list.
+    """
+
+    __slots__ = ("_row", "instruments", "program", "state", "table")
+
+    def __init__(self, program: Program, instruments: Sequence[Instrument]) -> None:
+        self.program = program
+        self.instruments = tuple(instruments)
+        self.table = bind(program, self.instruments)
+        self.state = _fresh(program, sum(each.traded for each in self.instruments))
+        self._row = np.full(len(program.names), np.nan)
+
+    def one(self, event: np.void) -> Floats | None:
+        """Step by one event; return its (features,) row, or None where there is none or it is not finite yet."""
+        answer = step(
+            self.table,
+            self.state,
+            int(event["instrument"]),
+            int(event["kind"]),
+            int(event["ts_event_ns"]),
+            np.ascontiguousarray(event["values"]),
+            self._row,
+        )
+        return self._row.copy() if answer == ROW_READY else None
+
+    def many(self, events: EventBatch) -> tuple[Floats, Words]:
+        """Step by a batch in order.
+
+        Returns
+        -------
+        rows : (m, features) float64
+            Complete rows only.
+        places : (m,) int64
+            The events of the batch that gave them.
+        """
+        rows, places, ready = self.asked(events)
+        return rows[ready], places[ready]
+
+    def asked(self, events: EventBatch) -> tuple[Floats, Words, npt.NDArray[np.bool_]]:
+        """Step by a batch in order; return every row asked for, its event's place, and whether it is complete."""
+        self._check_width(events)
+        parts = [self._fold(events[at : at + CHUNK], at) for at in range(0, len(events), CHUNK)]
+        if not parts:
+            return np.empty((0, len(self._row))), np.empty(0, np.int64), np.empty(0, np.bool_)
+        rows, places, ready = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return rows, places, ready
+
+    def dump(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return a copy of all memory, for a checkpoint."""
+        return {"numbers": self.state.numbers.copy(), "words": self.state.words.copy()}
+
+    def restore(self, memory: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Continue from `dump`; the arrays of `state` stay the same objects."""
+        for name, mine in zip(self.state._fields, self.state, strict=True):
+            found = memory.get(name)
+            if found is None or found.shape != mine.shape or found.dtype != mine.dtype:
+                raise DataInvalid(
+                    f"the stored state's {name!r} do not fit program {self.program.digest[:16]} on "
+                    f"{len(self.instruments)} instruments; restore with the program and desk that wrote it"
+                )
+        for name, mine in zip(self.state._fields, self.state, strict=True):
+            mine[...] = memory[name]
+
+    def copy(self) -> "FeatureState":
+        """Return a second state that goes on from here by itself."""
+        other = FeatureState(self.program, self.instruments)
+        other.restore(self.dump())
+        return other
+
+    def _fold(self, events: EventBatch, first: int) -> tuple[Floats, Words, npt.NDArray[np.bool_]]:
+        rows = np.empty((len(events), len(self._row)))
+        places = np.empty(len(events), np.int64)
+        ready = np.empty(len(events), np.int64)
+        names = ("instrument", "kind", "ts_event_ns", "values")
+        columns = (np.ascontiguousarray(events[name]) for name in names)
+        found = fold(self.table, self.state, *columns, rows, places, ready)
+        return rows[:found], places[:found] + first, ready[:found] == ROW_READY
+
+    def _check_width(self, events: EventBatch) -> None:
+        width = events["values"].shape[1]
+        if width < self.program.width:
+            raise DataInvalid(f"events carry {width} values, the program reads {self.program.width}; widen event_dtype")
+
+
+def bind(program: Program, instruments: Sequence[Instrument]) -> ProgramTable:
+    """Return the program's table over a desk's list of instruments.
+
+    Raises
+    ------
+    FeatureInvalid
+        The program reads an instrument that the desk does not list.
+    """
+    layout = program.layout
+    symbols = [instrument.symbol for instrument in instruments]
+    for symbol in program.instruments:
+        if symbol not in symbols:
+            raise FeatureInvalid(f"the program reads {symbol!r}, the desk lists {symbols}{near(symbol, symbols)}")
+    routes = np.zeros((len(symbols), max(Kind) + 1), ROUTE)
+    block = 0
+    for number, instrument in enumerate(instruments):
+        for kind in Kind:
+            route = routes[number, kind]
+            _fill(route, "others", layout.lanes.get(Lane(instrument.symbol, kind)))
+            if instrument.traded:
+                _fill(route, "own", layout.lanes.get(Lane("", kind)))
+                route["numbers"] = len(layout.shared_numbers) + block * len(layout.own_numbers)
+                route["words"] = len(layout.shared_words) + block * len(layout.own_words)
+                route["decides"] = kind == program.trigger
+        block += instrument.traded
+    return ProgramTable(layout.instructions, routes, layout.outputs)
+
+
+def _fill(route: np.void, side: str, span: object) -> None:
+    """Write one lane's place into a route, if the program has that lane."""
+    if span is not None:
+        for name in ("first", "last", "count"):
+            route[f"{side}_{name}"] = getattr(span, name)
+
+
+def _fresh(program: Program, traded: int) -> ProgramState:
+    """Return the memory before the first event."""
+    layout = program.layout
+    numbers = np.concatenate([layout.shared_numbers, np.tile(layout.own_numbers, traded)])
+    words = np.concatenate([layout.shared_words, np.tile(layout.own_words, traded)])
+    return ProgramState(numbers, words)
