@@ -129,7 +129,7 @@ def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
     n = len(arrays["mean"]) if arrays["mean"].ndim == 1 else -1
     s = len(arrays["sample"])
     k = arrays["sample_scores"].shape[-1] if arrays["sample_scores"].ndim == 2 else -1
-    shapes: dict[str, Sequence[int]] = {name: (n,) for name in ("minimum", "maximum", "mean", "std")}
+    shapes: dict[str, Sequence[int]] = dict.fromkeys(("minimum", "maximum", "mean", "std"), (n,))
     shapes |= {"quantiles": (len(LEVELS), n), "sample": (s, n), "sample_scores": (s, k), "sample_places": (s,)}
     shapes |= {"numbers": (2,)}
     for name, shape in shapes.items():
@@ -138,4 +138,4 @@ def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
             found = f"{arrays[name].dtype} {arrays[name].shape}"
             raise BundleRefused(f"{what}: {name} is {found}, allowed is {dtype} {tuple(shape)}")
     if s > SAMPLE_ROWS_MAX or not np.isfinite(arrays["sample"]).all() or not arrays["numbers"][0] >= s:
-        raise BundleRefused(f"{what}: the sample has {s} rows (allowed {SAMPLE_ROWS_MAX}) or numbers that are not finite")
+        raise BundleRefused(f"{what}: the sample has {s} rows (allowed {SAMPLE_ROWS_MAX}) or is not finite")

@@ -145,7 +145,7 @@ class TrustStore:
         path = self.folder / f"{key_id}.json"
         if not _KEY_ID.fullmatch(key_id) or not path.is_file():
             raise BundleRefused(
-                f"key {key_id[:80]!r} is not trusted here; trusted are {self.key_ids()}. If you believe its owner, add it"
+                f"key {key_id[:80]!r} is not trusted here; trusted are {self.key_ids()}; add it if you believe it"
             )
         try:
             key = msgspec.json.decode(path.read_bytes()[:_PUBLIC_BYTES_MAX], type=PublicKey)

@@ -228,9 +228,7 @@ def _check_file_names(manifest: Manifest) -> None:
         raise BundleRefused(f"manifest.json names files {sorted(manifest.files)}, allowed are {sorted(allowed)}")
 
 
-def _check_fit(
-    manifest: Manifest, program: Program, predictor: Predictor, profile: Profile, golden: Golden
-) -> None:
+def _check_fit(manifest: Manifest, program: Program, predictor: Predictor, profile: Profile, golden: Golden) -> None:
     """Refuse parts that were not made for each other."""
     if program.digest != manifest.program_digest:
         raise ModelMismatch(f"the manifest is for program {manifest.program_digest[:16]}, found {program.digest[:16]}")

@@ -52,7 +52,8 @@ class Onnx:
     def one(self, row: Floats) -> Floats:
         """Return the (k,) scores of one (n,) row."""
         row = as_row(row, self.n_features)
-        return self._run(row.astype(self._type)[None, :])[0]
+        scores: Floats = self._run(row.astype(self._type)[None, :])[0]
+        return scores
 
     def many(self, rows: Floats) -> Floats:
         """Return the (m, k) scores of (m, n) rows, with the bits of `one`."""
@@ -95,7 +96,13 @@ class Onnx:
         """
         from tradeworthy.model.predictors.readers.sklearn_onnx import sklearn_to_onnx  # noqa: PLC0415 - needs skl2onnx
 
-        return cls(sklearn_to_onnx(model, n_features))
+        reason: Exception | None = None
+        for data in sklearn_to_onnx(model, n_features):
+            try:
+                return cls(data)
+            except BundleRefused as error:
+                reason = error
+        raise ModelMismatch(f"{type(model).__name__} cannot be served as ONNX: {reason}") from reason
 
 
 def _session(data: bytes) -> Any:
@@ -115,10 +122,8 @@ def _input_of(session: Any) -> tuple[str, Any, int]:
         found = [(node.name, node.type, node.shape) for node in inputs]
         raise BundleRefused(f"{ONNX_FILE} takes {found}, allowed is one (rows, features) tensor of float or double")
     rows, features = inputs[0].shape
-    if rows == 1:
-        rows = None
-    if isinstance(rows, int) or not isinstance(features, int) or features < 1:
-        raise BundleRefused(f"{ONNX_FILE} takes shape {inputs[0].shape}, allowed is (any number, a fixed number)")
+    if (isinstance(rows, int) and rows != 1) or not isinstance(features, int) or features < 1:
+        raise BundleRefused(f"{ONNX_FILE} takes shape {inputs[0].shape}, allowed is (any number or 1, a fixed number)")
     return inputs[0].name, _TYPES[inputs[0].type], features
 
 
@@ -129,9 +134,3 @@ def _output_of(session: Any) -> str:
         raise BundleRefused(f"{ONNX_FILE} gives {found}, allowed is one tensor of float or double")
     name: str = outputs[0].name
     return name
-
-
-def refuse_classes(count: int) -> None:
-    """Refuse a classifier that is not binary."""
-    if count != 2:
-        raise ModelMismatch(f"the classifier has {count} classes, allowed are two; the score is P(class 1)")

@@ -104,7 +104,7 @@ def read_slot(table: TreeTable, place: int, row: npt.NDArray[np.float64]) -> flo
     slot = table.slots[place]
     code = slot.reading
     kind = code & 15
-    number = row[np.uint64(slot.feature)]
+    number: float = row[np.uint64(slot.feature)]
     if kind == 1:
         pass
     elif kind == 2:
@@ -138,9 +138,7 @@ def next_node(nodes: npt.NDArray[np.void], numbers: npt.NDArray[np.float64], pla
 
 
 @kernel
-def group_sum(
-    nodes: npt.NDArray[np.void], group: npt.NDArray[np.uint32], numbers: npt.NDArray[np.float64]
-) -> float:
+def group_sum(nodes: npt.NDArray[np.void], group: npt.NDArray[np.uint32], numbers: npt.NDArray[np.float64]) -> float:
     """Walk eight trees side by side and return the sum of the leaves that they reach."""
     a, b, c, d = np.uint64(group[1]), np.uint64(group[2]), np.uint64(group[3]), np.uint64(group[4])
     e, f, g, h = np.uint64(group[5]), np.uint64(group[6]), np.uint64(group[7]), np.uint64(group[8])

@@ -90,9 +90,7 @@ class Trees:
     @classmethod
     def from_forest(cls, forest: Forest) -> Self:
         """Build from what a reader found."""
-        return cls(
-            layout(forest), n_features=forest.n_features, base=forest.base, scale=forest.scale, link=forest.link
-        )
+        return cls(layout(forest), n_features=forest.n_features, base=forest.base, scale=forest.scale, link=forest.link)
 
     def one(self, row: Floats) -> Floats:
         """Return the (1,) score of one (n_features,) row."""
@@ -184,17 +182,17 @@ def check(parts: Layout, n_features: int) -> npt.NDArray[np.int64]:
     place = np.arange(count)
     child = nodes["child"].astype(np.int64)
     leaf = nodes["slot"] == 0
-    _refuse(bool(np.any(child[leaf] + 1 != np.maximum(place[leaf], 1))), "a leaf does not point at itself")
-    _refuse(bool(np.any(nodes["slot"] >= len(parts.slots))), "a split asks for a slot that does not exist")
+    _refuse(np.any(child[leaf] + 1 != np.maximum(place[leaf], 1)), "a leaf does not point at itself")
+    _refuse(np.any(nodes["slot"] >= len(parts.slots)), "a split asks for a slot that does not exist")
     _refuse(not np.isfinite(nodes["threshold"][leaf]).all(), "a leaf's value is not finite")
     _refuse(not (np.isfinite(parts.covers).all() and (parts.covers >= 0).all()), "a cover is negative or not finite")
     inner = place[~leaf]
     tree = np.searchsorted(parts.roots, place, side="right")
     below = child[inner]
-    _refuse(bool(np.any(below <= inner)) or bool(np.any(below + 1 >= count)), "a child stands before its parent: cycle")
-    _refuse(bool(np.any(tree[below] != tree[inner])) or bool(np.any(tree[below + 1] != tree[inner])), "trees share nodes")
+    _refuse(np.any(below <= inner) or np.any(below + 1 >= count), "a child stands before its parent: cycle")
+    _refuse(np.any(tree[below] != tree[inner]) or np.any(tree[below + 1] != tree[inner]), "trees share nodes")
     parents = np.bincount(np.concatenate([below, below + 1, parts.roots]), minlength=count)
-    _refuse(bool(np.any(parents[FIRST_NODE:] != 1)), "a node has no parent or more than one")
+    _refuse(np.any(parents[FIRST_NODE:] != 1), "a node has no parent or more than one")
     return _depths(inner, below, parts.roots, count)
 
 
@@ -206,17 +204,17 @@ def _check_sizes(parts: Layout, n_features: int) -> None:
     roots = parts.roots.astype(np.int64)
     ordered = len(roots) > 0 and roots[0] == FIRST_NODE and bool(np.all(np.diff(roots) > 0))
     _refuse(not ordered or roots[-1] >= len(parts.nodes), "roots are not in ascending order among the nodes")
-    _refuse(bool(np.any(parts.nodes["slot"][:FIRST_NODE] != 0)), "the empty leaf is not a leaf")
-    _refuse(bool(np.any(parts.nodes["threshold"][:FIRST_NODE] != 0)), "the empty leaf has a value")
+    _refuse(np.any(parts.nodes["slot"][:FIRST_NODE] != 0), "the empty leaf is not a leaf")
+    _refuse(np.any(parts.nodes["threshold"][:FIRST_NODE] != 0), "the empty leaf has a value")
 
 
 def _check_slots(parts: Layout, n_features: int) -> None:
     slots = parts.slots
     _refuse(slots["reading"][0] != Reading.LEAF, "slot 0 is not the leaf's")
     _refuse(not np.isin(slots["reading"][1:], _READINGS).all(), "a slot's reading is unknown to this release")
-    _refuse(bool(np.any(slots["feature"] >= n_features)), "a slot reads a feature that does not exist")
+    _refuse(np.any(slots["feature"] >= n_features), "a slot reads a feature that does not exist")
     end = slots["first"].astype(np.int64) + slots["words"]
-    _refuse(bool(np.any(end > len(parts.categories))), "a set of categories lies outside its words")
+    _refuse(np.any(end > len(parts.categories)), "a set of categories lies outside its words")
 
 
 def _depths(
@@ -248,6 +246,6 @@ def _groups(roots: npt.NDArray[np.uint32], depths: npt.NDArray[np.int64]) -> npt
     return groups
 
 
-def _refuse(broken: bool, what: str) -> None:
+def _refuse(broken: bool | np.bool_, what: str) -> None:  # noqa: FBT001 - reads as a sentence
     if broken:
         raise BundleRefused(f"{TREES_FILE} does not hold trees: {what}; train and register the version again")

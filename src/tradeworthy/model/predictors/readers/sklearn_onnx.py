@@ -6,40 +6,40 @@ Idea:   skl2onnx converts; then the graph is cut down to what is served: the col
 """
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tradeworthy.core.errors import BundleRefused, ModelMismatch, TradeworthyError
-from tradeworthy.model.predictors.onnx import Onnx, refuse_classes
+from tradeworthy.core.errors import ModelMismatch
 
 _SCORES = "tradeworthy_scores"
 
 
-def sklearn_to_onnx(model: Any, n_features: int) -> bytes:
-    """Return the ONNX file of a fitted estimator or pipeline.
+def sklearn_to_onnx(model: Any, n_features: int) -> Iterator[bytes]:
+    """Yield ONNX files of a fitted estimator or pipeline, the more precise first.
 
     Raises
     ------
     ModelMismatch
-        skl2onnx or scikit-learn is missing, or the estimator cannot be converted.
+        skl2onnx is missing, the classifier is not binary, or no conversion worked.
     """
     try:
         from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
     except ImportError as error:
         raise ModelMismatch(f"converting needs skl2onnx ({error}); install tradeworthy[train]") from error
-    if hasattr(model, "classes_"):
-        refuse_classes(len(model.classes_))
-    reasons = []
+    if hasattr(model, "classes_") and len(model.classes_) != 2:
+        raise ModelMismatch(f"found {len(model.classes_)} classes, allowed are two: the score is P(class 1)")
+    reason: Exception | None = None
     for tensor in (DoubleTensorType, FloatTensorType):
         try:
             data = _convert(model, n_features, tensor)
-            Onnx(data)
-        except TradeworthyError as error:
-            reasons.append(str(error))
+        except Exception as error:  # noqa: BLE001 - skl2onnx raises errors of many kinds
+            reason = error
         else:
-            return data
-    raise ModelMismatch(f"{type(model).__name__} cannot become ONNX: {reasons[-1]}")
+            yield data
+    if reason is not None:
+        raise ModelMismatch(f"{type(model).__name__} cannot become ONNX: {reason}") from reason
 
 
 def _convert(model: Any, n_features: int, tensor: Any) -> bytes:
@@ -47,12 +47,9 @@ def _convert(model: Any, n_features: int, tensor: Any) -> bytes:
 
     classifies = hasattr(model, "predict_proba")
     options = {id(model): {"zipmap": False}} if classifies else None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            converted = convert_sklearn(model, initial_types=[("rows", tensor([None, n_features]))], options=options)
-    except Exception as error:  # skl2onnx raises errors of many kinds
-        raise BundleRefused(f"skl2onnx: {error}") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = convert_sklearn(model, initial_types=[("rows", tensor([None, n_features]))], options=options)
     _cut(converted, classifies=classifies)
     data: bytes = converted.SerializeToString()
     return data
@@ -66,7 +63,7 @@ def _cut(converted: Any, *, classifies: bool) -> None:
     source = graph.output[1 if classifies else 0]
     kind = source.type.tensor_type.elem_type
     if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        raise BundleRefused("the estimator's scores are not numbers; it needs predict_proba or must be a regression")
+        raise ModelMismatch("the estimator's scores are not numbers; it needs predict_proba or must be a regression")
     if classifies:
         graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "tradeworthy_class_1"))
         graph.node.append(helper.make_node("Gather", [source.name, "tradeworthy_class_1"], [_SCORES], axis=1))
