@@ -47,6 +47,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         Files without a usable record, moved to the folder `torn`.
     checkpoints_dropped : int
         Checkpoints of records that are no longer there.
+    ends : dict of str to (int, int)
+        By stream with segments that were not sealed: the last of them, and how many records it holds.
     took_ns : int
         Time that recovery took, nanoseconds.
     """
@@ -57,6 +59,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     torn: list[Torn] = []
     quarantined: list[str] = []
     checkpoints_dropped: int = 0
+    ends: dict[str, tuple[int, int]] = {}
     took_ns: int = 0
 
 

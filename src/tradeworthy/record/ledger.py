@@ -103,7 +103,8 @@ def _begin_in_turn(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not connection.get_execution_options().get("reading"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class Ledger:
@@ -214,7 +215,7 @@ class Ledger:
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._errors("read"), self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection.execution_options(reading=True)
 
     def facts(self, *types: type[Fact], after: int = 0) -> list[Entry]:
         """Return entries numbered above `after`, oldest first; only of the given kinds, if any are given.

@@ -74,6 +74,7 @@ def recover(folder: Path, *, clock: Clock, disk: Disk) -> Recovery:
         torn=torn,
         quarantined=moved,
         checkpoints_dropped=_drop_checkpoints(folder, last),
+        ends=_ends(scan.segments, last),
         took_ns=clock.monotonic_ns() - started,
     )
 
@@ -151,6 +152,15 @@ def _end(scan: _Scan) -> int:
             "`tradeworthy verify`, then restore the tape from a copy"
         )
     return last
+
+
+def _ends(segments: list[MappedSegment], last: int) -> dict[str, tuple[int, int]]:
+    """Return by stream the newest of the segments and how many records it keeps."""
+    ends: dict[str, tuple[int, int]] = {}
+    for segment in segments:
+        end = (segment.header.index, segment.place_after(last))
+        ends[segment.path.parent.name] = max(end, ends.get(segment.path.parent.name, (0, 0)))
+    return ends
 
 
 def _finish(segment: MappedSegment, last: int, clock: Clock, disk: Disk) -> Torn | None:

@@ -376,12 +376,15 @@ class TapeWriter:
         epochs = read_epochs(self.folder)
         self.recovery = recover(self.folder, clock=self.clock, disk=self.disk)
         self.next_sequence = self.recovery.last_sequence + 1
-        self._ends = dict(durable_mark(self.folder).ends)
+        self._ends = {**durable_mark(self.folder).ends, **self.recovery.ends}
         self._meta = meta
         reserve = self.folder / RESERVE
         if not reserve.exists() or reserve.stat().st_size != RESERVE_BYTES:
             self.disk.preallocate(reserve, RESERVE_BYTES)
+        for stream in (self.folder / STREAMS).iterdir():
+            self.disk.sync_folder(stream)
         self._mark = MarkFile(self.folder / WRITER, self.disk)
+        self._mark.store(self.recovery.last_sequence, self._ends, self.clock.now_ns(), sync=True)
         self.epoch = len(epochs) + 1
         opening = Epoch(
             epoch=self.epoch,
