@@ -2,7 +2,7 @@
 
 Idea:   features come from the very kernel that runs live, stepped over history; nothing is computed a second way.
 Shape:  one dataset row for every event that gave a ready row and has a known label.
-Time:   `starts` and `ends` count the instrument's own trigger events, so a gap in time does not shorten a purge.
+Time:   `starts` and `ends` count the events of the price that is foreseen, so a gap in time does not shorten a purge.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Dataset:
     places : (m,) int64
         Of those events in the batch given.
     starts, ends : (m,) int64
-        First and last trigger event of the instrument that each label reads.
+        First and last event of the price that each label reads, counted.
     digest : str
         SHA-256 of the events that it was made from, without their place on a tape.
     """
@@ -100,7 +100,7 @@ def build_dataset(
             f"{len(events)} events of which {int(of_instrument.sum())} gave a ready row and {int(known.sum())} "
             "a label, never both; use more history, shorter windows or a shorter label"
         )
-    starts = _rank(program, events, instrument)[places]
+    starts = _rank(label, events, instrument)[places]
     return Dataset(
         rows=np.ascontiguousarray(rows[of_instrument][from_rows]),
         labels=labels[known][from_labels],
@@ -142,9 +142,9 @@ def traded_instrument(instruments: Sequence[Instrument], symbol: str | None) -> 
     raise DataInvalid(f"no instrument of {symbols} is traded; set traded = true on one")
 
 
-def _rank(program: Program, events: EventBatch, instrument: int) -> Places:
-    """Return, at each event, how many trigger events of the instrument came before it, as (k,) int64."""
-    asks = (events["instrument"] == instrument) & (events["kind"] == program.trigger)
+def _rank(label: Label, events: EventBatch, instrument: int) -> Places:
+    """Return, at each event, how many events of the label's price came before it, as (k,) int64."""
+    asks = (events["instrument"] == instrument) & (events["kind"] == label.trigger)
     rank: Places = np.cumsum(asks, dtype=np.int64) - 1
     return rank
 
