@@ -8,6 +8,7 @@ State:  `epochs.log` is one JSON object a line, each followed by its CRC-32C; a 
 
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ from tradeworthy.record.disk import Disk
 EPOCHS = "epochs.log"
 LOCK = "lock"
 _FORMAT = 1
+_TRIES = 5
+_TRY_S = 0.002
 
 
 class Torn(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,15 +88,18 @@ def take_lock(folder: Path) -> int:
         Another writer holds the lock.
     """
     fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise RecordBusy(f"{folder}: process {holder} is writing this tape; one writer is allowed. Stop it") from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            threading.Event().wait(_TRY_S)  # `writer_alive` of another process may hold it for an instant
+            continue
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+    holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+    os.close(fd)
+    raise RecordBusy(f"{folder}: process {holder} is writing this tape; one writer is allowed. Stop it")
 
 
 def writer_alive(folder: Path) -> bool:

@@ -18,7 +18,7 @@ from tradeworthy.core.events import FRAME
 from tradeworthy.record.checkpoint import State, read_checkpoint
 from tradeworthy.record.mapped import MappedSegment, Records
 from tradeworthy.record.marks import durable_mark
-from tradeworthy.record.segment import Description, record_type, segment_paths
+from tradeworthy.record.segment import Description, record_type, segment_name, segment_paths
 
 STREAMS = "streams"
 DECLARATION = "stream.json"
@@ -44,13 +44,17 @@ class _StreamFiles:
         """Return a segment; None if it does not exist (yet)."""
         if index in self._mapped:
             return self._mapped[index]
-        path = self.folder / f"{index:08d}.seg"
+        path = self.folder / segment_name(index)
         if not path.exists():
             return None
         while len(self._mapped) >= _MAPPED_MAX:
             del self._mapped[next(iter(self._mapped))]
         self._mapped[index] = MappedSegment(path)
         return self._mapped[index]
+
+    def exists(self, index: int) -> bool:
+        """Tell whether there is a segment of this number."""
+        return (self.folder / segment_name(index)).exists()
 
     def start_of(self, after: int) -> int:
         """Return the segment in which the first record above `after` is or will be."""
@@ -123,7 +127,7 @@ class Cursor:
         segment = self._files.segment(self._index)
         if segment is None:
             return None, False
-        finished = segment.seal is not None or segment.checked == segment.header.capacity
+        finished = segment.seal is not None or self._files.exists(self._index + 1)
         count = segment.check(durable_mark(self._tape).sequence if self._is_stuck(segment) else 0)
         if self._place == 0:
             self._place = segment.place_after(self._after)

@@ -23,6 +23,12 @@ FORMAT = 1
 """The number of the tape's format; a reader refuses a higher one."""
 
 PAGE = 4096
+NEXT = "next"
+"""The name of a stream's zeroed file that waits to become its next segment."""
+
+FIRST_BYTES = 1 << 20
+"""The size of a stream's first segment in an epoch; each further one is twice as large, up to a limit."""
+
 SEAL_BYTES = 512
 _MAGIC = b"TRDWTAPE"
 _SEAL_MAGIC = b"TRDWSEAL"
@@ -232,6 +238,19 @@ def decode_seal(raw: bytes, header: Header, where: str) -> Seal | None:
     if not whole or any(raw[_SEAL.size :]) or records > header.capacity:
         raise RecordCorrupt(f"{where}: the seal is damaged")
     return Seal(records=records, last_sequence=last, sealed_ns=sealed)
+
+
+def capacity_of(nominal_bytes: int, itemsize: int) -> int:
+    """Return how many records a segment of about so many bytes takes; at least one."""
+    return max((nominal_bytes - PAGE) // itemsize, 1)
+
+
+def next_bytes(size: int, segment_bytes: int) -> int:
+    """Return the nominal size of the segment after one of `size` bytes (0 for the first), at most `segment_bytes`."""
+    nominal = FIRST_BYTES if not size else 2 * FIRST_BYTES
+    while size and nominal < 2 * size:
+        nominal *= 2
+    return min(nominal, segment_bytes)
 
 
 def segment_name(index: int) -> str:

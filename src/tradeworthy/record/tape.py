@@ -13,6 +13,7 @@ Format:   docs/record.md.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -31,15 +32,17 @@ from tradeworthy.record.marks import SYNCER, WRITER, End, Mark, MarkFile, durabl
 from tradeworthy.record.reader import DECLARATION, STREAMS, Cursor, TapeReader
 from tradeworthy.record.recovery import recover
 from tradeworthy.record.segment import (
-    PAGE,
+    NEXT,
     SEAL_BYTES,
     Description,
     Header,
     Seal,
+    capacity_of,
     check_name,
     describe,
     encode_header,
     encode_seal,
+    next_bytes,
     record_type,
     segment_name,
     segment_paths,
@@ -51,9 +54,6 @@ Durability = Literal["process", "disk"]
 
 SEGMENT_BYTES = 16 << 20
 """The size to which segments grow."""
-
-FIRST_BYTES = 1 << 20
-"""The size of a stream's first segment in an epoch; each further one is twice as large."""
 
 RESERVE = "reserve"
 RESERVE_BYTES = 1 << 20
@@ -75,9 +75,9 @@ class Stream:
         "_inline",
         "_last",
         "_offset",
-        "_opened",
         "_pwrite",
         "_seed",
+        "_size",
         "_synced",
         "_tape",
         "_unsynced",
@@ -99,7 +99,7 @@ class Stream:
         self._header: Header | None = None
         self._unsynced: list[Path] = []
         self._fd = -1
-        self._seed = self._offset = self._end = self._synced = self._opened = self._last = 0
+        self._seed = self._offset = self._end = self._synced = self._size = self._last = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -197,14 +197,14 @@ class Stream:
     def prepare(self, capacity: int | None = None) -> tuple[Path, int]:
         """Make sure that the next segment's file is there, zeroed; return its path and capacity in records."""
         if capacity is None:
-            size = min(self._tape.segment_bytes, FIRST_BYTES << min(self._opened, 20))
-            capacity = max((size - PAGE) // self._dtype.itemsize, 1)
+            size = next_bytes(self._size, self._tape.segment_bytes)
+            capacity = capacity_of(size, self._dtype.itemsize)
         draft = Header(
             epoch=0, index=0, first_sequence=0, capacity=capacity, created_ns=0, boot=bytes(16),
             description=self._description,
         )  # fmt: skip
         size = encode_header(draft)[1].size
-        path = self._folder / "next"
+        path = self._folder / NEXT
         if not path.exists() or path.stat().st_size != size:
             self._disk.preallocate(path, size)
         return path, capacity
@@ -234,7 +234,7 @@ class Stream:
         self._fd, self._header, self._seed = fd, header, header.checksum
         self._offset = self._synced = header.header_bytes
         self._end = header.size
-        self._opened += 1
+        self._size = header.size
         self._unsynced.append(self._folder)
 
     @property
@@ -244,6 +244,8 @@ class Stream:
 
     def enter_small(self, records: int) -> None:
         """Go on in a new segment with room for so many records and no more."""
+        with suppress(OSError):
+            self.seal()
         self.release()
         self._enter(self.prepare(records))
 
