@@ -11,7 +11,7 @@ Reference: Gandy and Kvaløy (2013), charts calibrated with their own estimation
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,7 +38,7 @@ from tradeworthy.judge.monitor.charts import (
     excursions,
     score_series,
 )
-from tradeworthy.judge.monitor.null import NullModel, autoregression, clusters, draw_histories, fit_null
+from tradeworthy.judge.monitor.null import NullModel, Places, autoregression, clusters, draw_histories, fit_null
 
 Floats = npt.NDArray[np.float64]
 
@@ -153,6 +153,28 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
         return cls(operating=operating, false_alarms_per_10k=rate, **parts)
 
 
+class _Series(NamedTuple):
+    """One column of a reference without its gaps, and the places at which a new stretch begins."""
+
+    name: str
+    values: Floats
+    breaks: Places
+
+
+def _series(name: str, column: Floats, places: Places) -> _Series:
+    """Return a column's finite values; a missing one or a jump in `places` breaks it.
+
+    Raises
+    ------
+    DataInvalid
+        Too few values are left.
+    """
+    known = np.flatnonzero(np.isfinite(column))
+    if len(known) < REFERENCE_MIN:
+        raise DataInvalid(f"{name!r} has {len(known)} reference values, allowed is at least {REFERENCE_MIN}")
+    return _Series(name, np.ascontiguousarray(column[known]), np.flatnonzero(np.diff(places[known]) != 1) + 1)
+
+
 def robust_scale(series: Floats) -> tuple[float, float]:
     """Return the median and 1.4826 times the median distance from it; the standard deviation where that is too small.
 
@@ -166,13 +188,13 @@ def robust_scale(series: Floats) -> tuple[float, float]:
     return centre, scale if scale > 0.0 else 1e-9 * max(1.0, abs(centre))
 
 
-def _prepare(series: Floats, settings: ChartSettings) -> Floats:
+def _prepare(series: Floats, breaks: Places, settings: ChartSettings) -> Floats:
     """Return one chart's constants as far as the transformation goes: (1, CONSTANTS)."""
     chart = np.zeros((1, CONSTANTS))
     centre, scale = robust_scale(series)
     chart[0, [CENTRE, SCALE, CLIP, SPREAD, INNOVATION]] = centre, scale, settings.clip, 1.0, 1.0
     z = (series - centre) / scale
-    if len(np.unique(z)) > CATEGORIES_MAX and clusters(autoregression(np.clip(z, -8.0, 8.0))[1]):
+    if len(np.unique(z)) > CATEGORIES_MAX and clusters(autoregression(np.clip(z, -8.0, 8.0), breaks).residuals):
         rho = float(np.corrcoef(z[1:], z[:-1])[0, 1])
         innovations = z[1:] - rho * z[:-1]
         chart[0, [RHO, DECAY]] = rho, settings.decay
@@ -223,18 +245,20 @@ def _null_scores(
 
 
 def _calibrate_one(
-    name: str, series: Floats, rate: float, settings: ChartSettings, rng: np.random.Generator
+    series: _Series, rate: float, settings: ChartSettings, rng: np.random.Generator
 ) -> tuple[Operating, Floats, Floats]:
     """Return what a chart can do, its constants and its memory; `rate` is a side's and an event's."""
-    chart = _prepare(series, settings)
-    scores, state = _scores(chart, series)
-    settled = scores[min(SETTLE, len(scores) // 4) :]
+    name, values, breaks = series
+    chart = _prepare(values, breaks, settings)
+    scores, state = _scores(chart, values)
+    early = min(SETTLE, len(scores) // 4)
+    settled = scores[early:]
     chart[0, [OFFSET, SPREAD]] = settled.mean(), max(float(settled.std()), 1e-9)
-    model = fit_null(settled - settled.mean(), settings.runs, rng)
+    model = fit_null(settled - settled.mean(), settings.runs, rng, breaks[breaks > early] - early)
     variance = float(settled.var())
     watched = variance == 0.0 or float(np.var(model.residuals)) > PREDICTABLE * variance
     seen, error = _null_scores(model, len(settled), settings, rng)
-    gain = _shift_in_scores(chart, series, settings.shift_sd * float(series.std()))
+    gain = _shift_in_scores(chart, values, settings.shift_sd * float(values.std()))
     allowance = max(gain / 2.0, settings.error_reach * error, 0.05)
     lowest = 2.0 * settings.clip
     up, down = (_limit(side, allowance, rate, lowest) if watched else math.inf for side in (seen, -seen))
@@ -261,13 +285,14 @@ def calibrate(
     false_alarms_per_10k: float,
     rng: np.random.Generator,
     settings: ChartSettings | None = None,
+    places: Places | None = None,
 ) -> Charts:
     """Fit one chart a series and set its limits.
 
     Parameters
     ----------
     reference : (n, p) array
-        Consecutive rows in time order, without drift, as they were seen in training. NaN are left out.
+        Rows in time order, without drift, as they were seen in training. NaN are left out.
     names : sequence of str
         One a column.
     false_alarms_per_10k : float
@@ -276,6 +301,8 @@ def calibrate(
         Where randomness comes from.
     settings : ChartSettings, optional
         Defaults if left out.
+    places : (n,) int64, optional
+        Which rows of the past these are, where they are stretches of it; neighbours differ by one.
 
     Raises
     ------
@@ -289,12 +316,11 @@ def calibrate(
         raise DataInvalid(f"false_alarms_per_10k is {false_alarms_per_10k}, allowed is a positive rate")
     settings = settings or ChartSettings()
     rate = false_alarms_per_10k / 1e4 / (2 * max(1, len(names)))
+    places = np.arange(len(rows)) if places is None else places
     points, constants, recent = [], np.empty((len(names), CONSTANTS)), np.empty((len(names), SUMS))
-    for place, name in enumerate(names):
-        series = np.ascontiguousarray(rows[np.isfinite(rows[:, place]), place])
-        if len(series) < REFERENCE_MIN:
-            raise DataInvalid(f"{name!r} has {len(series)} reference values, allowed is at least {REFERENCE_MIN}")
-        point, constants[place], recent[place] = _calibrate_one(name, series, rate, settings, rng)
+    for i, name in enumerate(names):
+        series = _series(name, rows[:, i], places)
+        point, constants[i], recent[i] = _calibrate_one(series, rate, settings, rng)
         points.append(point)
     return Charts(
         operating=points,

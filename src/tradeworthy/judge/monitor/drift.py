@@ -232,18 +232,25 @@ def _part(state: Mapping[str, npt.NDArray[Any]], prefix: str) -> State:
     return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
 
 
-def calibrate_drift(reference: npt.ArrayLike, names: Sequence[str], settings: DriftSettings | None = None) -> Charts:
+def calibrate_drift(
+    reference: npt.ArrayLike,
+    names: Sequence[str],
+    settings: DriftSettings | None = None,
+    places: npt.NDArray[np.int64] | None = None,
+) -> Charts:
     """Calibrate the charts of a drift monitor.
 
     Parameters
     ----------
     reference : (n, p) array
-        Consecutive feature rows of training, in time order. 5,000 rows or more are wanted; the longer the reference
-        and the less persistent the features, the smaller the shift that can be told from noise.
+        Feature rows of training, in time order. 5,000 rows or more are wanted; the longer the reference and the less
+        persistent the features, the smaller the shift that can be told from noise.
     names : sequence of str
         Features, one a column.
     settings : DriftSettings, optional
         Defaults if left out.
+    places : (n,) int64, optional
+        Which training rows these are (a profile's `sample_places`); consecutive ones if left out.
     """
     settings = settings or DriftSettings()
     return calibrate(
@@ -252,6 +259,7 @@ def calibrate_drift(reference: npt.ArrayLike, names: Sequence[str], settings: Dr
         false_alarms_per_10k=settings.false_alarms_per_10k,
         rng=np.random.default_rng(settings.seed),
         settings=settings.charts,
+        places=places,
     )
 
 
@@ -262,8 +270,9 @@ def drift_monitor(
     version: int,
     instruments: Sequence[str],
     settings: DriftSettings | None = None,
+    places: npt.NDArray[np.int64] | None = None,
 ) -> DriftMonitor:
     """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference."""
     settings = settings or DriftSettings()
-    charts = calibrate_drift(reference, names, settings)
+    charts = calibrate_drift(reference, names, settings, places)
     return DriftMonitor(charts, version, instruments, quiet_rows=settings.quiet_rows, group_rows=settings.group_rows)

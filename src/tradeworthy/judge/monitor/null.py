@@ -16,6 +16,9 @@ from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.resampling import autocovariance, block_length
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
+NO_BREAKS: Places = np.empty(0, np.int64)
 
 ORDER_MAX = 12
 ROOT_MAX = 0.999
@@ -27,6 +30,14 @@ BURN = 1_000
 CLUSTER_LAGS = 20
 CLUSTER_MIN = 45.3
 """The 99.9% point of chi-square with 20 degrees of freedom."""
+
+
+class Regression(NamedTuple):
+    """An autoregression: (order,) coefficients, the residuals it leaves, and (order, order) inverse of past @ past."""
+
+    coefficients: Floats
+    residuals: Floats
+    inverse: Floats
 
 
 class NullModel(NamedTuple):
@@ -42,32 +53,44 @@ def _lagged(series: Floats, order: int, skip: int) -> Floats:
     return np.column_stack([series[skip - lag : len(series) - lag] for lag in range(1, order + 1)])
 
 
-def _least_squares(series: Floats, order: int, skip: int) -> tuple[Floats, Floats]:
-    """Return coefficients and residuals of an autoregression, from value `skip` on."""
+def _usable(breaks: Places, n: int, order: int) -> npt.NDArray[np.bool_]:
+    """Return the (n - order,) values whose `order` predecessors belong to their own stretch."""
+    usable = np.ones(n, np.bool_)
+    for start in breaks:
+        usable[start : start + order] = False
+    return usable[order:]
+
+
+def _least_squares(series: Floats, breaks: Places, order: int, skip: int) -> Regression:
+    """Return an autoregression of a given order on the values that have `skip` predecessors in their stretch."""
+    usable = _usable(breaks, len(series), skip)
+    values = series[skip:][usable]
     if order == 0:
-        return np.empty(0), series[skip:]
-    past = _lagged(series, order, skip)
-    coefficients = np.asarray(np.linalg.lstsq(past, series[skip:], rcond=None)[0], np.float64)
-    return coefficients, series[skip:] - past @ coefficients
+        return Regression(np.empty(0), values, np.empty((0, 0)))
+    past = _lagged(series, order, skip)[usable]
+    coefficients = np.asarray(np.linalg.lstsq(past, values, rcond=None)[0], np.float64)
+    return Regression(coefficients, values - past @ coefficients, np.asarray(np.linalg.pinv(past.T @ past)))
 
 
-def autoregression(series: Floats) -> tuple[Floats, Floats]:
-    """Return the coefficients and residuals of the autoregression that BIC prefers.
+def autoregression(series: Floats, breaks: Places = NO_BREAKS) -> Regression:
+    """Return the autoregression that BIC prefers.
 
     Parameters
     ----------
     series : (n,) float64
-        Centred, consecutive.
+        Centred; consecutive but for the breaks.
+    breaks : (b,) int64
+        Places at which a new stretch begins.
     """
     top = min(ORDER_MAX, len(series) // 20)
-    n = len(series) - top
     best, order = math.inf, 0
     for candidate in range(top + 1):
-        residuals = _least_squares(series, candidate, top)[1]
+        residuals = _least_squares(series, breaks, candidate, top).residuals
+        n = len(residuals)
         score = n * math.log(max(float(residuals @ residuals) / n, 1e-300)) + candidate * math.log(n)
         if score < best - 1e-9:
             best, order = score, candidate
-    return _least_squares(series, order, max(order, 1) if order else 0)
+    return _least_squares(series, breaks, order, order)
 
 
 def clusters(residuals: Floats) -> bool:
@@ -96,27 +119,27 @@ def _tame(coefficients: Floats) -> Floats:
     return result
 
 
-def fit_null(series: Floats, runs: int, rng: np.random.Generator) -> NullModel:
+def fit_null(series: Floats, runs: int, rng: np.random.Generator, breaks: Places = NO_BREAKS) -> NullModel:
     """Fit the model from which histories without change are drawn.
 
     Parameters
     ----------
     series : (n,) float64
-        Centred, consecutive reference values.
+        Centred reference values, consecutive but for the breaks.
     runs : int
         How many sets of coefficients to draw.
     rng : numpy.random.Generator
         Where randomness comes from.
+    breaks : (b,) int64
+        Places at which a new stretch begins.
     """
-    coefficients, residuals = autoregression(series)
-    order = len(coefficients)
-    residuals = residuals - residuals.mean()
-    block = max(block_length(residuals), block_length(np.abs(residuals)), len(residuals) ** (1 / 3))
-    if order == 0:
+    fit = autoregression(series, breaks)
+    residuals = fit.residuals - fit.residuals.mean()
+    block = max(block_length(residuals), block_length(np.abs(residuals)))
+    if len(fit.coefficients) == 0:
         return NullModel(np.empty((runs, 0)), residuals, block)
-    past = _lagged(series, order, order)
-    spread = np.linalg.pinv(past.T @ past) * float(residuals @ residuals) / len(residuals)
-    drawn = rng.multivariate_normal(coefficients, spread, runs, method="svd")
+    spread = fit.inverse * float(residuals @ residuals) / len(residuals)
+    drawn = rng.multivariate_normal(fit.coefficients, spread, runs, method="svd")
     return NullModel(np.array([_tame(row) for row in drawn]), residuals, block)
 
 

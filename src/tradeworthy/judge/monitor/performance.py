@@ -168,14 +168,17 @@ class PerformanceMonitor:
     ----------
     join : OutcomeJoin
         Of this version's decisions.
-    reference : PerformanceReference
-        From `performance_reference`.
+    reference : PerformanceReference, optional
+        From `performance_reference`; without it performance is measured but harm is not tested.
     settings : PerformanceSettings, optional
         As used for the reference.
     """
 
     def __init__(
-        self, join: OutcomeJoin, reference: PerformanceReference, settings: PerformanceSettings | None = None
+        self,
+        join: OutcomeJoin,
+        reference: PerformanceReference | None = None,
+        settings: PerformanceSettings | None = None,
     ) -> None:
         self._join = join
         self._reference = reference
@@ -186,7 +189,7 @@ class PerformanceMonitor:
         self._queue = FindingQueue()
 
     @property
-    def reference(self) -> PerformanceReference:
+    def reference(self) -> PerformanceReference | None:
         """What realised losses are measured against."""
         return self._reference
 
@@ -201,9 +204,10 @@ class PerformanceMonitor:
         right = (joined["score"] > self._settings.score_cut) == (joined["label"] > self._settings.label_cut)
         self._totals += (len(joined), losses.sum(), right.sum())
         self._last = np.concatenate([self._last, joined])[-self._settings.window :]
-        for instrument in np.unique(joined["instrument"]):
-            own = joined["instrument"] == instrument
-            self._watch(int(instrument), joined[own], np.ascontiguousarray(losses[own]))
+        if self._reference is not None:
+            for instrument in np.unique(joined["instrument"]):
+                own = joined["instrument"] == instrument
+                self._watch(self._reference, int(instrument), joined[own], np.ascontiguousarray(losses[own]))
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
@@ -241,15 +245,16 @@ class PerformanceMonitor:
             parts = [state[f"memory.{key}.{place}"].copy() for place in range(5)]
             self._memories[key] = _Memory(ChartState(*parts[:2]), HarmState(*parts[2:4]), parts[4])
 
-    def _limit(self) -> float:
-        """Return the evidence at which the bets alarm: their half of the rate, one bet a horizon."""
-        return max(20.0, 2e4 / (self._settings.false_alarms_per_10k * self._reference.horizon))
+    def _tests(self, reference: PerformanceReference, memory: _Memory) -> LossTests:
+        """Return both tests; the bets alarm at their half of the rate, one bet a horizon."""
+        limit = max(20.0, 2e4 / (self._settings.false_alarms_per_10k * reference.horizon))
+        return LossTests(reference.charts.table, memory.chart, memory.harm, reference.upper, limit)
 
-    def _watch(self, instrument: int, joined: Records, losses: Floats) -> None:
+    def _watch(self, reference: PerformanceReference, instrument: int, joined: Records, losses: Floats) -> None:
         """Run both tests over one instrument's new losses, with a pause after each finding."""
-        memory = self._memories.setdefault(instrument, _Memory.fresh(self._reference))
+        memory = self._memories.setdefault(instrument, _Memory.fresh(reference))
         times = np.column_stack([joined["ts_event_ns"], joined["ts_known_ns"]])
-        tests = LossTests(self._reference.charts.table, memory.chart, memory.harm, self._reference.upper, self._limit())
+        tests = self._tests(reference, memory)
         start = 0
         while start < len(losses):
             skipped = min(int(memory.pause[LEFT]), len(losses) - start)
@@ -258,7 +263,7 @@ class PerformanceMonitor:
             at = watch_losses(tests, losses, times, start)
             memory.pause[HEARD] += min(at + 1, len(losses)) - start
             if at < len(losses):
-                self._queue.put(self._finding(memory, joined[at]))
+                self._queue.put(self._finding(reference, tests, joined[at]))
                 self._pause(memory)
             start = at + 1
 
@@ -271,17 +276,17 @@ class PerformanceMonitor:
         memory.chart.sums[0, SUM_UP : SUM_UP + 2] = 0.0
         reset(memory.harm)
 
-    def _finding(self, memory: _Memory, last: np.void) -> Finding:
+    def _finding(self, reference: PerformanceReference, tests: LossTests, last: np.void) -> Finding:
         """Say how much worse the losses are, since when, and which test heard it."""
-        if memory.chart.counts[0, ALARM] > 0:
-            total, count = memory.chart.sums[0, TOTAL_UP], memory.chart.counts[0, N_UP]
-            since_ns, statistic = memory.chart.counts[0, SINCE_UP], memory.chart.sums[0, SUM_UP]
-            limit, heard = self._reference.charts.constants[0, LIMIT_UP], "chart of all labels"
+        if tests.chart.counts[0, ALARM] > 0:
+            total, count = tests.chart.sums[0, TOTAL_UP], tests.chart.counts[0, N_UP]
+            since_ns, statistic = tests.chart.counts[0, SINCE_UP], tests.chart.sums[0, SUM_UP]
+            limit, heard = tests.table.constants[0, LIMIT_UP], "chart of all labels"
         else:
-            best = int(np.argmax(memory.harm.fortunes[:, FORTUNE]))
-            total, count = memory.harm.fortunes[best, TOTAL], memory.harm.fortunes[best, COUNT]
-            since_ns, statistic = memory.harm.times[best, SINCE], memory.harm.fortunes[:, FORTUNE].mean()
-            limit, heard = self._limit(), "bets on labels that do not overlap"
+            best = int(np.argmax(tests.harm.fortunes[:, FORTUNE]))
+            total, count = tests.harm.fortunes[best, TOTAL], tests.harm.fortunes[best, COUNT]
+            since_ns, statistic = tests.harm.times[best, SINCE], tests.harm.fortunes[:, FORTUNE].mean()
+            limit, heard = tests.limit, "bets on labels that do not overlap"
         now, loss = float(total) / max(1.0, float(count)), self._settings.loss
         words = {"brier": "The squared distance of scores from labels", "error": "The share of wrong calls"}[loss]
         return Finding(
@@ -293,13 +298,13 @@ class PerformanceMonitor:
             ts_event_ns=int(last["ts_known_ns"]),
             since_ns=int(since_ns),
             observed=now,
-            reference=self._reference.mean,
+            reference=reference.mean,
             unit="loss from 0 to 1",
             statistic=float(statistic),
             threshold=float(limit),
             false_alarms_per_10k=self._settings.false_alarms_per_10k,
             sentence=(
                 f"{words} has risen to {now:.4f} since {iso(int(since_ns))}; the gate measured "
-                f"{self._reference.mean:.4f}, at most {self._reference.upper:.4f} (heard by the {heard})."
+                f"{reference.mean:.4f}, at most {reference.upper:.4f} (heard by the {heard})."
             ),
         )
