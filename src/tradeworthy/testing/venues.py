@@ -70,7 +70,7 @@ def idle_venue_answers_nothing(make: MakeVenue, kind: Kind) -> None:
 
 
 def orders_fill_once_and_whole(make: MakeVenue, kind: Kind) -> None:
-    """A buy and a sell are filled by their signed quantity, named by their order, priced and charged."""
+    """Orders to buy and to sell are filled by their signed quantity, named, priced and charged."""
     venue = make(INSTRUMENTS)
     venue.submit(np.concatenate([order(1, 2.0), order(2, -3.0)]))
     require(venue.pending > 0, "orders taken are pending until answered")
@@ -106,7 +106,7 @@ def no_price_beyond_the_limit(make: MakeVenue, kind: Kind) -> None:
 
 
 def other_instruments_fill_nothing(make: MakeVenue, kind: Kind) -> None:
-    """An order fills only on events of its own instrument."""
+    """Orders fill only on events of their own instrument."""
     venue = make(INSTRUMENTS)
     venue.submit(order(1, 1.0))
     answers = venue.observe(market(kind, 100.0, at_ns=1, instrument=1))
@@ -123,7 +123,7 @@ def impossible_prices_fill_nothing(make: MakeVenue, kind: Kind) -> None:
 
 
 def cancelled_orders_never_fill(make: MakeVenue, kind: Kind) -> None:
-    """A cancelled order is answered with a reject and never fills; an unknown one is left alone."""
+    """No cancelled order fills; its answer is a reject, and an unknown one is left alone."""
     venue = make(INSTRUMENTS)
     venue.submit(order(1, 1.0))
     venue.cancel(1)
@@ -134,7 +134,7 @@ def cancelled_orders_never_fill(make: MakeVenue, kind: Kind) -> None:
 
 
 def repeated_orders_fill_once(make: MakeVenue, kind: Kind) -> None:
-    """An order sent again under the same id, before or after it is done, fills once."""
+    """Orders sent again under the same id, before or after they are done, fill once."""
     venue = make(INSTRUMENTS)
     venue.submit(order(1, 1.0))
     venue.submit(order(1, 1.0))

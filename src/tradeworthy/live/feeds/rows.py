@@ -150,8 +150,15 @@ def _as_polars(frame: Any) -> pl.DataFrame:
         return pl.DataFrame(dict(frame))
     if hasattr(frame, "reset_index") and hasattr(frame, "columns"):
         named = frame.reset_index() if frame.index.name else frame
-        return pl.DataFrame({str(name): pl.Series(named[name].to_numpy()) for name in named.columns})
+        return pl.DataFrame({str(name): _from_pandas(named[name]) for name in named.columns})
     raise DataInvalid(f"rows are a {type(frame).__name__}, allowed is a polars or pandas frame or a mapping of columns")
+
+
+def _from_pandas(series: Any) -> pl.Series:
+    """Return a pandas column as polars; a time zone of its own is kept as the instant in UTC."""
+    if getattr(series.dtype, "tz", None) is None:
+        return pl.Series(series.to_numpy())
+    return pl.Series(series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()).dt.replace_time_zone("UTC")
 
 
 def _check_columns(table: pl.DataFrame, schema: RowSchema) -> None:

@@ -136,7 +136,7 @@ class Paper:
         self._instruments = tuple(instruments)
         self._books: list[list[_Open]] = [[] for _ in instruments]
         self._answers: list[_Answer] = []
-        self._last_id = 0
+        self._last_id = -1
         self._newest_ns = [-(1 << 63)] * len(self._books)
         self._age_ns_max = math.inf if settings.age_ms_max is None else settings.age_ms_max * NS_PER_MS
         self._fill_on = frozenset(Kind[name.upper()].value for name in settings.fill_on)
@@ -265,7 +265,7 @@ def _offered(kind: int, values: list[float], bar_place: int) -> _Prices | None:
         return _Prices(price, price, size, size) if 0 < price < math.inf else None
     opened, high, low, close, volume = values[:5]
     price = values[bar_place]
-    sound = 0 < low <= min(opened, close) and max(opened, close) <= high < math.inf
+    sound = 0 < low <= opened <= high < math.inf and low <= close <= high
     return _Prices(price, price, volume, volume) if sound else None
 
 
