@@ -38,7 +38,7 @@ JOINED = np.dtype(
 )
 """A decision with its label."""
 
-MARKET = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK)
+MARKET = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW)
 WAITING_MAX = 100_000
 
 
