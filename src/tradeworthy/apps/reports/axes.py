@@ -108,20 +108,17 @@ def number_axis(plot: Plot, unit: str, wanted: int = 7) -> Markup:
     return tag("g", parts, class_="axis")
 
 
-def upright(plot: Plot, value: float, label: str, lane: int = 0) -> Markup:
-    """Draw a dashed upright line at a moment or value, with its words beside its top."""
+def upright(plot: Plot, value: float, label: str = "", lane: int = 0) -> Markup:
+    """Draw a dashed upright line at a moment or value, with its words beside its top; lanes keep words apart."""
     at = plot.x.at(value)
-    near_end = at > plot.x.end - 150
-    return join(
-        tag("line", x1=at, x2=at, y1=plot.y.end, y2=plot.y.start, class_="mark"),
-        tag(
-            "text",
-            label,
-            x=at + (-5 if near_end else 5),
-            y=plot.y.end + 9 + 13 * lane,
-            class_="note end" if near_end else "note",
-        ),
+    line = tag("line", x1=at, x2=at, y1=plot.y.end, y2=plot.y.start, class_="mark")
+    if not label:
+        return line
+    left = at > plot.x.end - 150
+    words = tag(
+        "text", label, x=at - 5 if left else at + 5, y=plot.y.end + 9 + 13 * lane, class_="note end" if left else "note"
     )
+    return join(line, words)
 
 
 def level(plot: Plot, value: float, label: str) -> Markup:

@@ -96,7 +96,7 @@ def interval_chart(
     """Draw measured values with their bounds, one row each, beside a level to be compared with."""
     bounds = [value for i in intervals for value in (i.low, i.value, i.high)]
     plot = _row_plot(widened(*extent([bounds], [level[0]] if level else [])), len(intervals))
-    mark = [upright(plot, level[0], "")] if level else []
+    mark = [upright(plot, level[0])] if level else []
     rows = [_interval_row(plot, place, interval) for place, interval in enumerate(intervals)]
     said = "; ".join(f"{i.name}: {i.value:.4g} ({i.low:.4g} to {i.high:.4g})" for i in intervals)
     keys = [Key("value and interval", "dot s1"), *([Key(level[1], "dash")] if level else [])]
@@ -112,7 +112,7 @@ def interval_chart(
 def count_chart(title: str, counts: Sequence[tuple[str, int, str]], *, caption: str | Markup = "") -> Markup:
     """Draw counts as bars from zero: (name, count, CSS tone), in the order given."""
     highest = max((count for _, count, _ in counts), default=1)
-    plot = _row_plot((0.0, float(max(highest, 1))), len(counts), bottom=8.0)
+    plot = _row_plot((0.0, float(max(highest, 1))), len(counts), bottom=8.0, values=130.0)
     total = max(sum(count for _, count, _ in counts), 1)
     rows = [
         _bar_row(plot, place, _Bar(name, (0.0, float(count)), tone, f"{count:,} ({count / total:.1%})"))
@@ -138,7 +138,7 @@ def timeline(
         tag("text", lane.name, x=NAMES - 10, y=_middle(place) + 4, class_="end name")
         for place, lane in enumerate(lanes)
     ]
-    lines = [upright(plot, mark.ts_ns, "") for mark in marks]
+    lines = [upright(plot, mark.ts_ns) for mark in marks]
     said = "; ".join(f"{m.label} at {minute(m.ts_ns)}" for m in marks) or f"{len(lanes)} versions."
     keys = [Key(style, f"box {style}") for style in shown]
     body = drawing(title, said, plot.height, time_axis(plot), *bars, *names, *lines)

@@ -20,9 +20,14 @@ def decimal(value: float, places: int = 3) -> str:
     return signed(f"{value:,.{places}f}") if math.isfinite(value) else DASH
 
 
-def money(value: float, currency: str) -> str:
-    """Write an amount: two decimals below 100,000, none above."""
-    return f"{decimal(value, 2 if abs(value) < 1e5 else 0)} {currency}" if math.isfinite(value) else DASH
+def amount(value: float) -> str:
+    """Write an amount of money: two decimals below 10,000, none above."""
+    return decimal(value, 2 if abs(value) < 1e4 else 0)
+
+
+def compact(value: float, digits: int = 4) -> str:
+    """Write a number of any size with so many significant digits."""
+    return signed(f"{value:.{digits}g}") if math.isfinite(value) else DASH
 
 
 def interval(low: float, high: float, places: int = 3) -> str:

@@ -29,10 +29,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """A number worth large print, with its name above and a remark below."""
+    """A number worth large print, with its unit in small print, its name above and a remark below."""
 
     name: str
     value: str
+    unit: str = ""
     remark: str = ""
     tone: Tone = ""
 
@@ -85,11 +86,12 @@ def table(
     rows : iterable of sequence of str or Markup
         One cell a column.
     align : str
-        One letter a column: ``l`` words, ``r`` numbers (right, digits of one width), ``c`` code. Words if left out.
+        One letter a column: ``l`` words, ``r`` numbers (right, digits of one width), ``c`` code,
+        ``t`` a time (kept on one line). Words if left out.
     empty : str
         What to say when there are no rows.
     """
-    kinds = [{"r": "number", "c": "code"}.get(letter) for letter in align.ljust(len(head), "l")]
+    kinds = [{"r": "number", "c": "code", "t": "when"}.get(letter) for letter in align.ljust(len(head), "l")]
     body = [tag("tr", (tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows]
     if not body:
         return paragraph(empty, "empty")
@@ -170,7 +172,7 @@ def _key_figure(figure: KeyFigure) -> Markup:
     return tag(
         "div",
         tag("span", figure.name, class_="name"),
-        tag("strong", figure.value),
+        tag("strong", figure.value, tag("small", f" {figure.unit}") if figure.unit else None),
         tag("span", figure.remark, class_="remark"),
         class_=f"figure {figure.tone}".strip(),
     )

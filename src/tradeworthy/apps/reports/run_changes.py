@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
 from tradeworthy.apps.reports.charts import Curve, Mark, line_chart
-from tradeworthy.apps.reports.formats import count, decimal, short
+from tradeworthy.apps.reports.formats import compact, count, decimal, short
 from tradeworthy.apps.reports.html import Section, absent, badge, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.apps.reports.run_data import Rolling, RunReport, Swap
@@ -44,7 +44,7 @@ def _swaps(report: RunReport) -> Markup:
         "ms: from the command to the first decision of the new champion; events: consumed meanwhile, each decided by "
         "the old one; lost: events that should have been decided and were not."
     )
-    return join(table(head, rows, align="llllrrrl"), paragraph(meaning, "empty"))
+    return join(table(head, rows, align="tlllrrrl"), paragraph(meaning, "empty"))
 
 
 def _swap(swap: Swap, names: Mapping[str, str]) -> tuple[Markup | str, ...]:
@@ -56,9 +56,9 @@ def _swap(swap: Swap, names: Mapping[str, str]) -> tuple[Markup | str, ...]:
 
 def _watched(report: RunReport) -> Section:
     """Show realised performance and what the monitors found."""
-    head = ("raised", "finding", "before", "then", "false alarms in 10,000 events")
+    head = ("raised", "finding", "before", "at the alarm", "false alarms in 10,000 events")
     rows = [_finding(finding) for finding in report.findings]
-    listed = table(head, rows, align="llrrr", empty="No monitor raised a finding.")
+    listed = table(head, rows, align="tlrrr", empty="No monitor raised a finding.")
     sentence = "What the monitors saw change, and how often each would raise a false alarm if nothing had changed."
     return Section("watched", "Watching", sentence, join(listed, (_rolling(report, item) for item in report.watched)))
 
@@ -80,12 +80,12 @@ def _finding(finding: Finding) -> tuple[Markup | str, ...]:
     """Set one finding as a row."""
     kind = badge(finding.kind.replace("_", " "), "bad" if finding.severity == "critical" else "warn")
     small = paragraph(f"Since about {minute(finding.since_ns)}; watched by {finding.monitor}.", "empty")
-    observed = f"{finding.observed:.4g} {finding.unit}"
+    observed = f"{compact(finding.observed)} {finding.unit}"
     rate = f"{finding.false_alarms_per_10k:g}"
     return (
         minute(finding.ts_event_ns),
         join(kind, " ", finding.sentence, small),
-        f"{finding.reference:.4g}",
+        compact(finding.reference),
         observed,
         rate,
     )

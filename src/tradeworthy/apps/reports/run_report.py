@@ -5,9 +5,9 @@ Flow:   `RunReport` (filled from the record) → sections → one HTML file.
 """
 
 from tradeworthy.apps.reports import run_changes, run_sections, run_trading
-from tradeworthy.apps.reports.formats import count, decimal, money, plural, short
-from tradeworthy.apps.reports.html import Assurance, KeyFigure, assurances, badge, key_figures, page, sentences
-from tradeworthy.apps.reports.markup import Markup, join
+from tradeworthy.apps.reports.formats import amount, count, plural, short
+from tradeworthy.apps.reports.html import Assurance, KeyFigure, assurances, badge, key_figures, page
+from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.apps.reports.run_data import RunReport
 from tradeworthy.apps.reports.scales import day, minute
 
@@ -45,24 +45,20 @@ def _figures(report: RunReport) -> Markup:
     if (outcome := report.outcome) is not None:
         net = outcome.costs.net
         figures += [
-            KeyFigure(
-                "Result after costs",
-                money(net, report.currency),
-                f"costs {money(outcome.costs.total, report.currency)}",
-            ),
-            KeyFigure(
-                "Largest drawdown", money(outcome.drawdown_max, report.currency), f"Sharpe {decimal(outcome.sharpe, 2)}"
-            ),
+            KeyFigure("Result after costs", amount(net), report.currency, f"costs {amount(outcome.costs.total)}"),
+            KeyFigure("Largest drawdown", amount(outcome.drawdown_max), report.currency, "after costs"),
         ]
     if (made := report.decisions) is not None:
         figures += [
-            KeyFigure("Decisions", count(made.total), f"{count(made.denied)} refused"),
-            KeyFigure("Orders", count(made.orders), f"{count(made.fills)} filled"),
+            KeyFigure("Decisions", count(made.total), remark=f"{count(made.denied)} refused"),
+            KeyFigure("Orders", count(made.orders), remark=f"{count(made.fills)} filled"),
         ]
     champion = _champion(report)
     figures += [
-        KeyFigure("Findings", count(len(report.findings)), _worst(report), "warn" if report.findings else ""),
-        KeyFigure("Champion at the end", champion, plural(len(report.versions), "version")),
+        KeyFigure(
+            "Findings", count(len(report.findings)), remark=_worst(report), tone="warn" if report.findings else ""
+        ),
+        KeyFigure("Last champion", champion, remark=plural(len(report.versions), "version")),
     ]
     return key_figures(figures)
 
@@ -96,7 +92,7 @@ def _verified(report: RunReport) -> Assurance:
 
 def _replayed(report: RunReport) -> Assurance:
     """Say whether a replay decided the same."""
-    name = "Replay gives the same decisions"
+    name = "Replay decides the same"
     if (r := report.replayed) is None:
         return Assurance(name, None, "The record was not replayed in this run.")
     if r.identical:
@@ -131,7 +127,7 @@ def _explained(report: RunReport) -> Assurance:
 
 def _gated(report: RunReport) -> Assurance:
     """Say whether every version that acted had passed the gate."""
-    name = "Every champion had passed the gate"
+    name = "Every champion passed the gate"
     acted = [v for v in report.versions if any(span.role == "champion" for span in v.roles)]
     if not acted:
         return Assurance(name, None, "No version acted in this run.")
@@ -146,4 +142,4 @@ def _gated(report: RunReport) -> Assurance:
 
 def _remarks(report: RunReport) -> Markup | None:
     """Set the desk's own remarks."""
-    return sentences(report.remarks) if report.remarks else None
+    return tag("div", (tag("p", remark) for remark in report.remarks), class_="remarks") if report.remarks else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tradeworthy.apps.reports.bars import Interval, Step, interval_chart, waterfall
-from tradeworthy.apps.reports.formats import count, decimal, interval, plural, short, size
+from tradeworthy.apps.reports.formats import compact, count, decimal, interval, plural, short, size
 from tradeworthy.apps.reports.html import (
     Section,
     Tone,
@@ -54,7 +54,7 @@ def _explanation(item: Explained) -> Markup:
     ordered = sorted(item.contributions, key=lambda c: -abs(c.contribution))
     shown = ordered[:CONTRIBUTIONS_SHOWN]
     what = f"Decision {item.decision:,} on {item.symbol}, by version {short(item.version)}."
-    rows = [(c.feature, f"{c.value:.6g}", decimal(c.contribution, 6)) for c in ordered]
+    rows = [(c.feature, compact(c.value, 6), decimal(c.contribution, 6)) for c in ordered]
     return join(
         _drawn(item, ordered),
         paragraph(what, "empty"),
@@ -66,7 +66,7 @@ def _explanation(item: Explained) -> Markup:
 def _drawn(item: Explained, ordered: Sequence[Contribution]) -> Markup:
     """Draw how contributions lead from the baseline to the decision's margin."""
     shown, rest = ordered[:CONTRIBUTIONS_SHOWN], ordered[CONTRIBUTIONS_SHOWN:]
-    steps = [Step(f"{c.feature} = {c.value:.4g}", c.contribution, c.sentence) for c in shown]
+    steps = [Step(f"{c.feature} = {compact(c.value)}", c.contribution, c.sentence) for c in shown]
     if rest:
         steps.append(Step(plural(len(rest), "other feature"), sum(c.contribution for c in rest)))
     exact = f"Contributions sum to the score within {item.sum_error:.1e}."
@@ -77,7 +77,7 @@ def _drawn(item: Explained, ordered: Sequence[Contribution]) -> Markup:
         end=Step("this decision", item.margin),
         unit=item.unit,
         description="; ".join(f"{step.name}: {step.value:+.4f}" for step in steps),
-        caption=f"Score {decimal(item.score, 4)}. {item.method}. {exact}",
+        caption=f"Score {decimal(item.score, 4)}. Method: {item.method}. {exact}",
     )
 
 
@@ -90,7 +90,7 @@ def _versions(report: RunReport) -> Section:
     if not rows:
         return Section("versions", "Versions", sentence, absent())
     details = [_version_details(v) for v in report.versions]
-    content = join(table(head, rows, align="llllrlrl"), more("Purpose, signature and full digest", *details))
+    content = join(table(head, rows, align="lltlrlrl"), more("Purpose, signature and full digest", *details))
     return Section("versions", "Versions", sentence, content)
 
 
@@ -169,7 +169,7 @@ def _training(item: Training, name: str) -> Markup:
         ("Predicts", item.label),
         ("Rows", count(item.rows)),
         ("AUC, all folds", f"{decimal(item.auc)} ({interval(item.auc_low, item.auc_high)})"),
-        ("Log loss", f"{decimal(item.log_loss, 4)}; {item.baseline} {decimal(item.baseline_log_loss, 4)}"),
+        ("Log loss", f"{decimal(item.log_loss, 4)}, against {decimal(item.baseline_log_loss, 4)} for {item.baseline}"),
     ]
     details = (_folds(item), sentences(item.features), pairs(item.parameters.items()))
     return join(drawn, pairs(facts), more("Folds, features and parameters", *details))
@@ -210,7 +210,7 @@ def _look(item: FileReport) -> Markup:
         ("File digest", code(short(item.digest))),
     ]
     gaps = [(minute(gap.after_ns), minute(gap.before_ns), count(gap.missing)) for gap in item.gaps]
-    listed = more("Gaps", table(("last before", "first after", "bars missing"), gaps, align="llr")) if gaps else None
+    listed = more("Gaps", table(("last before", "first after", "bars missing"), gaps, align="ttr")) if gaps else None
     return join(heading(f"{item.symbol} ({item.kind})"), pairs(facts), sentences(item.sentences()), listed)
 
 
@@ -244,15 +244,12 @@ def _verification(v: Verified) -> Markup:
 
 def _replay(r: Replayed) -> Markup:
     """Say what deciding again gave."""
-    same = r.fingerprint_recorded == r.fingerprint_here
     facts = [
         ("Verdict", badge("identical", "good") if r.identical else badge("different", "bad")),
         ("Decisions compared", count(r.decisions)),
         ("Orders compared", count(r.orders)),
         ("Differences", count(r.differences)),
-        (
-            "Runtime",
-            r.fingerprint_here if same else f"recorded on {r.fingerprint_recorded}, replayed on {r.fingerprint_here}",
-        ),
     ]
+    if r.fingerprint_recorded != r.fingerprint_here:
+        facts.append(("Runtime", f"recorded on {r.fingerprint_recorded}, replayed on {r.fingerprint_here}"))
     return join(pairs(facts), paragraph(f"First difference: {r.first_difference}") if r.first_difference else None)

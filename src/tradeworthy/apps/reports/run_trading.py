@@ -7,7 +7,7 @@ import numpy as np
 
 from tradeworthy.apps.reports.bars import Step, count_chart, waterfall
 from tradeworthy.apps.reports.charts import Curve, Fills, Mark, line_chart, price_chart
-from tradeworthy.apps.reports.formats import count, decimal, money, plural, share, short
+from tradeworthy.apps.reports.formats import amount, count, decimal, plural, share, short
 from tradeworthy.apps.reports.html import KeyFigure, Section, absent, code, key_figures, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.apps.reports.run_data import Costs, Decisions, Market, Outcome, RunReport, Swap
@@ -83,10 +83,9 @@ def _summary(outcome: Outcome, unit: str) -> Markup:
     per_value = outcome.costs.total / outcome.turnover * 1e4 if outcome.turnover else math.nan
     return key_figures(
         [
-            KeyFigure("Traded value", money(outcome.turnover, unit), f"costs {decimal(per_value, 1)} bps of it"),
-            KeyFigure("Sharpe ratio", decimal(outcome.sharpe, 2), "after costs, a year"),
-            KeyFigure("Hit rate", f"{outcome.hit_rate:.1%}", "share of decisions that were right"),
-            KeyFigure("Largest drawdown", money(outcome.drawdown_max, unit), "from the highest result"),
+            KeyFigure("Traded value", amount(outcome.turnover), unit, f"costs {decimal(per_value, 1)} bps of it"),
+            KeyFigure("Sharpe ratio", decimal(outcome.sharpe, 2), "a year", "after costs"),
+            KeyFigure("Hit rate", f"{outcome.hit_rate:.1%}", remark="share of directions that came true"),
         ]
     )
 

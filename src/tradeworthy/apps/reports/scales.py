@@ -47,13 +47,16 @@ class Scale:
 
 
 def extent(arrays: Iterable[npt.ArrayLike], include: Iterable[float] = ()) -> tuple[float, float]:
-    """Return the lowest and highest finite value of all arrays and of `include`, never equal; (0, 1) for none."""
+    """Return the lowest and highest finite value of all arrays and of `include`; (0, 1) for none.
+
+    Values too close together to tell apart get a range around them.
+    """
     joined = np.concatenate([np.asarray(a, np.float64) for a in (*arrays, list(include))])
     finite = joined[np.isfinite(joined)]
     if not len(finite):
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    if low == high:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         spread = abs(low) * 0.05 or 1.0
         return low - spread, high + spread
     return low, high
