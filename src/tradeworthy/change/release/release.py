@@ -47,7 +47,7 @@ class Release:
         version : str
             Anything that `Registry.resolve` understands.
         role : str
-            ``shadow`` scores without acting, ``champion`` acts, ``retired`` takes a shadow out.
+            ``shadow`` scores without acting, ``champion`` acts, ``retired`` takes any other version out.
         actor, reason : str
             Who, and why.
 
@@ -111,7 +111,8 @@ class Release:
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> None:
         """Refuse every order in a scope from the next event on: ``all``, ``instrument:ETH`` or ``version:...``."""
         self.control.halt(Scope.parse(scope, self.instruments))
-        self.registry.ledger.append(facts.TradingHalted(scope=scope), actor=actor, reason=reason)
+        fact = facts.TradingHalted(scope=scope)
+        self.registry.ledger.append(fact, actor=actor.strip() or "unknown", reason=reason.strip() or "none was given")
 
     def resume(self, scope: str = "all", *, actor: str, reason: str) -> None:
         """Lift a halt, on the record first."""
@@ -188,9 +189,11 @@ def _check_approval(standing: Standing, digest: str) -> None:
 
 
 def _check_retirement(standing: Standing, digest: str) -> None:
-    """Refuse to retire what is not a shadow."""
-    if digest not in standing.shadows:
-        raise ReleaseRefused(f"version {digest[:SHORT]} is no shadow; a champion is taken out by: tradeworthy rollback")
+    """Refuse to retire the champion, or what is retired."""
+    if digest == standing.champion:
+        raise ReleaseRefused(f"version {digest[:SHORT]} is champion; take it out with: tradeworthy rollback")
+    if digest in standing.retired:
+        raise ReleaseRefused(f"version {digest[:SHORT]} is retired already; nothing to do")
 
 
 def _require_words(**words: str) -> None:

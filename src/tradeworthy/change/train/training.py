@@ -141,7 +141,9 @@ def train(
         golden_scores=source_scores(model, golden),
         walk=walk,
         performance=measure(walk, strategy.label.horizon, rng, settings.level),
-        lineage=_lineage(strategy, dataset, source_parameters(model), fold_metrics(walk), parent),
+        lineage=_lineage(
+            strategy, dataset, source_parameters(model), walk_metrics(walk, strategy.label.horizon, rng), parent
+        ),
     )
     tell("trained", 1.0)
     return candidate
@@ -156,7 +158,6 @@ def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: floa
     interval = auc_interval(walk.scores, up, horizon=horizon, rng=rng, level=level)
     losses = _losses(walk, walk.scores)
     baseline = _losses(walk, walk.baseline)
-    gain = mean_interval(baseline - losses, horizon=horizon, rng=rng, level=level) if walk.binary else None
     return Performance(
         n=len(up),
         auc=interval.estimate,
@@ -168,21 +169,24 @@ def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: floa
         baseline_log_loss=float(baseline.mean()),
         level=level,
         block=interval.block,
-        log_loss_gain_low=gain.low if gain else None,
-        log_loss_gain_high=gain.high if gain else None,
     )
 
 
-def fold_metrics(walk: OutOfFold) -> dict[str, float]:
-    """Return the AUC (where both classes occur) and the rows of every fold, by name."""
+def walk_metrics(walk: OutOfFold, horizon: int, rng: np.random.Generator) -> dict[str, float]:
+    """Return the AUC and the rows of every fold, and the gain in log loss over the baseline with its 95% interval.
+
+    The interval of the gain is wide where the edge is small: it is kept with the version for people to see.
+    """
     up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
     found: dict[str, float] = {}
     for number in np.unique(walk.fold):
         of_fold = walk.fold == number
-        if not math.isnan(of_auc := auc(walk.scores[of_fold], up[of_fold])):
-            found[f"fold_{number}_auc"] = of_auc
+        found[f"fold_{number}_auc"] = auc(walk.scores[of_fold], up[of_fold])
         found[f"fold_{number}_rows"] = float(of_fold.sum())
-    return found
+    if walk.binary:
+        gain = mean_interval(_losses(walk, walk.baseline) - _losses(walk, walk.scores), horizon=horizon, rng=rng)
+        found |= {"log_loss_gain": gain.estimate, "log_loss_gain_low": gain.low, "log_loss_gain_high": gain.high}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Report) -> OutOfFold:

@@ -1,0 +1,189 @@
+"""The champion's monitors over the growing tape, and their findings in the ledger, each exactly once.
+
+Idea:   one file holds the offsets on the tape, the monitors' states and the findings taken but not yet in the ledger;
+        it is replaced whole. Findings go to the ledger only after they are in that file.
+Flow:   read → observe → save (with new findings) → append to the ledger → forget them at the next save.
+State:  killed before the save, the same records are observed again and nothing was told; killed after it, whatever of
+        the saved findings is not in the ledger yet is appended. Nothing is lost, nothing doubled.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import NS_PER_S, Clock
+from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, to_bytes
+from tradeworthy.judge.monitor.standing import resume
+from tradeworthy.record.ledger import Ledger
+from tradeworthy.record.reader import Cursor, TapeReader
+
+INPUTS, DECISIONS = "inputs", "decisions"
+STATE_FILE = "monitors.npz"
+ACTOR = "watcher"
+
+Monitors = Mapping[str, Monitor]
+MakeMonitors = Callable[[int], Monitors]
+"""Calibrated monitors of a version, by its number."""
+
+_OWN = "watch"
+
+
+class _Offsets(msgspec.Struct, kw_only=True):
+    """How far each stream was observed, and for which version."""
+
+    version: int = 0
+    streams: dict[str, int] = {}
+    decisions: int = 0
+    pending: list[Finding] = []
+    ledger_number: int = 0
+
+
+class Watch:
+    """Follows one tape for one ledger.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the state file lies; made if absent.
+    tape : Path
+        The tape's folder; it may not exist yet.
+    ledger : Ledger
+        Where findings go.
+    make_monitors : callable
+        Makes the monitors of a version, afresh.
+    clock : Clock
+        Its monotonic time says when the state is due to be saved.
+    save_every_ns : int
+        At most so much is observed again after a kill; findings are saved at once.
+    batch : int
+        Records of a stream taken in one step.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        tape: Path,
+        ledger: Ledger,
+        make_monitors: MakeMonitors,
+        *,
+        clock: Clock,
+        save_every_ns: int = NS_PER_S,
+        batch: int = 20_000,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / STATE_FILE
+        self._tape, self._ledger, self._make = tape, ledger, make_monitors
+        self._clock, self._save_every_ns, self._batch = clock, save_every_ns, batch
+        states = load_states(self._path)
+        self._offsets = _offsets(states.pop(_OWN, {}))
+        self._saved_ns = clock.monotonic_ns()
+        self._cursors: dict[str, Cursor] = {}
+        self._monitors: Monitors = {}
+        if self._offsets.version:
+            self._monitors = make_monitors(self._offsets.version)
+            resume(self._monitors, states)
+        self._tell()
+
+    @property
+    def version(self) -> int:
+        """The number of the version watched; 0 before the first."""
+        return self._offsets.version
+
+    @property
+    def sequence(self) -> int:
+        """The last input observed."""
+        return self._offsets.streams.get(INPUTS, 0)
+
+    @property
+    def decisions(self) -> int:
+        """How many champion decisions were observed in all."""
+        return self._offsets.decisions
+
+    def step(self, champion: int) -> int:
+        """Observe what is new, tell what was found, and return how many records were observed.
+
+        Parameters
+        ----------
+        champion : int
+            The version to watch; another than before starts with fresh monitors from here on.
+        """
+        if champion != self._offsets.version:
+            self._change_to(champion)
+        observed = self._observe()
+        found = [finding for monitor in self._monitors.values() for finding in monitor.findings()]
+        if found or (observed and self._save_is_due()):
+            self._offsets.pending = found
+            self.save()
+        self._tell()
+        return observed
+
+    def save(self) -> None:
+        """Write offsets, monitors and findings not yet told, whole or not at all."""
+        self._offsets.ledger_number = self._ledger.head()[0]
+        states: dict[str, State] = {_OWN: {"offsets": to_bytes(self._offsets)}}
+        states |= {name: monitor.state() for name, monitor in self._monitors.items()}
+        save_states(self._path, states)
+        self._saved_ns = self._clock.monotonic_ns()
+
+    def _change_to(self, champion: int) -> None:
+        self._offsets.version = champion
+        self._monitors = self._make(champion)
+        self._cursors.clear()
+        self._offsets.streams[_rows(champion)] = self._offsets.streams.get(DECISIONS, 0)
+        self.save()
+
+    def _observe(self) -> int:
+        """Feed every monitor what its streams have beyond their offsets."""
+        observed = 0
+        for stream in (INPUTS, DECISIONS, _rows(self._offsets.version)):
+            records = self._poll(stream)
+            if len(records) == 0:
+                continue
+            for monitor in self._monitors.values():
+                monitor.observe(records)
+            if stream == DECISIONS:
+                self._offsets.decisions += int(np.count_nonzero(records["role"] == Role.CHAMPION))
+            self._offsets.streams[stream] = int(records["sequence"][-1])
+            observed += len(records)
+        return observed
+
+    def _poll(self, stream: str) -> npt.NDArray[Any]:
+        if stream not in self._cursors:
+            try:
+                after = self._offsets.streams.get(stream, 0)
+                self._cursors[stream] = TapeReader(self._tape).follow(stream, after=after)
+            except NotFound:
+                return np.empty(0)
+        return self._cursors[stream].poll(self._batch)
+
+    def _save_is_due(self) -> bool:
+        return self._clock.monotonic_ns() - self._saved_ns >= self._save_every_ns
+
+    def _tell(self) -> None:
+        """Append the pending findings that the ledger does not have yet."""
+        if not self._offsets.pending:
+            return
+        entries = self._ledger.facts(facts.FindingRaised, after=self._offsets.ledger_number)
+        told = [entry.fact.finding for entry in entries if isinstance(entry.fact, facts.FindingRaised)]
+        for finding in self._offsets.pending:
+            if finding not in told:
+                self._ledger.append(facts.FindingRaised(finding=finding), actor=ACTOR, reason=finding.sentence)
+        self._offsets.pending = []
+
+
+def _rows(version: int) -> str:
+    return f"rows-{version_name(version)}"
+
+
+def _offsets(state: State) -> _Offsets:
+    if "offsets" not in state:
+        return _Offsets()
+    return msgspec.json.decode(state["offsets"].tobytes(), type=_Offsets)
