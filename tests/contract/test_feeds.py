@@ -8,7 +8,7 @@ import pytest
 from tradeworthy.core.events import Kind, events_from_columns
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import SystemClock, VirtualClock
-from tradeworthy.live.feeds.datasets import read_crypto
+from tradeworthy.live.feeds.crypto import read_crypto
 from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.live.feeds.rows import RowSchema, read_rows
 from tradeworthy.live.feeds.simulated import Regime, SimulatedSettings, simulate

