@@ -1,4 +1,4 @@
-"""Does the tape still say what its block chain and its published heads say it said?
+"""Attestation: the tape compared with its block chain and with the heads that were published.
 
 Flow:   every block follows the one before and hashes to what it carries -> every part's bytes hash to what the block
         says -> every published head is signed by a known key and names a block with that hash.
@@ -80,7 +80,7 @@ def head_problems(
 def _head_problems(head: Head, blocks: list[Block], public_keys: Mapping[str, bytes]) -> Iterator[Problem]:
     key = public_keys.get(head.key_id)
     if key is None:
-        yield Problem(what=f"the head of block {head.block} is signed with key {head.key_id}, which is not trusted here")
+        yield Problem(what=f"the head of block {head.block} is signed with key {head.key_id}, not trusted here")
     elif not signed_by(key, bytes.fromhex(head.signature), head.statement()):
         yield Problem(what=f"the head of block {head.block} has a wrong signature")
     elif head.block > len(blocks):

@@ -93,7 +93,9 @@ def frame_records(words: Words, width: int, first: int, epoch: int, seed: int) -
 
 
 @kernel
-def whole_records(words: Words, width: int, start: int, stop: int, epoch: int, seed: int, after: int) -> int:
+def whole_records(  # noqa: PLR0917  # a kernel takes places, not names
+    words: Words, width: int, start: int, stop: int, epoch: int, seed: int, after: int
+) -> int:
     """Return the first place in ``start..stop`` that does not hold a whole record; `stop` where all do.
 
     A whole record has a sequence above the one before it (`after`, for the first), the writer's epoch and a checksum
@@ -123,7 +125,9 @@ def whole_records(words: Words, width: int, start: int, stop: int, epoch: int, s
 
 
 @kernel
-def next_whole_record(words: Words, width: int, start: int, stop: int, epoch: int, seed: int) -> int:
+def next_whole_record(  # noqa: PLR0917  # a kernel takes places, not names
+    words: Words, width: int, start: int, stop: int, epoch: int, seed: int
+) -> int:
     """Return the first place in ``start..stop`` that holds a whole record, whatever stands before it; else `stop`."""
     for place in range(start, stop):
         base = place * width
@@ -144,7 +148,7 @@ def first_used_word(words: Words, start: int, stop: int) -> int:
 
 
 @kernel
-def _checksum_words(words: Words, crc: int) -> int:
+def _checksum_words(words: Words, crc: int) -> Any:
     state = np.uint64(crc) ^ _LOW
     for place in range(words.size):
         state = _step(state, words[place])
@@ -152,7 +156,7 @@ def _checksum_words(words: Words, crc: int) -> int:
 
 
 @kernel
-def _checksum_bytes(data: npt.NDArray[np.uint8], crc: int) -> int:
+def _checksum_bytes(data: npt.NDArray[np.uint8], crc: int) -> Any:
     state = np.uint32(np.uint64(crc) ^ _LOW)
     for place in range(data.size):
         state = np.uint32((state >> np.uint32(8)) ^ _TABLE[0, (state ^ data[place]) & np.uint32(0xFF)])

@@ -53,6 +53,10 @@ class Disk:
             rest = rest[written:]
             offset += written
 
+    def unlink(self, path: Path) -> None:
+        """Delete a file if it is there."""
+        path.unlink(missing_ok=True)
+
     def sync_folder(self, folder: Path) -> None:
         """Return when the names in `folder` are on the disk."""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -93,18 +93,21 @@ def _inspect_segment(segment: MappedSegment, found: StreamInspection, *, mark: M
     seal = segment.seal
     limit = _written(segment) if seal is None else seal.records
     damaged = damaged_places(segment, limit)
-    name = {"stream": segment.path.parent.name, "segment": segment.path.name}
+    stream, name = segment.path.parent.name, segment.path.name
     found.problems += [_damage(segment, place) for place in damaged[:PROBLEMS_MAX]]
     if len(damaged) > PROBLEMS_MAX:
-        found.problems.append(Problem(what=f"{len(damaged) - PROBLEMS_MAX} more records are damaged", **name))
+        found.problems.append(
+            Problem(what=f"{len(damaged) - PROBLEMS_MAX} more records are damaged", stream=stream, segment=name)
+        )
     sequences = np.delete(segment.records["sequence"][:limit], damaged)
     if seal is None:
         _inspect_tail(segment, limit, found, mark=mark, live=live)
     else:
         if not damaged and limit and int(sequences[-1]) != seal.last_sequence:
-            found.problems.append(Problem(what="the seal names another last record", **name))
+            found.problems.append(Problem(what="the seal names another last record", stream=stream, segment=name))
         if segment.used_after(limit):
-            found.problems.append(Problem(what="bytes stand after the last record sealed", record=limit, **name))
+            text = "bytes stand after the last record sealed"
+            found.problems.append(Problem(what=text, stream=stream, segment=name, record=limit))
     found.sequences.append(sequences)
     found.records += int(sequences.size)
     found.bytes += segment.header.header_bytes + limit * segment.dtype.itemsize

@@ -43,20 +43,28 @@ FACTS = sa.Table(
 LEDGER = sa.Table("ledger", _META, sa.Column("format", sa.Integer, primary_key=True))
 
 _SQLITE_GUARDS = (
-    "CREATE TRIGGER IF NOT EXISTS facts_no_update BEFORE UPDATE ON facts "
-    "BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END",
-    "CREATE TRIGGER IF NOT EXISTS facts_no_delete BEFORE DELETE ON facts "
-    "BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END",
+    (
+        "CREATE TRIGGER IF NOT EXISTS facts_no_update BEFORE UPDATE ON facts "
+        "BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END"
+    ),
+    (
+        "CREATE TRIGGER IF NOT EXISTS facts_no_delete BEFORE DELETE ON facts "
+        "BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END"
+    ),
     "CREATE TRIGGER IF NOT EXISTS facts_in_turn BEFORE INSERT ON facts "
     "WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM facts) "
     "BEGIN SELECT RAISE(ABORT, 'facts are numbered in turn'); END",
 )
 
 _POSTGRES_GUARDS = (
-    "CREATE OR REPLACE FUNCTION facts_guard() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'facts are never changed or deleted'; END $$",
-    "CREATE OR REPLACE TRIGGER facts_no_change BEFORE UPDATE OR DELETE ON facts "
-    "FOR EACH ROW EXECUTE FUNCTION facts_guard()",
+    (
+        "CREATE OR REPLACE FUNCTION facts_guard() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'facts are never changed or deleted'; END $$"
+    ),
+    (
+        "CREATE OR REPLACE TRIGGER facts_no_change BEFORE UPDATE OR DELETE ON facts "
+        "FOR EACH ROW EXECUTE FUNCTION facts_guard()"
+    ),
     "CREATE OR REPLACE TRIGGER facts_no_truncate BEFORE TRUNCATE ON facts EXECUTE FUNCTION facts_guard()",
 )
 
@@ -86,7 +94,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
-def _digest(previous: str, number: int, ts_ns: int, actor: str, reason: str, kind: str, body: str) -> str:
+def _digest(*, previous: str, number: int, ts_ns: int, actor: str, reason: str, kind: str, body: str) -> str:
     """Return the hash of an entry: SHA-256 of a JSON list, which no two different entries share."""
     content = msgspec.json.encode([previous, number, ts_ns, actor, reason, kind, body])
     return hashlib.sha256(content).hexdigest()
@@ -196,9 +204,9 @@ class Ledger:
             number, previous = self._head(connection)
             number += 1
             ts_ns = self._clock.now_ns()
-            row = {"ts_ns": ts_ns, "actor": actor, "reason": reason, "kind": kind, "body": body, "previous": previous}
-            digest = _digest(previous, number, ts_ns, actor, reason, kind, body)
-            connection.execute(sa.insert(FACTS).values(number=number, hash=digest, **row))
+            names = {"actor": actor, "reason": reason, "kind": kind, "body": body, "previous": previous}
+            digest = _digest(number=number, ts_ns=ts_ns, **names)
+            connection.execute(sa.insert(FACTS).values(number=number, ts_ns=ts_ns, hash=digest, **names))
         return number
 
     @staticmethod
@@ -270,6 +278,7 @@ def _problems(row: Any, previous: str, expected: int) -> list[str]:
         problems.append(f"fact {expected} is missing: the next one there is {row.number}")
     elif row.previous != previous:
         problems.append(f"fact {row.number} does not follow the fact before it")
-    if row.hash != _digest(row.previous, row.number, row.ts_ns, row.actor, row.reason, row.kind, row.body):
+    content = {name: value for name, value in row._asdict().items() if name != "hash"}
+    if row.hash != _digest(**content):
         problems.append(f"fact {row.number} ({row.kind} by {row.actor}) was changed: its hash differs")
     return problems

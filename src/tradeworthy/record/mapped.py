@@ -84,9 +84,7 @@ class MappedSegment:
     def whole_after(self, place: int) -> int:
         """Return the first place after `place` with a whole record, or the capacity."""
         header = self.header
-        return int(
-            next_whole_record(self.words, self.width, place + 1, header.capacity, header.epoch, header.checksum)
-        )
+        return int(next_whole_record(self.words, self.width, place + 1, header.capacity, header.epoch, header.checksum))
 
     def used_after(self, place: int, horizon: int | None = None) -> bool:
         """Tell whether any byte from record `place` on is not zero, looking at no more than `horizon` words."""

@@ -107,9 +107,7 @@ class MarkFile:
         """The mark last written."""
         return self._mark
 
-    def store(
-        self, sequence: int, ends: Mapping[str, End], ts_ns: int, *, sync: bool, failed: bool = False
-    ) -> None:
+    def store(self, sequence: int, ends: Mapping[str, End], ts_ns: int, *, sync: bool, failed: bool = False) -> None:
         """Write a mark; with `sync`, return only when it is on the disk itself.
 
         The places of streams are left out where they do not fit a slot.

@@ -123,7 +123,7 @@ def describe(dtype: np.dtype[Any]) -> list[FieldDescription]:
     """
     frame = np.dtype(FRAME)
     names = dtype.names or ()
-    if names[:3] != frame.names or any(dtype.fields[name] != frame.fields[name] for name in frame.names):  # type: ignore[index, union-attr]
+    if names[:3] != frame.names or any(dtype.fields[name] != frame.fields[name] for name in frame.names):  # type: ignore[index]
         raise DataInvalid(f"a record begins with the fields {FRAME}; found {dtype}. Build it from core.events.FRAME")
     if dtype.itemsize % 8:
         raise DataInvalid(f"a record is a whole number of 8-byte words; found {dtype.itemsize} bytes. Add padding")

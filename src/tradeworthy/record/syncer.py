@@ -186,7 +186,7 @@ class Syncer:
             A sync failed; it is never tried again.
         """
         self._find_streams()
-        # The writer writes in order of sequence: once `seen` is visible anywhere, all before it is visible to a second look.
+        # The writer writes in order of sequence: what comes before `seen` is visible to a second look.
         seen = max((tail.look() for tail in self._tails.values()), default=0)
         upto = max(seen, self._mark.mark.sequence)
         for tail in self._tails.values():

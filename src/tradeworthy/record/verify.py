@@ -142,9 +142,7 @@ def _blocks(folder: Path, problems: list[Problem], notes: list[str]) -> list[Blo
     return blocks
 
 
-def _heads(
-    folder: Path, heads: Path, blocks: list[Block], keys: Mapping[str, bytes], problems: list[Problem]
-) -> int:
+def _heads(folder: Path, heads: Path, blocks: list[Block], keys: Mapping[str, bytes], problems: list[Problem]) -> int:
     """Compare with what was published, and return how many heads there were."""
     try:
         published = read_heads(heads)

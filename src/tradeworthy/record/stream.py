@@ -1,0 +1,345 @@
+"""One stream of the tape, as its writer sees it: a segment that is being filled, and the next one ready.
+
+Idea:   `append` is the hot path: a kernel writes the frames, one `pwrite` into bytes that were zeroed before. All the
+        rest (a new segment, a seal, a sync) happens seldom and elsewhere.
+State:  `Pen` is what all streams of one writer share: the next sequence, the epoch, and why writing has stopped.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid, RecordUnwritable
+from tradeworthy.core.time import Clock
+from tradeworthy.record.checksum import frame_records
+from tradeworthy.record.disk import Disk
+from tradeworthy.record.marks import End
+from tradeworthy.record.segment import (
+    NEXT,
+    SEAL_BYTES,
+    Description,
+    Header,
+    Seal,
+    capacity_of,
+    encode_header,
+    encode_seal,
+    next_bytes,
+    segment_name,
+    segment_paths,
+)
+
+RESERVE = "reserve"
+_WORD = np.dtype(np.uint64)
+
+
+@dataclass(slots=True)
+class Pen:
+    """What the streams of one writer share.
+
+    Attributes
+    ----------
+    folder : Path
+        The tape's folder.
+    clock, disk : Clock, Disk
+        Time and files.
+    epoch, boot : int, bytes
+        This opening of the tape, this start of the machine.
+    segment_bytes : int
+        The size to which segments grow.
+    next_sequence : int
+        What the next record gets.
+    failure : str or None
+        Why nothing may be written any more.
+    """
+
+    folder: Path
+    clock: Clock
+    disk: Disk
+    epoch: int
+    boot: bytes
+    segment_bytes: int
+    next_sequence: int
+    failure: str | None = None
+
+    def fail(self, what: str, error: OSError) -> RecordUnwritable:
+        """Stop writing for good, free the reserve, and return the error to raise."""
+        if self.failure is None:
+            self.failure = f"{self.folder}: {what}: {error}. Nothing more is written; stop trading, then free space"
+            self.disk.unlink(self.folder / RESERVE)
+        return RecordUnwritable(self.failure)
+
+
+class Stream:
+    """One stream of records, made by `TapeWriter.stream`.
+
+    Parameters
+    ----------
+    folder : Path
+        The stream's folder.
+    pen : Pen
+        What it shares with the writer's other streams.
+    description : Description
+        Goes into every segment's header.
+    dtype : np.dtype
+        The record type.
+    before_rotation : callable
+        Called before a new segment is begun; raises to stop it.
+    commit : callable, optional
+        Called after every append, to make it durable.
+    """
+
+    __slots__ = (
+        "_before_rotation",
+        "_commit",
+        "_description",
+        "_disk",
+        "_dtype",
+        "_end",
+        "_epoch",
+        "_fd",
+        "_folder",
+        "_header",
+        "_itemsize",
+        "_last",
+        "_offset",
+        "_pen",
+        "_pwrite",
+        "_seed",
+        "_size",
+        "_synced",
+        "_unsynced",
+        "_width",
+        "name",
+    )
+
+    def __init__(
+        self,
+        folder: Path,
+        pen: Pen,
+        description: Description,
+        dtype: np.dtype[Any],
+        *,
+        before_rotation: Callable[[], None],
+        commit: Callable[[], None] | None,
+    ) -> None:
+        self.name = description.stream
+        self._pen = pen
+        self._disk = pen.disk
+        self._pwrite: Callable[[int, Any, int], int] = pen.disk.pwrite
+        self._description = description
+        self._folder = folder
+        self._before_rotation = before_rotation
+        self._dtype = dtype
+        self._itemsize = dtype.itemsize
+        self._width = dtype.itemsize // 8
+        self._commit = commit
+        self._epoch = pen.epoch
+        self._header: Header | None = None
+        self._unsynced: list[Path] = []
+        self._fd = -1
+        self._seed = self._offset = self._end = self._synced = self._size = self._last = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The record type."""
+        return self._dtype
+
+    def append(self, records: npt.NDArray[Any]) -> int:
+        """Append records and return the sequence of the first; the others follow without a gap.
+
+        The frame (sequence, checksum, epoch) is written into `records` themselves where they are contiguous and
+        writable. When this returns, the records survive the death of the process; see the module for `disk`.
+
+        Parameters
+        ----------
+        records : (n,) array
+            Records of the stream's type.
+
+        Raises
+        ------
+        RecordUnwritable
+            The disk refused. None of the records counts as written; trading must stop.
+        DataInvalid
+            The records are of another type.
+        """
+        pen = self._pen
+        if records.dtype is not self._dtype or pen.failure is not None or records.ndim != 1:
+            self._check(records)
+        if not records.flags.carray:
+            records = records.copy()
+        count, first = records.size, pen.next_sequence
+        if count > (self._end - self._offset) // self._itemsize:
+            return self._append_across(records)
+        words = records.view(_WORD)
+        frame_records(words, self._width, first, self._epoch, self._seed)
+        self._write(words, count * self._itemsize)
+        self._last = first + count - 1
+        pen.next_sequence = first + count
+        if self._commit is not None:
+            self._commit()
+        return first
+
+    def _check(self, records: npt.NDArray[Any]) -> None:
+        if self._pen.failure is not None:
+            raise RecordUnwritable(self._pen.failure)
+        if records.dtype != self._dtype or records.ndim != 1:
+            raise DataInvalid(f"stream {self.name!r} takes (n,) arrays of {self._dtype}; found {records.dtype}")
+
+    def _write(self, words: npt.NDArray[np.uint64], nbytes: int) -> None:
+        """Write at the end of the segment: all of it, or nothing and the tape has failed."""
+        try:
+            written = self._pwrite(self._fd, words, self._offset)
+            if written != nbytes:
+                self._disk.write_all(self._fd, memoryview(words.data).cast("B")[written:], self._offset + written)
+        except OSError as error:
+            self._undo(nbytes)
+            raise self._pen.fail(f"stream {self.name!r}: cannot be written", error) from error
+        self._offset += nbytes
+
+    def _undo(self, nbytes: int) -> None:
+        """Wipe what a failed write may have left; recovery does it where this fails too."""
+        try:
+            self._disk.write_all(self._fd, bytes(nbytes), self._offset)
+        except OSError:
+            self._end = self._offset  # nothing may follow in this segment
+
+    def _append_across(self, records: npt.NDArray[Any]) -> int:
+        """Append records that do not fit the rest of the segment."""
+        pen, first, done = self._pen, self._pen.next_sequence, 0
+        while done < records.size:
+            room = (self._end - self._offset) // self._itemsize
+            if room <= 0:
+                self._rotate()
+                continue
+            part = records[done : done + room]
+            frame_records(part.view(_WORD), self._width, first + done, self._epoch, self._seed)
+            self._write(part.view(_WORD), part.nbytes)
+            done += part.size
+            self._last = first + done - 1
+            pen.next_sequence = first + done
+        if self._commit is not None:
+            self._commit()
+        return first
+
+    def _rotate(self) -> None:
+        """Seal the segment and go on in the next one."""
+        self._before_rotation()
+        try:
+            self.seal()
+            self._enter(self.prepare())
+        except OSError as error:
+            raise self._pen.fail(f"stream {self.name!r}: no further segment", error) from error
+
+    def prepare(self, capacity: int | None = None) -> tuple[Path, int]:
+        """Make sure that the next segment's file is there, zeroed; return its path and capacity in records."""
+        if capacity is None:
+            size = next_bytes(self._size, self._pen.segment_bytes)
+            capacity = capacity_of(size, self._itemsize)
+        draft = Header(
+            epoch=0, index=0, first_sequence=0, capacity=capacity, created_ns=0, boot=bytes(16),
+            description=self._description,
+        )  # fmt: skip
+        size = encode_header(draft)[1].size
+        path = self._folder / NEXT
+        if not path.exists() or path.stat().st_size != size:
+            self._disk.preallocate(path, size)
+        return path, capacity
+
+    def _enter(self, prepared: tuple[Path, int]) -> None:
+        """Turn a prepared file into the stream's newest segment."""
+        path, capacity = prepared
+        existing = segment_paths(self._folder)
+        raw, header = encode_header(
+            Header(
+                epoch=self._epoch,
+                index=int(existing[-1].stem) + 1 if existing else 1,
+                first_sequence=self._pen.next_sequence,
+                capacity=capacity,
+                created_ns=self._pen.clock.now_ns(),
+                boot=self._pen.boot,
+                description=self._description,
+            )
+        )
+        fd = self._disk.open(path, write=True)
+        try:
+            self._disk.write_all(fd, raw, 0)
+            path.rename(self._folder / segment_name(header.index))
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd, self._header, self._seed = fd, header, header.checksum
+        self._offset = self._synced = header.header_bytes
+        self._end = header.size
+        self._size = header.size
+        self._unsynced.append(self._folder)
+
+    @property
+    def room(self) -> int:
+        """Records that still fit the segment being written."""
+        return (self._end - self._offset) // self._itemsize
+
+    def append_last(self, records: npt.NDArray[Any]) -> int:
+        """Append although writing has stopped, without a sync, in a small segment of its own if there is no room.
+
+        Raises
+        ------
+        RecordUnwritable
+            This cannot be written either.
+        """
+        pen, commit = self._pen, self._commit
+        failure, pen.failure, self._commit = pen.failure, None, None
+        try:
+            if self._header is None or self.room < records.size:
+                with suppress(OSError):
+                    self.seal()
+                self.release()
+                self._enter(self.prepare(records.size))
+            return self.append(records)
+        except OSError as error:
+            raise RecordUnwritable(f"{self.name}: nor can the halt be recorded: {error}") from error
+        finally:
+            pen.failure, self._commit = failure or pen.failure, commit
+
+    def seal(self) -> None:
+        """Write how many records the segment holds, and let go of it."""
+        if self._header is None:
+            return
+        header = self._header
+        records = (self._offset - header.header_bytes) // self._itemsize
+        last = self._last if records else header.first_sequence - 1
+        seal = Seal(records=records, last_sequence=last, sealed_ns=self._pen.clock.now_ns())
+        self._disk.write_all(self._fd, encode_seal(seal, header), header.header_bytes - SEAL_BYTES)
+        self._unsynced.append(self._folder / segment_name(header.index))
+        self.release()
+        self._end = self._offset = self._synced = 0
+
+    def release(self) -> None:
+        """Close the segment's file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._header = -1, None
+
+    def sync(self) -> None:
+        """Return when everything appended is on the disk."""
+        for path in dict.fromkeys(self._unsynced):
+            if path.is_dir():
+                self._disk.sync_folder(path)
+            else:
+                self._disk.sync_file(path)
+        self._unsynced.clear()
+        if self._offset != self._synced:
+            self._disk.fdatasync(self._fd)
+            self._synced = self._offset
+
+    @property
+    def end(self) -> End | None:
+        """The segment being written and how many records it holds; None where there is none."""
+        if self._header is None:
+            return None
+        return self._header.index, (self._offset - self._header.header_bytes) // self._itemsize
