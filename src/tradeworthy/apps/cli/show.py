@@ -1,0 +1,65 @@
+"""How a command's result reaches a person or a program: a table, or one JSON document."""
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def show(result: msgspec.Struct, *, as_json: bool) -> None:
+    """Print one result: JSON on one line with `as_json`, else its fields as a table."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+        return
+    console.print(table_of(result))
+
+
+def table_of(result: msgspec.Struct) -> Table:
+    """Lay a struct out as name and value; a list of structs becomes a table of its own."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name in result.__struct_fields__:
+        table.add_row(name.replace("_", " "), cell(getattr(result, name)))
+    return table
+
+
+def cell(value: Any) -> Any:
+    """Write one value for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, msgspec.Struct):
+        return table_of(value)
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {cell(part)}" for key, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return _list_cell(value)
+    return "none" if value is None or value == "" else str(value)
+
+
+def _list_cell(values: Any) -> Any:
+    """Write a list: structs as rows under their field names, anything else a line each."""
+    if not values:
+        return "none"
+    if not isinstance(values[0], msgspec.Struct):
+        return "\n".join(str(cell(value)) for value in values)
+    names = values[0].__struct_fields__
+    table = Table(*(name.replace("_", " ") for name in names), box=None, pad_edge=False)
+    for value in values:
+        table.add_row(*(_flat(getattr(value, name)) for name in names))
+    return table
+
+
+def _flat(value: Any) -> str:
+    """Write a value inside a row of a table."""
+    shown = cell(value)
+    return shown if isinstance(shown, str) else str(value)

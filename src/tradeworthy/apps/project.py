@@ -1,0 +1,246 @@
+"""One project: the Python calls behind every command of the command line.
+
+Idea:   a project is a folder with `tradeworthy.toml`, a strategy, and a state folder. Each method opens what it needs,
+        does one thing and answers with an immutable result; nothing is kept between calls but what is on disk.
+
+>>> import tradeworthy as tw
+>>> project = tw.Project("my-desk")  # doctest: +SKIP
+>>> project.train(); project.register(); project.gate("newest").passed  # doctest: +SKIP
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tradeworthy.apps import results
+from tradeworthy.apps.places import Places
+from tradeworthy.apps.settings import load_settings
+from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.registry import Registry, VersionSettings
+from tradeworthy.change.release.release import Release
+from tradeworthy.change.train.candidate import load_candidate, save_candidate
+from tradeworthy.change.train.strategy import load_strategy
+from tradeworthy.change.train.training import Report, train
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.time import Clock, SystemClock, iso
+from tradeworthy.judge.validate import report as gate_report
+from tradeworthy.judge.validate.gate import GateReport, judge
+from tradeworthy.live.control import ControlBlock
+from tradeworthy.live.feeds.files import read_market_files
+from tradeworthy.live.feeds.quality import FileReport
+from tradeworthy.model.trust import SigningKey, TrustStore
+from tradeworthy.record.ledger import Ledger
+
+if TYPE_CHECKING:
+    from tradeworthy.live.engine import RunSummary
+
+NEWEST = "newest"
+
+
+class Project:
+    """A deployment in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where `tradeworthy.toml` is.
+    clock : Clock, optional
+        The machine's, if left out.
+
+    Raises
+    ------
+    SettingsInvalid
+        The settings are missing or do not fit.
+    """
+
+    def __init__(self, folder: str | Path = ".", *, clock: Clock | None = None) -> None:
+        self.folder = Path(folder)
+        self.settings = load_settings(self.folder)
+        self.clock = clock or SystemClock()
+        self.places = Places.of(self.folder, self.settings.desk.state)
+        self.places.root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def env(self) -> str:
+        """``paper`` or ``live``."""
+        return self.settings.desk.env
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The deployment's facts."""
+        return Ledger(self.places.ledger, clock=self.clock)
+
+    @cached_property
+    def trust(self) -> TrustStore:
+        """Whose signatures count here."""
+        return TrustStore(self.places.trust)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Every version of the deployment."""
+        return Registry(self.places.root, ledger=self.ledger, trust=self.trust, env=self.env)
+
+    @cached_property
+    def control(self) -> ControlBlock:
+        """The words that the running engine reads."""
+        return ControlBlock(self.places.control)
+
+    @property
+    def release(self) -> Release:
+        """The steps that change what the engine does."""
+        return Release(self.registry, self.control, self.settings.instrument)
+
+    @cached_property
+    def market(self) -> tuple[EventBatch, list[FileReport]]:
+        """All declared market data, merged in the order of event time, and what was found in it."""
+        return read_market_files(self.settings.market, self.settings.instrument, folder=self.folder)
+
+    @property
+    def training_end_ns(self) -> int:
+        """The event time up to which is trained; what follows is traded."""
+        events, _ = self.market
+        traded = [n for n, instrument in enumerate(self.settings.instrument) if instrument.traded]
+        stamps = events["ts_event_ns"][np.isin(events["instrument"], traded)]
+        return int(stamps[max(int(len(stamps) * self.settings.training.share) - 1, 0)])
+
+    def history(self) -> EventBatch:
+        """Return the events of the training part."""
+        events, _ = self.market
+        return events[events["ts_event_ns"] <= self.training_end_ns]
+
+    def look(self) -> results.Look:
+        """Say what is in the market files and what was done with it."""
+        _, reports = self.market
+        return results.Look(files=[results.LookFile.of(report) for report in reports])
+
+    def train(self, *, report: Report | None = None) -> results.Trained:
+        """Train a candidate on the first part of the market data, and keep it until it is registered."""
+        strategy = load_strategy(self.folder / self.settings.desk.strategy)
+        candidate = train(
+            strategy,
+            self.history(),
+            self.settings.instrument,
+            self.settings.training,
+            clock=self.clock,
+            report=report,
+        )
+        save_candidate(candidate, self.places.candidate)
+        return results.Trained.of(candidate)
+
+    def author_key(self, actor: str) -> SigningKey:
+        """Return the key that signs versions; the first call makes it and trusts it here."""
+        path = self.places.author_key
+        if path.exists():
+            return SigningKey.load(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = SigningKey.create(path, actor)
+        self.trust.add(key.public)
+        return key
+
+    def register(self, *, name: str = "model", actor: str, reason: str = "trained by hand") -> results.Registered:
+        """Sign the newest candidate and store it as a version."""
+        candidate = load_candidate(self.places.candidate)
+        digest = self.registry.register(
+            candidate, self.version_settings(name), key=self.author_key(actor), author=actor, reason=reason
+        )
+        return results.Registered(version=digest, name=name, author=actor, env=self.env)
+
+    def version_settings(self, name: str) -> VersionSettings:
+        """Return what this desk adds to a trained model: thresholds, bounds and the card."""
+        settings = self.settings
+        return VersionSettings(name=name, signal=settings.signal, bounds=settings.bounds, card=settings.card)
+
+    def resolve(self, word: str) -> str:
+        """Return the digest of a version; ``newest`` is the one registered last."""
+        if word != NEWEST:
+            return self.registry.resolve(word)
+        versions = self.registry.list()
+        if not versions:
+            raise NotFound("no version is registered; run: tradeworthy train, then tradeworthy register")
+        return versions[-1].version
+
+    def gate(self, version: str = NEWEST, *, profile: str = "quick", actor: str) -> GateReport:
+        """Gather evidence for a version, judge it, and keep the report in every format."""
+        digest = self.resolve(version)
+        evidence = gather(
+            self.registry,
+            digest,
+            instruments=self.settings.instrument,
+            limits=self.settings.limits,
+            events=self.history(),
+            profile=profile,
+        )
+        report = judge(evidence, self.settings.gate, clock=self.clock)
+        path = self.registry.record_gate(report, actor=actor, reason=f"gate, profile {profile}")
+        path.with_suffix(".xml").write_text(gate_report.to_junit(report), "utf-8")
+        path.with_suffix(".md").write_text(gate_report.to_markdown(report), "utf-8")
+        return report
+
+    def approve(self, version: str, *, actor: str, reason: str) -> results.Step:
+        """Approve a version for this environment; its author may not."""
+        digest = self.release.approve(self.resolve(version), actor=actor, reason=reason)
+        return results.Step(done="approved", version=digest, actor=actor, reason=reason)
+
+    def promote(self, version: str, *, to: str, actor: str, reason: str) -> results.Step:
+        """Give a version the role `to`; it acts from the next event."""
+        digest = self.release.promote(self.resolve(version), to, actor=actor, reason=reason)
+        return results.Step(done=f"promoted to {to}", version=digest, actor=actor, reason=reason)
+
+    def rollback(self, *, actor: str, reason: str) -> results.Step:
+        """Put the previous champion back; it decides the next event."""
+        digest = self.release.rollback(actor=actor, reason=reason)
+        return results.Step(done="rolled back", version=digest, actor=actor, reason=reason)
+
+    def halt(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
+        """Refuse every order in a scope from the next event on."""
+        self.release.halt(scope, actor=actor, reason=reason)
+        return results.Step(done=f"halted {scope}", version="", actor=actor, reason=reason)
+
+    def resume(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
+        """Allow orders in a scope again."""
+        self.release.resume(scope, actor=actor, reason=reason)
+        return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
+
+    def run(
+        self, *, speed: float | None = None, watch: bool = True, tell: Callable[["RunSummary"], None] | None = None
+    ) -> results.Run:
+        """Trade what follows the training part on the paper venue; `speed` is events a second."""
+        from tradeworthy.apps.desk import run_files  # noqa: PLC0415  # compiles the order path, others need not wait
+
+        return run_files(self, speed=speed, watch=watch, tell=tell)
+
+    def replay(self) -> results.Replayed:
+        """Decide every recorded event again in this process, and compare bit for bit."""
+        from tradeworthy.live.replay import replay  # noqa: PLC0415
+
+        return results.Replayed.of(replay(self.places.tape, self.registry.load))
+
+    def verify(self) -> results.Verified:
+        """Check the tape, the ledger's chain and every version's signature."""
+        from tradeworthy.apps.verifying import verify_project  # noqa: PLC0415
+
+        return verify_project(self)
+
+    def explain(self, decision: str) -> results.Explained:
+        """Say why a decision was made: its tape sequence, a UTC time, or ``largest``."""
+        from tradeworthy.apps.explaining import explain_decision  # noqa: PLC0415
+
+        return explain_decision(self, decision)
+
+    def report(self, output: Path | None = None) -> results.Page:
+        """Write one HTML file that tells the whole run."""
+        from tradeworthy.apps.reporting import write_report  # noqa: PLC0415
+
+        return write_report(self, output)
+
+    def status(self) -> results.Status:
+        """Say which versions have which role, whether trading is halted, and what was found."""
+        return results.status_of(self)
+
+    def timestamp(self) -> str:
+        """Return this moment as text, for file names and captions."""
+        return iso(self.clock.now_ns())
