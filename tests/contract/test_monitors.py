@@ -6,7 +6,7 @@ import pytest
 from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.core.time import NS_PER_MINUTE
-from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift
+from tradeworthy.judge.monitor.drift import DriftMonitor, calibrate_drift
 from tradeworthy.judge.monitor.outcomes import OutcomeJoin
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.testing.monitors import (
@@ -60,10 +60,7 @@ def drift_factory():
     """Return a maker of drift monitors and the slices they find drift in."""
     charts = calibrate_drift(np.random.default_rng(1).standard_normal((1_500, 2)), ["momentum", "volume"])
 
-    def make():
-        return DriftMonitor(charts, VERSION, ["ETH", "BTC"])
-
-    return make, slices(tape(2)[:2])
+    return lambda: DriftMonitor(charts, VERSION, ["ETH", "BTC"]), slices(tape(2)[:2])
 
 
 def performance_factory():
@@ -73,12 +70,10 @@ def performance_factory():
     scores = np.where(rng.random(1_500) < 0.8, 0.2 + 0.6 * labels, 0.8 - 0.6 * labels)
     settings = PerformanceSettings(loss="error")
     reference = performance_reference(scores, labels, horizon=LATE, settings=settings)
-
-    def make():
-        return PerformanceMonitor(OutcomeJoin(versions=[VERSION]), reference, settings)
-
     decisions, _, outcomes = tape(4)
-    return make, slices((decisions, outcomes))
+    return lambda: PerformanceMonitor(OutcomeJoin(versions=[VERSION]), reference, settings), slices(
+        (decisions, outcomes)
+    )
 
 
 FACTORIES = {"drift": drift_factory, "performance": performance_factory}

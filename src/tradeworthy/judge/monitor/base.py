@@ -7,6 +7,7 @@ State:  arrays only (no pickle), written in one file that replaces the last one 
 
 import io
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -124,10 +125,10 @@ def load_states(path: Path) -> dict[str, State]:
         return {}
     states: dict[str, State] = {}
     try:
-        with np.load(path, allow_pickle=False) as flat:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as flat:
             for key in flat.files:
                 name, _, part = key.partition("|")
                 states.setdefault(name, {})[part] = flat[key]
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise DataInvalid(f"{path} holds no monitor states ({error}); remove it to start afresh") from error
     return states

@@ -40,6 +40,8 @@ JOINED = np.dtype(
 
 MARKET = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW)
 WAITING_MAX = 100_000
+EVENTS_MAX = 500_000
+"""What waits is bounded: the oldest go first."""
 
 
 class MarketLabel(Protocol):
@@ -87,6 +89,7 @@ class OutcomeJoin:
         self._events: EventBatch | None = None
         self._newest = np.zeros(2, np.uint64)
         self._given_up = 0
+        self._fresh = False
 
     @property
     def waiting(self) -> int:
@@ -110,9 +113,10 @@ class OutcomeJoin:
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
         joined = [self._take_outcomes()]
-        if self._label is not None and self._events is not None and len(self._waiting):
+        if self._fresh and self._label is not None and self._events is not None:
             joined += [self._take_market(int(i)) for i in np.unique(self._waiting["instrument"])]
             self._forget_events()
+            self._fresh = False
         whole = np.concatenate(joined)
         return whole[np.lexsort((whole["decision"], whole["sequence"]))]
 
@@ -126,6 +130,7 @@ class OutcomeJoin:
         self._waiting = np.concatenate([self._waiting, records[own]])
         self._given_up += max(0, len(self._waiting) - WAITING_MAX)
         self._waiting = self._waiting[-WAITING_MAX:]
+        self._fresh = True
 
     def _add_outcomes(self, outcomes: EventBatch) -> None:
         early = np.zeros(len(outcomes), JOINED)
@@ -135,7 +140,9 @@ class OutcomeJoin:
         self._early = np.concatenate([self._early, early])[-WAITING_MAX:]
 
     def _add_market(self, events: EventBatch) -> None:
-        self._events = events.copy() if self._events is None else np.concatenate([self._events, events])
+        if len(events):
+            self._events = events.copy() if self._events is None else np.concatenate([self._events, events])
+            self._fresh = True
 
     def _take_outcomes(self) -> npt.NDArray[np.void]:
         """Join outcome events with their decisions; the first label of a decision counts."""
@@ -180,7 +187,8 @@ class OutcomeJoin:
             return
         oldest = int(self._waiting["input_sequence"].min()) if len(self._waiting) else int(self._newest[1])
         cut = int(np.searchsorted(self._events["sequence"], min(oldest, int(self._newest[1]))))
-        self._events = self._events[max(0, cut - self._lookback * max(1, len(self._instruments))) :].copy()
+        first = max(0, cut - self._lookback * max(1, len(self._instruments)), len(self._events) - EVENTS_MAX)
+        self._events = self._events[first:].copy()
 
     def state(self) -> State:
         """Return what waits."""
@@ -198,7 +206,7 @@ class OutcomeJoin:
         """Take back what waited."""
         self._waiting, self._early = state["waiting"].copy(), state["early"].copy()
         self._newest, self._given_up = state["newest"].copy(), int(state["given_up"][0])
-        self._events = state["events"].copy() if "events" in state else None
+        self._events, self._fresh = (state["events"].copy() if "events" in state else None), True
 
 
 def _join(decisions: Records, facts: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
