@@ -221,6 +221,11 @@ class ControlBlock:
         places[places == np.uint64(word)] = 0
 
 
+def no_control() -> ControlWords:
+    """Return the words of a block that asks for nothing and never changes, for replay and evidence."""
+    return np.zeros(_WORDS, np.uint64)
+
+
 def _slot(scope: Scope) -> tuple[slice, int]:
     """Return the table that holds halts of this kind, and the word written for this scope."""
     if scope.kind == SCOPE_INSTRUMENT:

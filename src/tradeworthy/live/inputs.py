@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.kernel import kernel
-from tradeworthy.live.desk import LANE_WORDS, DeskState
+from tradeworthy.live.state import LANE_WORDS, DeskState
 from tradeworthy.live.inbox import (
     REFERENCE,
     TS_EVENT,
@@ -197,7 +197,9 @@ def admit(desk: DeskState, words: Words, numbers: Numbers, place: int) -> int:
     price = price_of(kind, numbers, place)
     code = check_input(desk, words, numbers, place, price)
     set_flags(words, place, code)
-    if code == _NONE and kind <= _ROW:
+    if code != _NONE:
+        desk.denials[code] += 1
+    elif kind <= _ROW:
         remember(desk.lanes[instrument, kind], words[place, TS_EVENT], words[place, REFERENCE])
         if not np.isnan(price):
             position, account, grid = desk.positions[instrument], desk.account[0], desk.grid[instrument]

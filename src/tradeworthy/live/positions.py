@@ -44,7 +44,7 @@ ACCOUNT = np.dtype(
 
 OPEN_ORDER = np.dtype(
     [
-        ("order", "<u8"),  # its id: the sequence of its decision
+        ("order", "<i8"),  # its id: the sequence of its decision
         ("remaining", "<f8"),  # signed
         ("instrument", "<i8"),
         ("ts_fill_ns", "<i8"),  # the last fill, to know it when it comes again

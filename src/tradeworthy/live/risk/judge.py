@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tradeworthy.core.denials import Denied, DenialCode
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.limits import LIMIT_FIELDS
-from tradeworthy.live.desk import DeskState
+from tradeworthy.live.state import DeskState, hold_desk
 from tradeworthy.live.positions import OPEN_ORDERS_MAX, held_quantity, place_order
 from tradeworthy.live.risk import checks
 from tradeworthy.live.risk.sent import messages_last_minute, note_message, twin_age_ms
@@ -179,9 +179,10 @@ def judge_order(
     Denied or None
         The first refusal, or nothing.
     """
-    if is_halted(desk, instrument):
+    held = hold_desk(desk)
+    if is_halted(held, instrument):
         return Denied(DenialCode.HALTED, 1.0, 0.0, "halts")
-    code, place = judge(desk, instrument, quantity, limit_price, reference_price, now_ns)
+    code, place = judge(held, instrument, quantity, limit_price, reference_price, now_ns)
     if code == _NONE:
         return None
     return Denied(DenialCode(code), float(desk.observed[place]), float(desk.limits[place]), CHECKS[place].unit)

@@ -1,0 +1,65 @@
+"""From score to wanted position to order: thresholds with hysteresis, sizing, the worst price accepted.
+
+Idea:   the side follows from the score and the side held now, so that nothing has to be remembered: a version that takes
+        over, or an order that was refused, needs no repair. While the side stays, the size stays.
+Undefined: without a price there is no size: NaN, which the risk checks refuse.
+Units:  quantities in units of the instrument on its lot grid; prices in its currency on its tick grid.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.kernel import kernel
+from tradeworthy.live.positions import on_grid
+from tradeworthy.model.manifest import Signal
+
+SIGNAL = np.dtype([(name, "<f8") for name in Signal.__struct_fields__])
+"""A version's signal parameters as kernels read them."""
+
+_GRID_SLACK = 1e-9
+_BPS_PER_ONE = 10_000.0
+
+
+def signal_record(signal: Signal) -> npt.NDArray[np.void]:
+    """Return signal parameters as a (1,) record."""
+    return np.array([tuple(float(getattr(signal, name)) for name in SIGNAL.names or ())], SIGNAL)
+
+
+@kernel
+def wanted_side(signal: np.void, score: float, held: float) -> float:
+    """Return 1 for long, -1 for short, 0 for flat: enter beyond one threshold, stay until a second is crossed."""
+    if score >= signal["enter_long"]:
+        return 1.0
+    may_short = signal["allow_short"] != 0.0
+    if may_short and score <= signal["enter_short"]:
+        return -1.0
+    if held > 0.0 and score >= signal["exit_long"]:
+        return 1.0
+    return -1.0 if may_short and held < 0.0 and score <= signal["exit_short"] else 0.0
+
+
+@kernel
+def sized(notional: float, price: float, multiplier: float, lot: float) -> float:
+    """Return the largest quantity on the lot grid whose value is at most `notional`; NaN without a price."""
+    if not price > 0.0:
+        return np.nan
+    return on_grid(np.floor(notional / (price * multiplier) / lot + _GRID_SLACK), lot)
+
+
+@kernel
+def wanted_position(signal: np.void, score: float, held: float, price: float, multiplier: float, lot: float) -> float:
+    """Return the target position: what is held while its side is wanted, else a new size."""
+    side = wanted_side(signal, score, held)
+    if side == 0.0:
+        return 0.0
+    return held if side * held > 0.0 else side * sized(signal["notional"], price, multiplier, lot)
+
+
+@kernel
+def worst_price(quantity: float, price: float, allowance_bps: float, tick: float) -> float:
+    """Return the worst price at which an order may fill, on the tick grid and never beyond the allowance."""
+    if quantity > 0.0:
+        steps = np.floor(price * (1.0 + allowance_bps / _BPS_PER_ONE) / tick + _GRID_SLACK)
+    else:
+        steps = np.ceil(price * (1.0 - allowance_bps / _BPS_PER_ONE) / tick - _GRID_SLACK)
+    return on_grid(steps, tick)
