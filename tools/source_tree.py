@@ -33,8 +33,8 @@ class Function:
 
     @property
     def is_kernel(self) -> bool:
-        """Whether it is compiled: decorated with `kernel`, `njit` or `vectorize`."""
-        words = {"kernel", "njit", "vectorize", "guvectorize"}
+        """Whether it is compiled: decorated with one of `core.kernel`'s words, or numba's own."""
+        words = {"kernel", "leaf", "inlined", "njit", "vectorize", "guvectorize"}
         return any(words & set(ast.unparse(d).split("(")[0].split(".")) for d in self.node.decorator_list)
 
     @property
