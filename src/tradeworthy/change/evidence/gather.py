@@ -37,17 +37,15 @@ WARM_UP_DECISIONS = 50
 """Decisions that are not timed: compiled code is loaded and memory is touched for the first time."""
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a gate profile runs: the latest so many events."""
+PASSES = 3
+"""Each decision is timed so often, and its least time counts: what other processes take is not the version's."""
 
-    events: int
-
-
-PROFILES = {"quick": Profile(events=8_000), "full": Profile(events=100_000)}
+PROFILES = {"quick": 6_000, "full": 100_000}
+"""How many of the latest events each gate profile runs."""
 
 
 class StreamRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One pass through the live pipeline: (m, n) rows it scored, the events' places, and nanoseconds a decision."""
+    """What the live pipeline did: (m, n) rows it scored, the events' places, and nanoseconds a decision."""
 
     rows: Floats
     places: npt.NDArray[np.int64]
@@ -95,7 +93,7 @@ def gather(
         broken = Artifact(formats=[], signature_ok=False, digests_ok=False, files=[])
         return Evidence(version=digest, profile=profile, artifact=broken, limits=limits)
     joint = limits.tightest(loaded.manifest.bounds)
-    latest = None if events is None else events[-PROFILES[profile].events :]
+    latest = None if events is None else events[-PROFILES[profile] :]
     stream = None if latest is None else run_stream(loaded, instruments, joint, latest)
     return Evidence(
         version=digest,
@@ -114,10 +112,17 @@ def gather(
 
 
 def run_stream(version: Version, instruments: Sequence[Instrument], limits: Limits, events: EventBatch) -> StreamRun:
-    """Decide on events one at a time, as a live engine does, on a desk of its own.
+    """Decide on events one at a time, as a live engine does, on a desk of its own; several times, for the timing.
 
     The desk believes any jump of a price: the history to be compared with was trained on with its jumps.
     """
+    runs = [_pass(version, instruments, limits, events) for _ in range(PASSES)]
+    least = np.minimum.reduce([run.nanoseconds for run in runs])
+    return StreamRun(rows=runs[0].rows, places=runs[0].places, nanoseconds=least)
+
+
+def _pass(version: Version, instruments: Sequence[Instrument], limits: Limits, events: EventBatch) -> StreamRun:
+    """Take all events through a fresh pipeline, one by one."""
     width = events.dtype["values"].shape[0]
     pipeline = Pipeline.alone(version, instruments, limits, settings=DeskSettings(jump_bps_max=None), width=width)
     rows, places, spent = [], [], []

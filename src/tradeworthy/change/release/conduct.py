@@ -1,0 +1,270 @@
+"""Carrying out the policy, one step at a time, each step derived from the facts.
+
+Flow:   facts + tape → progress → `decide` → one step → fact. A training that was started is asked about until it ends.
+State:  none but the attempts' folders. Killed anywhere, the next `step` finds in the facts what is left to do; every
+        step gives the same result when it is done twice.
+"""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.registry import SHORT, VersionSettings
+from tradeworthy.change.release.policy import (
+    Action,
+    Comparison,
+    JudgeChallenger,
+    PolicySettings,
+    Progress,
+    PromoteChallenger,
+    RetireChallenger,
+    StartRetrain,
+    StartShadow,
+    decide,
+)
+from tradeworthy.change.release.release import Release
+from tradeworthy.change.release.shadow import compare, label_inputs
+from tradeworthy.change.release.standing import Retrain, Standing
+from tradeworthy.change.train.candidate import load_candidate
+from tradeworthy.change.train.history import History, TapeHistory, read_history
+from tradeworthy.change.train.training import TrainingSettings
+from tradeworthy.change.train.worker import CANDIDATE, TrainJob, attempt_error, attempt_state, start_retrain
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.core.errors import NotFound, TradeworthyError
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import Clock
+from tradeworthy.judge.validate.gate import GateSettings, judge
+from tradeworthy.model.features.labels import Label
+from tradeworthy.model.trust import SigningKey
+from tradeworthy.record.reader import Cursor, TapeReader
+
+ACTOR = "policy"
+DECISIONS = "decisions"
+SEED = 11
+
+
+class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy needs to train, judge and release by itself.
+
+    Attributes
+    ----------
+    strategy : str
+        Path of the strategy file.
+    history : list of History
+        What happened before the tape; the tape's inputs follow.
+    limits : Limits
+        The desk's limits, for the gate.
+    version : VersionSettings
+        What a trained model gets to become a version.
+    """
+
+    strategy: str
+    history: list[History]
+    limits: Limits
+    version: VersionSettings
+    training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
+    policy: PolicySettings = PolicySettings()
+
+
+class Conductor:
+    """Takes the policy's steps.
+
+    Parameters
+    ----------
+    release : Release
+        Through which roles are given.
+    settings : ConductSettings
+        What to train and how to judge it.
+    folder : Path
+        Where attempts at a training are kept, one folder each.
+    tape : Path
+        The tape's folder.
+    key : SigningKey
+        Signs challengers; its name is their author.
+    clock : Clock
+        Stamps reports, and says what the budget's window is.
+    """
+
+    def __init__(
+        self, release: Release, settings: ConductSettings, *, folder: Path, tape: Path, key: SigningKey, clock: Clock
+    ) -> None:
+        self._release, self._settings = release, settings
+        self._registry = release.registry
+        self._folder, self._tape, self._key, self._clock = folder, tape, key, clock
+        self._since_retrain = _Count(tape, Role.CHAMPION)
+        self._in_shadow = _Count(tape, Role.SHADOW)
+        self._compared: dict[str, Comparison] = {}
+
+    def step(self, standing: Standing, sequence: int) -> Action | None:
+        """Take the next step, if there is one, and return what was decided.
+
+        Parameters
+        ----------
+        standing : Standing
+            Where every version stands.
+        sequence : int
+            The last input that the monitors have observed; a training learns up to it.
+        """
+        if standing.retrains and standing.retrains[-1].ended is None:
+            self._attend(standing.retrains[-1], standing)
+            return None
+        progress = Progress(
+            now_ns=self._clock.now_ns(),
+            decisions_since_retrain=self._decisions_since(standing),
+            comparison=self._comparison(standing),
+        )
+        action = decide(self._settings.policy, standing, progress, env=self._registry.env)
+        if action is not None:
+            self._act(action, sequence)
+        return action
+
+    def attempt_folder(self, attempt: Retrain) -> Path:
+        """Return the folder of one attempt, named by the fact that started it."""
+        return self._folder / f"{attempt.number:08d}"
+
+    def _act(self, action: Action, sequence: int) -> None:
+        """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
+        if isinstance(action, StartRetrain):
+            fact = facts.RetrainStarted(trigger=action.trigger, first_sequence=1, last_sequence=sequence)
+            self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
+            return
+        try:
+            self._act_on(action)
+        except TradeworthyError as error:
+            self._release.promote(action.version, "retired", actor=ACTOR, reason=f"{type(error).__name__}: {error}")
+
+    def _act_on(self, action: JudgeChallenger | StartShadow | PromoteChallenger | RetireChallenger) -> None:
+        match action:
+            case JudgeChallenger(version=version):
+                self._judge(version)
+            case StartShadow(version=version):
+                self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
+            case PromoteChallenger(version=version, reason=reason):
+                self._release.promote(version, "champion", actor=ACTOR, reason=reason)
+            case RetireChallenger(version=version, reason=reason):
+                self._release.promote(version, "retired", actor=ACTOR, reason=reason)
+
+    def _attend(self, attempt: Retrain, standing: Standing) -> None:
+        """Start an attempt that was only written down; end one whose process has ended."""
+        folder = self.attempt_folder(attempt)
+        match attempt_state(folder):
+            case "absent":
+                start_retrain(self._job(attempt.started, standing), folder)
+            case "done":
+                self._finish(folder)
+            case "failed":
+                self._end(None, attempt_error(folder))
+            case "running":
+                pass
+
+    def _job(self, started: facts.RetrainStarted, standing: Standing) -> TrainJob:
+        tape = TapeHistory(
+            folder=str(self._tape), first_sequence=started.first_sequence, last_sequence=started.last_sequence
+        )
+        return TrainJob(
+            strategy=self._settings.strategy,
+            history=[*self._settings.history, tape],
+            instruments=list(self._release.instruments),
+            settings=self._settings.training,
+            parent=standing.champion,
+        )
+
+    def _finish(self, folder: Path) -> None:
+        """Register what a training left, and write down that it ended."""
+        try:
+            candidate = load_candidate(folder / CANDIDATE)
+            digest = self._registry.register(
+                candidate, self._settings.version, key=self._key, author=self._key.name, reason="retrained by policy"
+            )
+        except TradeworthyError as error:
+            self._end(None, f"{type(error).__name__}: {error}")
+        else:
+            self._end(digest, None)
+
+    def _end(self, version: str | None, error: str | None) -> None:
+        fact = facts.RetrainEnded(version=version, error=error)
+        reason = error if version is None and error else f"trained version {str(version)[:SHORT]}"
+        self._registry.ledger.append(fact, actor=ACTOR, reason=reason)
+
+    def _judge(self, version: str) -> None:
+        """Gather evidence on the latest history and let the gate judge it."""
+        tape = TapeHistory(folder=str(self._tape))
+        events = read_history([*self._settings.history, tape], self._release.instruments)
+        evidence = gather(
+            self._registry,
+            version,
+            instruments=self._release.instruments,
+            limits=self._settings.limits,
+            events=events,
+        )
+        report = judge(evidence, self._settings.gate, clock=self._clock)
+        self._registry.record_gate(report, actor=ACTOR, reason="challenger after a retraining")
+
+    def _decisions_since(self, standing: Standing) -> int:
+        """Count the champion's decisions after the last retraining started."""
+        started = standing.retrains[-1].started.last_sequence if standing.retrains else 0
+        return self._since_retrain.update(started, version=None)
+
+    def _comparison(self, standing: Standing) -> Comparison | None:
+        """Compare the newest shadow with the champion, once, as soon as it has enough labelled decisions."""
+        if standing.champion is None or not standing.shadows:
+            return None
+        shadow, wanted = standing.shadows[-1], self._settings.policy.shadow_decisions
+        key, before = f"{standing.champion} {shadow}", self._in_shadow.count
+        if key in self._compared:
+            return self._compared[key]
+        count = self._in_shadow.update(0, version=version_number(shadow))
+        if count < wanted or count == before:
+            return None
+        found = self._compare(standing.champion, shadow, wanted)
+        if found is not None:
+            self._compared[key] = found
+        return found
+
+    def _compare(self, champion: str, shadow: str, wanted: int) -> Comparison | None:
+        """Read both versions' decisions since the shadow began, and their labels, from the tape."""
+        reader = TapeReader(self._tape)
+        decisions = reader.read(DECISIONS, after=self._in_shadow.first - 1)
+        inputs = reader.read("inputs", after=int(decisions["input_sequence"].min()) - 1)
+        label = Label.from_json(self._registry.load(shadow).manifest.label_json())
+        return compare(
+            (champion, decisions),
+            (shadow, decisions),
+            label_inputs(inputs[inputs["flags"] == 0], label, self._release.instruments),
+            decisions=wanted,
+            horizon=label.horizon,
+            binary=label.kind == "forward_direction",
+            rng=np.random.default_rng(SEED),
+        )
+
+
+class _Count:
+    """How many decisions of one role a tape has after a sequence; each record is read once."""
+
+    def __init__(self, tape: Path, role: Role) -> None:
+        self._tape, self._role = tape, role
+        self._asked: tuple[int, int | None] | None = None
+        self._cursor: Cursor | None = None
+        self.count, self.first = 0, 0
+
+    def update(self, after: int, version: int | None) -> int:
+        """Count on, or afresh if another sequence or version is asked for; `first` is the first one counted."""
+        if self._asked != (after, version):
+            self._asked, self._cursor, self.count, self.first = (after, version), None, 0, 0
+        if self._cursor is None:
+            try:
+                self._cursor = TapeReader(self._tape).follow(DECISIONS, after=after)
+            except NotFound:
+                return 0
+        while len(records := self._cursor.poll()):
+            mine = records["role"] == self._role
+            if version is not None:
+                mine &= records["version"] == version
+            if self.count == 0 and mine.any():
+                self.first = int(records["sequence"][mine][0])
+            self.count += int(np.count_nonzero(mine))
+        return self.count
