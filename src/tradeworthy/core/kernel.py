@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
     digest = hashlib.sha256(fingerprint().encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         text = source.read_bytes()
-        if b"@kernel" in text:
+        if b"tradeworthy.core.kernel import" in text:
             digest.update(text)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "tradeworthy" / f"kernels-{digest.hexdigest()[:16]}"
@@ -65,6 +65,20 @@ def entry(function: F, *examples: object) -> F:
     if not hasattr(function, "compile"):  # numba is switched off (NUMBA_DISABLE_JIT)
         return function
     compiled = function.compile(tuple(numba.typeof(example) for example in examples))
+    return cast(F, compiled)
+
+
+def leaf(function: F) -> F:
+    """Compile a kernel that makes no arrays and keeps none: counting references would cost more than its arithmetic."""
+    options: dict[str, Any] = {"_nrt": False}
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, **options)(function)
+    return cast(F, compiled)
+
+
+def inlined(function: F) -> F:
+    """Compile a small leaf that its callers take in whole, so that the call itself is free."""
+    options: dict[str, Any] = {"_nrt": False, "forceinline": True}
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, **options)(function)
     return cast(F, compiled)
 
 

@@ -14,15 +14,16 @@ Units:      `ts_event_ns` is UTC nanoseconds.
 To add an operation, see `operations`; its machine half is here: one member of `Code` (with the memory it needs) and
 one branch of `_run`.
 """
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
 
 import math
 from enum import IntEnum
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import inlined, kernel, leaf
 from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.model.features.rolling import (
     correlation,
@@ -36,7 +37,10 @@ from tradeworthy.model.features.rolling import (
 
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.int64]
-Records = npt.NDArray[np.void]
+Record = Any
+"""One record, whose fields a kernel reads as attributes."""
+Records = Any
+"""An array of records."""
 
 ROW_READY = 1
 ROW_WARMING = 0
@@ -85,8 +89,9 @@ class Code(IntEnum):
     ABS = 19
     SIGN = 20
     LAG = 21
-    SUM = 22, 2  # noqa: PIE796  # the second number is memory
+    SUM = 22, 2
     STD = 23, 4
+    ZSCORE = 36, 4
     CORR = 24, 10
     MIN = 25, 0, 2
     MAX = 26, 0, 2
@@ -139,8 +144,8 @@ class ProgramState(NamedTuple):
     words: Words
 
 
-@kernel
-def _publish(op: np.void, numbers: Floats, words: Words, ts_event_ns: int) -> None:
+@inlined
+def _publish(op: Record, numbers: Floats, words: Words, ts_event_ns: int) -> None:
     """Make a value readable by other instruments, and keep the one before."""
     value, stamp = op.numbers, op.words
     if ts_event_ns > words[stamp]:
@@ -149,41 +154,45 @@ def _publish(op: np.void, numbers: Floats, words: Words, ts_event_ns: int) -> No
     numbers[value] = numbers[op.a]
 
 
-@kernel
-def _read(op: np.void, numbers: Floats, words: Words, ts_event_ns: int) -> float:
+@inlined
+def _read(op: Record, numbers: Floats, words: Words, ts_event_ns: int) -> float:
     """Return the value last published at a strictly earlier time."""
     value, stamp = op.numbers, op.words
+    x: float = math.nan
     if words[stamp] < ts_event_ns:
-        return numbers[value]
-    if words[stamp + 1] < ts_event_ns:
-        return numbers[value + 1]
-    return math.nan
+        x = numbers[value]
+    elif words[stamp + 1] < ts_event_ns:
+        x = numbers[value + 1]
+    return x
 
 
-@kernel
-def _remember(op: np.void, memory: Floats, words: Words, count: int) -> None:
+@inlined
+def _remember(op: Record, memory: Floats, words: Words, count: int) -> None:
     """Put the input into its ring; `words` keeps the last position that was undefined."""
-    x = memory[op.a]
+    x: float = memory[op.a]
     if not is_usable(x):
         words[op.words] = count
     memory[op.numbers + (count & op.n)] = x
 
 
-@kernel
-def _windowed(instructions: Records, op: np.void, memory: Floats, words: Words, count: int) -> float:
+@inlined
+def _windowed(instructions: Records, op: Record, memory: Floats, words: Words, count: int) -> float:
     """Step one operation over a window of the history that it reads."""
     code, n = op.code, op.n
     past = instructions[op.a]
     ring, mask = past.numbers, past.n
-    leaving = memory[ring + ((count - n) & mask)]
+    leaving: float = memory[ring + ((count - n) & mask)]
     if code == Code.LAG:
         return leaving
-    entering = memory[ring + (count & mask)]
+    entering: float = memory[ring + (count & mask)]
     undefined = words[past.words]
     if code == Code.SUM:
         value = rolling_sum(memory, op.numbers, entering, leaving)
     elif code == Code.STD:
         value = deviation(memory, op.numbers, entering, leaving, n)
+    elif code == Code.ZSCORE:
+        spread = deviation(memory, op.numbers, entering, leaving, n)
+        value = (entering - float(memory[op.numbers] + memory[op.numbers + 1]) / n) / spread
     elif code == Code.MIN:
         value = extreme(words, op.words, memory, ring, mask, count, n, -1.0)
     elif code == Code.MAX:
@@ -197,22 +206,22 @@ def _windowed(instructions: Records, op: np.void, memory: Floats, words: Words, 
     return value if count - undefined >= n else math.nan
 
 
-@kernel
-def _run(
-    table: ProgramTable,
+@leaf
+def _run(  # noqa: C901, PLR0912, PLR0915 - one branch an operation
+    instructions: Records,
     first: int,
     last: int,
-    state: ProgramState,
-    block: tuple[int, int],
+    r: Floats,
+    w: Words,
+    shared: Floats,
+    stamps: Words,
     count: int,
     ts_event_ns: int,
     values: Floats,
 ) -> None:
-    """Run the instructions of one lane on one block of the state."""
-    r = state.numbers[block[0] :]
-    w = state.words[block[1] :]
+    """Run the instructions of one lane on one block: registers and rings `r`, integers `w`."""
     for i in range(first, last):
-        op = table.instructions[i]
+        op = instructions[i]
         code = op.code
         if code == Code.FIELD:
             x = values[op.a] if op.a < values.shape[0] else math.nan
@@ -223,7 +232,7 @@ def _run(
             _publish(op, r, w, ts_event_ns)
             continue
         elif code == Code.READ:
-            x = _read(op, state.numbers, state.words, ts_event_ns)
+            x = _read(op, shared, stamps, ts_event_ns)
         elif code == Code.ADD:
             x = r[op.a] + r[op.b]
         elif code == Code.SUBTRACT:
@@ -275,11 +284,11 @@ def _run(
         elif code == Code.DAY_OF_WEEK_COS:
             x = math.cos(_TURN * ((ts_event_ns // NS_PER_DAY + _MONDAY) % _DAYS_PER_WEEK) / _DAYS_PER_WEEK)
         else:
-            x = _windowed(table.instructions, op, r, w, count)
+            x = _windowed(instructions, op, r, w, count)
         r[op.out] = x
 
 
-@kernel
+@inlined
 def _truth(a: float, b: float, answer: bool) -> float:  # noqa: FBT001  # a kernel has no keywords
     """Return a condition as 1 or 0; NaN where a side is undefined."""
     if math.isnan(a) or math.isnan(b):
@@ -287,7 +296,7 @@ def _truth(a: float, b: float, answer: bool) -> float:  # noqa: FBT001  # a kern
     return 1.0 if answer else 0.0
 
 
-@kernel
+@inlined
 def _choose(condition: float, yes: float, no: float) -> float:
     """Return `yes` where the condition is 1, `no` where it is 0, NaN where it is undefined."""
     if condition == 1.0:
@@ -295,7 +304,7 @@ def _choose(condition: float, yes: float, no: float) -> float:
     return no if condition == 0.0 else math.nan
 
 
-@kernel
+@leaf
 def step(
     table: ProgramTable,
     state: ProgramState,
@@ -326,15 +335,16 @@ def step(
     if not (0 <= instrument < table.routes.shape[0] and 0 <= kind < table.routes.shape[1]):
         return NO_ROW
     route = table.routes[instrument, kind]
+    numbers, words = state.numbers, state.words
     if route.others_last > route.others_first:
-        state.words[route.others_count] += 1
-        count = state.words[route.others_count]
-        _run(table, route.others_first, route.others_last, state, (0, 0), count, ts_event_ns, values)
+        first, last, count = route.others_first, route.others_last, route.others_count
+        words[count] += 1
+        _run(table.instructions, first, last, numbers, words, numbers, words, words[count], ts_event_ns, values)
     if route.own_last > route.own_first:
-        state.words[route.own_count] += 1
-        count = state.words[route.own_count]
-        block = (route.numbers, route.words)
-        _run(table, route.own_first, route.own_last, state, block, count, ts_event_ns, values)
+        first, last, count = route.own_first, route.own_last, route.words + route.own_count
+        words[count] += 1
+        r, w = numbers[route.numbers :], words[route.words :]
+        _run(table.instructions, first, last, r, w, numbers, words, words[count], ts_event_ns, values)
     if route.decides == 0:
         return NO_ROW
     ready = ROW_READY
@@ -356,17 +366,16 @@ def fold(
     values: Floats,
     rows: Floats,
     places: Words,
-    ready: npt.NDArray[np.int64],
+    only_ready: bool,  # noqa: FBT001  # a kernel has no keywords
 ) -> int:
-    """Step the program over `n` events in order; return how many asked for a row.
+    """Step the program over events in order; return how many rows were kept.
 
-    The j-th of them stands at `places[j]` of the batch, gave `rows[j]` and is described by `ready[j]` (as `step`).
+    The j-th row kept is `rows[j]`, and its event stands at `places[j]`. `rows` needs room for every event.
     """
     found = 0
     for i in range(instrument.shape[0]):
         answer = step(table, state, instrument[i], kind[i], ts_event_ns[i], values[i], rows[found])
-        if answer != NO_ROW:
+        if answer == ROW_READY or (answer == ROW_WARMING and not only_ready):
             places[found] = i
-            ready[found] = answer
             found += 1
     return found

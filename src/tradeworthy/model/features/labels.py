@@ -14,7 +14,7 @@ import numpy as np
 from tradeworthy.core.errors import FeatureInvalid
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.model.features.expressions import Expression
+from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Floats, Words
 from tradeworthy.model.features.program import TRIGGERS, Program, compile_program
 from tradeworthy.model.features.runtime import FeatureState
@@ -78,7 +78,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             The events that they belong to.
         """
         desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
-        prices, places, _ = FeatureState(_program(self.price), desk).asked(events)
+        prices, places = FeatureState(_program(self.price), desk).asked(events)
         with np.errstate(invalid="ignore", divide="ignore"):
             levels = np.log(prices[:, 0])
             values = levels[self.horizon :] - levels[: -self.horizon]

@@ -17,7 +17,7 @@ import numpy as np
 
 from tradeworthy.core.errors import FeatureInvalid, near
 from tradeworthy.core.events import FIELDS, Kind
-from tradeworthy.model.features.expressions import Expression
+from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import INSTRUCTION, Code, Floats, Records, Words
 from tradeworthy.model.features.operations import OPERATIONS
 
@@ -28,7 +28,7 @@ DEPTH_MAX = 150
 """Most operations inside one another."""
 
 _EXTREMES = (Code.MIN, Code.MAX)
-_OVER_HISTORY = (Code.LAG, Code.SUM, Code.STD, Code.CORR, *_EXTREMES)
+_OVER_HISTORY = (Code.LAG, Code.SUM, Code.STD, Code.ZSCORE, Code.CORR, *_EXTREMES)
 _NEVER = 0
 
 

@@ -32,7 +32,7 @@ class Operation(NamedTuple):
         One letter each: ``n`` is a number, ``c`` a condition (1 or 0). ``gives`` of ``same`` repeats the input's.
     formula, words : str
         Templates of the Python formula and of the sentence in plain words; ``{0}`` is the first input, ``{n}`` the
-        window, ``{unit}`` what the window counts, ``{name}`` and ``{number}`` the expression's own.
+        window and ``{span}`` the same in words ("60 bars"), ``{name}`` and ``{number}`` the expression's own.
     window_min : int
         Smallest window; 0 where the operation takes none.
     code : Code
@@ -73,11 +73,6 @@ def _log_return(e: Any) -> Any:
     return log - log.lag(e.n)
 
 
-def _zscore(e: Any) -> Any:
-    x = e.inputs[0]
-    return (x - x.mean(e.n)) / x.std(e.n)
-
-
 _TABLE = (
     Operation("field", "", "n", "{name}", "{name}", code=Code.FIELD),
     Operation("number", "", "n", "{number:g}", "{number:g}"),
@@ -113,52 +108,50 @@ _TABLE = (
     Operation("not", "c", "c", "(~{0})", "not ({0})", code=Code.NOT),
     Operation("where", "cnn", "n", "where({0}, {1}, {2})", "{1} where {0}, else {2}", code=Code.WHERE),
     # the past
-    Operation("lag", "n", "n", "{0}.lag({n})", "{0} {n} {unit} ago", 1, Code.LAG),
+    Operation("lag", "n", "n", "{0}.lag({n})", "{0} {span} ago", 1, Code.LAG),
     Operation(
         "diff",
         "n",
         "n",
         "{0}.diff({n})",
-        "the change of {0} over {n} {unit}",
+        "the change of {0} over {span}",
         1,
         expand=lambda e: e.inputs[0] - e.inputs[0].lag(e.n),
     ),
     Operation(
-        "log_return", "n", "n", "log_return({0}, {n})", "the log return of {0} over {n} {unit}", 1, expand=_log_return
+        "log_return", "n", "n", "log_return({0}, {n})", "the log return of {0} over {span}", 1, expand=_log_return
     ),
     # windows
-    Operation("sum", "n", "n", "{0}.sum({n})", "the sum over {n} {unit} of {0}", 1, Code.SUM),
+    Operation("sum", "n", "n", "{0}.sum({n})", "the sum over {span} of {0}", 1, Code.SUM),
     Operation(
         "mean",
         "n",
         "n",
         "{0}.mean({n})",
-        "the mean over {n} {unit} of {0}",
+        "the mean over {span} of {0}",
         1,
         expand=lambda e: e.inputs[0].sum(e.n) / e.n,
     ),
-    Operation("std", "n", "n", "{0}.std({n})", "the standard deviation over {n} {unit} of {0}", 2, Code.STD),
-    Operation("min", "n", "n", "{0}.min({n})", "the lowest in {n} {unit} of {0}", 1, Code.MIN),
-    Operation("max", "n", "n", "{0}.max({n})", "the highest in {n} {unit} of {0}", 1, Code.MAX),
+    Operation("std", "n", "n", "{0}.std({n})", "the standard deviation over {span} of {0}", 2, Code.STD),
+    Operation("min", "n", "n", "{0}.min({n})", "the lowest in {span} of {0}", 1, Code.MIN),
+    Operation("max", "n", "n", "{0}.max({n})", "the highest in {span} of {0}", 1, Code.MAX),
     Operation(
         "zscore",
         "n",
         "n",
         "{0}.zscore({n})",
-        "the distance of {0} from its mean over {n} {unit}, in standard deviations",
+        "the distance of {0} from its mean over {span}, in standard deviations",
         2,
-        expand=_zscore,
+        Code.ZSCORE,
     ),
-    Operation(
-        "corr", "nn", "n", "corr({0}, {1}, {n})", "the correlation over {n} {unit} of {0} and {1}", 2, Code.CORR
-    ),
+    Operation("corr", "nn", "n", "corr({0}, {1}, {n})", "the correlation over {span} of {0} and {1}", 2, Code.CORR),
     # exponential windows
     Operation(
         "smoothed",
         "nn",
         "n",
         '{0}.apply("smoothed", {1}, n={n})',
-        "{0} smoothed by {1}, after {n} {unit}",
+        "{0} smoothed by {1}, after {span}",
         1,
         Code.EMA,
     ),
@@ -167,7 +160,7 @@ _TABLE = (
         "n",
         "n",
         "{0}.ema({n})",
-        "the exponential average (span {n} {unit}) of {0}",
+        "the exponential average (span {span}) of {0}",
         1,
         expand=lambda e: e.inputs[0].apply("smoothed", 2.0 / (e.n + 1.0), n=e.n),
     ),
@@ -176,7 +169,7 @@ _TABLE = (
         "nn",
         "n",
         '{0}.apply("smoothed_std", {1}, n={n})',
-        "the deviation of {0} smoothed by {1}, after {n} {unit}",
+        "the deviation of {0} smoothed by {1}, after {span}",
         2,
         Code.EWM_STD,
     ),
@@ -185,12 +178,12 @@ _TABLE = (
         "n",
         "n",
         "{0}.ewm_std({n})",
-        "the exponential standard deviation (span {n} {unit}) of {0}",
+        "the exponential standard deviation (span {span}) of {0}",
         2,
         expand=lambda e: e.inputs[0].apply("smoothed_std", 2.0 / (e.n + 1.0), n=e.n),
     ),
-    Operation("rsi", "n", "n", "{0}.rsi({n})", "the relative strength (RSI) over {n} {unit} of {0}", 1, expand=_rsi),
-    Operation("atr", "nnn", "n", "atr({n})", "the average true range over {n} {unit}", 1, expand=_atr),
+    Operation("rsi", "n", "n", "{0}.rsi({n})", "the relative strength (RSI) over {span} of {0}", 1, expand=_rsi),
+    Operation("atr", "nnn", "n", "atr({n})", "the average true range over {span}", 1, expand=_atr),
     # the time
     Operation("time_of_day_sin", "", "n", "time_of_day_sin()", "the time of day (sine)", code=Code.TIME_OF_DAY_SIN),
     Operation("time_of_day_cos", "", "n", "time_of_day_cos()", "the time of day (cosine)", code=Code.TIME_OF_DAY_COS),

@@ -12,7 +12,7 @@ import msgspec
 
 from tradeworthy.core.errors import FeatureInvalid, near
 from tradeworthy.core.events import FIELDS, Kind
-from tradeworthy.model.features.expressions import Expression
+from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.layout import Layout, lay_out
 
 FORMAT = 1
@@ -130,7 +130,7 @@ def compile_program(
     >>> from tradeworthy.model.features.expressions import bar, log_return
     >>> program = compile_program({"volatility": log_return(bar.close).std(60)})
     >>> program.describe("volatility")
-    'the standard deviation over 60 bars of the log return of bar close'
+    'the standard deviation over 60 bars of the log return of bar close over 1 bar'
     """
     if not features:
         raise FeatureInvalid("found no features, allowed is one or more")
@@ -150,7 +150,7 @@ def _check_feature(name: object, feature: object) -> None:
     if getattr(feature, "looks_ahead", False):
         raise FeatureInvalid(f"feature {name!r} looks ahead: {feature!r} is a label; train on it, do not read it")
     if not isinstance(feature, Expression):
-        raise FeatureInvalid(f"feature {name!r} is {feature!r}, allowed is an expression, for example bar.close.std(20)")
+        raise FeatureInvalid(f"feature {name!r} is {feature!r}, allowed is an expression such as bar.close.std(20)")
 
 
 def _kind_words() -> list[str]:

@@ -4,7 +4,7 @@ Idea:   `one` is a live event, `many` is history; both run `kernel.step`, so the
 State:      two arrays, `dump`ed, `restore`d and copied as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tradeworthy.core.errors import DataInvalid, FeatureInvalid, near
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.model.features.kernel import (
     ROUTE,
     ROW_READY,
@@ -27,6 +28,8 @@ from tradeworthy.model.features.program import Program
 
 CHUNK = 65_536
 """Events folded at a time: bounds the memory of `many` beyond its answer."""
+
+_COLUMNS = ("instrument", "kind", "ts_event_ns", "values")
 
 
 class FeatureState:
@@ -44,7 +47,7 @@ class FeatureState:
         The program reads an instrument that the desk does not list.
     """
 
-    __slots__ = ("_row", "instruments", "program", "state", "table")
+    __slots__ = ("_row", "_step", "instruments", "program", "state", "table")
 
     def __init__(self, program: Program, instruments: Sequence[Instrument]) -> None:
         self.program = program
@@ -52,19 +55,22 @@ class FeatureState:
         self.table = bind(program, self.instruments)
         self.state = _fresh(program, sum(each.traded for each in self.instruments))
         self._row = np.full(len(program.names), np.nan)
+        self._step: Callable[..., int] | None = None
 
     def one(self, event: np.void) -> Floats | None:
         """Step by one event; return its (features,) row, or None where there is none or it is not finite yet."""
-        answer = step(
+        arguments = (
             self.table,
             self.state,
             int(event["instrument"]),
             int(event["kind"]),
             int(event["ts_event_ns"]),
-            np.ascontiguousarray(event["values"]),
+            event["values"],
             self._row,
         )
-        return self._row.copy() if answer == ROW_READY else None
+        if self._step is None:
+            self._step = entry(step, *arguments)
+        return self._row.copy() if self._step(*arguments) == ROW_READY else None
 
     def many(self, events: EventBatch) -> tuple[Floats, Words]:
         """Step by a batch in order.
@@ -76,17 +82,11 @@ class FeatureState:
         places : (m,) int64
             The events of the batch that gave them.
         """
-        rows, places, ready = self.asked(events)
-        return rows[ready], places[ready]
+        return self._fold(events, only_ready=True)
 
-    def asked(self, events: EventBatch) -> tuple[Floats, Words, npt.NDArray[np.bool_]]:
-        """Step by a batch in order; return every row asked for, its event's place, and whether it is complete."""
-        self._check_width(events)
-        parts = [self._fold(events[at : at + CHUNK], at) for at in range(0, len(events), CHUNK)]
-        if not parts:
-            return np.empty((0, len(self._row))), np.empty(0, np.int64), np.empty(0, np.bool_)
-        rows, places, ready = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return rows, places, ready
+    def asked(self, events: EventBatch) -> tuple[Floats, Words]:
+        """Step by a batch in order, as `many`, but keep rows with undefined features too (NaN)."""
+        return self._fold(events, only_ready=False)
 
     def dump(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return a copy of all memory, for a checkpoint."""
@@ -110,14 +110,19 @@ class FeatureState:
         other.restore(self.dump())
         return other
 
-    def _fold(self, events: EventBatch, first: int) -> tuple[Floats, Words, npt.NDArray[np.bool_]]:
+    def _fold(self, events: EventBatch, *, only_ready: bool) -> tuple[Floats, Words]:
+        self._check_width(events)
         rows = np.empty((len(events), len(self._row)))
         places = np.empty(len(events), np.int64)
-        ready = np.empty(len(events), np.int64)
-        names = ("instrument", "kind", "ts_event_ns", "values")
-        columns = (np.ascontiguousarray(events[name]) for name in names)
-        found = fold(self.table, self.state, *columns, rows, places, ready)
-        return rows[:found], places[:found] + first, ready[:found] == ROW_READY
+        found = 0
+        for first in range(0, len(events), CHUNK):
+            chunk = events[first : first + CHUNK]
+            instrument, kind, ts, values = (np.ascontiguousarray(chunk[name]) for name in _COLUMNS)
+            room = (rows[found:], places[found:], only_ready)
+            kept = fold(self.table, self.state, instrument, kind, ts, values, *room)
+            places[found : found + kept] += first
+            found += kept
+        return rows[:found], places[:found]
 
     def _check_width(self, events: EventBatch) -> None:
         width = events["values"].shape[1]
