@@ -51,9 +51,11 @@ _SQLITE_GUARDS = (
         "CREATE TRIGGER IF NOT EXISTS facts_no_delete BEFORE DELETE ON facts "
         "BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END"
     ),
-    "CREATE TRIGGER IF NOT EXISTS facts_in_turn BEFORE INSERT ON facts "
-    "WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM facts) "
-    "BEGIN SELECT RAISE(ABORT, 'facts are numbered in turn'); END",
+    (
+        "CREATE TRIGGER IF NOT EXISTS facts_in_turn BEFORE INSERT ON facts "
+        "WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM facts) "
+        "BEGIN SELECT RAISE(ABORT, 'facts are numbered in turn'); END"
+    ),
 )
 
 _POSTGRES_GUARDS = (

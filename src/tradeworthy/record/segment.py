@@ -197,10 +197,12 @@ def decode_header(raw: bytes, where: str) -> Header:
         They were written by a newer release.
     """
     size = header_size(raw[: _PREFIX.size], where)
+    if len(raw) < size:
+        raise RecordCorrupt(f"{where}: the header is cut off after {len(raw)} of {size} bytes")
     body = bytearray(raw[: size - SEAL_BYTES])
     checksum, *numbers = _FIXED.unpack_from(raw, _PREFIX.size)
     struct.pack_into("<I", body, _PREFIX.size, 0)
-    if len(raw) < size or crc32c(body) != checksum:
+    if crc32c(body) != checksum:
         raise RecordCorrupt(f"{where}: the header's checksum differs")
     epoch, index, first, capacity, _, length, created, boot = numbers
     description = msgspec.json.decode(bytes(body[_JSON_AT : _JSON_AT + length]), type=Description)

@@ -174,7 +174,7 @@ class Stream:
         if not records.flags.carray:
             records = records.copy()
         count, first = records.size, pen.next_sequence
-        if count > (self._end - self._offset) // self._itemsize:
+        if not 0 < count * self._itemsize <= self._end - self._offset:
             return self._append_across(records)
         words = records.view(_WORD)
         frame_records(words, self._width, first, self._epoch, self._seed)
@@ -210,7 +210,7 @@ class Stream:
             self._end = self._offset  # nothing may follow in this segment
 
     def _append_across(self, records: npt.NDArray[Any]) -> int:
-        """Append records that do not fit the rest of the segment."""
+        """Append records that do not fit the rest of the segment, or none."""
         pen, first, done = self._pen, self._pen.next_sequence, 0
         while done < records.size:
             room = (self._end - self._offset) // self._itemsize

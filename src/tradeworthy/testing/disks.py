@@ -116,3 +116,7 @@ class FaultyDisk(Disk):
                 mixed[start : start + SECTOR] = old[start : start + SECTOR]
         with path.open("r+b") as file:
             file.write(mixed)
+
+    def synced(self, path: Path) -> bytes:
+        """Return what the file held when it was last synced."""
+        return self._synced.get(path.stat().st_ino, b"")
