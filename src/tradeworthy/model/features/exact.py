@@ -1,8 +1,9 @@
-"""Sums of 106 bits: what was added can be taken off again.
+"""Sums of a window that keep 106 bits and forget what has left.
 
-Idea:       a sum is two floats, the rounded total and what rounding lost. A window that adds and removes ten million
-            values, or meets one a billion times too large, keeps the digits of the values that are in it.
-State:      `memory[at]` is the total, `memory[at + 1]` what was lost.
+Idea:       a sum is two floats, the rounded total and what rounding lost, so a value that was added is taken off with
+            all its digits. Beside it a fresh sum only adds; after a window's length it holds exactly the window, takes
+            over, and starts anew. So no trace of a value, not even its rounding, outlives it by more than one window.
+State:      four floats: `memory[at]` total, `at + 1` lost, `at + 2` fresh total, `at + 3` fresh lost.
 Reference:  Knuth, The Art of Computer Programming 2, 4.2.2 (exact sum); Ogita, Rump and Oishi (2005) for their use.
 """
 # ruff: noqa: PLR0917 - kernels have no keyword arguments
@@ -18,6 +19,9 @@ from numba.extending import intrinsic
 from tradeworthy.core.kernel import inlined
 
 Floats = npt.NDArray[np.float64]
+
+STILL = 1e-28
+"""A variance smaller than this part of the squared mean is rounding, not movement."""
 
 
 def _multiply_add(_typing: Any, _x: Any, _y: Any, _z: Any) -> tuple[Any, Callable[..., Any]]:
@@ -39,23 +43,55 @@ def sum_error(x: float, y: float, total: float) -> float:
 
 
 @inlined
-def replace(memory: Floats, at: int, entering: float, leaving: float, error: float) -> None:
-    """Let a term enter a sum and another leave; `error` is what rounding lost in both."""
-    change = entering - leaving
-    error += sum_error(entering, -leaving, change)
+def accumulate(memory: Floats, at: int, x: float, error: float) -> None:
+    """Add `x + error` to the two floats of a sum."""
     before = memory[at]
-    total = before + change
+    total = before + x
     memory[at] = total
-    memory[at + 1] += sum_error(before, change, total) + error
+    memory[at + 1] += sum_error(before, x, total) + error
 
 
 @inlined
-def replace_product(memory: Floats, at: int, x: float, y: float, x_leaving: float, y_leaving: float) -> None:
-    """Let the product `x * y` enter a sum and another leave, with all their digits."""
+def replace(memory: Floats, at: int, entering: float, leaving: float, renew: bool) -> None:  # noqa: FBT001
+    """Let a value enter the window's sum and another leave; `renew` once every window's length."""
+    replace_term(memory, at, entering, 0.0, leaving, 0.0, renew)
+
+
+@inlined
+def replace_product(
+    memory: Floats,
+    at: int,
+    x: float,
+    y: float,
+    x_leaving: float,
+    y_leaving: float,
+    renew: bool,  # noqa: FBT001
+) -> None:
+    """Let the product `x * y` enter the window's sum and another leave, with all their digits."""
     entering = x * y
     leaving = x_leaving * y_leaving
-    error = multiply_add(x, y, -entering) - multiply_add(x_leaving, y_leaving, -leaving)
-    replace(memory, at, entering, leaving, error)
+    entering_error = multiply_add(x, y, -entering)
+    leaving_error = multiply_add(x_leaving, y_leaving, -leaving)
+    replace_term(memory, at, entering, entering_error, leaving, leaving_error, renew)
+
+
+@inlined
+def replace_term(
+    memory: Floats,
+    at: int,
+    entering: float,
+    entering_error: float,
+    leaving: float,
+    leaving_error: float,
+    renew: bool,  # noqa: FBT001
+) -> None:
+    """Let a term (and what rounding lost in it) enter a sum and another leave."""
+    change = entering - leaving
+    accumulate(memory, at, change, sum_error(entering, -leaving, change) + (entering_error - leaving_error))
+    accumulate(memory, at + 2, entering, entering_error)
+    if renew:
+        memory[at], memory[at + 1] = memory[at + 2], memory[at + 3]
+        memory[at + 2], memory[at + 3] = 0.0, 0.0
 
 
 @inlined
@@ -76,3 +112,10 @@ def central_moment(memory: Floats, x: int, y: int, xy: int, n: int) -> float:
     right_low = multiply_add(x_high, y_high, -right) + (x_high * y_low + x_low * y_high)
     moment: float = (left - right) + (left_low - right_low)
     return moment
+
+
+@inlined
+def square_moment(memory: Floats, x: int, xx: int, n: int) -> float:
+    """Return n Σx² - (Σx)², and exactly 0 where the window does not move (in 14 digits)."""
+    moment = central_moment(memory, x, x, xx, n)
+    return moment if moment > n * memory[xx] * STILL else 0.0

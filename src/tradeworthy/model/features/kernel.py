@@ -28,9 +28,11 @@ from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.model.features.rolling import (
     correlation,
     deviation,
+    distance,
     ewm_deviation,
     exponential,
     extreme,
+    is_renewal,
     is_usable,
     rolling_sum,
 )
@@ -52,19 +54,17 @@ _MONDAY = 3  # 1970-01-01 was a Thursday
 
 
 class Code(IntEnum):
-    """What an instruction does, and its memory: floats, integers, and whether it also keeps its own window."""
+    """What an instruction does, and the memory it keeps: floats and integers."""
 
     numbers: int
     words: int
-    windowed: bool
 
-    def __new__(cls, value: int, numbers: int = 0, words: int = 0, *, windowed: bool = False) -> Self:
+    def __new__(cls, value: int, numbers: int = 0, words: int = 0) -> Self:
         """Keep the memory beside the number."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.numbers = numbers
         member.words = words
-        member.windowed = windowed
         return member
 
     CONSTANT = 0  # a register set when the state is made; never runs
@@ -89,21 +89,21 @@ class Code(IntEnum):
     ABS = 19
     SIGN = 20
     LAG = 21
-    SUM = 22, 2
-    STD = 23, 4
-    ZSCORE = 36, 4
-    CORR = 24, 10
-    MIN = 25, 0, 2
-    MAX = 26, 0, 2
-    EMA = 27, 1, 1
-    EWM_STD = 28, 3, 1
-    TIME_OF_DAY_SIN = 29
-    TIME_OF_DAY_COS = 30
-    DAY_OF_WEEK_SIN = 31
-    DAY_OF_WEEK_COS = 32
-    HISTORY = 33, 0, 1  # the ring that windows over one input share
-    PUBLISH = 34, 2, 2  # current and previous value, with their stamps
-    READ = 35
+    SUM = 22, 4, 1
+    STD = 23, 8, 1
+    ZSCORE = 24, 8, 1
+    CORR = 25, 20, 1
+    MIN = 26, 0, 2  # and the queue
+    MAX = 27, 0, 2
+    EMA = 28, 1, 1
+    EWM_STD = 29, 3, 1
+    TIME_OF_DAY_SIN = 30
+    TIME_OF_DAY_COS = 31
+    DAY_OF_WEEK_SIN = 32
+    DAY_OF_WEEK_COS = 33
+    HISTORY = 34, 0, 1  # and the ring that all windows over one input share
+    PUBLISH = 35, 2, 2  # current and previous value, with their stamps
+    READ = 36
 
 
 INSTRUCTION = np.dtype([(name, "<i8") for name in ("code", "out", "a", "b", "c", "n", "numbers", "words")])
@@ -186,23 +186,24 @@ def _windowed(instructions: Records, op: Record, memory: Floats, words: Words, c
         return leaving
     entering: float = memory[ring + (count & mask)]
     undefined = words[past.words]
-    if code == Code.SUM:
-        value = rolling_sum(memory, op.numbers, entering, leaving)
-    elif code == Code.STD:
-        value = deviation(memory, op.numbers, entering, leaving, n)
-    elif code == Code.ZSCORE:
-        spread = deviation(memory, op.numbers, entering, leaving, n)
-        value = (entering - float(memory[op.numbers] + memory[op.numbers + 1]) / n) / spread
-    elif code == Code.MIN:
+    if code == Code.MIN:
         value = extreme(words, op.words, memory, ring, mask, count, n, -1.0)
     elif code == Code.MAX:
         value = extreme(words, op.words, memory, ring, mask, count, n, 1.0)
     else:
-        other = instructions[op.b]
-        ring, mask = other.numbers, other.n
-        undefined = max(undefined, words[other.words])
-        y, y_leaving = memory[ring + (count & mask)], memory[ring + ((count - n) & mask)]
-        value = correlation(memory, op.numbers, entering, y, leaving, y_leaving, n)
+        renew = is_renewal(words, op.words, n)
+        if code == Code.SUM:
+            value = rolling_sum(memory, op.numbers, entering, leaving, renew)
+        elif code == Code.STD:
+            value = deviation(memory, op.numbers, entering, leaving, n, renew)
+        elif code == Code.ZSCORE:
+            value = distance(memory, op.numbers, entering, leaving, n, renew)
+        else:
+            other = instructions[op.b]
+            ring, mask = other.numbers, other.n
+            undefined = max(undefined, words[other.words])
+            y, y_leaving = memory[ring + (count & mask)], memory[ring + ((count - n) & mask)]
+            value = correlation(memory, op.numbers, entering, y, leaving, y_leaving, n, renew)
     return value if count - undefined >= n else math.nan
 
 

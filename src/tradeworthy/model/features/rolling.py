@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import inlined
-from tradeworthy.model.features.exact import Floats, central_moment, replace, replace_product
+from tradeworthy.model.features.exact import Floats, central_moment, replace, replace_product, square_moment
 
 Words = npt.NDArray[np.int64]
 
@@ -36,24 +36,51 @@ def usable(x: float) -> float:
 
 
 @inlined
-def rolling_sum(memory: Floats, at: int, entering: float, leaving: float) -> float:
+def is_renewal(words: Words, at: int, n: int) -> bool:
+    """Count an event of a window; say once every `n` events that its sums are to be renewed."""
+    words[at] += 1
+    if words[at] < n:
+        return False
+    words[at] = 0
+    return True
+
+
+@inlined
+def rolling_sum(memory: Floats, at: int, entering: float, leaving: float, renew: bool) -> float:  # noqa: FBT001
     """Return the sum of the window."""
-    replace(memory, at, usable(entering), usable(leaving), 0.0)
+    replace(memory, at, usable(entering), usable(leaving), renew)
     total: float = memory[at] + memory[at + 1]
     return total
 
 
 @inlined
-def deviation(memory: Floats, at: int, entering: float, leaving: float, n: int) -> float:
+def deviation(memory: Floats, at: int, entering: float, leaving: float, n: int, renew: bool) -> float:  # noqa: FBT001
     """Return the sample standard deviation (n - 1) of the window; the sum is at `at`, that of squares after it."""
     entering, leaving = usable(entering), usable(leaving)
-    replace(memory, at, entering, leaving, 0.0)
-    replace_product(memory, at + 2, entering, entering, leaving, leaving)
-    return math.sqrt(max(central_moment(memory, at, at, at + 2, n), 0.0) / (float(n) * (n - 1)))
+    replace(memory, at, entering, leaving, renew)
+    replace_product(memory, at + 4, entering, entering, leaving, leaving, renew)
+    return math.sqrt(square_moment(memory, at, at + 4, n) / (float(n) * (n - 1)))
 
 
 @inlined
-def correlation(memory: Floats, at: int, x: float, y: float, x_leaving: float, y_leaving: float, n: int) -> float:
+def distance(memory: Floats, at: int, entering: float, leaving: float, n: int, renew: bool) -> float:  # noqa: FBT001
+    """Return how many standard deviations the newest value lies from the window's mean; NaN where nothing moves."""
+    spread = deviation(memory, at, entering, leaving, n, renew)
+    mean = (memory[at] + memory[at + 1]) / n
+    return (entering - mean) / spread if spread > 0.0 else math.nan
+
+
+@inlined
+def correlation(
+    memory: Floats,
+    at: int,
+    x: float,
+    y: float,
+    x_leaving: float,
+    y_leaving: float,
+    n: int,
+    renew: bool,  # noqa: FBT001
+) -> float:
     """Return Pearson's correlation over the window; NaN where one side does not move.
 
     Five sums: of x, y, x², y², xy. A pair counts only where both sides are usable.
@@ -62,17 +89,15 @@ def correlation(memory: Floats, at: int, x: float, y: float, x_leaving: float, y
         x, y = 0.0, 0.0
     if not (is_usable(x_leaving) and is_usable(y_leaving)):
         x_leaving, y_leaving = 0.0, 0.0
-    replace(memory, at, x, x_leaving, 0.0)
-    replace(memory, at + 2, y, y_leaving, 0.0)
-    replace_product(memory, at + 4, x, x, x_leaving, x_leaving)
-    replace_product(memory, at + 6, y, y, y_leaving, y_leaving)
-    replace_product(memory, at + 8, x, y, x_leaving, y_leaving)
-    x_spread = central_moment(memory, at, at, at + 4, n)
-    y_spread = central_moment(memory, at + 2, at + 2, at + 6, n)
-    if not (x_spread > 0.0 and y_spread > 0.0):
+    replace(memory, at, x, x_leaving, renew)
+    replace(memory, at + 4, y, y_leaving, renew)
+    replace_product(memory, at + 8, x, x, x_leaving, x_leaving, renew)
+    replace_product(memory, at + 12, y, y, y_leaving, y_leaving, renew)
+    replace_product(memory, at + 16, x, y, x_leaving, y_leaving, renew)
+    spread = math.sqrt(square_moment(memory, at, at + 8, n)) * math.sqrt(square_moment(memory, at + 4, at + 12, n))
+    if spread == 0.0:
         return math.nan
-    together = central_moment(memory, at, at + 2, at + 8, n)
-    return min(max(together / (math.sqrt(x_spread) * math.sqrt(y_spread)), -1.0), 1.0)
+    return min(max(central_moment(memory, at, at + 4, at + 16, n) / spread, -1.0), 1.0)
 
 
 @inlined
