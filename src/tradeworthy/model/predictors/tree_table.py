@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import inlined, kernel, leaf
 
 TREES_PER_GROUP = 8
 ROWS_PER_BLOCK = 32
@@ -86,7 +86,7 @@ ZERO_MAX = float(np.float32(1e-35))
 CATEGORY_MAX = 2.0**31
 
 
-@kernel
+@leaf
 def read_category(words: npt.NDArray[np.uint32], first: int, count: int, number: float) -> float:
     """Return 1.0 if the category is in the set of `count` words from `first`, else 0.0."""
     if not 0.0 <= number < CATEGORY_MAX:
@@ -98,7 +98,7 @@ def read_category(words: npt.NDArray[np.uint32], first: int, count: int, number:
     return 1.0 if (word >> np.uint64(place % 32)) & np.uint64(1) else 0.0
 
 
-@kernel
+@inlined
 def read_slot(table: TreeTable, place: int, row: npt.NDArray[np.float64]) -> float:
     """Return the number that splits on slot `place` compare."""
     slot = table.slots[place]
@@ -123,47 +123,60 @@ def read_slot(table: TreeTable, place: int, row: npt.NDArray[np.float64]) -> flo
     return -number if code & 16 else number
 
 
-@kernel
+@leaf
 def read_slots(table: TreeTable, row: npt.NDArray[np.float64], numbers: npt.NDArray[np.float64]) -> None:
     """Fill `numbers` (slots,) with what the splits compare for this row."""
     for place in range(table.slots.shape[0]):
         numbers[place] = read_slot(table, place, row)
 
 
-@kernel
-def next_node(nodes: npt.NDArray[np.void], numbers: npt.NDArray[np.float64], place: np.uint64) -> np.uint64:
-    """Return the node after this one; a leaf returns itself."""
+@inlined
+def next_node(
+    nodes: npt.NDArray[np.void], numbers: npt.NDArray[np.float64], first: np.uint64, place: np.uint64
+) -> np.uint64:
+    """Return the node after this one; a leaf returns itself. The row's numbers stand from `first`."""
     node = nodes[place]
-    return np.uint64(node.child) + np.uint64(0 if numbers[np.uint64(node.slot)] <= node.threshold else 1)
+    number = numbers[first + np.uint64(node.slot)]
+    return np.uint64(node.child) + np.uint64(0 if number <= node.threshold else 1)
 
 
-@kernel
-def group_sum(nodes: npt.NDArray[np.void], group: npt.NDArray[np.uint32], numbers: npt.NDArray[np.float64]) -> float:
-    """Walk eight trees side by side and return the sum of the leaves that they reach."""
-    a, b, c, d = np.uint64(group[1]), np.uint64(group[2]), np.uint64(group[3]), np.uint64(group[4])
-    e, f, g, h = np.uint64(group[5]), np.uint64(group[6]), np.uint64(group[7]), np.uint64(group[8])
-    for _ in range(group[0]):
-        a, b = next_node(nodes, numbers, a), next_node(nodes, numbers, b)
-        c, d = next_node(nodes, numbers, c), next_node(nodes, numbers, d)
-        e, f = next_node(nodes, numbers, e), next_node(nodes, numbers, f)
-        g, h = next_node(nodes, numbers, g), next_node(nodes, numbers, h)
-    first = (nodes[a].threshold + nodes[b].threshold) + (nodes[c].threshold + nodes[d].threshold)
-    second = (nodes[e].threshold + nodes[f].threshold) + (nodes[g].threshold + nodes[h].threshold)
-    return float(first + second)
+@leaf
+def group_sum(table: TreeTable, place: int, numbers: npt.NDArray[np.float64], first: int) -> float:
+    """Walk the eight trees of one group side by side and return the sum of the leaves that they reach.
+
+    The row's numbers stand in `numbers` from `first`.
+    """
+    nodes, roots, at = table.nodes, table.groups, np.uint64(place)
+    start = np.uint64(first)
+    a, b, c, d = np.uint64(roots[at, 1]), np.uint64(roots[at, 2]), np.uint64(roots[at, 3]), np.uint64(roots[at, 4])
+    e, f, g, h = np.uint64(roots[at, 5]), np.uint64(roots[at, 6]), np.uint64(roots[at, 7]), np.uint64(roots[at, 8])
+    for _ in range(roots[at, 0]):
+        a, b = next_node(nodes, numbers, start, a), next_node(nodes, numbers, start, b)
+        c, d = next_node(nodes, numbers, start, c), next_node(nodes, numbers, start, d)
+        e, f = next_node(nodes, numbers, start, e), next_node(nodes, numbers, start, f)
+        g, h = next_node(nodes, numbers, start, g), next_node(nodes, numbers, start, h)
+    left = (nodes[a].threshold + nodes[b].threshold) + (nodes[c].threshold + nodes[d].threshold)
+    right = (nodes[e].threshold + nodes[f].threshold) + (nodes[g].threshold + nodes[h].threshold)
+    return float(left + right)
+
+
+@leaf
+def margin_with(table: TreeTable, row: npt.NDArray[np.float64], numbers: npt.NDArray[np.float64]) -> float:
+    """Return the base plus the sum of all leaves that one (n,) row reaches; `numbers` (slots,) is scratch."""
+    read_slots(table, row, numbers)
+    margin = table.base
+    for place in range(table.groups.shape[0]):
+        margin += group_sum(table, place, numbers, 0)
+    return margin
 
 
 @kernel
 def margin_row(table: TreeTable, row: npt.NDArray[np.float64]) -> float:
     """Return the base plus the sum of all leaves that one (n,) row reaches."""
-    numbers = np.empty(table.slots.shape[0], np.float64)
-    read_slots(table, row, numbers)
-    margin = table.base
-    for place in range(table.groups.shape[0]):
-        margin += group_sum(table.nodes, table.groups[place], numbers)
-    return margin
+    return margin_with(table, row, np.empty(table.slots.shape[0], np.float64))
 
 
-@kernel
+@leaf
 def score_of(table: TreeTable, margin: float) -> float:
     """Return the score that belongs to a margin."""
     if table.link == 1:
@@ -173,6 +186,17 @@ def score_of(table: TreeTable, margin: float) -> float:
     if table.link == 3:
         return margin * abs(margin)
     return margin
+
+
+@leaf
+def score_with(
+    table: TreeTable,
+    row: npt.NDArray[np.float64],
+    numbers: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+) -> None:
+    """Write the score of one (n,) row into `scores` (1,); `numbers` (slots,) is scratch, so nothing is allocated."""
+    scores[0] = score_of(table, margin_with(table, row, numbers))
 
 
 @kernel
@@ -187,16 +211,16 @@ def score_rows(table: TreeTable, rows: npt.NDArray[np.float64], scores: npt.NDAr
 
     A block of rows walks one group of trees before the next, so that the group's nodes stay in the nearest cache.
     """
-    numbers = np.empty((ROWS_PER_BLOCK, table.slots.shape[0]), np.float64)
+    width = table.slots.shape[0]
+    numbers = np.empty(ROWS_PER_BLOCK * width, np.float64)
     margins = np.empty(ROWS_PER_BLOCK, np.float64)
     for start in range(0, rows.shape[0], ROWS_PER_BLOCK):
         count = min(ROWS_PER_BLOCK, rows.shape[0] - start)
         for offset in range(count):
-            read_slots(table, rows[start + offset], numbers[offset])
+            read_slots(table, rows[start + offset], numbers[offset * width : (offset + 1) * width])
             margins[offset] = table.base
         for place in range(table.groups.shape[0]):
-            group = table.groups[place]
             for offset in range(count):
-                margins[offset] += group_sum(table.nodes, group, numbers[offset])
+                margins[offset] += group_sum(table, place, numbers, offset * width)
         for offset in range(count):
             scores[start + offset, 0] = score_of(table, margins[offset])
