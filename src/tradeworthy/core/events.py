@@ -49,6 +49,7 @@ class Word(IntEnum):
     CHAMPION = 3
     SHADOW_ADDED = 4
     SHADOW_REMOVED = 5
+    STARTED = 6
     LIMIT = 100
 
 

@@ -1,157 +1,315 @@
-"""The desk's whole state in a few arrays: what kernels change, checkpoints keep and replay rebuilds.
+"""A desk at work: the deterministic machine that the engine drives live and that replay drives again.
 
-Idea:   the state of trading is data. One NamedTuple of arrays is all that decides, beside the versions' own state, what
-        the next event leads to; copy it and you have a second desk.
-Shape:  n instruments; tables that grow with use (open orders, sent messages) have a fixed room.
+Idea:   whatever the desk does follows from the inputs it consumes, in their order: market events, the venue's answers,
+        control events. Here is no clock, no disk, no venue. So a stored record gives the same desk again.
+Roles:  one champion decides and sends; the champion before it stays warm; shadows score and never act.
+State:  arrays (`state.DeskState`, and each pipeline's own), the roster of versions, the limits that people set.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import Kind
+from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.errors import DataInvalid, NotFound
+from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
-from tradeworthy.live.positions import ACCOUNT, OPEN_ORDER, OPEN_ORDERS_MAX, new_positions
-from tradeworthy.live.risk.sent import SENT, SENT_MAX
-
-Records = npt.NDArray[np.void]
-
-GRID = np.dtype([("tick", "<f8"), ("lot", "<f8"), ("multiplier", "<f8"), ("traded", "<i8")])
-"""What an instrument can be traded in."""
-
-RULES = np.dtype(
-    [
-        ("jump_bps_max", "<f8"),
-        ("input_age_ms_max", "<f8"),
-        ("limit_price_bps", "<f8"),
-        ("row_fields", "<i8"),
-    ]
+from tradeworthy.live.answers import settle
+from tradeworthy.live.control import (
+    SCOPE_ALL,
+    SCOPE_INSTRUMENT,
+    SCOPE_VERSION,
+    ControlWords,
+    Scope,
+    no_control,
 )
+from tradeworthy.live.inbox import Inbox
+from tradeworthy.live.path import STANDBY
+from tradeworthy.live.pipeline import Arrays, Pipeline, Run
+from tradeworthy.live.risk.judge import send_cancel
+from tradeworthy.live.state import DeskSettings, DeskState, dump_desk, hold_desk, new_desk, restore_desk
+from tradeworthy.model.version import Version
 
-LANE_KINDS = int(Kind.ROW) + 1
-"""Input lanes an instrument has: one for each kind of market data and rows, and the unused 0."""
-
-LANE_WORDS = 11
-DENIALS_MAX = 512
+CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
+_CONFIG = "config"
+_UNKNOWN_KIND = int(DenialCode.INPUT_UNKNOWN_KIND)
 
 
-class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the desk believes of its inputs, and how it prices orders.
+class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a desk is made of; kept in every checkpoint, so that replay needs nothing else.
 
     Attributes
     ----------
-    jump_bps_max : float or None
-        A price further from the last one is refused, until a second price near it confirms it. Not set: off.
-    input_age_ms_max : float or None
-        An event that happened longer ago than this when it is seen is refused. Not set: off (as for history).
-    limit_price_bps : float
-        How much worse than the reference price an order may fill.
-    range_margin : float or None
-        A feature outside the range seen in training by more than this many widths of that range refuses the
-        decision. Not set: off.
+    row_fields : int
+        How many values a row event carries.
+    width : int
+        How many values any event carries.
+    room : int
+        The most events of one run.
     """
 
-    jump_bps_max: float | None = 2_000.0
-    input_age_ms_max: float | None = None
-    limit_price_bps: float = 100.0
-    range_margin: float | None = 1.0
+    instruments: tuple[Instrument, ...]
+    settings: DeskSettings = DeskSettings()
+    row_fields: int = 0
+    width: int = WIDTH_MIN
+    room: int = 1024
 
 
-class DeskState(NamedTuple):
-    """The arrays. All are changed in place by kernels."""
-
-    grid: Records  # (n,) GRID
-    rules: Records  # (1,) RULES
-    lanes: npt.NDArray[np.int64]  # (n, LANE_KINDS, LANE_WORDS): what was consumed last, see live.inputs
-    suspects: npt.NDArray[np.float64]  # (n,) a price that jumped and waits to be confirmed; NaN for none
-    positions: Records  # (n,) POSITION
-    account: Records  # (1,) ACCOUNT
-    orders: Records  # (OPEN_ORDERS_MAX,) OPEN_ORDER
-    sent: Records  # (SENT_MAX,) SENT
-    limits: npt.NDArray[np.float64]  # one for each of LIMIT_FIELDS; NaN is not set
-    observed: npt.NDArray[np.float64]  # what the checks of the last order observed
-    denials: npt.NDArray[np.int64]  # (DENIALS_MAX,) how often each code refused
-
-
-def new_desk(
-    instruments: Sequence[Instrument],
-    limits: Limits | None = None,
-    settings: DeskSettings | None = None,
-    *,
-    row_fields: int = 0,
-) -> DeskState:
-    """Return the state of a desk that has seen nothing.
+class Desk:
+    """The machine.
 
     Parameters
     ----------
-    instruments : sequence of Instrument
-        In the order of their numbers.
-    limits : Limits, optional
-        None set if left out, so that every order is refused.
-    settings : DeskSettings, optional
-    row_fields : int
-        How many values a row event carries.
+    config : DeskConfig
+    control : (512,) uint64, optional
+        The control block's words; a run ends where their generation changes.
+
+    Attributes
+    ----------
+    state : DeskState
+        The shared arrays.
+    inbox : Inbox
+        The events of the present run.
+    champion, previous : Pipeline or None
+    shadows : dict of int to Pipeline
+        By version number.
+    scopes : set of Scope
+        What is halted.
     """
-    n = len(instruments)
-    settings = settings or DeskSettings()
-    rules = np.zeros(1, RULES)
-    rules["jump_bps_max"] = np.nan if settings.jump_bps_max is None else settings.jump_bps_max
-    rules["input_age_ms_max"] = np.nan if settings.input_age_ms_max is None else settings.input_age_ms_max
-    rules["limit_price_bps"] = settings.limit_price_bps
-    rules["row_fields"] = row_fields
-    lanes = np.zeros((n, LANE_KINDS, LANE_WORDS), np.int64)
-    lanes[:, :, 0] = np.iinfo(np.int64).min
-    return DeskState(
-        grid=_grid(instruments),
-        rules=rules,
-        lanes=lanes,
-        suspects=np.full(n, np.nan),
-        positions=new_positions(n),
-        account=np.zeros(1, ACCOUNT),
-        orders=np.zeros(OPEN_ORDERS_MAX, OPEN_ORDER),
-        sent=np.zeros(SENT_MAX, SENT),
-        limits=(limits or Limits()).as_array(),
-        observed=np.full(len(LIMIT_FIELDS), np.nan),
-        denials=np.zeros(DENIALS_MAX, np.int64),
+
+    def __init__(self, config: DeskConfig, *, control: ControlWords | None = None) -> None:
+        self.config = config
+        self.control = no_control() if control is None else control
+        self.state: DeskState = new_desk(config.instruments, None, config.settings, row_fields=config.row_fields)
+        self.inbox = Inbox(config.room, config.width)
+        self.champion: Pipeline | None = None
+        self.previous: Pipeline | None = None
+        self.shadows: dict[int, Pipeline] = {}
+        self.scopes: set[Scope] = set()
+        self.desk_limits = np.full(len(LIMIT_FIELDS), np.nan)
+        self._handle = hold_desk(self.state)
+        self._answers = Inbox(config.room, config.width)
+
+    # -- versions ------------------------------------------------------------------------------------------------
+
+    def pipelines(self) -> Iterator[Pipeline]:
+        """Yield every version that sees events, the champion first."""
+        if self.champion is not None:
+            yield self.champion
+        if self.previous is not None:
+            yield self.previous
+        yield from self.shadows.values()
+
+    def find(self, number: int) -> Pipeline | None:
+        """Return the pipeline of a version that is warm here."""
+        return next((pipeline for pipeline in self.pipelines() if pipeline.number == number), None)
+
+    def make_pipeline(self, version: Version) -> Pipeline:
+        """Return a cold pipeline of a version on this desk, in no role yet."""
+        settings, instruments = self.config.settings, self.config.instruments
+        pipeline = Pipeline(
+            version, instruments, self.state, self.inbox, control=self.control, settings=settings, role=STANDBY
+        )
+        pipeline.halted = Scope.version(version.number) in self.scopes
+        return pipeline
+
+    def crown(self, pipeline: Pipeline) -> None:
+        """Make a pipeline the champion; the present one stays warm as the previous."""
+        old = self.champion
+        if old is pipeline:
+            return
+        self.shadows.pop(pipeline.number, None)
+        if old is not None:
+            old.role = STANDBY
+        self.champion, self.previous = pipeline, old
+        pipeline.role = Role.CHAMPION
+        self._tighten()
+
+    def add_shadow(self, pipeline: Pipeline) -> None:
+        """Let a pipeline score from now on, beginning with the positions that the desk has."""
+        if pipeline is self.champion:
+            return
+        if pipeline is self.previous:
+            self.previous = None
+        pipeline.role = Role.SHADOW
+        pipeline.imagine(self.state.positions["quantity"])
+        self.shadows[pipeline.number] = pipeline
+
+    def remove_shadow(self, number: int) -> None:
+        """Let a shadow go."""
+        self.shadows.pop(number, None)
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def run(self, start: int, stop: int, *, generation: int = 0, first_sequence: int = 0) -> Run:
+        """Let the champion take market events of the inbox; see `Pipeline.run`."""
+        if self.champion is None:
+            raise NotFound("the desk has no champion; promote a version first")
+        return self.champion.run(start, stop, generation=generation, first_sequence=first_sequence)
+
+    def follow(self, start: int, stop: int) -> Iterator[tuple[Pipeline, Run]]:
+        """Let everybody else take the events that the champion has consumed; yield what shadows wrote."""
+        for pipeline in (self.previous, *self.shadows.values()):
+            if pipeline is not None:
+                run = pipeline.run(start, stop)
+                if pipeline.role == Role.SHADOW:
+                    yield pipeline, run
+
+    def name_order(self, decision: int) -> None:
+        """Give the order just sent its id: the sequence of its decision."""
+        self.state.orders["order"][self.state.account["open_orders"][0] - 1] = decision
+
+    def settle(self, answers: EventBatch) -> int:
+        """Book the venue's answers, writing verdicts into their flags; return how many were believed."""
+        count, believed = self._answers.load(answers), 0
+        for place in range(count):
+            words, numbers = self._answers.words, self._answers.numbers
+            believed += settle(self._handle, words, numbers, place) == DenialCode.NONE
+        answers["flags"][:count] = self._answers.records["flags"][:count]
+        if count < len(answers):
+            believed += self.settle(answers[count:])
+        return believed
+
+    def apply(self, control: np.void, find: Callable[[np.void], Pipeline]) -> None:
+        """Apply one control event.
+
+        Parameters
+        ----------
+        control : event record
+            Of kind CONTROL.
+        find : callable
+            Gives, for a control event, the pipeline of the version that it names: warm, wherever it comes from.
+        """
+        word, value = int(control["values"][0]), float(control["values"][1])
+        number = int(control["reference"])
+        if word == Word.HALT or word == Word.RESUME:
+            self._halt(scope_of(control), halt=word == Word.HALT)
+        elif word == Word.CHAMPION:
+            self.crown(find(control))
+        elif word == Word.SHADOW_ADDED:
+            self.add_shadow(find(control))
+        elif word == Word.SHADOW_REMOVED:
+            self.remove_shadow(number)
+        elif word >= Word.LIMIT:
+            self.desk_limits[word - Word.LIMIT] = value
+            self._tighten()
+
+    def count_cancel(self, instrument: int, now_ns: int) -> None:
+        """Count a cancel as a message."""
+        send_cancel(self._handle, instrument, now_ns)
+
+    def _halt(self, scope: Scope, *, halt: bool) -> None:
+        change = self.scopes.add if halt else self.scopes.discard
+        change(scope)
+        if scope.kind == SCOPE_ALL:
+            self.state.account["halted"] = halt
+            if not halt:
+                self._unlatch()
+        elif scope.kind == SCOPE_INSTRUMENT and scope.number < len(self.config.instruments):
+            self.state.positions["halted"][scope.number] = halt
+        elif scope.kind == SCOPE_VERSION:
+            for pipeline in self.pipelines():
+                if pipeline.number == scope.number:
+                    pipeline.halted = halt
+
+    def _unlatch(self) -> None:
+        """Re-enable a strategy that repeated itself: a person has resumed it."""
+        self.state.account["latched"] = 0
+        self.state.positions["repeated_orders"] = 0
+
+    def _tighten(self) -> None:
+        """Hold orders to the tighter of the desk's limits and the champion's bounds."""
+        bounds = self.champion.version.manifest.bounds if self.champion else Limits()
+        self.state.limits[:] = limits_of(self.desk_limits).tightest(bounds).as_array()
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def dump(self) -> Arrays:
+        """Return the whole state as named arrays, for a checkpoint."""
+        arrays: Arrays = {f"desk/{name}": array for name, array in dump_desk(self.state).items()}
+        arrays["limits"] = self.desk_limits.copy()
+        arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
+        arrays["roster"] = self._roster()
+        arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
+        for pipeline in self.pipelines():
+            arrays |= {f"version/{pipeline.name}/{name}": array for name, array in pipeline.dump().items()}
+        return arrays
+
+    def _roster(self) -> npt.NDArray[np.uint64]:
+        champion = self.champion.number if self.champion else 0
+        previous = self.previous.number if self.previous else 0
+        return np.array([champion, previous, *self.shadows], np.uint64)
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]) -> None:
+        """Put back what `dump` returned into a new desk of the same instruments."""
+        restore_desk(self.state, _under("desk/", arrays))
+        self.desk_limits[:] = arrays["limits"]
+        self.scopes = {Scope(int(kind), int(number)) for kind, number in arrays["scopes"]}
+        champion, previous, *shadows = (int(number) for number in arrays["roster"])
+        self.champion = self._revive(champion, arrays, load)
+        self.previous = self._revive(previous, arrays, load)
+        revived = (self._revive(number, arrays, load) for number in shadows)
+        self.shadows = {pipeline.number: pipeline for pipeline in revived if pipeline is not None}
+
+    def _revive(self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]) -> (
+        Pipeline | None
+    ):
+        if not number:
+            return None
+        pipeline = self.make_pipeline(load(number))
+        pipeline.restore(_under(f"version/{version_name(number)}/", arrays))
+        return pipeline
+
+
+def desk_config(instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int) -> DeskConfig:
+    """Return a desk's configuration, wide enough for its rows."""
+    width = max(WIDTH_MIN, row_fields)
+    return DeskConfig(
+        instruments=tuple(instruments), settings=settings, row_fields=row_fields, width=width, room=room
     )
 
 
-def _grid(instruments: Sequence[Instrument]) -> Records:
-    grid = np.zeros(len(instruments), GRID)
-    for place, one in enumerate(instruments):
-        grid[place] = (one.tick, one.lot, one.multiplier, one.traded)
-    return grid
+def config_in(arrays: Mapping[str, npt.NDArray[Any]]) -> DeskConfig:
+    """Return the configuration kept in a checkpoint."""
+    if _CONFIG not in arrays:
+        raise DataInvalid("the checkpoint holds no desk; replay needs a tape written by this engine")
+    return msgspec.json.decode(arrays[_CONFIG].tobytes(), type=DeskConfig)
 
 
-def dump_desk(desk: DeskState) -> dict[str, npt.NDArray[np.generic]]:
-    """Copy the state for a checkpoint; rings and tables are kept only as far as they are used."""
-    arrays = {name: array.copy() for name, array in desk._asdict().items()}
-    account = desk.account[0]
-    arrays["orders"] = desk.orders[: account["open_orders"]].copy()
-    arrays["sent"] = desk.sent[: account["orders_sent"]].copy()
-    return arrays
+def limits_of(array: npt.NDArray[np.float64]) -> Limits:
+    """Return the limits that `Limits.as_array` wrote."""
+    pairs = zip(LIMIT_FIELDS, array.tolist(), strict=True)
+    return Limits(**{name: value for name, value in pairs if not np.isnan(value)})
 
 
-def restore_desk(desk: DeskState, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Put a checkpoint's state into a desk of the same instruments.
+def control_event(
+    width: int, word: int, now_ns: int, *, value: float = np.nan, reference: int = 0, scope: Scope | None = None
+) -> EventBatch:
+    """Return one control event as a (1,) batch; a halt's scope is its value (the kind) and its reference."""
+    batch = np.zeros(1, event_dtype(width))
+    batch["values"] = np.nan
+    batch["kind"], batch["ts_event_ns"], batch["ts_recv_ns"] = int(Kind.CONTROL), now_ns, now_ns
+    if scope is not None:
+        value, reference = float(scope.kind), scope.number
+    batch["reference"] = reference
+    batch["values"][0, :2] = word, value
+    return batch
 
-    Raises
-    ------
-    DataInvalid
-        The checkpoint is of another shape.
-    """
-    for name, array in desk._asdict().items():
-        stored = arrays.get(name)
-        shrinks = name in {"orders", "sent"}
-        fits = stored is not None and stored.dtype == array.dtype and (shrinks or stored.shape == array.shape)
-        if stored is None or not fits:
-            raise DataInvalid(
-                f"the checkpoint's {name} is {None if stored is None else stored.shape}, this desk has {array.shape}; "
-                "start a new tape for a changed list of instruments"
-            )
-        array[: len(stored)] = stored
+
+def scope_of(control: np.void) -> Scope:
+    """Return the scope of a halt or resume event."""
+    return Scope(int(control["values"][1]), int(control["reference"]))
+
+
+def is_own(events: EventBatch) -> npt.NDArray[np.bool_]:
+    """Tell which inputs came from the engine itself (answers, control), not from a feed."""
+    return np.isin(events["kind"], CONTROL_KINDS) & (events["flags"] != _UNKNOWN_KIND)
+
+
+def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -61,8 +61,20 @@ _REFERENCE_MISSING = int(DenialCode.REFERENCE_MISSING)
 ROW_HEADER = 3
 """Words of a row record before the row: its frame and its decision."""
 
-FACTS = np.dtype([("version", "<u8"), ("role", "<i8"), ("trigger", "<i8"), ("halted", "<i8"), ("features", "<i8")])
+FACTS = np.dtype(
+    [
+        ("version", "<u8"),
+        ("role", "<i8"),
+        ("trigger", "<i8"),  # the kind of event that asks for a decision
+        ("features", "<i8"),
+        ("halted", "<i8"),
+        ("late", "<i8"),  # 1 while it decides what was left undecided by a crash: nothing is sent
+    ]
+)
 """What a stage is: which version, in which role, decided by which kind of event."""
+
+LATE = 1
+"""Flag of a decision that was made after a restart, about an event from before."""
 
 
 class Stage(NamedTuple):
@@ -208,7 +220,7 @@ def write_decision(c: Circuit, at: int, place: int, score: float, held: float) -
     decision["ts_decided_ns"] = c.now_ns[place]
     decision["version"] = facts["version"]
     decision["role"] = facts["role"]
-    decision["flags"] = 0
+    decision["flags"] = LATE if facts["late"] != 0 else 0
     decision["instrument"] = instrument_of(c.words, place)
     decision["score"] = score
     decision["position"] = held
@@ -275,7 +287,7 @@ def decide(c: Circuit, at: int, place: int, verdict: int, score: float) -> bool:
     if acts:
         held = held_quantity(c.desk.positions[instrument], c.desk.grid[instrument]["lot"])
     write_decision(c, at, place, score, held)
-    if acts and (facts["halted"] != 0 or is_halted(c.desk, instrument)):
+    if acts and (facts["late"] != 0 or facts["halted"] != 0 or is_halted(c.desk, instrument)):
         verdict = _HALTED
     elif verdict == _NONE:
         verdict = intend(c, at, place, score, held) if np.isfinite(score) else _SCORE_NOT_FINITE
@@ -286,11 +298,17 @@ def decide(c: Circuit, at: int, place: int, verdict: int, score: float) -> bool:
 
 
 @kernel
+def may_go_on(c: Circuit, generation: int) -> bool:
+    """Tell whether nobody has steered since the run began; only a champion has to ask."""
+    return bool(c.stage.facts[0]["role"] != _CHAMPION or c.control[GENERATION] == generation)
+
+
+@kernel
 def run_trees(c: Circuit, start: int, stop: int, generation: int, first_sequence: int) -> tuple[int, int, int, bool]:
     """Take events of the inbox through the whole path; see `pipeline.Pipeline.run`."""
     trees, features = c.trees, c.stage.facts[0]["features"]
     place, decisions, rows, ordered = start, 0, 0, False
-    while place < stop and not ordered and c.control[GENERATION] == generation:
+    while place < stop and not ordered and may_go_on(c, generation):
         if first_sequence > 0:
             c.words[place, SEQUENCE] = first_sequence + place - start
         record = c.rows[rows]

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, version_name
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import EventBatch
+from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
-from tradeworthy.live.control import GENERATION, ControlWords, no_control
+from tradeworthy.live.control import ControlWords, no_control
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.path import (
     FACTS,
@@ -29,6 +29,7 @@ from tradeworthy.live.path import (
     has_row,
     hold_circuit,
     keep_warm,
+    may_go_on,
     no_trees,
     run_trees,
     sense_one,
@@ -101,12 +102,11 @@ class Pipeline:
         self._scratch = np.zeros(n)
         self._is_trees = isinstance(version.predictor, Trees)
         self._stage = _new_stage(version, self.features, len(instruments), settings or DeskSettings())
-        self._control = no_control() if control is None else control
         self._words = self.rows.view(np.float64).reshape(inbox.room, -1)
         self._circuit = Circuit(
             desk=desk,
             stage=self._stage,
-            control=self._control,
+            control=no_control() if control is None else control,
             words=inbox.words,
             numbers=inbox.numbers,
             prices=inbox.prices,
@@ -169,6 +169,15 @@ class Pipeline:
         self._stage.facts["halted"] = halted
 
     @property
+    def late(self) -> bool:
+        """Whether it decides what a crash left undecided: recorded as late, and nothing is sent."""
+        return bool(self._stage.facts["late"][0])
+
+    @late.setter
+    def late(self, late: bool) -> None:
+        self._stage.facts["late"] = late
+
+    @property
     def name(self) -> str:
         """The first 16 characters of the version's digest."""
         return version_name(self.number)
@@ -209,7 +218,7 @@ class Pipeline:
     def _run_stepwise(self, start: int, stop: int, generation: int, first_sequence: int) -> Run:
         """Do what `run_trees` does, with the predictor called between the kernels."""
         place, decisions, rows, ordered = start, 0, 0, False
-        while place < stop and not ordered and self._control[GENERATION] == generation:
+        while place < stop and not ordered and may_go_on(self._handle, generation):
             sequence = first_sequence + place - start if first_sequence else 0
             verdict, score = sense_one(self._handle, place, rows, sequence), np.nan
             if has_row(verdict):
@@ -260,6 +269,12 @@ class Pipeline:
             made.append(self.decisions[: run.decisions].copy())
             place, ordered = place + run.stop, run.ordered
         return (np.concatenate(made) if made else self.decisions[:0].copy()), place
+
+    def warm(self, events: EventBatch) -> None:
+        """Step the features through recorded inputs, leaving out what was refused and what is not market data."""
+        accepted = events[(events["flags"] == 0) & (events["kind"] <= Kind.ROW)]
+        _, places = self.features.many(accepted)
+        self._stage.warmed[np.unique(accepted["instrument"][places])] = 1
 
     def dump(self) -> Arrays:
         """Return the version's own state for a checkpoint."""

@@ -1,0 +1,318 @@
+"""The engine: one loop from events to decisions on the tape, the same for replay, paper and live.
+
+Flow:   for each event: what people have steered; the venue's answers; then the event itself: decision, row and order on
+        the tape, order to the venue; only then the shadows. While no order is open, a stretch of events is one run.
+State:  the desk (`desk.Desk`), kept in checkpoints; the tape holds everything else. After kill -9 it goes on from there.
+Time:   the clock is asked once a run; a decision is never timed before its event was received.
+Failure: if the tape cannot be written, the engine refuses first (nothing more is sent), records the halt in the tape's
+        reserve, cancels what rests, and stops.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from tradeworthy.core.decisions import Role
+from tradeworthy.core.errors import NotFound, RecordUnwritable, SettingsInvalid
+from tradeworthy.core.events import EventBatch, Kind, Word
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import Clock
+from tradeworthy.live.control import SCOPE_INSTRUMENT, SCOPE_VERSION, ControlBlock, Scope
+from tradeworthy.live.desk import Desk, control_event, scope_of
+from tradeworthy.live.feeds.base import Feed
+from tradeworthy.live.pipeline import Run, row_fields_of
+from tradeworthy.live.playback import outcome
+from tradeworthy.live.reconcile import reconcile
+from tradeworthy.live.recorder import Recorder
+from tradeworthy.live.staging import Staging
+from tradeworthy.live.starting import Resumption, starting_config
+from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.steering import Steering, Swap
+from tradeworthy.live.summary import Counters, RunSummary, summarise
+from tradeworthy.live.venues.base import Venue
+from tradeworthy.model.version import Version
+from tradeworthy.record.tape import TapeReader, TapeWriter
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the engine runs.
+
+    Attributes
+    ----------
+    checks : DeskSettings
+        What is believed of inputs and features, and how orders are priced.
+    run_events_max : int
+        The most events taken in one run.
+    checkpoint_every : int
+        Events between checkpoints of the whole state.
+    warm_records : int
+        How far back on the tape, in records of any stream, a version that comes in is warmed.
+    stage_in_background : bool
+        Load new versions in a thread; otherwise between two events.
+    steer_every_ms : float
+        How often the control block is read while no events come.
+    """
+
+    checks: DeskSettings = DeskSettings()
+    run_events_max: int = 1024
+    checkpoint_every: int = 50_000
+    warm_records: int = 1_000_000
+    stage_in_background: bool = True
+    steer_every_ms: float = 100.0
+
+    def __post_init__(self) -> None:
+        """Refuse a loop that could not turn."""
+        for name in ("run_events_max", "checkpoint_every", "steer_every_ms"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"engine {name} is {getattr(self, name)}, allowed is a positive number")
+
+
+class Engine:
+    """Takes a feed's events to decisions on the tape, and approved orders to a venue.
+
+    Parameters
+    ----------
+    instruments : sequence of Instrument
+        In the order of their numbers.
+    load : callable
+        Gives the verified version of a 64-bit number, or raises a `TradeworthyError`.
+    tape : TapeWriter
+        Open; the engine is its only user.
+    control : ControlBlock
+        Names the champion and shadows, and halts.
+    venue : Venue
+        Where orders go.
+    clock : Clock
+        Times decisions.
+    limits : callable
+        Gives the desk's limits; asked at the start and when the control block says that they changed.
+    settings : EngineSettings, optional
+
+    Raises
+    ------
+    NotFound
+        The control block names no champion.
+    SettingsInvalid
+        The tape is of a desk with other instruments.
+    """
+
+    def __init__(
+        self,
+        *,
+        instruments: Sequence[Instrument],
+        load: Callable[[int], Version],
+        tape: TapeWriter,
+        control: ControlBlock,
+        venue: Venue,
+        clock: Clock,
+        limits: Callable[[], Limits],
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.settings = settings or EngineSettings()
+        self._control, self._venue, self._clock = control, venue, clock
+        champion = control.view().champion
+        if not champion:
+            raise NotFound("the control block names no champion; promote a version before the engine starts")
+        config = starting_config(
+            tape, instruments, self.settings.checks, row_fields_of(load(champion)), self.settings.run_events_max
+        )
+        self.desk = Desk(config, control=control.words)
+        self.counters = Counters()
+        self.swaps: list[Swap] = []
+        self._recorder = Recorder(tape, self.desk.inbox.records.dtype)
+        background = self.settings.stage_in_background
+        self._staging = Staging(load, self.desk.make_pipeline, tape.folder, background=background)
+        self._steering = Steering(self.desk, control, limits, self._staging, clock, self._warm_from)
+        self._events_at_wish = self._last_checkpoint = 0
+        self._stopping = False
+        self._start(load)
+
+    # -- coming up -----------------------------------------------------------------------------------------------
+
+    def _start(self, load: Callable[[int], Version]) -> None:
+        """Resume from the tape, then bring the desk to what is asked now."""
+        resumption = Resumption(self.desk, self._recorder, load, self._clock)
+        resumption.resume()
+        self.counters.late_decisions = resumption.late_decisions
+        self._checkpoint()
+        width = self.desk.config.width
+        started = control_event(width, Word.STARTED, self._clock.now_ns(), value=float(self._recorder.tape.epoch))
+        self._recorder.inputs(started)
+        self._hear(reconcile(self.desk, TapeReader(self._recorder.tape.folder), self._venue, self._clock.now_ns()))
+        self._steer()
+        self._staging.wait(self._control.view().champion)
+        self._steer()
+        if self.desk.champion is None:
+            wanted = self._control.view().champion
+            raise NotFound(f"the champion cannot be let in: {self._staging.refused.get(wanted, 'it is not there')}")
+
+    def _warm_from(self) -> int:
+        return max(0, self._recorder.next_sequence - self.settings.warm_records)
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    async def run(self, feed: Feed) -> RunSummary:
+        """Consume a feed to its end, and answer with the summary.
+
+        Raises
+        ------
+        RecordUnwritable
+            The tape failed; trading has stopped.
+        """
+        watching = asyncio.create_task(self._steer_while_idle())
+        try:
+            async for batch in feed.events():
+                self.consume(batch)
+                if self._stopping:
+                    break
+        finally:
+            watching.cancel()
+            feed.close()
+        return self.summary()
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Keep a last checkpoint and let go of the staging thread; the tape stays the caller's."""
+        self._staging.close()
+        if self._recorder.tape.failure is None:
+            self._checkpoint()
+
+    def summary(self) -> RunSummary:
+        """Return what has been done so far."""
+        self.counters.last_sequence = self._recorder.next_sequence - 1
+        return summarise(self.desk, self.counters, self.swaps, self._staging.refused)
+
+    def consume(self, batch: EventBatch) -> None:
+        """Take a batch of market events, in order, each to its decision.
+
+        Raises
+        ------
+        RecordUnwritable
+            The tape failed; trading has stopped.
+        """
+        try:
+            done = 0
+            while done < len(batch):
+                count = self.desk.inbox.load(batch[done:])
+                self._consume_inbox(count)
+                done += count
+        except RecordUnwritable:
+            self._fail_stop()
+            raise
+
+    def _consume_inbox(self, count: int) -> None:
+        place = 0
+        while place < count:
+            if self._steering.due:
+                self._steer()
+            stop = count
+            if self._venue.pending:
+                self._hear(self._venue.observe(self.desk.inbox.records[place]))
+                stop = place + 1 if self._venue.pending else count
+            place = self._run(place, stop)
+        if self.counters.events - self._last_checkpoint >= self.settings.checkpoint_every:
+            self._checkpoint()
+
+    def _run(self, start: int, stop: int) -> int:
+        """Take a stretch of events to decisions, write them, send the order; return how far it went."""
+        desk, inbox = self.desk, self.desk.inbox
+        inbox.stamp(start, stop, self._clock.now_ns())
+        sequence = self._recorder.next_sequence
+        run = desk.run(start, stop, generation=self._steering.generation, first_sequence=sequence)
+        if run.stop == start:
+            return start
+        self._recorder.inputs(inbox.records[start : run.stop])
+        for made in outcome(desk, start, run):
+            last = self._recorder.outcome(made)
+            if made.pipeline.role == Role.CHAMPION:
+                self._count(start, run)
+                if run.ordered:
+                    desk.name_order(last)
+                    self._venue.submit(made.orders)
+            else:
+                self.counters.shadow_decisions += made.decisions.size
+        return run.stop
+
+    def _count(self, start: int, run: Run) -> None:
+        counters = self.counters
+        counters.events += run.stop - start
+        counters.decisions += run.decisions
+        counters.rows += run.rows
+        counters.orders += run.ordered
+        counters.ts_event_ns = int(self.desk.inbox.words[run.stop - 1, 2])
+
+    def _hear(self, answers: EventBatch) -> None:
+        """Consume the venue's answers as inputs."""
+        if not len(answers):
+            return
+        self.desk.settle(answers)
+        self._recorder.inputs(answers)
+        believed = answers[answers["flags"] == 0]
+        self.counters.fills += int((believed["kind"] == Kind.FILL).sum())
+        self.counters.rejects += int((believed["kind"] == Kind.REJECT).sum())
+
+    # -- steering ------------------------------------------------------------------------------------------------
+
+    def _steer(self) -> None:
+        """Bring the desk to what is asked: each difference is recorded, then applied."""
+        steering = self._steering
+        wished = steering.wished
+        for event in steering.wishes():
+            previous = self.desk.champion.number if self.desk.champion else 0
+            self._recorder.inputs(event)
+            self.desk.apply(event[0], steering.pipeline)
+            self._followed(event[0], previous)
+        if steering.wished != wished:
+            self._events_at_wish = self.counters.events
+
+    def _followed(self, control: np.void, previous: int) -> None:
+        """Do what an applied control event asks of the world outside the desk."""
+        word = int(control["values"][0])
+        if word == Word.HALT:
+            self._cancel(scope_of(control))
+        elif word == Word.CHAMPION:
+            number = int(control["reference"])
+            events = self.counters.events - self._events_at_wish if self._steering.wished == number else 0
+            waited = self._steering.waited_ns(number)
+            self.swaps.append(Swap(int(control["sequence"]), number, previous, waited, events))
+
+    def _cancel(self, scope: Scope) -> None:
+        """Cancel every resting order in a halted scope."""
+        desk = self.desk
+        for order in desk.state.orders[: desk.state.account["open_orders"][0]]:
+            other = scope.kind == SCOPE_INSTRUMENT and order["instrument"] != scope.number
+            champion = desk.champion.number if desk.champion else 0
+            if not other and not (scope.kind == SCOPE_VERSION and scope.number != champion):
+                self._venue.cancel(int(order["order"]))
+                desk.count_cancel(int(order["instrument"]), self._clock.now_ns())
+                self.counters.cancels += 1
+
+    async def _steer_while_idle(self) -> None:
+        """Read the control block while no events come."""
+        while True:
+            await asyncio.sleep(self.settings.steer_every_ms / 1_000)
+            if self._steering.due:
+                self._steer()
+
+    # -- keeping and failing -------------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> None:
+        self._recorder.checkpoint(self.desk.dump())
+        self.counters.checkpoints += 1
+        self._last_checkpoint = self.counters.events
+
+    def _fail_stop(self) -> None:
+        """Refuse everything, record the halt in the reserve, cancel what rests."""
+        self._stopping = True
+        self._control.halt()
+        halt = control_event(self.desk.config.width, Word.HALT, self._clock.now_ns(), scope=Scope.everything())
+        self.desk.apply(halt[0], self._steering.pipeline)
+        for order in self.desk.state.orders[: self.desk.state.account["open_orders"][0]]:
+            self._venue.cancel(int(order["order"]))
+        self._recorder.last_input(halt)

@@ -1,0 +1,220 @@
+"""Recorded inputs through a desk again, as the engine consumed them.
+
+Idea:   resuming after a crash and replaying for proof are the same thing: inputs in the order of the tape, decision
+        times as recorded, versions warmed as recorded. Nothing else is needed, so nothing else can differ.
+Late:   an event whose decision was lost in a crash was decided when the engine came back, as if trading were halted:
+        nobody acts on what happened before a crash. Such decisions carry a flag.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.decisions import DECISION, Role
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
+from tradeworthy.live.desk import Desk, config_in, is_own
+from tradeworthy.live.path import LATE
+from tradeworthy.live.pipeline import Pipeline, Run
+from tradeworthy.live.staging import INPUTS, load_checked, warm_between
+from tradeworthy.model.version import Version
+from tradeworthy.record.tape import TapeReader
+
+Records = npt.NDArray[np.void]
+
+DECISIONS = "decisions"
+ORDERS = "orders"
+
+
+def rows_stream(pipeline: Pipeline) -> str:
+    """Return the name of a version's stream of rows."""
+    return f"rows-{pipeline.name}"
+
+
+class Played(NamedTuple):
+    """What one version made of a stretch of events; views that the next stretch overwrites.
+
+    Attributes
+    ----------
+    orders : (0 or 1,) ORDER
+        Sent by the last decision.
+    """
+
+    pipeline: Pipeline
+    decisions: Records
+    rows: Records
+    row_decisions: npt.NDArray[np.int64]
+    orders: Records
+
+
+def played(pipeline: Pipeline, run: Run) -> Played:
+    """Return what a run wrote."""
+    return Played(
+        pipeline,
+        pipeline.decisions[: run.decisions],
+        pipeline.rows[: run.rows],
+        pipeline.row_decisions[: run.rows],
+        pipeline.order[: int(run.ordered)],
+    )
+
+
+def read_or_none(reader: TapeReader, stream: str, dtype: np.dtype[np.void], after: int = 0) -> Records:
+    """Return a stream's records, or none where the stream does not exist yet."""
+    try:
+        return reader.read(stream, after)
+    except NotFound:
+        return np.empty(0, dtype)
+
+
+class Recorded(NamedTuple):
+    """What the tape says of the champion's decisions: when each input was decided, and under which name.
+
+    Attributes
+    ----------
+    inputs, decided_ns, sequences, late : (n,) arrays
+        The input, the decision's time and sequence, and whether it was made after a restart.
+    """
+
+    inputs: npt.NDArray[np.uint64]
+    decided_ns: npt.NDArray[np.int64]
+    sequences: npt.NDArray[np.uint64]
+    late: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, reader: TapeReader, after: int) -> Self:
+        """Read the decisions above a sequence."""
+        decisions = read_or_none(reader, DECISIONS, DECISION, after)
+        champion = decisions[decisions["role"] == Role.CHAMPION]
+        fields = (np.ascontiguousarray(champion[name]) for name in ("input_sequence", "ts_decided_ns", "sequence"))
+        return cls(*fields, (champion["flags"] & LATE) != 0)
+
+    @classmethod
+    def undecided(cls, events: EventBatch, now_ns: int) -> Self:
+        """Return what is known of events that nobody has decided: they are late, and decided now."""
+        times = np.maximum(events["ts_recv_ns"], now_ns)
+        return cls(events["sequence"], times, np.zeros(len(events), np.uint64), np.ones(len(events), np.bool_))
+
+    @property
+    def last_input(self) -> int:
+        """The last input that has a decision; 0 for none."""
+        return int(self.inputs[-1]) if self.inputs.size else 0
+
+    def of(self, events: EventBatch) -> Self:
+        """Return the same for these events, with zeros where there is no decision."""
+        if not self.inputs.size:
+            zeros = np.zeros(len(events), np.uint64)
+            return type(self)(events["sequence"], zeros.astype(np.int64), zeros, zeros != 0)
+        places = np.minimum(np.searchsorted(self.inputs, events["sequence"]), len(self.inputs) - 1)
+        found = self.inputs[places] == events["sequence"]
+        names = np.where(found, self.sequences[places], np.uint64(0))
+        return type(self)(
+            events["sequence"], np.where(found, self.decided_ns[places], 0), names, found & self.late[places]
+        )
+
+
+class Playback:
+    """Drives a desk through the tape.
+
+    Parameters
+    ----------
+    reader : TapeReader
+    desk : Desk
+        In the state of a checkpoint.
+    load : callable
+        Gives a verified version by number.
+    after : int
+        The checkpoint's sequence.
+
+    Attributes
+    ----------
+    desk : Desk
+        Another one after a restart with other settings.
+    recorded : Recorded
+    """
+
+    def __init__(self, reader: TapeReader, desk: Desk, load: Callable[[int], Version], after: int) -> None:
+        self.desk, self.recorded = desk, Recorded.read(reader, after)
+        self._reader, self._load = reader, load
+
+    def play(self, inputs: EventBatch) -> Iterator[Played]:
+        """Consume inputs in order, and yield what each version makes of each stretch of market events."""
+        known = self.recorded.of(inputs)
+        own = is_own(inputs)
+        turns = np.flatnonzero((np.diff(own) != 0) | (np.diff(known.late) != 0)) + 1
+        for start, stop in zip([0, *turns.tolist()], [*turns.tolist(), len(inputs)], strict=True):
+            if start < stop and own[start]:
+                for record in inputs[start:stop]:
+                    self.apply(record)
+            elif start < stop:
+                yield from self._market(inputs[start:stop], Recorded(*(column[start:stop] for column in known)))
+
+    def apply(self, record: np.void) -> None:
+        """Consume one answer or control event."""
+        if record["kind"] != Kind.CONTROL:
+            self.desk.settle(np.array([record]))
+        elif record["values"][0] == Word.STARTED:
+            self._restart(int(record["sequence"]))
+        else:
+            self.desk.apply(record, self._find)
+
+    def _restart(self, sequence: int) -> None:
+        """Take the settings with which the engine came back, where they are others."""
+        found = self._reader.checkpoint(sequence)
+        if found is not None and config_in(found[1]) != self.desk.config:
+            self.desk, _ = restored_desk(self._reader, self._load, sequence)
+
+    def _find(self, control: np.void) -> Pipeline:
+        """Return the pipeline that a control event lets in: here already, or loaded and warmed as recorded."""
+        number = int(control["reference"])
+        found = self.desk.find(number)
+        if found is not None:
+            return found
+        pipeline = self.desk.make_pipeline(load_checked(self._load, number))
+        warm_between(pipeline, self._reader, int(control["values"][1]), int(control["sequence"]))
+        return pipeline
+
+    def _market(self, events: EventBatch, known: Recorded) -> Iterator[Played]:
+        """Run market events that are all late, or all not."""
+        inbox, done = self.desk.inbox, 0
+        if self.desk.champion is not None:
+            self.desk.champion.late = bool(known.late[0])
+        while done < len(events):
+            count = inbox.load(events[done:])
+            inbox.now_ns[:count] = known.decided_ns[done : done + count]
+            run = self.desk.run(0, count)
+            done += run.stop
+            if run.ordered:
+                self.desk.name_order(int(known.sequences[done - 1]))
+            yield from outcome(self.desk, 0, run)
+
+
+def outcome(desk: Desk, start: int, run: Run) -> Iterator[Played]:
+    """Yield what the champion wrote in a run, then let the others follow and yield what the shadows wrote."""
+    if desk.champion is not None:
+        yield played(desk.champion, run)
+    for pipeline, made in desk.follow(start, run.stop):
+        yield played(pipeline, made)
+
+
+def restored_desk(reader: TapeReader, load: Callable[[int], Version], before: int | None = None) -> tuple[Desk, int]:
+    """Return the desk of the newest checkpoint (at or before a sequence), and the checkpoint's sequence.
+
+    Raises
+    ------
+    NotFound
+        The tape has no checkpoint.
+    """
+    found = reader.checkpoint(before)
+    if found is None:
+        raise NotFound(f"{reader.folder} has no checkpoint; replay needs a tape written by an engine")
+    sequence, arrays = found
+    desk = Desk(config_in(arrays))
+    desk.restore(arrays, load)
+    return desk, sequence
+
+
+def inputs_after(reader: TapeReader, sequence: int) -> EventBatch:
+    """Return the recorded inputs above a sequence."""
+    return read_or_none(reader, INPUTS, event_dtype(), sequence)

@@ -1,0 +1,218 @@
+"""Replay: every recorded decision made again from the inputs alone, and compared to the last bit.
+
+Idea:   if the same inputs give the same bytes, then the record explains every order: nothing else played a part. Replay
+        obeys the tape and nobody else: not the clock, not the control block, not the ledger.
+Flow:   from the first checkpoint through all inputs; every decision, row and order of every version is compared with its
+        record, frame aside. On another runtime (`fingerprint`) last bits may differ; then the report counts them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.decisions import DECISION, ORDER, version_name
+from tradeworthy.core.events import FRAME, Kind
+from tradeworthy.core.kernel import fingerprint
+from tradeworthy.live.playback import (
+    DECISIONS,
+    ORDERS,
+    Playback,
+    Played,
+    inputs_after,
+    read_or_none,
+    restored_desk,
+    rows_stream,
+)
+from tradeworthy.live.reconcile import NEVER_SENT
+from tradeworthy.model.version import Version
+from tradeworthy.record.checkpoint import checkpoint_paths
+from tradeworthy.record.epochs import read_epochs
+from tradeworthy.record.tape import TapeReader
+
+Records = npt.NDArray[np.void]
+
+_FRAME_BYTES = np.dtype(FRAME).itemsize
+
+
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What replay found.
+
+    Attributes
+    ----------
+    inputs, decisions, rows, orders : int
+        How many were replayed.
+    differences : int
+        Records that differ, are missing on the tape, or are on the tape and were not made again.
+    first_difference : str or None
+        The first of them, in words.
+    fingerprint_same : bool
+        Whether every part of the tape was written on a runtime like this one.
+    """
+
+    inputs: int
+    decisions: int
+    rows: int
+    orders: int
+    differences: int
+    first_difference: str | None
+    fingerprint_same: bool
+
+    @property
+    def identical(self) -> bool:
+        """Whether everything was made again, bit for bit."""
+        return self.differences == 0
+
+
+def replay(
+    folder: Path,
+    load: Callable[[int], Version],
+    *,
+    tell: Callable[[int, int], None] | None = None,
+) -> ReplayReport:
+    """Make every decision on a tape again, and compare.
+
+    Parameters
+    ----------
+    folder : Path
+        The tape's.
+    load : callable
+        Gives a verified version by number.
+    tell : callable, optional
+        Told how many inputs are done, of how many.
+
+    Raises
+    ------
+    NotFound
+        There is no tape, or it has no checkpoint.
+    """
+    reader = TapeReader(folder)
+    desk, after = restored_desk(reader, load, first_checkpoint(folder))
+    inputs = inputs_after(reader, after)
+    playback = Playback(reader, desk, load, after)
+    comparison = Comparison(reader, after)
+    for made in playback.play(inputs):
+        comparison.compare(made)
+        if tell is not None and made.decisions.size:
+            tell(int(np.searchsorted(inputs["sequence"], made.decisions["input_sequence"][-1])) + 1, len(inputs))
+    comparison.finish()
+    here = fingerprint()
+    return ReplayReport(
+        inputs=len(inputs),
+        decisions=comparison.decisions,
+        rows=comparison.rows,
+        orders=comparison.orders,
+        differences=comparison.differences,
+        first_difference=comparison.first_difference,
+        fingerprint_same=all(epoch.fingerprint == here for epoch in read_epochs(folder)),
+    )
+
+
+class Comparison:
+    """Recorded against replayed, stream by stream and version by version."""
+
+    def __init__(self, reader: TapeReader, after: int) -> None:
+        self._reader, self._after = reader, after
+        recorded = read_or_none(reader, DECISIONS, DECISION, after)
+        self._recorded = {int(number): recorded[recorded["version"] == number] for number in set(recorded["version"])}
+        self._rows: dict[int, Records] = {}
+        self._orders = read_or_none(reader, ORDERS, ORDER, after)
+        self._never_sent = _never_sent(reader, after)
+        self._done = dict.fromkeys(self._recorded, 0)
+        self._rows_done: dict[int, int] = {}
+        self.decisions = self.rows = self.orders = self.differences = 0
+        self.first_difference: str | None = None
+
+    def compare(self, made: Played) -> None:
+        """Compare what one version made of one run."""
+        if not made.decisions.size:
+            return
+        number = made.pipeline.number
+        recorded = self._recorded.get(number, np.empty(0, DECISION))
+        done = self._done.get(number, 0)
+        stored = recorded[done : done + made.decisions.size]
+        self._done[number] = done + made.decisions.size
+        self.decisions += made.decisions.size
+        self._note(made.decisions, stored, f"decision of {version_name(number)}")
+        names = stored["sequence"]
+        self._compare_rows(made, names)
+        self._compare_orders(made, names)
+
+    def _compare_rows(self, made: Played, names: npt.NDArray[np.uint64]) -> None:
+        number, rows = made.pipeline.number, made.rows.copy()
+        if number not in self._rows:
+            stream = read_or_none(self._reader, rows_stream(made.pipeline), made.rows.dtype, self._after)
+            self._rows[number] = stream[np.argsort(stream["decision"], kind="stable")]
+        known = made.row_decisions < len(names)
+        rows["decision"][known] = names[made.row_decisions[known]]
+        done = self._rows_done.get(number, 0)
+        self._rows_done[number] = done + rows.size
+        self.rows += rows.size
+        self._note(rows, self._rows[number][done : done + rows.size], f"row of {version_name(number)}")
+
+    def _compare_orders(self, made: Played, names: npt.NDArray[np.uint64]) -> None:
+        if not made.orders.size:
+            return
+        name = int(names[-1]) if names.size else 0
+        if name in self._never_sent:
+            return
+        orders = made.orders.copy()
+        orders["decision"] = name
+        self._note(orders, self._orders[self.orders : self.orders + 1], "order")
+        self.orders += 1
+
+    def finish(self) -> None:
+        """Count what is on the tape and was not made again."""
+        for number, recorded in self._recorded.items():
+            self._excess(len(recorded) - self._done[number], f"decisions of {version_name(number)}")
+        for number, rows in self._rows.items():
+            self._excess(len(rows) - self._rows_done[number], f"rows of {version_name(number)}")
+        self._excess(len(self._orders) - self.orders, "orders")
+
+    def _excess(self, count: int, what: str) -> None:
+        if count > 0:
+            self._difference(count, f"{count} recorded {what} were not made again")
+
+    def _note(self, made: Records, stored: Records, what: str) -> None:
+        """Compare records byte for byte after the frame."""
+        if len(stored) < len(made):
+            self._difference(len(made) - len(stored), f"a {what} is not on the tape")
+        if not len(stored):
+            return
+        differs = (_bytes(made[: len(stored)]) != _bytes(stored)).any(axis=1)
+        if differs.any():
+            place = int(np.argmax(differs))
+            fields = _differing(made[place], stored[place])
+            where = f"{what} {int(stored['sequence'][place])}"
+            self._difference(int(differs.sum()), f"{where}: {fields}")
+
+    def _difference(self, count: int, words: str) -> None:
+        self.differences += count
+        self.first_difference = self.first_difference or words
+
+
+def first_checkpoint(folder: Path) -> int | None:
+    """Return the sequence of a tape's first checkpoint."""
+    paths = checkpoint_paths(Path(folder))
+    return int(paths[0].stem) if paths else None
+
+
+def _never_sent(reader: TapeReader, after: int) -> set[int]:
+    """Return the orders that were approved in a run that a crash cut short."""
+    inputs = inputs_after(reader, after)
+    rejects = inputs[(inputs["kind"] == Kind.REJECT) & (inputs["values"][:, 0] == NEVER_SENT)]
+    return {int(order) for order in rejects["reference"]}
+
+
+def _bytes(records: Records) -> npt.NDArray[np.uint8]:
+    plain = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), -1)
+    return plain[:, _FRAME_BYTES:]
+
+
+def _differing(made: np.void, stored: np.void) -> str:
+    """Say which fields differ, with both values."""
+    names = [name for name in made.dtype.names or () if name not in ("sequence", "crc", "epoch")]
+    found = [name for name in names if np.asarray(made[name]).tobytes() != np.asarray(stored[name]).tobytes()]
+    return ", ".join(f"{name} is {stored[name]} on the tape, {made[name]} here" for name in found[:3])

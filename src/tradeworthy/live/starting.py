@@ -1,0 +1,133 @@
+"""How a desk comes up: new, or as the tape says it was when the engine stopped.
+
+Flow:   the newest checkpoint, then every recorded input after it, as in replay. What the crash left unwritten is written
+        now: a shadow's missing records as they would have been; decisions of events that nobody had decided as *late*
+        ones, which send nothing. Then a checkpoint, and the control event `STARTED`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.decisions import DECISION
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import Clock
+from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
+from tradeworthy.live.pipeline import Pipeline
+from tradeworthy.live.playback import (
+    DECISIONS,
+    Played,
+    Playback,
+    Recorded,
+    inputs_after,
+    read_or_none,
+    rows_stream,
+)
+from tradeworthy.live.recorder import Recorder
+from tradeworthy.live.state import DeskSettings
+from tradeworthy.model.version import Version
+from tradeworthy.record.tape import TapeReader, TapeWriter
+
+Records = npt.NDArray[np.void]
+
+
+def starting_config(
+    tape: TapeWriter, instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int
+) -> DeskConfig:
+    """Return the desk's configuration; a tape that exists keeps its width."""
+    wanted = desk_config(instruments, settings, row_fields, room)
+    found = TapeReader(tape.folder).checkpoint()
+    if found is None:
+        return wanted
+    before = config_in(found[1])
+    return desk_config(instruments, settings, max(row_fields, before.row_fields), room)
+
+
+class Resumption:
+    """Brings a new desk to where the tape ends.
+
+    Parameters
+    ----------
+    desk : Desk
+        As new.
+    recorder : Recorder
+        Completes what a crash left unwritten.
+    load : callable
+        Gives a verified version by number.
+    clock : Clock
+        Times late decisions.
+    """
+
+    def __init__(self, desk: Desk, recorder: Recorder, load: Callable[[int], Version], clock: Clock) -> None:
+        self._desk, self._recorder, self._load, self._clock = desk, recorder, load, clock
+        self._reader = TapeReader(recorder.tape.folder)
+        self.late_decisions = 0
+
+    def resume(self) -> None:
+        """Restore the newest checkpoint and consume what the tape has after it; a new tape is left as it is."""
+        found = self._reader.checkpoint()
+        if found is None:
+            return
+        sequence, arrays = found
+        rules = self._desk.state.rules.copy()
+        self._desk.restore(arrays, self._load)
+        playback = Playback(self._reader, self._desk, self._load, sequence)
+        inputs = inputs_after(self._reader, sequence)
+        decided = inputs["sequence"] <= playback.recorded.last_input
+        first_input = playback.recorded.last_input - self._desk.config.room
+        completion = _Completion(self._reader, self._recorder, sequence, first_input)
+        for made in playback.play(inputs[decided]):
+            completion.write(made)
+        self._decide_late(playback, inputs[~decided])
+        self._desk.state.rules[:] = rules
+
+    def _decide_late(self, playback: Playback, inputs: EventBatch) -> None:
+        """Consume what was recorded but never decided."""
+        playback.recorded = Recorded.undecided(inputs, self._clock.now_ns())
+        for made in playback.play(inputs):
+            self.late_decisions += made.decisions.size
+            self._recorder.outcome(made)
+        if self._desk.champion is not None:
+            self._desk.champion.late = False
+
+
+class _Completion:
+    """Writes those records of the last run that the tape does not have.
+
+    Only the last run before a crash can be incomplete, and the inputs of a run stand next to each other.
+    """
+
+    def __init__(self, reader: TapeReader, recorder: Recorder, after: int, first_input: int) -> None:
+        self._reader, self._recorder, self._after, self._first_input = reader, recorder, after, first_input
+        self._decisions = read_or_none(reader, DECISIONS, DECISION, after)
+
+    def write(self, made: Played) -> None:
+        """Write what is missing of the decisions and rows of one version's run."""
+        decisions = made.decisions
+        if not decisions.size or decisions["input_sequence"][-1] < self._first_input:
+            return
+        known = self._decisions[self._decisions["version"] == made.pipeline.number]
+        count = int(np.isin(decisions["input_sequence"], known["input_sequence"]).sum())
+        early = made.row_decisions < count
+        self._lost_rows(made.pipeline, made.rows[early], decisions["input_sequence"][made.row_decisions[early]], known)
+        self._recorder.outcome(
+            Played(
+                made.pipeline,
+                decisions[count:],
+                made.rows[~early],
+                made.row_decisions[~early] - count,
+                made.orders[:0],
+            )
+        )
+
+    def _lost_rows(self, pipeline: Pipeline, rows: Records, inputs: Records, known: Records) -> None:
+        """Write the rows of recorded decisions that are missing."""
+        if not rows.size:
+            return
+        names = known["sequence"][np.searchsorted(known["input_sequence"], inputs)]
+        stored = read_or_none(self._reader, rows_stream(pipeline), rows.dtype, self._after)
+        lost = ~np.isin(names, stored["decision"])
+        if lost.any():
+            self._recorder.rows(pipeline, rows[lost], names[lost])

@@ -1,0 +1,161 @@
+"""What people and policies ask of a running desk, turned into control events.
+
+Idea:   the control block and the limits say how things should be; the desk says how they are. Every difference becomes
+        one event on the tape, and only the event changes the desk: replay needs neither the block nor the ledger.
+Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it is
+        refused, the one before it keeps serving.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tradeworthy.core.events import EventBatch, Word
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import Clock
+from tradeworthy.live.control import ControlBlock, ControlView, Scope
+from tradeworthy.live.desk import Desk, control_event
+from tradeworthy.live.pipeline import Pipeline
+from tradeworthy.live.staging import Staging
+
+
+class Swap(NamedTuple):
+    """One change of champion.
+
+    Attributes
+    ----------
+    sequence : int
+        Of the control event: every later event is decided by `version`.
+    wait_ns : int
+        From noticing the wish to the new champion standing, staging included.
+    events : int
+        Consumed meanwhile, by the old champion.
+    """
+
+    sequence: int
+    version: int
+    previous: int
+    wait_ns: int
+    events: int
+
+
+class Steering:
+    """Brings a desk to what is asked.
+
+    Parameters
+    ----------
+    desk : Desk
+    block : ControlBlock
+    limits : callable
+        Reads the desk's limits; called when the block says that they changed.
+    staging : Staging
+    clock : Clock
+    warm_from : callable
+        Gives the sequence after which a version that comes in is warmed.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        block: ControlBlock,
+        limits: Callable[[], Limits],
+        staging: Staging,
+        clock: Clock,
+        warm_from: Callable[[], int],
+    ) -> None:
+        self._desk, self._block, self._limits = desk, block, limits
+        self.staging, self._clock, self._warm_from = staging, clock, warm_from
+        self.generation = int(block.view().generation) - 1
+        self._resumes = int(block.view().resumes)
+        self._limits_generation = -1
+        self._wished: tuple[int, int] = (0, 0)
+
+    @property
+    def due(self) -> bool:
+        """Whether anything may have to change before the next event."""
+        return int(self._block.words[1]) != self.generation or self.staging.pending
+
+    def wishes(self) -> Iterator[EventBatch]:
+        """Yield the control events that are due; each must be applied before the next is asked for."""
+        view = self._block.view()
+        self.generation = view.generation
+        self._collect(view)
+        yield from self._halts(view)
+        if view.limits_generation != self._limits_generation:
+            self._limits_generation = view.limits_generation
+            yield from self._limit_changes()
+        yield from self._versions(view)
+
+    def pipeline(self, control: np.void) -> Pipeline:
+        """Return the pipeline that a control event of ours lets in."""
+        number = int(control["reference"])
+        found = self._desk.find(number)
+        if found is not None:
+            return found
+        staged = self.staging.take(number)
+        if staged is None:
+            raise LookupError(number)
+        staged.catch_up()
+        return staged.pipeline
+
+    @property
+    def wished(self) -> int:
+        """The champion last wished for, 0 for none."""
+        return self._wished[0]
+
+    def waited_ns(self, number: int) -> int:
+        """Return how long ago a champion was wished for."""
+        wished, since_ns = self._wished
+        return self._clock.monotonic_ns() - since_ns if wished == number else 0
+
+    def _event(self, word: int, *, value: float = np.nan, reference: int = 0, scope: Scope | None = None) -> EventBatch:
+        width = self._desk.config.width
+        return control_event(width, word, self._clock.now_ns(), value=value, reference=reference, scope=scope)
+
+    def _halts(self, view: ControlView) -> Iterator[EventBatch]:
+        for scope in sorted(view.scopes - self._desk.scopes):
+            yield self._event(Word.HALT, scope=scope)
+        lifted = self._desk.scopes - view.scopes
+        if view.resumes != self._resumes:
+            self._resumes = view.resumes
+            lifted = lifted | ({Scope.everything()} - view.scopes)
+        for scope in sorted(lifted):
+            yield self._event(Word.RESUME, scope=scope)
+
+    def _limit_changes(self) -> Iterator[EventBatch]:
+        wanted = self._limits().as_array()
+        for place, value in enumerate(wanted.tolist()):
+            present = self._desk.desk_limits[place]
+            if value != present and not (np.isnan(value) and np.isnan(present)):
+                yield self._event(Word.LIMIT + place, value=value)
+
+    def _versions(self, view: ControlView) -> Iterator[EventBatch]:
+        present = self._desk.champion.number if self._desk.champion else 0
+        if view.champion and view.champion != present:
+            yield from self._let_in(Word.CHAMPION, view.champion)
+        for number in sorted(set(self._desk.shadows) - set(view.shadows)):
+            yield self._event(Word.SHADOW_REMOVED, reference=number)
+        for number in sorted(set(view.shadows) - set(self._desk.shadows)):
+            if self._desk.champion is None or number != self._desk.champion.number:
+                yield from self._let_in(Word.SHADOW_ADDED, number)
+
+    def _let_in(self, word: Word, number: int) -> Iterator[EventBatch]:
+        """Yield the event that gives a version its role, if it is ready; begin to stage it if not."""
+        if self._desk.find(number) is not None:
+            yield self._event(word, reference=number)
+            return
+        self.staging.want(number, self._warm_from())
+        self.staging.collect()
+        warm_from = self.staging.warm_from(number)
+        if warm_from is not None:
+            yield self._event(word, reference=number, value=float(warm_from))
+
+    def _collect(self, view: ControlView) -> None:
+        """Look at what staging has done, and note when a champion was first wished for."""
+        wanted = {view.champion, *view.shadows}
+        self.staging.forget(wanted)
+        self.staging.collect()
+        present = self._desk.champion.number if self._desk.champion else 0
+        if view.champion != present and self._wished[0] != view.champion:
+            self._wished = (view.champion, self._clock.monotonic_ns())
