@@ -43,7 +43,6 @@ from tradeworthy.record.reader import Cursor, TapeReader
 
 ACTOR = "policy"
 DECISIONS = "decisions"
-SEED = 11
 
 
 class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,7 +237,7 @@ class Conductor:
             decisions=wanted,
             horizon=label.horizon,
             binary=label.kind == "forward_direction",
-            rng=np.random.default_rng(SEED),
+            rng=np.random.default_rng(self._settings.training.seed),
         )
 
 

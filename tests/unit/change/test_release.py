@@ -1,0 +1,235 @@
+"""Promotion, approval, roll back and halts: what is refused, what is written, and in which order."""
+
+import pytest
+from change_desk import desk
+
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import version_number
+from tradeworthy.core.errors import BundleRefused, NotFound, RecordUnwritable, ReleaseRefused, SettingsInvalid
+from tradeworthy.live.control import Scope
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A paper deployment."""
+    made = desk(tmp_path / "desk")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A live deployment."""
+    made = desk(tmp_path / "live", env="live")
+    yield made
+    made.close()
+
+
+def promote(home, version, role="champion", actor="ada"):
+    """Promote with a reason."""
+    return home.release.promote(version, role, actor=actor, reason="a test")
+
+
+def test_promotion_is_a_fact_and_a_word(home):
+    """The ledger names actor and reason; the control block names the version."""
+    digest = promote(home, home.judged(home.registered()))
+    entry = home.ledger.facts(facts.VersionPromoted)[-1]
+    assert (entry.fact.version, entry.fact.role, entry.fact.previous) == (digest, "champion", None)
+    assert (entry.actor, entry.reason) == ("ada", "a test")
+    assert home.release.control.view().champion == version_number(digest)
+
+
+def test_no_gate_no_promotion(home):
+    """A version that was never judged takes no role."""
+    digest = home.registered()
+    for role in ("champion", "shadow"):
+        with pytest.raises(ReleaseRefused, match="never judged"):
+            promote(home, digest, role)
+    assert home.release.control.view().champion == 0
+    assert home.ledger.facts(facts.VersionPromoted) == []
+
+
+def test_a_failed_gate_refuses(home):
+    """A version that the gate did not pass takes no role, even if it passed before."""
+    digest = home.judged(home.judged(home.registered()), passed=False)
+    with pytest.raises(ReleaseRefused, match="did not pass"):
+        promote(home, digest)
+
+
+def test_a_gate_report_that_was_changed_refuses(home):
+    """A verdict whose report is not the recorded one does not count."""
+    digest = home.judged(home.registered())
+    next((home.folder / "reports").iterdir()).write_bytes(b"{}")
+    with pytest.raises(BundleRefused, match="gate report"):
+        promote(home, digest)
+
+
+def test_a_damaged_bundle_is_not_promoted(home):
+    """The bytes are verified again before a promotion."""
+    digest = home.judged(home.registered())
+    (home.folder / "versions" / digest[:16] / "extra").write_text("x")
+    with pytest.raises(BundleRefused):
+        promote(home, digest)
+    assert home.ledger.facts(facts.VersionPromoted) == []
+
+
+def test_live_needs_an_approver_who_is_not_the_author(live):
+    """In live, only another person's approval lets a version act (R1)."""
+    digest = live.judged(live.registered(author="ada"))
+    with pytest.raises(ReleaseRefused, match="nobody but ada"):
+        promote(live, digest)
+    with pytest.raises(ReleaseRefused, match="may not approve it"):
+        live.release.approve(digest, actor="ada", reason="mine")
+    live.release.approve(digest, actor="bob", reason="read the report")
+    assert promote(live, digest) == digest
+
+
+def test_a_shadow_needs_no_approval_in_live(live):
+    """A shadow never acts."""
+    digest = live.judged(live.registered())
+    promote(live, digest, "shadow")
+    assert live.release.control.view().shadows == (version_number(digest),)
+
+
+def test_an_unjudged_version_is_not_approved(home):
+    """Approval is of evidence."""
+    digest = home.registered()
+    with pytest.raises(ReleaseRefused, match="never judged"):
+        home.release.approve(digest, actor="bob", reason="looks good")
+
+
+@pytest.mark.parametrize(("role", "said"), [("champoin", "near: 'champion'"), ("canary", "allowed are")])
+def test_unknown_roles_are_refused(home, role, said):
+    """The message names the roles there are."""
+    digest = home.judged(home.registered())
+    with pytest.raises(ReleaseRefused, match=said):
+        promote(home, digest, role)
+
+
+def test_unknown_versions_are_refused(home):
+    """Nothing is promoted that was not registered."""
+    with pytest.raises(NotFound):
+        promote(home, "nobody")
+
+
+def test_a_role_already_held_is_refused(home):
+    """Promoting twice would write a fact that says nothing."""
+    first = home.champion(1)
+    with pytest.raises(ReleaseRefused, match="champion already"):
+        promote(home, first)
+    second = promote(home, home.judged(home.registered(2)), "shadow")
+    with pytest.raises(ReleaseRefused, match="shadow already"):
+        promote(home, second, "shadow")
+
+
+@pytest.mark.parametrize("words", [{"actor": " ", "reason": "x"}, {"actor": "ada", "reason": ""}])
+def test_every_step_has_an_actor_and_a_reason(home, words):
+    """An anonymous or unexplained step is refused."""
+    digest = home.champion()
+    for step in (
+        lambda: home.release.promote(digest, "shadow", **words),
+        lambda: home.release.rollback(**words),
+        lambda: home.release.approve(digest, **words),
+        lambda: home.release.resume(**words),
+    ):
+        with pytest.raises(ReleaseRefused, match="is empty"):
+            step()
+
+
+def test_roll_back_puts_the_previous_champion_back(home):
+    """One fact and one word; the version taken out stays at hand as the previous one."""
+    first, second = home.champion(1), home.champion(2)
+    assert home.release.rollback(actor="bob", reason="worse") == first
+    fact = home.ledger.facts(facts.VersionRolledBack)[0].fact
+    assert (fact.version, fact.to) == (second, first)
+    view = home.release.control.view()
+    assert (view.champion, view.previous) == (version_number(first), version_number(second))
+
+
+def test_roll_back_without_a_previous_champion_is_refused(home):
+    """There is nowhere to go back to; twice is not back and forth."""
+    with pytest.raises(ReleaseRefused, match="no previous champion"):
+        home.release.rollback(actor="bob", reason="x")
+    home.champion(1)
+    home.champion(2)
+    home.release.rollback(actor="bob", reason="worse")
+    with pytest.raises(ReleaseRefused, match="no previous champion"):
+        home.release.rollback(actor="bob", reason="again")
+
+
+def test_a_shadow_is_retired(home):
+    """Retiring takes the shadow out of the control block."""
+    home.champion(1)
+    shadow = promote(home, home.judged(home.registered(2)), "shadow")
+    promote(home, shadow, "retired")
+    assert home.release.control.view().shadows == ()
+    assert home.registry.standing().retired == [shadow]
+    with pytest.raises(ReleaseRefused, match="retired already"):
+        promote(home, shadow, "retired")
+
+
+def test_a_champion_is_not_retired(home):
+    """A desk is never left without a champion by retiring one."""
+    champion = home.champion()
+    with pytest.raises(ReleaseRefused, match="tradeworthy rollback"):
+        promote(home, champion, "retired")
+
+
+def test_halt_and_resume_are_a_word_and_a_fact(home):
+    """Both are attributed, and scoped."""
+    home.release.halt("instrument:ETH", actor="ada", reason="odd prices")
+    assert home.release.control.view().scopes == {Scope.instrument(0)}
+    assert home.registry.standing().halted == {"instrument:ETH"}
+    home.release.resume("instrument:ETH", actor="bob", reason="explained")
+    assert home.release.control.view().scopes == frozenset()
+    assert home.registry.standing().halted == set()
+
+
+class FullDisk:
+    """A ledger that can write nothing."""
+
+    def append(self, fact, *, actor, reason):
+        """Fail as a full disk does."""
+        raise RecordUnwritable("the disk is full")
+
+
+def test_a_halt_needs_no_ledger(home):
+    """With the ledger gone the word is written all the same, and the failure is loud."""
+    home.registry.ledger = FullDisk()
+    with pytest.raises(RecordUnwritable):
+        home.release.halt(actor="ada", reason="now")
+    assert home.release.control.view().scopes == {Scope.everything()}
+
+
+def test_a_halt_without_words_still_halts(home):
+    """In a hurry nobody is asked for a reason."""
+    home.release.halt(actor="", reason="")
+    assert home.release.control.view().scopes == {Scope.everything()}
+    assert home.ledger.facts(facts.TradingHalted)[0].actor == "unknown"
+
+
+def test_an_unknown_scope_is_refused(home):
+    """The message names the scopes there are."""
+    with pytest.raises(SettingsInvalid, match="allowed are 'all'"):
+        home.release.halt("ETH", actor="ada", reason="now")
+
+
+def test_reconcile_writes_what_a_crash_left_out(home):
+    """After a crash between fact and word, the block follows the facts."""
+    first, second = home.champion(1), home.judged(home.registered(2))
+    fact = facts.VersionPromoted(version=second, role="shadow", env="paper", previous=first)
+    home.ledger.append(fact, actor="ada", reason="cut off")
+    home.release.control.set_champion(12345)
+    home.release.control.add_shadow(6789)
+    home.release.reconcile()
+    view = home.release.control.view()
+    assert view.champion == version_number(first)
+    assert view.shadows == (version_number(second),)
+
+
+def test_reconcile_takes_the_more_cautious_halt(home):
+    """A halt in the facts is put into the block; one only in the block stays."""
+    home.ledger.append(facts.TradingHalted(scope="all"), actor="ada", reason="x")
+    home.release.control.halt(Scope.instrument(0))
+    home.release.reconcile()
+    assert home.release.control.view().scopes == {Scope.everything(), Scope.instrument(0)}
