@@ -47,12 +47,7 @@ def percentile(values: Sequence[int], share: float) -> int:
 def size_figures(files: Sequence[SourceFile]) -> list[Figure]:
     """Return the sizes of files and of function bodies."""
     lines = [file.lines for file in files]
-    bodies = [
-        (f"{file.path.relative_to(SOURCE).as_posix()}::{f.name}", f.body_lines)
-        for file in files
-        for f in file.functions
-    ]
-    bodies = [(name, size) for name, size in bodies if size]
+    bodies = [(f"{file.place}::{f.name}", f.body_lines) for file in files for f in file.functions if f.body_lines]
     sizes = [size for _, size in bodies]
     long_files = [f"{file.place} {file.lines}" for file in files if file.lines > FILE_LINES_MAX]
     long_bodies = [f"{name} {size}" for name, size in bodies if size > BODY_LINES_MAX and name not in LONG_KERNELS]

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-import style_figures as style
 from importlinter.cli import lint_imports
 from source_tree import ROOT, SOURCE
 
@@ -23,11 +22,6 @@ def test_imports_point_one_way(capsys):
     """The layers of the house hold: apps > testing > change > live | judge > model | record > core."""
     failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert failed == 0, capsys.readouterr().out
-
-
-def test_there_is_no_import_loop():
-    """No module leads back to itself, not even through an import inside a function."""
-    assert style.import_loops("tradeworthy") == []
 
 
 def test_the_root_loads_nothing_heavy():

@@ -16,37 +16,28 @@ def sample(tmp_path, text):
     return SourceFile(path)
 
 
-def test_every_module_opens_with_a_docstring():
-    """A reader learns from the first line what a file is for."""
-    assert [file.place for file in FILES if style.has_no_docstring(file)[0]] == []
+@pytest.fixture(scope="module")
+def figures():
+    """Measure the source once."""
+    return {figure.name: figure for figure in style.figures()}
 
 
-def test_public_definitions_are_documented():
-    """At least nine public definitions in ten have a docstring."""
-    figure = style.share_figure("docstrings", FILES, SourceFile.undocumented, style.DOCSTRINGS_PUBLIC_MIN)
-    assert figure.met, "\n".join(figure.places)
-
-
-def test_every_argument_has_a_type():
-    """No argument leaves its type to a guess."""
-    assert [f"{file.place}: {name}" for file in FILES for name in file.untyped()[0]] == []
-
-
-def test_no_file_is_too_long():
-    """A file that passes the limit holds two ideas."""
-    assert {file.place: file.lines for file in FILES if file.lines > style.FILE_LINES_MAX} == {}
-
-
-def test_no_function_is_too_long():
-    """A body that passes the limit is two functions, unless it is a kernel on the named list."""
-    sizes = {f"{file.place}::{f.name}": f.body_lines for file in FILES for f in file.functions}
-    assert {n: size for n, size in sizes.items() if size > style.BODY_LINES_MAX and n not in LONG_KERNELS} == {}
-
-
-def test_typical_functions_are_short():
-    """Nine bodies in ten stay within the aim."""
-    sizes = [f.body_lines for file in FILES for f in file.functions if f.body_lines]
-    assert style.percentile(sizes, 0.9) <= style.BODY_LINES_P90_MAX
+@pytest.mark.parametrize(
+    "name",
+    [
+        "file max lines",
+        "body p90 lines",
+        "body max lines",
+        "docstrings, modules",
+        "docstrings, public",
+        "typed arguments",
+        "import loops",
+    ],
+)
+def test_every_aim_is_met(figures, name):
+    """Files and functions stay small, everything public is documented, every argument typed, nothing loops."""
+    figure = figures[name]
+    assert figure.met, f"{name} is {figure.measured}, aimed at {figure.aim}:\n" + "\n".join(figure.places)
 
 
 def test_every_exemption_is_a_kernel_that_needs_it():
