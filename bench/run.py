@@ -1,33 +1,103 @@
-"""Run the measurements: every `bench_*.py` beside this file, each in a fresh process.
+"""`make bench`: run families of figures, each in a process of its own, and write what they found.
 
-Usage:  python bench/run.py [WORD ...]   runs those whose name contains one of the words; none runs all.
-Idea:   a process of its own for each, so that no measurement inherits another's caches, threads or garbage.
+Idea:   a family runs alone on the last core, so that no other family's caches, threads or garbage colour it; what it
+        measures against (retraining, readers, syncers) runs on the first core. Results of families not run are kept if
+        they come from this machine.
+
+    make bench BENCH_ARGS="--quick --only trees"
 """
 
+import argparse
+import importlib
+import os
 import subprocess
 import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness import HERE, RESULTS, ROOT, Report, Setting, context, merge, pin, read_records, write_records
+
+FAMILIES = ("trees", "features", "tape")
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 
-def chosen(folder: Path, words: list[str]) -> list[Path]:
-    """Return the bench files in `folder` whose name contains any of `words`; all of them for no words."""
-    return [path for path in sorted(folder.glob("bench_*.py")) if not words or any(word in path.stem for word in words)]
+def family(name: str) -> ModuleType:
+    """Return a family's module: `AIMS`, and `run(setting, report)`."""
+    return importlib.import_module(f"families.{name}")
 
 
-def main(words: list[str]) -> int:
-    """Run the chosen files one after the other; return the number that failed."""
-    folder = Path(__file__).parent
-    paths = chosen(folder, words)
-    if not paths:
-        known = ", ".join(path.stem.removeprefix("bench_") for path in chosen(folder, [])) or "none yet"
-        print(f"no bench matches {' '.join(words) or 'anything'}; known: {known}")
-        return 1
-    failed = 0
-    for path in paths:
-        print(f"\n== {path.stem.removeprefix('bench_')}", flush=True)
-        failed += subprocess.run([sys.executable, path], check=False).returncode != 0  # noqa: S603  # our own files
-    return failed
+def chosen(only: Sequence[str]) -> list[str]:
+    """Return the families that were asked for, by their own name or a figure's.
+
+    Raises
+    ------
+    SystemExit
+        A name is neither.
+    """
+    owners = {figure: name for name in FAMILIES for figure in family(name).AIMS} | {name: name for name in FAMILIES}
+    unknown = [name for name in only if name not in owners]
+    if unknown:
+        raise SystemExit(f"there is no family or figure {unknown}; families are {', '.join(FAMILIES)}")
+    wanted = {owners[name] for name in only} or set(FAMILIES)
+    return [name for name in FAMILIES if name in wanted]
+
+
+def run_here(name: str, setting: Setting, core: int) -> list[dict[str, Any]]:
+    """Run a family in this process and return its records; a failure becomes nulls that say why."""
+    pin(core)
+    module, reason = family(name), "not measured"
+    report = Report(module.AIMS)
+    about = context(quick=setting.quick)
+    try:
+        module.run(setting, report)
+    except Exception as error:  # noqa: BLE001 - whatever a family meets, its record must say so
+        traceback.print_exc()
+        reason = f"failed: {type(error).__name__}: {error}"
+    return [figure.record() | {"family": name} | about for figure in report.close(reason)]
+
+
+def run_apart(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run a family in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "records.json"
+        flags = ["--quick"] * arguments.quick + ["--peers"] * arguments.peers
+        command = [sys.executable, str(HERE / "run.py"), "--family", name, "--records", str(out), *flags]
+        subprocess.run([*command, "--core", str(arguments.core)], check=False, env=os.environ | _ONE_THREAD)  # noqa: S603
+        return read_records(out)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats; under a minute in all")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a family or a figure; repeatable")
+    parser.add_argument("--peers", action="store_true", help="also run the peers that `make bench-peers` installed")
+    parser.add_argument("--core", type=int, default=-1, help="core to measure on, counted among those allowed")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where to write the records")
+    parser.add_argument("--document", type=Path, default=DOCUMENT, help="where to write the table")
+    parser.add_argument("--family", choices=FAMILIES, help=argparse.SUPPRESS)
+    parser.add_argument("--records", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 0 if every figure could be taken."""
+    asked = parse(arguments)
+    if asked.family:
+        setting = Setting(quick=asked.quick, peers=asked.peers)
+        write_records(asked.records, run_here(asked.family, setting, asked.core))
+        return 0
+    new = [record for name in chosen(asked.only) for record in run_apart(name, asked)]
+    order = [figure for name in FAMILIES for figure in family(name).AIMS]
+    records = merge(read_records(asked.output), new, order)
+    write_records(asked.output, records)
+    return int(any(record["value"] is None for record in new))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -1,0 +1,96 @@
+"""Floors in C, compiled once where a compiler is found; without one, floors are null."""
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from harness import HERE, KEPT
+from jobs import Floats
+
+SOURCE = HERE / "floor.c"
+NODE = np.dtype([("threshold", "<f4"), ("feature", "<i4"), ("child", "<i4")])
+GROUP = 8
+
+
+def library() -> ctypes.CDLL | None:
+    """Return the compiled floors; None without gcc."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        return None
+    path = KEPT / f"floor-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}.so"
+    if not path.exists():
+        KEPT.mkdir(exist_ok=True)
+        flags = ["-O3", "-march=native", "-shared", "-fPIC"]
+        subprocess.run([compiler, *flags, str(SOURCE), "-o", str(path), "-lm"], check=True)  # noqa: S603
+    found = ctypes.CDLL(str(path))
+    found.walk.restype = ctypes.c_double
+    return found
+
+
+class Walk:
+    """The trees of a LightGBM model as the C floor walks them.
+
+    Parameters
+    ----------
+    found : CDLL
+        From `library`.
+    model : lightgbm.Booster
+        Numerical splits only.
+    """
+
+    def __init__(self, found: ctypes.CDLL, model: Any) -> None:
+        self._call = found.walk
+        self._nodes: list[tuple[float, int, int]] = []
+        self._leaves: list[float] = []
+        trees = sorted((self._tree(tree["tree_structure"]) for tree in model.dump_model()["tree_info"]), reverse=True)
+        spare = -len(trees) % GROUP
+        trees += [(0, self._leaf(0.0, self._room(2)))] * spare
+        self.nodes = np.array(self._nodes, NODE)
+        self.leaves = np.array(self._leaves, np.float64)
+        self.roots = np.array([root for _, root in trees], np.int32)
+        self.steps = np.array([depth for depth, _ in trees], np.int32).reshape(-1, GROUP).max(axis=1).copy()
+
+    def seconds(self, rows: npt.NDArray[np.float32], block: int = 1) -> tuple[float, Floats]:
+        """Score (n, width) rows, so many at once; return the seconds inside C and the scores."""
+        scores = np.empty(len(rows))
+        arrays = [self.nodes, self.leaves, self.roots, self.steps, rows, scores]
+        places = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
+        taken = self._call(*places[:4], len(self.steps), places[4], rows.shape[1], len(rows), block, places[5])
+        return float(taken), scores
+
+    def _room(self, count: int) -> int:
+        self._nodes += [(float("inf"), 0, 0)] * count
+        self._leaves += [0.0] * count
+        return len(self._nodes) - count
+
+    def _leaf(self, value: float, at: int) -> int:
+        self._nodes[at] = (float("inf"), 0, at)
+        self._leaves[at] = value
+        return at
+
+    def _tree(self, root: dict[str, Any]) -> tuple[int, int]:
+        """Lay out one tree level by level; return its depth and its root's place."""
+        first, depth = self._room(1), 0
+        front = [(root, first)]
+        while front:
+            after = []
+            for node, at in front:
+                if "left_child" not in node:
+                    self._leaf(node["leaf_value"], at)
+                    continue
+                child = self._room(2)
+                self._nodes[at] = (_round_down(node["threshold"]), node["split_feature"], child)
+                after += [(node["left_child"], child), (node["right_child"], child + 1)]
+            depth += bool(after)
+            front = after
+        return depth, first
+
+
+def _round_down(threshold: float) -> float:
+    """Return the largest float32 at most `threshold`: the same split for float32 rows."""
+    single = np.float32(threshold)
+    return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))
