@@ -19,7 +19,7 @@ from tradeworthy.core.errors import NotFound, RecordUnwritable, SettingsInvalid
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
-from tradeworthy.core.time import Clock
+from tradeworthy.core.time import Clock, VirtualClock
 from tradeworthy.live.control import SCOPE_INSTRUMENT, SCOPE_VERSION, ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
@@ -222,7 +222,7 @@ class Engine:
     def _run(self, start: int, stop: int) -> int:
         """Take a stretch of events to decisions, write them, send the order; return how far it went."""
         desk, inbox = self.desk, self.desk.inbox
-        inbox.stamp(start, stop, self._clock.now_ns())
+        inbox.stamp(start, stop, self._now_ns())
         sequence = self._recorder.next_sequence
         run = desk.run(start, stop, generation=self._steering.generation, first_sequence=sequence)
         if run.stop == start:
@@ -238,6 +238,10 @@ class Engine:
             else:
                 self.counters.shadow_decisions += made.decisions.size
         return run.stop
+
+    def _now_ns(self) -> int:
+        """Return the time of decisions; on a virtual clock an event is decided at its own arrival."""
+        return 0 if isinstance(self._clock, VirtualClock) else self._clock.now_ns()
 
     def _count(self, start: int, run: Run) -> None:
         counters = self.counters
@@ -277,6 +281,8 @@ class Engine:
         if word == Word.HALT:
             self._cancel(scope_of(control))
         elif word == Word.CHAMPION:
+            if not previous:
+                return
             number = int(control["reference"])
             events = self.counters.events - self._events_at_wish if self._steering.wished == number else 0
             waited = self._steering.waited_ns(number)
