@@ -30,7 +30,7 @@ START_NS = 1_500_000_000 * NS_PER_S
 HORIZON = 3
 EVERY_LIMIT = Limits(**dict.fromkeys(Limits.__struct_fields__, 1e9))
 SETTINGS = VersionSettings(name="small", bounds=EVERY_LIMIT)
-TRAINING = TrainingSettings(folds=3, golden_rows=50)
+TRAINING = TrainingSettings(folds=3, golden_rows=120)
 
 STRATEGY = '''
 import lightgbm

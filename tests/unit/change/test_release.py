@@ -188,7 +188,7 @@ def test_halt_and_resume_are_a_word_and_a_fact(home):
 class FullDisk:
     """A ledger that can write nothing."""
 
-    def append(self, fact, *, actor, reason):
+    def append(self, *_: object, **__: object):
         """Fail as a full disk does."""
         raise RecordUnwritable("the disk is full")
 
