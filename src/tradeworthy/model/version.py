@@ -127,7 +127,7 @@ def write_version(
     Raises
     ------
     ModelMismatch
-        Program, predictor, profile and rows do not have the same width.
+        Program, predictor, profile and rows do not have the same width, or a fact cannot be stored.
     BundleRefused
         The folder exists already.
     """
@@ -154,7 +154,7 @@ def write_version(
         "card": card or Card(),
         "files": {file: digest_of(data) for file, data in files.items()},
     }
-    manifest = msgspec.convert(facts, Manifest)
+    manifest = _make_manifest(facts)
     _check_fit(manifest, program, predictor, profile, golden)
     return write_folder(folder, manifest, files, key)
 
@@ -200,6 +200,16 @@ def load_version(folder: Path, trust: TrustStore, *, digest: str | None = None) 
         profile=profile,
         golden=golden,
     )
+
+
+def _make_manifest(facts: dict[str, Any]) -> Manifest:
+    """Return the manifest, after reading it back: what cannot be read must not be signed."""
+    try:
+        manifest = msgspec.convert(facts, Manifest)
+        Manifest.from_bytes(manifest.to_bytes())
+    except (msgspec.ValidationError, BundleRefused) as error:
+        raise ModelMismatch(f"the version's facts cannot be stored: {error} (NaN has no place in JSON)") from error
+    return manifest
 
 
 def _output_names(count: int) -> list[str]:

@@ -16,6 +16,8 @@ from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.judge.explain.attribution import Attributions, Floats
 from tradeworthy.model.predictors.base import Predictor, as_rows
 
+METHOD = "permutation Shapley values of the score, {count} antithetic pairs; baseline: mean score of {count} rows"
+
 
 class PermutationShapley:
     """Explains the first score of any predictor against reference rows.
@@ -47,8 +49,7 @@ class PermutationShapley:
         found = np.stack(pairs) if pairs else np.zeros(shape)
         scores = self._predictor.many(rows)[:, 0]
         return Attributions(
-            method=f"permutation Shapley values of the score, {count} antithetic pairs; baseline: mean score of as many "
-            "training rows",
+            method=METHOD.format(count=count),
             baseline=self.baseline,
             explained=scores,
             scores=scores,

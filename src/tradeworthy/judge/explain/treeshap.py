@@ -12,7 +12,7 @@ Reference: Lundberg et al. (2020), From local explanations to global understandi
         Bifet, Read, Xu (2022), Linear TreeSHAP (the polynomial view).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -227,18 +227,22 @@ class TreeShap:
         self._widest = int(sizes.max())
         blocks = _blocks(self._paths.features)
         bytes_all = int(np.sum(sizes * blocks)) * STATES * LANES * 16
-        self._kept = list(self._make_tables()) if bytes_all <= FACTOR_BYTES_KEPT else None
+        self._kept = tuple(self._make_tables()) if bytes_all <= FACTOR_BYTES_KEPT else None
 
     @property
     def baseline(self) -> float:
         """Return the mean margin over the training cover."""
         return self._paths.baseline
 
+    def tables(self) -> Iterable[ShapTable]:
+        """Return every run of trees, once a block of points; large forests' are made again each time."""
+        return self._make_tables() if self._kept is None else self._kept
+
     def explain(self, rows: Floats) -> Attributions:
         """Return the contributions for (m, n) rows; they add up to the margins."""
         rows = as_rows(rows, self._trees.n_features)
         contributions = np.zeros(rows.shape)
-        for table in self._kept if self._kept is not None else self._make_tables():
+        for table in self.tables():
             for first in range(0, len(rows), 256):
                 block = slice(first, first + 256)
                 add_contributions(table, self._trees.table, rows[block], self._widest, contributions[block])
