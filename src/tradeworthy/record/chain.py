@@ -224,6 +224,8 @@ class Notary:
         for path in checkpoint_paths(self._folder):
             name = str(path.relative_to(self._folder))
             if name not in self._covered and int(path.stem) <= upto:
+                self._disk.sync_file(path)
+                self._disk.sync_folder(path.parent)
                 yield name, 0, path.stat().st_size
 
     def _new_in_segment(self, path: Path, upto: int) -> Iterable[tuple[str, int, int]]:

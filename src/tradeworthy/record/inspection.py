@@ -66,6 +66,10 @@ def inspect_stream(folder: Path, *, mark: Mark, epochs: int, live: bool) -> Stre
     if indices != list(range(1, len(indices) + 1)):
         missing = sorted(set(range(1, max(indices, default=0) + 1)) - set(indices))
         found.problems.append(Problem(what=f"segments {missing} are missing", stream=folder.name))
+    if not paths and not (folder / DECLARATION).exists():
+        found.notes.append(f"stream {folder.name} was being declared when its writer died; it has no records")
+        _check_end(folder.name, indices, found, mark)
+        return found
     declared = _declared(folder, found)
     last = epoch = 0
     for path in paths:

@@ -99,6 +99,7 @@ class MarkFile:
         self._disk = disk
         if not path.exists():
             disk.preallocate(path, 2 * _SLOT_BYTES)
+            disk.sync_folder(path.parent)
         self._mark = read_mark(path)
         self._fd = disk.open(path, write=True)
 

@@ -36,12 +36,18 @@ class _Scan:
     """What a look at the end of every stream found."""
 
     mark: Mark
-    restarted: bool = False  # something above the mark was written before the machine's last start
+    restarted: bool  # the machine, since the last writer began
     segments: list[MappedSegment] = field(default_factory=list)  # those that reach beyond the mark
-    headless: list[Path] = field(default_factory=list)
+    headless: list[Path] = field(default_factory=list)  # those whose header never reached the disk
+
+    def is_durable(self, path: Path) -> bool:
+        """Tell whether the mark promises that the segment at `path` is on the disk."""
+        if self.mark.sequence and not self.mark.ends:
+            return True  # too many streams to be listed: believe all of them
+        return int(path.stem) <= self.mark.ends.get(path.parent.name, (0, 0))[0]
 
 
-def recover(folder: Path, *, clock: Clock, disk: Disk) -> Recovery:
+def recover(folder: Path, *, clock: Clock, disk: Disk, restarted: bool) -> Recovery:
     """Bring a tape to the state in which a new writer may begin.
 
     Parameters
@@ -52,6 +58,8 @@ def recover(folder: Path, *, clock: Clock, disk: Disk) -> Recovery:
         For the seals and the time that recovery takes.
     disk : Disk
         Where to write.
+    restarted : bool
+        The machine was restarted since the last writer began, or may have been.
 
     Raises
     ------
@@ -61,40 +69,43 @@ def recover(folder: Path, *, clock: Clock, disk: Disk) -> Recovery:
         A newer release wrote the tape.
     """
     started = clock.monotonic_ns()
-    scan = _Scan(durable_mark(folder))
+    scan = _Scan(durable_mark(folder), restarted)
     for stream in sorted(path for path in (folder / STREAMS).iterdir() if path.is_dir()):
-        _scan_stream(stream, disk.boot(), scan)
+        _scan_stream(stream, scan)
     last = _end(scan)
-    torn = [entry for segment in scan.segments if (entry := _finish(segment, last, clock, disk)) is not None]
-    moved = [_quarantine(folder, path) for path in scan.headless]
+    lost = [segment for segment in scan.segments if restarted and _is_lost(segment, last, scan)]
+    moved = [_quarantine(folder, path) for path in [*scan.headless, *(segment.path for segment in lost)]]
+    kept = [segment for segment in scan.segments if segment not in lost]
+    torn = [entry for segment in kept if (entry := _finish(segment, last, clock, disk)) is not None]
     return Recovery(
         last_sequence=last,
         durable_sequence=scan.mark.sequence,
-        segments=len(scan.segments),
+        segments=len(kept),
         torn=torn,
         quarantined=moved,
         checkpoints_dropped=_drop_checkpoints(folder, last),
-        ends=_ends(scan.segments, last),
+        ends=_ends(kept, last),
         took_ns=clock.monotonic_ns() - started,
     )
 
 
-def _scan_stream(stream: Path, boot: bytes, scan: _Scan) -> None:
+def _scan_stream(stream: Path, scan: _Scan) -> None:
     """Look at one stream's segments from the newest back to the first that lies below the mark."""
     paths = segment_paths(stream)
     _check_present(stream, paths, scan.mark)
     for path in reversed(paths):
-        if _headless(path):
+        try:
+            segment = MappedSegment(path)
+            seal = segment.seal
+        except RecordCorrupt:
+            if not scan.restarted or scan.is_durable(path):
+                raise
             scan.headless.append(path)
             continue
-        segment = MappedSegment(path)
-        seal = segment.seal
-        if seal is not None and seal.last_sequence <= scan.mark.sequence:
+        if seal is not None and seal.last_sequence <= scan.mark.sequence and scan.is_durable(path):
             return
-        restarted = segment.header.boot != boot or not any(boot)
-        scan.restarted |= restarted
         if segment.scan(_limit(segment)) < _limit(segment):
-            _check_damage(segment, scan.mark, restarted=restarted)
+            _check_damage(segment, scan)
         scan.segments.append(segment)
 
 
@@ -108,28 +119,22 @@ def _check_present(stream: Path, paths: list[Path], mark: Mark) -> None:
         )
 
 
-def _headless(path: Path) -> bool:
-    """Tell whether a segment's header never reached the disk."""
-    with path.open("rb") as file:
-        return not any(file.read(4096))
-
-
 def _limit(segment: MappedSegment) -> int:
     """Return how many records a segment may hold: those that its seal counts, or its capacity."""
     seal = segment.seal
     return segment.header.capacity if seal is None else seal.records
 
 
-def _check_damage(segment: MappedSegment, mark: Mark, *, restarted: bool) -> None:
+def _check_damage(segment: MappedSegment, scan: _Scan) -> None:
     """Refuse damage that no crash explains: below the mark, or before a whole record on a machine that stayed up."""
     place = segment.checked
-    index, records = mark.ends.get(segment.path.parent.name, (0, 0))
+    index, records = scan.mark.ends.get(segment.path.parent.name, (0, 0))
     durable = records if segment.header.index == index else _limit(segment) if segment.header.index < index else 0
     if place < durable:
         raise segment.damage(place)
-    if segment.last_sequence < int(segment.words[place * segment.width]) <= mark.sequence:
+    if segment.last_sequence < int(segment.words[place * segment.width]) <= scan.mark.sequence:
         raise segment.damage(place)
-    if not restarted and (segment.seal is not None or segment.whole_after(place) < segment.header.capacity):
+    if not scan.restarted and (segment.seal is not None or segment.whole_after(place) < segment.header.capacity):
         raise segment.damage(place)
 
 
@@ -152,6 +157,11 @@ def _end(scan: _Scan) -> int:
             "`tradeworthy verify`, then restore the tape from a copy"
         )
     return last
+
+
+def _is_lost(segment: MappedSegment, last: int, scan: _Scan) -> bool:
+    """Tell whether nothing of a segment is kept; there may be no segment before it either."""
+    return not segment.place_after(last) and not scan.is_durable(segment.path)
 
 
 def _ends(segments: list[MappedSegment], last: int) -> dict[str, tuple[int, int]]:
@@ -196,8 +206,9 @@ def _zero_from(fd: int, segment: MappedSegment, keep: int, disk: Disk) -> int:
 
 
 def _quarantine(folder: Path, path: Path) -> str:
-    target = folder / TORN / f"{path.parent.name}-{path.name}"
-    target.parent.mkdir(exist_ok=True)
+    kept = folder / TORN
+    kept.mkdir(exist_ok=True)
+    target = kept / f"{len(list(kept.iterdir())) + 1:04d}-{path.parent.name}-{path.name}"
     path.replace(target)
     return str(target.relative_to(folder))
 

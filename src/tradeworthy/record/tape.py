@@ -65,6 +65,7 @@ class TapeWriter:
         self._streams: dict[str, Stream] = {}
         self._ends: dict[str, End] = dict(mark.mark.ends)
         self._log_size = whole_size(pen.folder)
+        self._checkpoints: list[Path] = []
         self._syncer_turn = read_mark(pen.folder / SYNCER).turn
         self._closed = False
 
@@ -225,11 +226,14 @@ class TapeWriter:
         return stream.append_last(records)
 
     def checkpoint(self, state: Mapping[str, npt.ArrayLike]) -> int:
-        """Store the engine's state after the last record appended; return that record's sequence."""
+        """Store the engine's state after the last record appended; return that record's sequence.
+
+        It is on the disk after the next `sync`, or when the syncer has hashed it.
+        """
         self.check()
         sequence = self.next_sequence - 1
         try:
-            write_checkpoint(self.folder, sequence, state, self._pen.disk)
+            self._checkpoints.append(write_checkpoint(self.folder, sequence, state, self._pen.disk))
         except OSError as error:
             raise self._pen.fail("a checkpoint cannot be written", error) from error
         return sequence
@@ -251,9 +255,17 @@ class TapeWriter:
                 stream.sync()
                 if (end := stream.end) is not None:
                     self._ends[stream.name] = end
+            if sync_mark:
+                self._sync_checkpoints()
             self._mark.store(self.next_sequence - 1, self._ends, self._pen.clock.now_ns(), sync=sync_mark)
         except OSError as error:
             raise self._pen.fail("the tape cannot be synced", error) from error
+
+    def _sync_checkpoints(self) -> None:
+        for path in self._checkpoints:
+            self._pen.disk.sync_file(path)
+            self._pen.disk.sync_folder(path.parent)
+        self._checkpoints.clear()
 
     def check(self) -> None:
         """Refuse to go on where another writer has begun a new epoch, or the syncer's sync has failed.
@@ -265,10 +277,13 @@ class TapeWriter:
         RecordUnwritable
             The syncer could not make the tape durable.
         """
-        if self.failure is None and whole_size(self.folder) != self._log_size:
+        try:
+            size, syncer = whole_size(self.folder), read_mark(self.folder / SYNCER)
+        except OSError as error:
+            raise self._pen.fail("the tape's state cannot be read", error) from error
+        if self.failure is None and size != self._log_size:
             self._pen.failure = f"{self.folder}: another writer opened this tape; this one (epoch {self.epoch}) is off"
             raise RecordBusy(self._pen.failure)
-        syncer = read_mark(self.folder / SYNCER)
         if syncer.failed and syncer.turn > self._syncer_turn:
             raise self._pen.fail("the syncer could not make the tape durable", OSError(5, "a sync failed"))
 
@@ -305,8 +320,9 @@ class TapeWriter:
 
 def _begin(folder: Path, clock: Clock, disk: Disk, meta: dict[str, str]) -> Epoch:
     """Recover the end of the tape, make it durable, and log a new opening."""
-    epoch = len(read_epochs(folder)) + 1
-    recovery = recover(folder, clock=clock, disk=disk)
+    epochs, boot = read_epochs(folder), disk.boot()
+    restarted = not epochs or epochs[-1].boot != boot.hex() or not any(boot)
+    recovery = recover(folder, clock=clock, disk=disk, restarted=restarted)
     reserve = folder / RESERVE
     if not reserve.exists() or reserve.stat().st_size != RESERVE_BYTES:
         disk.preallocate(reserve, RESERVE_BYTES)
@@ -316,9 +332,9 @@ def _begin(folder: Path, clock: Clock, disk: Disk, meta: dict[str, str]) -> Epoc
     with MarkFile(folder / WRITER, disk) as mark:
         mark.store(recovery.last_sequence, ends, clock.now_ns(), sync=True)
     opening = Epoch(
-        epoch=epoch,
+        epoch=len(epochs) + 1,
         opened_ns=clock.now_ns(),
-        boot=disk.boot().hex(),
+        boot=boot.hex(),
         process=os.getpid(),
         fingerprint=fingerprint(),
         meta=meta,

@@ -7,7 +7,16 @@ import pytest
 from tradeworthy.core.errors import RecordBusy, RecordCorrupt, RecordNewer
 from tradeworthy.record.checksum import crc32c
 from tradeworthy.record.disk import Disk
-from tradeworthy.record.epochs import EPOCHS, Epoch, Recovery, add_epoch, read_epochs, take_lock, whole_size, writer_alive
+from tradeworthy.record.epochs import (
+    EPOCHS,
+    Epoch,
+    Recovery,
+    add_epoch,
+    read_epochs,
+    take_lock,
+    whole_size,
+    writer_alive,
+)
 
 
 def opening(number: int, **changes: object) -> Epoch:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -104,7 +105,7 @@ def tamper(path, statement):
 def test_any_changed_column_is_found(ledger, tmp_path, column):
     """A change of any column of any fact breaks the chain at that fact."""
     append_all(ledger)
-    tamper(tmp_path / "ledger.db", f"UPDATE facts SET {column} = 7 WHERE number = 2")
+    tamper(tmp_path / "ledger.db", f"UPDATE facts SET {column} = 7 WHERE number = 2")  # noqa: S608
     problems = ledger.verify()
     assert any("fact 2" in problem or "fact 3" in problem for problem in problems)
 
@@ -178,7 +179,7 @@ def test_the_tables_are_plain_sql(ledger, tmp_path):
     assert (kind, msgspec.json.decode(body)) == ("TradingHalted", {"type": "TradingHalted", "scope": "all"})
 
 
-def _append_many(path, name, count):
+def _append_many(path: Path, name: str, count: int) -> None:
     ledger = Ledger(path, clock=SystemClock())
     for _ in range(count):
         ledger.append(TradingHalted(scope=name), actor=name, reason="race")

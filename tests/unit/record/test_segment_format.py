@@ -72,7 +72,7 @@ def test_a_type_with_holes_survives_its_description():
 )
 def test_types_that_cannot_be_kept_are_refused(fields):
     """A record begins with the frame, is made of 8-byte words, and has only little-endian numbers."""
-    with pytest.raises(DataInvalid, match="found|keeps"):
+    with pytest.raises(DataInvalid, match=r"found|keeps"):
         describe(np.dtype(fields))
 
 

@@ -191,7 +191,7 @@ def test_a_failed_write_leaves_nothing_and_stops_the_tape(tmp_path, done):
     stream.append(samples(0, 3))
     disk.write_max = 100
     disk.fail("pwrite", errno.EIO, after=done)
-    with pytest.raises(RecordUnwritable, match="Input/output error.*stop trading"):
+    with pytest.raises(RecordUnwritable, match=r"Input/output error.*stop trading"):
         stream.append(samples(3, 20))
     disk.heal()
     with pytest.raises(RecordUnwritable, match="Input/output error"):

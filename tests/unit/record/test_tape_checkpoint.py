@@ -70,7 +70,13 @@ def test_the_newest_whole_checkpoint_is_found(tmp_path):
     for sequence in (5, 20, 100):
         write_checkpoint(tmp_path, sequence, {"x": np.array([sequence])}, Disk())
     found = {bound: read_checkpoint(tmp_path, bound) for bound in (None, 100, 99, 20, 4)}
-    assert {bound: entry and entry[0] for bound, entry in found.items()} == {None: 100, 100: 100, 99: 20, 20: 20, 4: None}
+    assert {bound: entry and entry[0] for bound, entry in found.items()} == {
+        None: 100,
+        100: 100,
+        99: 20,
+        20: 20,
+        4: None,
+    }
     newest = tmp_path / "checkpoints" / f"{100:020d}.ckpt"
     newest.write_bytes(newest.read_bytes()[:-9])
     assert read_checkpoint(tmp_path, None)[0] == 20

@@ -1,5 +1,8 @@
 """Reading the tape while it is written and after."""
 
+from itertools import chain
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -53,7 +56,7 @@ def test_find(long_tape):
 
 def test_unknown_names_are_answered_with_the_nearest(long_tape):
     """Asking for what is not there says what there is."""
-    with pytest.raises(NotFound, match="no stream 'aa'.*near: 'a'"):
+    with pytest.raises(NotFound, match=r"no stream 'aa'.*near: 'a'"):
         TapeReader(long_tape).read("aa")
     with pytest.raises(NotFound, match="no tape"):
         TapeReader(long_tape / "nowhere")
@@ -100,7 +103,7 @@ def test_a_cursor_starts_anywhere_and_gives_no_more_than_asked(long_tape):
     while (bite := cursor.poll(limit=50)).size:
         bites.append(bite["value"].tolist())
     assert [len(bite) for bite in bites] == [50, 50, 50, 20]
-    assert sum(bites, []) == list(range(131, 301))
+    assert list(chain.from_iterable(bites)) == list(range(131, 301))
 
 
 def test_a_record_half_written_is_not_there_yet(tmp_path):
@@ -169,7 +172,7 @@ def test_a_writer_of_an_old_epoch_cannot_add_to_a_sealed_segment(long_tape):
     assert TapeReader(long_tape).read("a").size == 300
 
 
-def _flip(path, byte):
+def _flip(path: Path, byte: int) -> None:
     with path.open("r+b") as file:
         file.seek(byte)
         value = file.read(1)[0]

@@ -1,5 +1,7 @@
 """What the next writer does with what a dead one left."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,9 @@ from tradeworthy.testing.tapes import SAMPLE, open_small, samples, write_small
 HEADER, WIDTH = 4096, 64
 
 
-def abandon(folder, **arguments):
+def abandon(folder):
     """Leave a tape as a killed writer leaves it: not closed, its lock gone."""
-    writer = write_small(folder, close=False, **arguments)
+    writer = write_small(folder, close=False)
     (folder / "lock").unlink()
     return writer
 
@@ -53,7 +55,7 @@ def test_a_torn_tail_is_cut_off_and_reported(tmp_path):
     assert not any(path.read_bytes()[HEADER + 43 * WIDTH :])
 
 
-def _opens(folder, *, after):
+def _opens(folder: Path, *, after: int) -> bool:
     """Open and close on a disk whose writes fail after so many; tell whether that was enough."""
     disk = FaultyDisk()
     disk.fail("pwrite", after=after)
@@ -92,7 +94,7 @@ def test_a_zeroed_tail_below_the_mark_is_corruption(tmp_path):
     """Records that vanish without a trace are missed, because the mark counts them."""
     abandon(tmp_path).sync()
     change(tmp_path / "streams" / "b" / "00000001.seg", HEADER + 5 * WIDTH, bytes(2 * WIDTH))
-    with pytest.raises(RecordCorrupt, match="stream 'b'.*record 5 "):
+    with pytest.raises(RecordCorrupt, match=r"stream 'b'.*record 5 "):
         open_small(tmp_path)
 
 
@@ -135,7 +137,8 @@ def test_after_a_power_cut_the_longest_whole_beginning_is_kept(tmp_path):
     disk.boot_id = b"\x02" * 16
     with open_small(tmp_path, disk=disk) as again:
         assert again.next_sequence == 5
-        assert [entry.stream for entry in again.recovery.torn] == ["a", "b"]
+        assert [entry.stream for entry in again.recovery.torn] == ["a"]
+        assert again.recovery.quarantined == ["torn/0001-b-00000001.seg"]
         assert again.recovery.checkpoints_dropped == 1
     assert values(tmp_path) == [1, 2, 3, 4]
     assert TapeReader(tmp_path).checkpoint() is None
@@ -150,7 +153,7 @@ def test_a_segment_whose_header_was_lost_is_set_aside(tmp_path):
     change(tmp_path / "streams" / "a" / "00000001.seg", 0, bytes(HEADER))
     disk.boot_id = b"\x02" * 16
     with open_small(tmp_path, disk=disk) as again:
-        assert again.recovery.quarantined == ["torn/a-00000001.seg"]
+        assert again.recovery.quarantined == ["torn/0001-a-00000001.seg"]
         assert again.next_sequence == 1
 
 

@@ -1,6 +1,7 @@
 """Verification names what is wrong, and where."""
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -161,7 +162,7 @@ def test_a_segment_under_another_name_is_named(tape):
     assert "stand in two places" in words
 
 
-def _forge(folder, record):
+def _forge(folder: Path, record: int) -> None:
     """Change a record and make its checksum right again, as someone with file access could."""
     path = folder / "streams" / "a" / "00000001.seg"
     raw = bytearray(path.read_bytes())
@@ -181,7 +182,7 @@ def test_a_forged_record_is_found_by_the_chain(tape):
     assert "records 45-63 are not those of block 2" in problem.what
 
 
-def _rebuild_chain(folder, keep):
+def _rebuild_chain(folder: Path, keep: int) -> None:
     """Compute the chain anew over the first parts, as someone with file access could."""
     blocks, previous = [], "0" * 64
     for old in read_chain(folder)[:keep]:
