@@ -16,7 +16,7 @@ from harness import KEPT, installed
 
 from tradeworthy.core.events import EventBatch, Kind, events_from_columns
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.model.features.expressions import Expression, bar, corr, log_return, time_of_day_cos, time_of_day_sin
+from tradeworthy.model.features.expressions import Expression, bar, log_return, trade
 
 Floats = npt.NDArray[np.float64]
 
@@ -108,28 +108,51 @@ def single_row_fast(model: Any, features: int, rows: Floats) -> Any:
 
 
 def many_features() -> dict[str, Expression]:
-    """Return 32 features of bars, as a desk might have them; about 40 rolling or recursive operations."""
-    close, volume = bar.close, bar.volume
-    change, span = log_return(close), (bar.high - bar.low) / close
-    windows = (12, 24, 48, 96)
-    features = {f"return_{n}": log_return(close, n) for n in (1, 2, 4, 8, 16, 32, 64)}
-    features |= {f"volatility_{n}": change.std(n) for n in windows}
-    features |= {f"distance_{n}": close.zscore(n) for n in windows}
-    features |= {f"range_{n}": span.mean(n) for n in windows}
-    features |= {f"volume_{n}": volume / volume.mean(n) for n in windows}
-    trend = close.ema(12) - close.ema(26)
+    """Return the job of features: 32 of them from 43 operations, 5 fields included.
+
+    Six windows of the return's sum and deviation and of the distances of price and volume from their means, and four
+    exponential averages of price and return.
+    """
+    change = log_return(bar.close)
+    features: dict[str, Expression] = {}
+    for n in (5, 10, 20, 60, 120, 240):
+        features |= {f"move_{n}": change.sum(n), f"volatility_{n}": change.std(n)}
+        features |= {f"place_{n}": bar.close.zscore(n), f"volume_{n}": bar.volume.zscore(n)}
+    for n in (3, 9, 19, 39):
+        features |= {f"trend_{n}": bar.close / bar.close.ema(n), f"drift_{n}": change.ema(n)}
+    return features
+
+
+def engine_features() -> dict[str, Expression]:
+    """Return the job of a whole engine: 16 features of bars.
+
+    ``peers/plain_features.py`` has the same in plain Python.
+    """
+    close = bar.close
+    change, trend = log_return(close), close.ema(12) - close.ema(26)
+    features = {f"return_{n}": log_return(close, n) for n in (1, 6, 12, 48, 96)}
+    features |= {f"volatility_{n}": change.std(n) for n in (12, 48, 96)}
+    features |= {f"place_{n}": close.zscore(n) for n in (12, 48, 96)}
     features |= {
-        "trend": trend / close,
-        "trend_turn": (trend - trend.ema(9)) / close,
-        "rsi": close.rsi(14),
-        "calm": change.ewm_std(30),
-        "place": (close - close.min(48)) / (close.max(48) - close.min(48)),
-        "together": corr(change, volume.diff(), 48),
-        "body": (close - bar.open) / close,
-        "day_sin": time_of_day_sin(),
-        "day_cos": time_of_day_cos(),
+        "volume": bar.volume / bar.volume.mean(48),
+        "range": ((bar.high - bar.low) / close).mean(14),
+        "turn": (trend - trend.ema(9)) / close,
+        "strength": close.rsi(14) / 100.0,
+        "span": (bar.high - bar.low) / close,
     }
     return features
+
+
+def tick_features() -> dict[str, Expression]:
+    """Return eight features of trades."""
+    change = log_return(trade.price)
+    features = {f"move_{n}": log_return(trade.price, n) for n in (1, 20, 200)}
+    features |= {f"volatility_{n}": change.std(n) for n in (50, 500)}
+    return features | {
+        "place": trade.price.zscore(200),
+        "size": trade.size / trade.size.mean(100),
+        "largest": trade.size.max(100),
+    }
 
 
 def eth_bars(count: int) -> EventBatch:

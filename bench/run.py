@@ -21,7 +21,7 @@ from typing import Any
 
 from harness import HERE, RESULTS, ROOT, Report, Setting, context, merge, pin, read_records, write_records
 
-FAMILIES = ("trees", "features", "tape")
+FAMILIES = ("trees", "features", "tape", "decision", "replay")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
