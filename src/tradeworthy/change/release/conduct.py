@@ -227,8 +227,8 @@ class Conductor:
     def _compare(self, champion: str, shadow: str, wanted: int) -> Comparison | None:
         """Read both versions' decisions since the shadow began, and their labels, from the tape."""
         reader = TapeReader(self._tape)
-        decisions = reader.read(DECISIONS, after=self._in_shadow.first - 1)
-        inputs = reader.read("inputs", after=int(decisions["input_sequence"].min()) - 1)
+        decisions = reader.read(DECISIONS, after=self._in_shadow.first)
+        inputs = reader.read("inputs", after=self._in_shadow.first - 1)
         label = Label.from_json(self._registry.load(shadow).manifest.label_json())
         return compare(
             (champion, decisions),
@@ -251,7 +251,7 @@ class _Count:
         self.count, self.first = 0, 0
 
     def update(self, after: int, version: int | None) -> int:
-        """Count on, or afresh if another sequence or version is asked for; `first` is the first one counted."""
+        """Count on, or afresh if another sequence or version is asked for; `first` is the input of the first."""
         if self._asked != (after, version):
             self._asked, self._cursor, self.count, self.first = (after, version), None, 0, 0
         if self._cursor is None:
@@ -264,6 +264,6 @@ class _Count:
             if version is not None:
                 mine &= records["version"] == version
             if self.count == 0 and mine.any():
-                self.first = int(records["sequence"][mine][0])
+                self.first = int(records["input_sequence"][mine][0])
             self.count += int(np.count_nonzero(mine))
         return self.count

@@ -1,0 +1,228 @@
+"""The policy carried out: from a finding to a new champion, step by step, across restarts."""
+
+from threading import Event
+
+import msgspec
+import numpy as np
+import pytest
+from change_desk import (
+    EVERY_LIMIT,
+    SETTINGS,
+    STRATEGY,
+    TRAINING,
+    Recorder,
+    desk,
+    market,
+    trained,
+    write_strategy,
+)
+from change_facts import raised
+
+from tradeworthy.change.release.conduct import Conductor, ConductSettings
+from tradeworthy.change.release.policy import PolicySettings, StartRetrain
+from tradeworthy.change.train.candidate import save_candidate
+from tradeworthy.change.train.history import ArrayHistory
+from tradeworthy.change.train.worker import CANDIDATE, JOB, TrainJob
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.judge.validate.gate import GateSettings
+
+POLICY = PolicySettings(cool_down_decisions=10, shadow_decisions=300, loss_margin=0.05)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A paper deployment with a champion, its history, and a finding about it."""
+    made = desk(tmp_path / "desk")
+    made.champion(1)
+    np.save(tmp_path / "events.npy", market(1_500))
+    made.ledger.append(raised(), actor="watcher", reason="a test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tape(home):
+    """A tape on which the champion decides, and, once it is a shadow, the challenger of seed 2."""
+    return home.folder / "tape"
+
+
+def conductor(home, tape, policy=POLICY):
+    """Return the policy's hands, as after a restart."""
+    settings = ConductSettings(
+        strategy=str(write_strategy(home.folder, STRATEGY, seed=2)),
+        history=[ArrayHistory(path=str(home.folder.parent / "events.npy"))],
+        limits=EVERY_LIMIT,
+        version=SETTINGS,
+        training=TRAINING,
+        gate=GateSettings(latency_us_p99_max=1e9),
+        policy=policy,
+    )
+    return Conductor(
+        home.release, settings, folder=home.folder / "trainings", tape=tape, key=home.key, clock=home.clock
+    )
+
+
+def record(home, tape, *roles: tuple[str, Role]):
+    """Write 400 bars and the decisions of versions in their roles."""
+    versions = {home.registry.load(digest): role for digest, role in roles}
+    recorder = Recorder(tape, versions)
+    recorder.record(market(400, start=1_500, seed=8))
+    recorder.close()
+
+
+def step(home, tape, policy=POLICY):
+    """Restart and take one step."""
+    return conductor(home, tape, policy).step(home.registry.standing(), 100)
+
+
+def leave_candidate(home, seed=2):
+    """Do what a training process does, without one."""
+    folder = conductor(home, home.folder / "tape").attempt_folder(home.registry.standing().retrains[-1])
+    folder.mkdir(parents=True)
+    (folder / JOB).write_bytes(b"{}")
+    if seed is not None:
+        save_candidate(trained(seed), folder / CANDIDATE)
+    return folder
+
+
+def kinds(home):
+    """Return the kinds of all facts, in order."""
+    return [type(entry.fact).__name__ for entry in home.ledger.facts()]
+
+
+def test_a_finding_leads_to_a_new_champion_across_restarts(home, tape):
+    """Every step is taken by a process that knows nothing but the facts and the tape."""
+    first = home.registry.resolve("champion")
+    record(home, tape, (first, Role.CHAMPION))
+    assert isinstance(step(home, tape), StartRetrain)
+    leave_candidate(home)
+    step(home, tape)
+    challenger = home.registry.standing().retrains[-1].ended.version
+    assert challenger not in (None, first)
+    step(home, tape)
+    assert home.registry.standing().gate_passed(challenger)
+    step(home, tape)
+    assert home.release.control.view().shadows == (version_number(challenger),)
+    assert step(home, tape) is None
+    record(home, home.folder / "tape2", (first, Role.CHAMPION), (challenger, Role.SHADOW))
+    step(home, home.folder / "tape2")
+    assert home.registry.resolve("champion") == challenger
+    entry = home.ledger.facts(facts.VersionPromoted)[-1]
+    assert entry.actor == "policy"
+    assert "log loss" in entry.reason
+    assert step(home, home.folder / "tape2") is None
+    assert kinds(home)[-6:] == [
+        "RetrainStarted",
+        "VersionRegistered",
+        "RetrainEnded",
+        "GateJudged",
+        "VersionPromoted",
+        "VersionPromoted",
+    ]
+
+
+def test_a_training_that_was_only_written_down_is_started(home, tape):
+    """Killed between fact and process, the next step starts the process, with the facts' sequences."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    step(home, tape)
+    hands = conductor(home, tape)
+    folder = hands.attempt_folder(home.registry.standing().retrains[-1])
+    hands.step(home.registry.standing(), 100)
+    job = msgspec.json.decode((folder / JOB).read_bytes(), type=TrainJob)
+    assert (job.history[-1].first_sequence, job.history[-1].last_sequence) == (1, 100)
+    assert job.parent == home.registry.resolve("champion")
+    pause = Event()
+    for _ in range(1_200):
+        if home.registry.standing().retrains[-1].ended is not None:
+            break
+        step(home, tape)
+        pause.wait(0.05)
+    assert home.registry.standing().retrains[-1].ended.error is None
+    version = home.registry.load(home.registry.list()[-1].version)
+    assert version.manifest.lineage.parent == home.registry.resolve("champion")
+
+
+def test_a_registration_that_was_cut_off_is_finished(home, tape):
+    """Killed between registration and its end, the next step registers the same version and ends."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    step(home, tape)
+    leave_candidate(home)
+    digest = home.registered(2)
+    step(home, tape)
+    assert home.registry.standing().retrains[-1].ended.version == digest
+    assert len(home.ledger.facts(facts.VersionRegistered)) == 2
+
+
+def test_a_training_that_failed_ends_with_its_reason(home, tape):
+    """The error is in the facts, and the same finding starts nothing again."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    step(home, tape)
+    folder = leave_candidate(home, seed=None)
+    (folder / "failed.txt").write_text("DataInvalid: too little")
+    step(home, tape)
+    ended = home.registry.standing().retrains[-1].ended
+    assert ended == facts.RetrainEnded(version=None, error="DataInvalid: too little")
+    assert step(home, tape) is None
+
+
+def test_a_damaged_candidate_ends_the_training(home, tape):
+    """What cannot be read is no version, and the champion stays."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    step(home, tape)
+    folder = leave_candidate(home)
+    (folder / CANDIDATE / "trees.npz").write_bytes(b"x")
+    step(home, tape)
+    assert "BundleRefused" in home.registry.standing().retrains[-1].ended.error
+
+
+def challenged(home, tape):
+    """Bring a challenger into shadow, and return champion and challenger."""
+    first = home.registry.resolve("champion")
+    record(home, tape, (first, Role.CHAMPION))
+    step(home, tape)
+    leave_candidate(home)
+    for _ in range(3):
+        step(home, tape)
+    return first, home.registry.standing().shadows[-1]
+
+
+def test_a_challenger_that_may_be_worse_is_retired(home, tape):
+    """A margin that the interval does not keep takes the shadow out."""
+    first, challenger = challenged(home, tape)
+    record(home, home.folder / "tape2", (first, Role.CHAMPION), (challenger, Role.SHADOW))
+    strict = msgspec.structs.replace(POLICY, loss_margin=0.0)
+    step(home, home.folder / "tape2", policy=strict)
+    assert home.registry.standing().retired == [challenger]
+    assert home.registry.resolve("champion") == first
+
+
+def test_a_shadow_is_compared_only_when_it_has_enough(home, tape):
+    """Too few labelled decisions give no comparison."""
+    first, challenger = challenged(home, tape)
+    record(home, home.folder / "tape2", (first, Role.CHAMPION), (challenger, Role.SHADOW))
+    long = msgspec.structs.replace(POLICY, shadow_decisions=386)
+    assert step(home, home.folder / "tape2", policy=long) is None
+    assert home.registry.standing().shadows == [challenger]
+
+
+def test_a_step_that_is_refused_retires_the_challenger(home, tape):
+    """A challenger whose bundle was damaged after the gate ends with the reason, and the champion stays."""
+    first = home.registry.resolve("champion")
+    record(home, tape, (first, Role.CHAMPION))
+    step(home, tape)
+    leave_candidate(home)
+    step(home, tape)
+    step(home, tape)
+    challenger = home.registry.standing().retrains[-1].ended.version
+    (home.folder / "versions" / challenger[:16] / "extra").write_text("x")
+    step(home, tape)
+    assert home.registry.standing().retired == [challenger]
+    assert "BundleRefused" in home.ledger.facts(facts.VersionPromoted)[-1].reason
+    assert home.registry.resolve("champion") == first
+
+
+def test_without_a_tape_nothing_is_counted(home):
+    """A policy may wait for an engine that has not started."""
+    hands = conductor(home, home.folder / "none")
+    assert isinstance(hands.step(home.registry.standing(), 0), StartRetrain)

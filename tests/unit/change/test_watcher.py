@@ -1,0 +1,129 @@
+"""The watcher process: killed and started again, it tells each finding once."""
+
+import os
+import signal
+import subprocess
+import sys
+from threading import Event
+
+import msgspec
+import numpy as np
+import pytest
+from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS, Recorder, desk, market
+
+from tradeworthy.change.release.conduct import ConductSettings
+from tradeworthy.change.release.policy import PolicySettings
+from tradeworthy.change.release.watcher import Watcher, WatchJob
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role
+from tradeworthy.core.time import SystemClock
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.drift import DriftSettings
+from tradeworthy.judge.monitor.performance import PerformanceSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings
+
+CHARTS = ChartSettings(runs=20, run_length=2_000)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A paper deployment."""
+    made = desk(tmp_path / "desk")
+    yield made
+    made.close()
+
+
+def job(home, state="watcher"):
+    """Return a watcher's job that finds and does nothing else."""
+    folder = home.folder
+    conduct = ConductSettings(
+        strategy="none", history=[], limits=EVERY_LIMIT, version=SETTINGS, policy=PolicySettings(retrain_on=())
+    )
+    return WatchJob(
+        env="paper",
+        tape=str(folder / "tape"),
+        ledger=str(folder / "ledger.db"),
+        state=str(folder / state),
+        versions=str(folder),
+        trust=str(folder / "trust"),
+        control=str(folder / "control"),
+        key=str(folder / "author.key"),
+        instruments=list(INSTRUMENTS),
+        conduct=conduct,
+        monitors=MonitorSettings(
+            drift=DriftSettings(quiet_rows=100, charts=CHARTS), performance=PerformanceSettings(charts=CHARTS)
+        ),
+        stop_with_parent=True,
+    )
+
+
+def start(home):
+    """Start a watcher process."""
+    path = home.folder / "job.json"
+    path.write_bytes(msgspec.json.encode(job(home)))
+    return subprocess.Popen([sys.executable, "-m", "tradeworthy.change.release.watcher", str(path)])
+
+
+def findings(home):
+    """Return all findings in the ledger."""
+    return [entry.fact.finding for entry in home.ledger.facts(facts.FindingRaised)]
+
+
+def wait_for_findings(home, count):
+    """Wait until the ledger has so many, at most two minutes."""
+    pause = Event()
+    for _ in range(2_400):
+        if len(findings(home)) >= count:
+            return
+        pause.wait(0.05)
+    raise AssertionError(f"{len(findings(home))} findings, wanted {count}")
+
+
+def expected(home):
+    """Return what one undisturbed watcher finds, told to a ledger of its own."""
+    work = msgspec.structs.replace(job(home, "undisturbed"), ledger=str(home.folder / "copy.db"))
+    watcher = Watcher(work, clock=SystemClock())
+    for entry in home.ledger.facts(facts.VersionRegistered, facts.VersionPromoted):
+        watcher._ledger.append(entry.fact, actor=entry.actor, reason=entry.reason)
+    while watcher.step():
+        pass
+    found = [entry.fact.finding for entry in watcher._ledger.facts(facts.FindingRaised)]
+    watcher.close()
+    return found
+
+
+def test_killed_twice_it_tells_each_finding_once(home):
+    """SIGKILL at any moment, a restart, and the ledger is that of an undisturbed watcher."""
+    champion = home.registry.load(home.champion())
+    recorder = Recorder(home.folder / "tape", {champion: Role.CHAMPION})
+    parts = np.array_split(market(1_500, seed=9, scale=4.0), 3)
+    for count, part in enumerate(parts[:2], 1):
+        process = start(home)
+        recorder.record(part)
+        wait_for_findings(home, count)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    recorder.record(parts[2])
+    wanted = expected(home)
+    process = start(home)
+    wait_for_findings(home, len(wanted))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    recorder.close()
+    assert len(wanted) >= 3
+    assert findings(home) == wanted
+
+
+def test_without_a_champion_it_waits(home):
+    """A desk that trades nothing yet has nothing to watch."""
+    watcher = Watcher(job(home), clock=SystemClock())
+    assert watcher.step() == 0
+    stop = Event()
+    stop.set()
+    watcher.run(stop)
+
+
+def test_a_job_survives_its_file(home):
+    """A job is data, read back as it was written."""
+    work = job(home)
+    assert msgspec.json.decode(msgspec.json.encode(work), type=WatchJob) == work
