@@ -16,7 +16,7 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Floats, Words
-from tradeworthy.model.features.program import TRIGGERS, Program, compile_program
+from tradeworthy.model.features.program import Program, compile_program
 from tradeworthy.model.features.runtime import FeatureState
 
 BPS = 1e-4
@@ -43,6 +43,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FeatureInvalid(f"{self.kind}: cost_bps is {self.cost_bps}, allowed is zero or more")
         if not isinstance(self.price, Expression):
             raise FeatureInvalid(f"{self.kind}: price is {self.price!r}, allowed is an expression such as bar.close")
+        _kind(self.price)
 
     def __repr__(self) -> str:
         """Write the label as Python."""
@@ -52,7 +53,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def trigger(self) -> Kind:
         """The kind of event at which the price is known."""
-        return _program(self.price).trigger
+        return _kind(self.price)
 
     def compute(
         self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
@@ -118,14 +119,32 @@ def forward_direction(price: Expression, horizon: int, cost_bps: float = 0.0) ->
 
 def _program(price: Expression) -> Program:
     """Compile the price on the kind of event that it keeps the pace of."""
-    for trigger in TRIGGERS:
-        program = compile_program({"price": price}, trigger=trigger, row_fields=_row_fields(price))
-        kinds = {lane.kind for lane in program.layout.lanes}
-        if kinds == {trigger}:
-            return program
-    raise FeatureInvalid(f"a label's price must read one kind of event, found {price}")
+    names = _field_names(price)
+    row_fields = sorted(name.removeprefix("row.") for name in names if name.startswith("row."))
+    return compile_program({"price": price}, trigger=_kind(price), row_fields=row_fields)
 
 
-def _row_fields(tree: Expression) -> tuple[str, ...]:
-    names = {tree.name.removeprefix("row.")} if tree.op == "field" and tree.name.startswith("row.") else set()
-    return tuple(sorted(names.union(*(_row_fields(each) for each in tree.inputs))))
+def _kind(price: Expression) -> Kind:
+    """Return the one kind of event that a price reads; refuse one that has no pace of its own."""
+    kinds = {name.partition(".")[0] for name in _field_names(price)}
+    if len(kinds) != 1 or price.is_condition:
+        raise FeatureInvalid(f"a label's price reads fields of one kind of its own instrument, found {price}")
+    return Kind[kinds.pop().upper()]
+
+
+def _field_names(price: Expression) -> set[str]:
+    """Return the fields that a price reads of its own instrument."""
+    names: set[str] = set()
+    seen: set[int] = set()
+    left = [price]
+    while left:
+        tree = left.pop()
+        if tree.op == "on":
+            raise FeatureInvalid(
+                f"a label's price is its own instrument's, found {tree}; label that instrument instead"
+            )
+        if tree.op == "field":
+            names.add(tree.name)
+        left += [each for each in tree.inputs if id(each) not in seen]
+        seen.update(id(each) for each in tree.inputs)
+    return names

@@ -27,6 +27,9 @@ NODES_MAX = 20_000
 DEPTH_MAX = 150
 """Most operations inside one another."""
 
+FORMULA_MAX = 20_000
+"""Most operations of one formula as it is written out, where shared parts count every time."""
+
 _EXTREMES = (Code.MIN, Code.MAX)
 _OVER_HISTORY = (Code.LAG, Code.SUM, Code.STD, Code.ZSCORE, Code.CORR, *_EXTREMES)
 _NEVER = 0
@@ -84,25 +87,25 @@ class Layout:
 class _Graph:
     """The operations of a program, each once, inputs before users."""
 
-    __slots__ = ("_lowered", "_simpler", "nodes", "places", "row_fields", "trigger")
+    __slots__ = ("_homes", "_lowered", "_simpler", "nodes", "places", "row_fields", "trigger")
 
     def __init__(self, trigger: Kind, row_fields: Sequence[str]) -> None:
         self.trigger = trigger
         self.row_fields = tuple(row_fields)
         self.nodes: list[_Node] = []
         self.places: dict[_Node, int] = {}
+        self._homes: dict[tuple[int, str], Lane | None] = {}
         self._simpler: dict[int, tuple[Expression, Expression]] = {}
         self._lowered: dict[tuple[int, str, Lane], int] = {}
 
     def lower(self, tree: Expression, symbol: str, wanted: Lane, depth: int = 0) -> int:
         """Add a tree's operations; return the node that holds its value for users in the lane `wanted`."""
-        if depth > DEPTH_MAX:
-            raise FeatureInvalid(f"more than {DEPTH_MAX} operations inside one another; split the formula")
+        depth = _deeper(depth)
         tree = self._expand(tree)
         key = (id(tree), symbol, wanted)
         if key not in self._lowered:
             if tree.op == "on":
-                self._lowered[key] = self.lower(tree.inputs[0], tree.name, wanted, depth + 1)
+                self._lowered[key] = self.lower(tree.inputs[0], tree.name, wanted, depth)
             else:
                 self._lowered[key] = self._cross(self._lower_here(tree, symbol, wanted, depth), wanted)
         return self._lowered[key]
@@ -113,7 +116,7 @@ class _Graph:
             return self._add(_Node(Code.CONSTANT, Lane(lane.symbol, _NEVER), number=tree.number))
         if tree.op == "field":
             return self._add(_Node(Code.FIELD, lane, n=self._field_place(tree.name)))
-        inputs = tuple(self.lower(each, symbol, lane, depth + 1) for each in tree.inputs)
+        inputs = tuple(self.lower(each, symbol, lane, depth) for each in tree.inputs)
         code = OPERATIONS[tree.op].code
         if code in _OVER_HISTORY:
             inputs = tuple(self._add(_Node(Code.HISTORY, lane, (each,))) for each in inputs)
@@ -129,14 +132,18 @@ class _Graph:
 
     def _home(self, tree: Expression, symbol: str, depth: int) -> Lane | None:
         """Return the lane of a tree's value; None where it reads no events (constants, the time)."""
-        if depth > DEPTH_MAX:
-            raise FeatureInvalid(f"more than {DEPTH_MAX} operations inside one another; split the formula")
         tree = self._expand(tree)
+        key = (id(tree), symbol)
+        if key not in self._homes:
+            self._homes[key] = self._find_home(tree, symbol, _deeper(depth))
+        return self._homes[key]
+
+    def _find_home(self, tree: Expression, symbol: str, depth: int) -> Lane | None:
         if tree.op == "on":
-            return self._home(tree.inputs[0], tree.name, depth + 1)
+            return self._home(tree.inputs[0], tree.name, depth)
         if tree.op == "field":
             return Lane(symbol, Kind[tree.name.partition(".")[0].upper()])
-        homes = {home for each in tree.inputs if (home := self._home(each, symbol, depth + 1)) is not None}
+        homes = {home for each in tree.inputs if (home := self._home(each, symbol, depth)) is not None}
         if len(homes) <= 1:
             return homes.pop() if homes else None
         symbols = {home.symbol for home in homes}
@@ -166,6 +173,22 @@ class _Graph:
             self.places[node] = len(self.nodes)
             self.nodes.append(node)
         return self.places[node]
+
+
+def _deeper(depth: int) -> int:
+    """Return the depth of a part, unless the formula is too deep."""
+    if depth >= DEPTH_MAX:
+        raise FeatureInvalid(f"more than {DEPTH_MAX} operations inside one another; split the formula")
+    return depth + 1
+
+
+def _size(tree: Expression, sizes: dict[int, int], depth: int = 0) -> int:
+    """Return how many operations a formula has when it is written out."""
+    if id(tree) not in sizes:
+        sizes[id(tree)] = 1 + sum(_size(each, sizes, _deeper(depth)) for each in tree.inputs)
+    if sizes[id(tree)] > FORMULA_MAX:
+        raise FeatureInvalid(f"a formula of more than {FORMULA_MAX} operations; make parts of it features of their own")
+    return sizes[id(tree)]
 
 
 @dataclass(slots=True)
@@ -202,6 +225,9 @@ def lay_out(features: Iterable[Expression], trigger: Kind, row_fields: Sequence[
     FeatureInvalid
         An undeclared row field, or a program that is too large.
     """
+    features = tuple(features)
+    for feature in features:
+        _size(feature, {})
     graph = _Graph(trigger, row_fields)
     decision = Lane("", trigger)
     roots = [graph.lower(feature, "", decision) for feature in features]
