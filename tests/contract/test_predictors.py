@@ -156,7 +156,6 @@ def test_the_kit_notices_a_broken_promise(rows, broken, check):
 
 def test_the_kit_notices_a_layout_that_matters(rows):
     """A predictor that reads memory instead of the array is found out."""
-
     with pytest.raises(ContractBroken):
         check_any_layout(Raw(), rows)
 

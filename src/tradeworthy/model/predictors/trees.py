@@ -165,7 +165,7 @@ def _check_types(arrays: dict[str, npt.NDArray[Any]]) -> None:
         array = arrays[name]
         if array.ndim != 1 or re.sub(r"\s", "", str(array.dtype.descr)) != re.sub(r"\s", "", str(dtype.descr)):
             raise BundleRefused(f"{TREES_FILE}: {name} is {array.dtype} of {array.ndim} dimensions, allowed is {dtype}")
-        arrays[name] = np.ascontiguousarray(array.astype(dtype, copy=False))
+        arrays[name] = array.view(dtype)  # the aligned type, which kernels are compiled for
     if len(arrays["numbers"]) != 2 or len(arrays["counts"]) != 2:
         raise BundleRefused(f"{TREES_FILE}: numbers and counts must hold two entries each")
 

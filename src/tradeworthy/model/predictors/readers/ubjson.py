@@ -51,7 +51,10 @@ class _Reader:
 
     def whole(self) -> int:
         """Return the next whole number with its own mark."""
-        return int(self.value(self.mark(), 0))
+        mark = self.mark()
+        if mark not in _NUMBERS:
+            raise ValueError(f"not UBJSON: mark {mark!r} at byte {self.place} where a length should stand")
+        return int(self.value(mark, 0))
 
     def text(self) -> str:
         """Return the next text, whose mark was already read or is implied."""
