@@ -57,7 +57,8 @@ def _packages() -> Item:
         except PackageNotFoundError:
             if "extra ==" not in line:
                 missing.append(name)
-    return Item("packages", not missing, f"missing {missing}" if missing else "all there", "pip install tradeworthy")
+    advice = "pip install tradeworthy" if missing else ""
+    return Item("packages", not missing, f"missing {missing}" if missing else "all there", advice)
 
 
 def _cores() -> Item:
@@ -109,7 +110,8 @@ def _limits(_folder: Path, settings: Settings) -> Item:
     """Want every limit set, because a missing one refuses."""
     missing = settings.limits.missing()
     found = f"missing {missing}" if missing else "all set"
-    return Item("limits", not missing, found, "set them in [limits]; a missing limit refuses every order")
+    advice = "set them in [limits]; a missing limit refuses every order" if missing else ""
+    return Item("limits", not missing, found, advice)
 
 
 def _key(folder: Path, settings: Settings) -> Item:

@@ -69,3 +69,8 @@ class Places:
     def pages(self) -> Path:
         """Reports for people."""
         return self.root / "pages"
+
+    @property
+    def policy_key(self) -> Path:
+        """The key that signs what the policy retrains."""
+        return self.root / "keys" / "policy.key"

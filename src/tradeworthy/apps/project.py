@@ -8,14 +8,13 @@ Idea:   a project is a folder with `tradeworthy.toml`, a strategy, and a state f
 >>> project.train(); project.register(); project.gate("newest").passed  # doctest: +SKIP
 """
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tradeworthy.apps import results
+from tradeworthy.apps.keys import own_key
 from tradeworthy.apps.places import Places
 from tradeworthy.apps.settings import load_settings
 from tradeworthy.change.evidence.gather import gather
@@ -32,11 +31,8 @@ from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.feeds.files import read_market_files
 from tradeworthy.live.feeds.quality import FileReport
-from tradeworthy.model.trust import SigningKey, TrustStore
+from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
-
-if TYPE_CHECKING:
-    from tradeworthy.live.engine import RunSummary
 
 NEWEST = "newest"
 
@@ -131,22 +127,11 @@ class Project:
         save_candidate(candidate, self.places.candidate)
         return results.Trained.of(candidate)
 
-    def author_key(self, actor: str) -> SigningKey:
-        """Return the key that signs versions; the first call makes it and trusts it here."""
-        path = self.places.author_key
-        if path.exists():
-            return SigningKey.load(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        key = SigningKey.create(path, actor)
-        self.trust.add(key.public)
-        return key
-
     def register(self, *, name: str = "model", actor: str, reason: str = "trained by hand") -> results.Registered:
         """Sign the newest candidate and store it as a version."""
         candidate = load_candidate(self.places.candidate)
-        digest = self.registry.register(
-            candidate, self.version_settings(name), key=self.author_key(actor), author=actor, reason=reason
-        )
+        key = own_key(self.places.author_key, actor, self.trust)
+        digest = self.registry.register(candidate, self.version_settings(name), key=key, author=actor, reason=reason)
         return results.Registered(version=digest, name=name, author=actor, env=self.env)
 
     def version_settings(self, name: str) -> VersionSettings:
@@ -205,13 +190,11 @@ class Project:
         self.release.resume(scope, actor=actor, reason=reason)
         return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
 
-    def run(
-        self, *, speed: float | None = None, watch: bool = True, tell: Callable[["RunSummary"], None] | None = None
-    ) -> results.Run:
+    def run(self, *, speed: float | None = None, watch: bool = True) -> results.Run:
         """Trade what follows the training part on the paper venue; `speed` is events a second."""
         from tradeworthy.apps.desk import run_files  # noqa: PLC0415  # compiles the order path, others need not wait
 
-        return run_files(self, speed=speed, watch=watch, tell=tell)
+        return run_files(self, speed=speed, watch=watch)
 
     def replay(self) -> results.Replayed:
         """Decide every recorded event again in this process, and compare bit for bit."""

@@ -4,7 +4,7 @@ Units:  times as ISO 8601 UTC text; money in the desk's currency; numbers are ne
 """
 
 from collections import Counter
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -13,6 +13,12 @@ from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.core.time import iso
 from tradeworthy.live.feeds.quality import FileReport
+from tradeworthy.live.replay import ReplayReport
+from tradeworthy.live.summary import RunSummary
+from tradeworthy.record.epochs import writer_alive
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
 
 
 class LookFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +148,106 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     facts: int
 
 
+def status_of(project: "Project") -> Status:
+    """Read where a deployment stands from its facts and from the tape's lock."""
+    standing = project.registry.standing()
+    return Status(
+        env=project.env,
+        engine="running" if writer_alive(project.places.tape) else "not running",
+        halted=sorted(standing.halted),
+        champion=standing.champion,
+        previous=standing.previous,
+        shadows=standing.shadows,
+        versions=project.registry.list(),
+        findings=findings_by_kind(standing),
+        retrains=len(standing.retrains),
+        facts=project.ledger.head()[0],
+    )
+
+
 def findings_by_kind(standing: Standing) -> dict[str, int]:
     """Count findings by kind."""
     return dict(Counter(finding.kind for _, finding in standing.findings))
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of the engine did; money after all costs."""
+
+    events: int
+    decisions: int
+    orders: int
+    fills: int
+    denied: dict[str, int]
+    champion: str
+    positions: dict[str, float]
+    pnl_after_costs: float
+    fees: float
+    swaps: int
+    refused_versions: dict[str, str]
+    seconds: float
+
+    @classmethod
+    def of(cls, summary: RunSummary, seconds: float) -> Self:
+        """Take the main figures of an engine's summary."""
+        return cls(
+            events=summary.events,
+            decisions=summary.decisions,
+            orders=summary.orders,
+            fills=summary.fills,
+            denied=summary.denied,
+            champion=summary.champion,
+            positions=summary.positions,
+            pnl_after_costs=summary.equity,
+            fees=summary.fees,
+            swaps=len(summary.swaps),
+            refused_versions=summary.refused_versions,
+            seconds=seconds,
+        )
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether deciding everything again gave the same bytes."""
+
+    identical: bool
+    decisions: int
+    orders: int
+    differences: int
+    first_difference: str
+    same_runtime: bool
+
+    @classmethod
+    def of(cls, report: ReplayReport) -> Self:
+        """Take what a replay found."""
+        return cls(
+            identical=report.identical,
+            decisions=report.decisions,
+            orders=report.orders,
+            differences=report.differences,
+            first_difference=report.first_difference or "",
+            same_runtime=report.fingerprint_same,
+        )
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feature added to a score."""
+
+    feature: str
+    value: float
+    contribution: float
+    sentence: str
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a decision was made: `baseline` plus all contributions is `margin`, up to `sum_error`."""
+
+    decision: int
+    version: str
+    instrument: str
+    time: str
+    said: str
+    score: float
+    margin: float
+    baseline: float
+    sum_error: float
+    method: str
+    reasons: list[Reason]

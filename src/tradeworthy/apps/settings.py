@@ -16,8 +16,8 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.files import MarketFile
-from tradeworthy.live.state import DeskSettings as InputSettings
 from tradeworthy.live.venues.paper import PaperSettings
 from tradeworthy.model.manifest import Card, Signal
 from tradeworthy.record.syncer import SyncerSettings
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     signal: Signal = Signal()
     limits: Limits = Limits()
     bounds: Limits = Limits()
-    inputs: InputSettings = InputSettings()
+    engine: EngineSettings = EngineSettings()
     paper: PaperSettings = PaperSettings()
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()

@@ -19,7 +19,7 @@ def verify_project(project: "Project") -> Verified:
         Nothing was recorded yet.
     """
     heads = project.places.heads
-    keys = {key_id: project.trust.find(key_id).raw for key_id in project.trust.key_ids()}
+    keys = {key_id: bytes.fromhex(project.trust.find(key_id).key) for key_id in project.trust.key_ids()}
     tape = verify(project.places.tape, heads=heads if heads.is_dir() else None, public_keys=keys)
     problems = [str(problem) for problem in tape.problems]
     problems += [f"ledger: {problem}" for problem in project.ledger.verify()]

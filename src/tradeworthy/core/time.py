@@ -67,6 +67,38 @@ class VirtualClock:
         self._now_ns = max(self._now_ns, now_ns)
 
 
+class MarketClock:
+    """The market's time, as told by the events of the past that are being delivered; durations are the machine's.
+
+    A desk that replays recorded markets at a pace of its own stamps and judges ages by market time, while timers and
+    latencies stay real.
+
+    Parameters
+    ----------
+    start_ns : int
+        UTC nanoseconds at which it stands first.
+    real : Clock, optional
+        Whose monotonic time it shows; the machine's if left out.
+    """
+
+    __slots__ = ("_now_ns", "_real")
+
+    def __init__(self, start_ns: int = 0, *, real: Clock | None = None) -> None:
+        self._now_ns, self._real = start_ns, real or SystemClock()
+
+    def now_ns(self) -> int:
+        """Return the market time last set, in UTC nanoseconds."""
+        return self._now_ns
+
+    def monotonic_ns(self) -> int:
+        """Return the real clock's monotonic time in nanoseconds."""
+        return self._real.monotonic_ns()
+
+    def advance_to(self, now_ns: int) -> None:
+        """Move forward to `now_ns`; an earlier time leaves the clock where it is."""
+        self._now_ns = max(self._now_ns, now_ns)
+
+
 def iso(ns: int) -> str:
     """Write UTC nanoseconds as ISO 8601 with nanoseconds kept.
 

@@ -217,5 +217,5 @@ def run_command_line() -> None:
     try:
         app()
     except TradeworthyError as error:
-        errors.print(f"[bold red]error[/] {type(error).__name__}: {error}", markup=True, soft_wrap=True)
+        errors.print(f"error  {type(error).__name__}: {error}")
         sys.exit(2)

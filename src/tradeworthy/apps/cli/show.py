@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def show(result: msgspec.Struct, *, as_json: bool) -> None:
@@ -43,7 +44,7 @@ def cell(value: Any) -> Any:
         return "\n".join(f"{key}: {cell(part)}" for key, part in value.items()) or "none"
     if isinstance(value, list | tuple):
         return _list_cell(value)
-    return "none" if value is None or value == "" else str(value)
+    return "none" if value is None or value == "" else escape(str(value))
 
 
 def _list_cell(values: Any) -> Any:

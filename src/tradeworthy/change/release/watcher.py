@@ -28,6 +28,10 @@ from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.record.ledger import Ledger
 
 
+READY = "ready"
+"""A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
+
+
 class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
     """What a watcher process is told: where the deployment's parts lie, and how to act.
 
@@ -74,6 +78,7 @@ class Watcher:
     def __init__(self, job: WatchJob, *, clock: Clock) -> None:
         self._job = job
         state = Path(job.state)
+        self._ready = state / READY
         self._ledger = Ledger(job.ledger, clock=clock)
         self._registry = Registry(
             Path(job.versions), ledger=self._ledger, trust=TrustStore(Path(job.trust)), env=job.env
@@ -105,7 +110,9 @@ class Watcher:
         while not stop.is_set():
             if self._job.stop_with_parent and os.getppid() != parent:
                 break
-            if not self.step():
+            observed = self.step()
+            self._ready.touch()
+            if not observed:
                 stop.wait(self._job.poll_ms / 1_000)
         self.close()
 

@@ -2,7 +2,9 @@
 
 Idea:   the engine cannot tell a replay from a live feed; only the clock and the pace differ.
 Time:   each event's `ts_recv_ns` becomes the clock's time at delivery. A virtual clock is moved by the events
-        themselves (to the recorded arrival, or the event time if that is later) and is never waited for.
+        themselves (to the recorded arrival, or the event time if that is later) and is never waited for; a market
+        clock is moved in the same way, but keeps to the pace. Both stand at a batch's first arrival when it is
+        delivered and at its last once it was taken, so that nobody inside a batch reads a time that is still to come.
 Units:  `pace()` is in events per second; infinity does not wait, zero pauses.
 """
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid
 from tradeworthy.core.events import EventBatch
-from tradeworthy.core.time import NS_PER_S, Clock, VirtualClock
+from tradeworthy.core.time import NS_PER_S, Clock, MarketClock, VirtualClock
 
 _WAIT_S_MAX = 0.02  # how soon a changed pace or a close is noticed
 
@@ -32,7 +34,7 @@ class ReplayFeed:
     events : (n,) event records
         In the order of delivery; copied batch by batch, never changed.
     clock : Clock
-        Stamps the arrival. A `VirtualClock` is moved to each batch's last arrival.
+        Stamps the arrival; a `VirtualClock` or `MarketClock` is moved by the events.
     pace : callable returning float
         Events per second, asked again while waiting, so that a person can turn it.
     batch_max : int
@@ -86,6 +88,7 @@ class ReplayFeed:
             batch = self._next(owed)
             owed -= len(batch)
             yield batch
+            self._pass_time(batch)
             await self._sleep(0.0)
 
     def close(self) -> None:
@@ -115,9 +118,14 @@ class ReplayFeed:
     def _arrivals(self, batch: EventBatch) -> object:
         """Return when the batch was seen: (n,) int64 under a virtual clock, else one time for all."""
         clock = self._clock
-        if not isinstance(clock, VirtualClock):
+        if not isinstance(clock, VirtualClock | MarketClock):
             return clock.now_ns()
         times = np.maximum(batch["ts_recv_ns"], batch["ts_event_ns"])
         arrivals = np.maximum.accumulate(np.maximum(times, clock.now_ns()))
-        clock.advance_to(int(arrivals[-1]))
+        clock.advance_to(int(arrivals[0]))
         return arrivals
+
+    def _pass_time(self, batch: EventBatch) -> None:
+        """Move a clock that follows the events past a batch that was taken."""
+        if isinstance(self._clock, VirtualClock | MarketClock):
+            self._clock.advance_to(int(batch["ts_recv_ns"][-1]))

@@ -1,0 +1,191 @@
+"""One deployment at work: tape, control block, versions, venue and feed, wired to an engine.
+
+Flow:   companions start → the engine resumes from the tape → the feed's events → the engine's end → companions end.
+Time:   a market of the past is traded in market time, with the machine's own time for pauses and latencies.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tradeworthy.apps import results
+from tradeworthy.apps.processes import Companions, companions
+from tradeworthy.core import facts
+from tradeworthy.core.errors import DataInvalid, ReleaseRefused
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
+from tradeworthy.live.desk import is_own
+from tradeworthy.live.engine import Engine
+from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.live.summary import RunSummary
+from tradeworthy.live.venues.paper import Paper
+from tradeworthy.record.reader import TapeReader
+from tradeworthy.record.tape import TapeWriter
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
+
+CHECK_EVERY_S = 0.5
+SCOPE = "desk"
+
+
+@dataclass(frozen=True)
+class Running:
+    """What stands beside a run while it goes on."""
+
+    project: "Project"
+    engine: Engine
+    feed: ReplayFeed
+    companions: Companions
+
+
+Alongside = Callable[[Running], Awaitable[None]]
+"""Something that happens while events flow; it ends when it likes, and is cancelled with the run."""
+
+
+def run_files(
+    project: "Project",
+    *,
+    speed: float | None = None,
+    watch: bool = True,
+    pace: Callable[[], float] | None = None,
+    alongside: Alongside | None = None,
+) -> results.Run:
+    """Trade the market files' events after the training part, to their end.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment.
+    speed : float, optional
+        Events a second; as fast as possible if left out.
+    watch : bool
+        Run the watcher beside the engine.
+    pace : callable, optional
+        Events a second, asked again and again; instead of `speed`.
+    alongside : callable, optional
+        Started with the first event.
+
+    Raises
+    ------
+    ReleaseRefused
+        No version is champion.
+    DataInvalid
+        There is nothing left to trade.
+    """
+    _require_champion(project)
+    events = remaining(project)
+    clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
+    record_limits(project)
+    rate = math.inf if speed is None else speed
+    feed = ReplayFeed(events, clock=clock, pace=pace or (lambda: rate))
+    started_ns = project.clock.monotonic_ns()
+    with ExitStack() as stack:
+        beside = stack.enter_context(companions(project, watch=watch))
+        engine = open_engine(project, stack, clock)
+        stack.callback(engine.close)
+        summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
+    return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:
+    """Open the tape and wire an engine to it; `stack` closes both."""
+    settings = project.settings
+    tape = stack.enter_context(TapeWriter.open(project.places.tape, clock=clock, meta={"desk": settings.desk.name}))
+    project.release.reconcile()
+    return Engine(
+        instruments=settings.instrument,
+        load=project.registry.load,
+        tape=tape,
+        control=project.control,
+        venue=Paper(settings.paper, settings.instrument),
+        clock=clock,
+        limits=lambda: desk_limits(project),
+        settings=settings.engine,
+    )
+
+
+def remaining(project: "Project") -> EventBatch:
+    """Return the events after the training part that the tape does not have yet.
+
+    Raises
+    ------
+    DataInvalid
+        All of them were traded.
+    """
+    events, _ = project.market
+    after = max(project.training_end_ns, _last_recorded_ns(project))
+    left = events[events["ts_event_ns"] > after]
+    if len(left) == 0:
+        raise DataInvalid(
+            "every event of the market files was traded already; add data, or start anew by removing "
+            f"{project.places.tape}"
+        )
+    return left
+
+
+def desk_limits(project: "Project") -> Limits:
+    """Return the limits that the ledger holds for the whole desk."""
+    changes = [entry.fact for entry in project.ledger.facts(facts.LimitsChanged)]
+    of_desk = [fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged) and fact.scope == SCOPE]
+    return of_desk[-1] if of_desk else Limits()
+
+
+def record_limits(project: "Project") -> None:
+    """Record the settings' limits as a fact, where they differ from what the ledger holds."""
+    wanted = project.settings.limits
+    if wanted != desk_limits(project):
+        fact = facts.LimitsChanged(scope=SCOPE, limits=wanted)
+        project.ledger.append(fact, actor="settings", reason="[limits] of tradeworthy.toml")
+        project.control.limits_changed()
+
+
+def _require_champion(project: "Project") -> None:
+    if project.registry.standing().champion is None:
+        raise ReleaseRefused("no version is champion; run: tradeworthy promote newest --to champion --reason first")
+
+
+def _last_recorded_ns(project: "Project") -> int:
+    """Return the event time of the last market event on the tape."""
+    if not project.places.tape.is_dir():
+        return 0
+    reader = TapeReader(project.places.tape)
+    if "inputs" not in reader.streams():
+        return 0
+    inputs = reader.read("inputs")
+    return int(inputs["ts_event_ns"][~is_own(inputs)].max(initial=0))
+
+
+async def _trade(running: Running, alongside: Alongside | None) -> RunSummary:
+    """Run the engine to the feed's end, looking after the companions."""
+    engine = asyncio.create_task(running.engine.run(running.feed))
+    others = [asyncio.create_task(_look_after(running))]
+    if alongside is not None:
+        others.append(asyncio.create_task(_beside(alongside, running)))
+    try:
+        waiting = {engine, *others}
+        while not engine.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        return engine.result()
+    finally:
+        running.feed.close()
+        for task in others:
+            task.cancel()
+
+
+async def _beside(alongside: Alongside, running: Running) -> None:
+    """Run what happens beside the events."""
+    await alongside(running)
+
+
+async def _look_after(running: Running) -> None:
+    """Stop the run if a companion fails."""
+    while True:
+        running.companions.check()
+        await asyncio.sleep(CHECK_EVERY_S)

@@ -1,0 +1,173 @@
+"""The processes beside the engine: the syncer makes the tape durable, the watcher judges it. They share only files.
+
+Flow:   started before the engine's first event, ended after its last one, by id; a process that ended early is told
+        with its last words, since a desk without its watcher is a desk nobody watches.
+"""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradeworthy.apps.keys import own_key
+from tradeworthy.change.release.conduct import ConductSettings
+from tradeworthy.change.release.watcher import READY, WatchJob
+from tradeworthy.change.train.history import FileHistory
+from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.core.time import NS_PER_S, Clock
+from tradeworthy.record.signing import FileSigner
+from tradeworthy.record.syncer import Syncer
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
+
+END_WITHIN_S = 20.0
+READY_WITHIN_S = 120.0
+LAST_WORDS = 2_000
+
+
+class ProcessFailed(TradeworthyError):
+    """A process beside the engine ended with an error."""
+
+
+class Companions:
+    """The processes of one run.
+
+    Parameters
+    ----------
+    logs : Path
+        Folder for what they say.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start ``python -m`` with the arguments."""
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603  # our own module, arguments of our own
+                [sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def check(self) -> None:
+        """Raise `ProcessFailed` if one has ended with an error."""
+        for name, process in self._running.items():
+            if process.poll() not in (None, 0):
+                raise ProcessFailed(f"the {name} ended with code {process.returncode}: {self._last_words(name)}")
+
+    def wait_for(self, ready: Path, clock: Clock) -> None:
+        """Wait until a process has made its file; nothing is traded before somebody watches.
+
+        Raises
+        ------
+        ProcessFailed
+            It ended, or was not ready in time.
+        """
+        until_ns = clock.monotonic_ns() + int(READY_WITHIN_S * NS_PER_S)
+        pause = threading.Event()
+        while not ready.exists():
+            self.check()
+            if clock.monotonic_ns() > until_ns:
+                raise ProcessFailed(f"no {ready.name} file after {READY_WITHIN_S:g} s; see the logs in {self._logs}")
+            pause.wait(0.02)
+
+    def end(self) -> None:
+        """Ask all to end, wait, and kill what does not."""
+        for process in self._running.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(END_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _last_words(self, name: str) -> str:
+        path = self._logs / f"{name}.log"
+        return path.read_text("utf-8", errors="replace")[-LAST_WORDS:].strip() or f"see {path}"
+
+
+@contextmanager
+def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
+    """Run the syncer, and the watcher if wanted, around a block."""
+    own_key(project.places.tape_key, "tape", project.trust)
+    running = Companions(project.places.root / "logs")
+    settings = msgspec.json.encode(project.settings.syncer).decode()
+    running.start(
+        "syncer",
+        "tradeworthy.record.syncer",
+        str(project.places.tape),
+        "--heads",
+        str(project.places.heads),
+        "--key",
+        str(project.places.tape_key),
+        "--settings",
+        settings,
+    )
+    try:
+        if watch:
+            ready = project.places.watcher / READY
+            ready.unlink(missing_ok=True)
+            running.start("watcher", "tradeworthy.change.release.watcher", str(_write_job(project)))
+            running.wait_for(ready, project.clock)
+        yield running
+    finally:
+        running.end()
+        _settle(project)
+
+
+def _settle(project: "Project") -> None:
+    """Make durable, chain and publish what a syncer that came late or fell has left."""
+    if not project.places.tape.is_dir():
+        return
+    signer = FileSigner(project.places.tape_key)
+    with Syncer(project.places.tape, clock=project.clock, heads=project.places.heads, signer=signer) as syncer:
+        syncer.finish()
+
+
+def _write_job(project: "Project") -> Path:
+    """Write what the watcher is told."""
+    own_key(project.places.policy_key, "policy", project.trust)
+    places = project.places
+    job = WatchJob(
+        env=project.env,
+        tape=str(places.tape.resolve()),
+        ledger=str(places.ledger.resolve()),
+        state=str(places.watcher.resolve()),
+        versions=str(places.root.resolve()),
+        trust=str(places.trust.resolve()),
+        control=str(places.control.resolve()),
+        key=str(places.policy_key.resolve()),
+        instruments=project.settings.instrument,
+        monitors=project.settings.monitor,
+        conduct=_conduct(project),
+        stop_with_parent=True,
+    )
+    places.watcher.mkdir(parents=True, exist_ok=True)
+    path = places.watcher / "job.json"
+    path.write_bytes(msgspec.json.encode(job))
+    return path
+
+
+def _conduct(project: "Project") -> ConductSettings:
+    """Return what the policy needs; what happened before the tape comes from the project's files."""
+    settings = project.settings
+    return ConductSettings(
+        strategy=str((project.folder / settings.desk.strategy).resolve()),
+        history=[
+            FileHistory(folder=str(project.folder.resolve()), files=settings.market, until_ns=project.training_end_ns)
+        ],
+        limits=settings.limits,
+        version=project.version_settings("retrained"),
+        training=settings.training,
+        gate=settings.gate,
+        policy=settings.policy,
+    )
