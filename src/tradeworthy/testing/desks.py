@@ -32,6 +32,7 @@ from tradeworthy.model.predictors.forest import Forest
 from tradeworthy.model.predictors.tree_table import Link, Reading
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.version import Profile, Signal, SigningKey, TrustStore, Version, load_version, write_version
+from tradeworthy.record.disk import Disk
 from tradeworthy.record.tape import Durability, TapeWriter
 
 INSTRUMENTS = (Instrument(symbol="ETH"), Instrument(symbol="BTC", traded=False))
@@ -182,8 +183,10 @@ class SmallDesk:
     folder : Path
     versions : int
         How many to make; the first is the champion.
-    venue, clock, limits, settings
-        In place of the paper venue, a virtual clock, `LIMITS` and quick settings.
+    shelf : Shelf, optional
+        Versions that are there already, from another run in the same process.
+    venue, clock, limits, settings, instruments, durability, disk : optional
+        In place of the paper venue, a virtual clock, `LIMITS`, quick settings, ETH and BTC, and the machine's disk.
     """
 
     def __init__(
@@ -198,6 +201,7 @@ class SmallDesk:
         settings: EngineSettings | None = None,
         instruments: Sequence[Instrument] = INSTRUMENTS,
         durability: Durability = "process",
+        disk: Disk | None = None,
     ) -> None:
         self.folder, self.limits, self.instruments = folder, limits, tuple(instruments)
         folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +214,7 @@ class SmallDesk:
             self.control.set_champion(self.numbers[0])
         self.clock = clock or VirtualClock(START_NS)
         self.venue = venue or Paper(PaperSettings(), self.instruments)
-        self.tape = TapeWriter.open(folder / "tape", clock=self.clock, durability=durability)
+        self.tape = TapeWriter.open(folder / "tape", clock=self.clock, durability=durability, disk=disk)
         self.settings = settings or EngineSettings(stage_in_background=False)
         self.engine = Engine(
             instruments=self.instruments,
@@ -232,10 +236,6 @@ class SmallDesk:
         """Keep a checkpoint, seal the tape."""
         self.engine.close()
         self.tape.close()
-
-    def abandon(self) -> None:
-        """Let go of the tape as a killed process would: nothing sealed, nothing kept."""
-        self.tape.abandon()
 
     def __enter__(self) -> Self:
         return self
