@@ -46,9 +46,7 @@ def test_the_auc_interval_holds_the_estimate_and_says_its_block():
 def test_the_same_seed_gives_the_same_interval():
     """Randomness comes from the generator alone."""
     scores, labels = market(5)
-    first, second = (
-        auc_interval(scores, labels, horizon=2, rng=np.random.default_rng(3), draws=100) for _ in range(2)
-    )
+    first, second = (auc_interval(scores, labels, horizon=2, rng=np.random.default_rng(3), draws=100) for _ in range(2))
     assert first == second
 
 

@@ -38,7 +38,16 @@ from tradeworthy.judge.monitor.charts import (
     excursions,
     score_series,
 )
-from tradeworthy.judge.monitor.null import NullModel, Places, autoregression, clusters, draw_histories, fit_null
+from tradeworthy.judge.monitor.null import (
+    NullModel,
+    Places,
+    autoregression,
+    clusters,
+    draw_histories,
+    fit_null,
+    is_clockwork,
+    slow_levels,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,8 +55,6 @@ TAIL = 200
 """Highest peaks from which the tail is continued beyond what was drawn."""
 
 REFERENCE_MIN = 200
-PREDICTABLE = 1e-9
-"""A series whose own past leaves less than this share of its variance is a clockwork."""
 
 CATEGORIES_MAX = 8
 """A series of no more different values is never devolatilised."""
@@ -71,24 +78,47 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Resampled histories, and how long each is watched.
     error_reach : float
         The allowance covers this many standard errors of the reference's mean.
+    regimes : bool
+        Levels that wander among the reference's own stretches are normal, and no drift when they come again. Without
+        it slow features of real markets alarm more often than asked, and lasting changes are told sooner.
     """
 
     shift_sd: float = 0.5
     clip: float = 3.0
     decay: float = 0.94
     runs: int = 100
-    run_length: int = 10_000
+    run_length: int = 6_000
     error_reach: float = 3.0
+    regimes: bool = True
 
 
 class Operating(msgspec.Struct, frozen=True, kw_only=True):
-    """What one chart can be expected to do; `delay_events` is None where the asked shift is beyond its sight."""
+    """What one chart can be expected to do.
+
+    Attributes
+    ----------
+    name : str
+        The series.
+    watched : bool
+        False for a clockwork (time of day): no chart can judge it.
+    devolatilised : bool
+        Whether values are divided by their recent scale.
+    order, block, slow : int, float, float
+        Of the null model: autoregression, mean block of residuals, spread of slow levels in score spreads.
+    allowance, limit_up, limit_down : float
+        Of the chart, in score spreads.
+    shift_seen_sd : float
+        The smallest lasting shift that the chart can tell from noise, in deviations of the series.
+    delay_events : float, optional
+        Expected delay for the asked shift; None where it is beyond the chart's sight.
+    """
 
     name: str
     watched: bool
     devolatilised: bool
     order: int
     block: float
+    slow: float
     allowance: float
     limit_up: float
     limit_down: float
@@ -176,14 +206,14 @@ def _series(name: str, column: Floats, places: Places) -> _Series:
 
 
 def robust_scale(series: Floats) -> tuple[float, float]:
-    """Return the median and 1.4826 times the median distance from it; the standard deviation where that is too small.
+    """Return the median and 1.4826 times the median distance from it; mean and deviation where most values are equal.
 
     A constant series gets the smallest scale at which any other value stands out.
     """
     centre = float(np.median(series))
     scale = 1.4826 * float(np.median(np.abs(series - centre)))
     deviation = float(series.std())
-    if scale < 0.1 * deviation:
+    if scale < 1e-9 * deviation:
         scale, centre = deviation, float(series.mean())
     return centre, scale if scale > 0.0 else 1e-9 * max(1.0, abs(centre))
 
@@ -233,15 +263,20 @@ def _shift_in_scores(chart: Floats, series: Floats, shift: float) -> float:
 
 
 def _null_scores(
-    model: NullModel, n_reference: int, settings: ChartSettings, rng: np.random.Generator
-) -> tuple[Floats, float]:
-    """Return watched scores of histories without change, each by its own reference, and its mean's standard error."""
+    model: NullModel, scores: Floats, settings: ChartSettings, rng: np.random.Generator
+) -> tuple[Floats, float, float]:
+    """Return watched scores of histories without change, each by its own reference.
+
+    With them the standard error of a reference's mean, and the spread of slow levels, both in score spreads.
+    """
+    n_reference = len(scores)
     raw = np.empty((settings.runs, n_reference + settings.run_length))
     draw_histories(model, raw, rng)
+    slow = slow_levels(scores, raw, rng) if settings.regimes else 0.0
     reference = raw[:, :n_reference]
     offsets = reference.mean(axis=1, keepdims=True)
     spreads = np.maximum(reference.std(axis=1, keepdims=True), 1e-12)
-    return (raw[:, n_reference:] - offsets) / spreads, float((offsets / spreads).std())
+    return (raw[:, n_reference:] - offsets) / spreads, float((offsets / spreads).std()), slow / float(spreads.mean())
 
 
 def _calibrate_one(
@@ -255,9 +290,8 @@ def _calibrate_one(
     settled = scores[early:]
     chart[0, [OFFSET, SPREAD]] = settled.mean(), max(float(settled.std()), 1e-9)
     model = fit_null(settled - settled.mean(), settings.runs, rng, breaks[breaks > early] - early)
-    variance = float(settled.var())
-    watched = variance == 0.0 or float(np.var(model.residuals)) > PREDICTABLE * variance
-    seen, error = _null_scores(model, len(settled), settings, rng)
+    watched = not is_clockwork(values)
+    seen, error, slow = _null_scores(model, settled - settled.mean(), settings, rng)
     gain = _shift_in_scores(chart, values, settings.shift_sd * float(values.std()))
     allowance = max(gain / 2.0, settings.error_reach * error, 0.05)
     lowest = 2.0 * settings.clip
@@ -269,6 +303,7 @@ def _calibrate_one(
         devolatilised=bool(chart[0, DECAY] > 0.0),
         order=model.coefficients.shape[1],
         block=model.block,
+        slow=slow,
         allowance=allowance,
         limit_up=up if watched else 0.0,
         limit_down=down if watched else 0.0,

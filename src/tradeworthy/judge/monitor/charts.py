@@ -32,6 +32,9 @@ COUNTS = 8
 RECENT_MIN = 0.05
 """The recent scale never falls below this share of its usual square."""
 
+LONG = 1 << 40
+"""Events since the last alarm, where there was none."""
+
 SHOCK_MAX = 16.0
 """One innovation counts at most this many times the recent square."""
 
@@ -53,6 +56,7 @@ def empty_state(n_charts: int) -> ChartState:
     """Return the memory of charts that have seen nothing."""
     state = ChartState(np.zeros((n_charts, SUMS)), np.zeros((n_charts, COUNTS), np.int64))
     state.sums[:, RECENT] = 1.0
+    state.counts[:, AWAKE] = LONG
     return state
 
 

@@ -2,7 +2,8 @@
 
 Idea:   the autoregression carries persistence, blocks of its residuals carry what it leaves (clustering, overlap).
         Each history is drawn with its own coefficients, spread as the reference leaves them uncertain.
-Flow:   least squares, order by BIC -> roots kept inside the unit circle -> stationary bootstrap of residuals.
+Flow:   least squares, order by BIC -> roots kept inside the unit circle -> stationary bootstrap of residuals -> slow
+        levels, where means of long stretches differ by more than all this explains.
 Reference: Bühlmann (1997), the sieve bootstrap; Andrews and Monahan (1992), prewhitening; Politis and White (2004).
 """
 
@@ -26,6 +27,13 @@ ROOT_MAX = 0.999
 
 BURN = 1_000
 """Values drawn and thrown away before a history counts."""
+
+CLOCKWORK = 1e-6
+"""Misses below this share of the series' deviation are as good as none."""
+
+STRETCHES = 10
+STRETCH_EXCESS = 1.88
+"""The 95% point of the variance of ten stretches' means, in units of its expectation (chi-square with 9 degrees)."""
 
 CLUSTER_LAGS = 20
 CLUSTER_MIN = 45.3
@@ -61,15 +69,31 @@ def _usable(breaks: Places, n: int, order: int) -> npt.NDArray[np.bool_]:
     return usable[order:]
 
 
-def _least_squares(series: Floats, breaks: Places, order: int, skip: int) -> Regression:
-    """Return an autoregression of a given order on the values that have `skip` predecessors in their stretch."""
-    usable = _usable(breaks, len(series), skip)
-    values = series[skip:][usable]
+def _least_squares(series: Floats, breaks: Places, order: int) -> Regression:
+    """Return the autoregression of a given order."""
+    usable = _usable(breaks, len(series), order)
+    values = series[order:][usable]
     if order == 0:
         return Regression(np.empty(0), values, np.empty((0, 0)))
-    past = _lagged(series, order, skip)[usable]
-    coefficients = np.asarray(np.linalg.lstsq(past, values, rcond=None)[0], np.float64)
-    return Regression(coefficients, values - past @ coefficients, np.asarray(np.linalg.pinv(past.T @ past)))
+    past = _lagged(series, order, order)[usable]
+    inverse = np.asarray(np.linalg.pinv(past.T @ past))
+    coefficients = np.asarray(np.linalg.lstsq(past.T @ past, past.T @ values, rcond=None)[0], np.float64)
+    return Regression(coefficients, values - past @ coefficients, inverse)
+
+
+def _best_order(series: Floats, breaks: Places) -> int:
+    """Return the order that BIC prefers; all orders are judged on the same values, from one matrix of products."""
+    top = min(ORDER_MAX, len(series) // 20)
+    usable = _usable(breaks, len(series), top)
+    past, values = _lagged(series, top, top)[usable], series[top:][usable]
+    products, with_values, n = past.T @ past, past.T @ values, len(values)
+    left = [float(values @ values)]
+    for order in range(1, top + 1):
+        fit = np.linalg.lstsq(products[:order, :order], with_values[:order], rcond=None)[0]
+        left.append(float(values @ values - with_values[:order] @ fit))
+    floor = max(1e-12 * left[0], 1e-300)
+    scores = [n * math.log(max(rest, floor) / n) + order * math.log(n) for order, rest in enumerate(left)]
+    return int(np.argmin(scores))
 
 
 def autoregression(series: Floats, breaks: Places = NO_BREAKS) -> Regression:
@@ -82,15 +106,7 @@ def autoregression(series: Floats, breaks: Places = NO_BREAKS) -> Regression:
     breaks : (b,) int64
         Places at which a new stretch begins.
     """
-    top = min(ORDER_MAX, len(series) // 20)
-    best, order = math.inf, 0
-    for candidate in range(top + 1):
-        residuals = _least_squares(series, breaks, candidate, top).residuals
-        n = len(residuals)
-        score = n * math.log(max(float(residuals @ residuals) / n, 1e-300)) + candidate * math.log(n)
-        if score < best - 1e-9:
-            best, order = score, candidate
-    return _least_squares(series, breaks, order, order)
+    return _least_squares(series, breaks, _best_order(series, breaks))
 
 
 def clusters(residuals: Floats) -> bool:
@@ -139,8 +155,24 @@ def fit_null(series: Floats, runs: int, rng: np.random.Generator, breaks: Places
     if len(fit.coefficients) == 0:
         return NullModel(np.empty((runs, 0)), residuals, block)
     spread = fit.inverse * float(residuals @ residuals) / len(residuals)
-    drawn = rng.multivariate_normal(fit.coefficients, spread, runs, method="svd")
+    drawn = rng.multivariate_normal(fit.coefficients, spread, runs, method="svd", check_valid="ignore")
     return NullModel(np.array([_tame(row) for row in drawn]), residuals, block)
+
+
+def is_clockwork(series: Floats) -> bool:
+    """Whether a value follows exactly from the two before it but for rare jumps, as time of day does.
+
+    The rule is fitted again without its worst twentieth, so that gaps in the clock do not hide it.
+    """
+    if len(series) < CLUSTER_LAGS or float(np.ptp(series)) == 0.0:
+        return False
+    past, values = np.column_stack([_lagged(series, 2, 2), np.ones(len(series) - 2)]), series[2:]
+    kept = np.ones(len(values), np.bool_)
+    for _ in range(4):
+        rule = np.linalg.lstsq(past[kept].T @ past[kept], past[kept].T @ values[kept], rcond=None)[0]
+        misses = np.abs(values - past @ rule)
+        kept = misses <= np.quantile(misses, 0.95)
+    return float(misses[kept].max()) < CLOCKWORK * float(series.std())
 
 
 @kernel
@@ -152,9 +184,13 @@ def draw_histories(model: NullModel, histories: Floats, rng: np.random.Generator
     past = np.zeros(order + 1)
     for run in range(runs):
         past[:] = 0.0
-        at = rng.integers(0, size)
+        at = int(rng.integers(0, size))
         for i in range(-BURN, n):
-            at = rng.integers(0, size) if rng.random() * model.block < 1.0 else (at + 1) % size
+            at += 1
+            if at == size:
+                at = 0
+            if rng.random() * model.block < 1.0:
+                at = int(rng.integers(0, size))
             value = model.residuals[at]
             for lag in range(order):
                 value += model.coefficients[run, lag] * past[lag]
@@ -163,3 +199,44 @@ def draw_histories(model: NullModel, histories: Floats, rng: np.random.Generator
             past[0] = value
             if i >= 0:
                 histories[run, i] = value
+
+
+def slow_levels(series: Floats, histories: Floats, rng: np.random.Generator) -> float:
+    """Add to histories the slow wandering of the level that an autoregression cannot know of.
+
+    Real markets live through regimes of weeks: means of long stretches differ by more than the drawn histories' do.
+    Where that is significant, each stretch of a history gets a level of its own, of the spread that is missing.
+
+    Parameters
+    ----------
+    series : (n,) float64
+        The reference.
+    histories : (runs, m) float64
+        Drawn without slow levels; changed in place.
+    rng : numpy.random.Generator
+        Where randomness comes from.
+
+    Returns
+    -------
+    float
+        The standard deviation of the levels added; 0 if the autoregression explains the stretches.
+    """
+    length = len(series) // STRETCHES
+    seen = float(_stretch_means(series[None, :], length).var(ddof=1))
+    explained = float(_stretch_means(histories, length).var(ddof=1, axis=1).mean())
+    if seen <= STRETCH_EXCESS * explained or seen <= 0.0:
+        return 0.0
+    spread = math.sqrt(seen - explained)
+    runs, m = histories.shape
+    for run in range(runs):
+        levels = np.repeat(rng.normal(0.0, spread, m // length + 2), length)
+        start = int(rng.integers(0, length))
+        histories[run] += levels[start : start + m]
+    return spread
+
+
+def _stretch_means(rows: Floats, length: int) -> Floats:
+    """Return the (runs, stretches) means of whole stretches of rows."""
+    whole = rows.shape[1] // length * length
+    means: Floats = rows[:, :whole].reshape(rows.shape[0], -1, length).mean(axis=2)
+    return means

@@ -25,6 +25,7 @@ from tradeworthy.judge.monitor.charts import (
     ALARM,
     LIMIT_DOWN,
     LIMIT_UP,
+    LONG,
     N_UP,
     SINCE_UP,
     SUM_UP,
@@ -158,7 +159,7 @@ class _Memory(NamedTuple):
     @classmethod
     def fresh(cls, reference: PerformanceReference) -> "_Memory":
         """Return a memory that has seen nothing."""
-        return cls(reference.charts.start(), empty_harm(), np.zeros(3, np.int64))
+        return cls(reference.charts.start(), empty_harm(), np.array([0, LONG, 0], np.int64))
 
 
 class PerformanceMonitor:

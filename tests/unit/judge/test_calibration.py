@@ -1,0 +1,163 @@
+"""Charts are fitted to what they will watch, and say what they can see."""
+
+import math
+
+import numpy as np
+import pytest
+from drift_streams import stream, streams
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate, robust_scale
+from tradeworthy.judge.monitor.charts import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE, watch
+
+QUICK = ChartSettings(runs=20, run_length=5_000)
+
+
+def fit(columns, rate=1.0, settings=QUICK, seed=0, places=None):
+    """Return charts over columns named a, b, c..."""
+    rows = np.column_stack(columns)
+    names = [chr(97 + i) for i in range(rows.shape[1])]
+    rng = np.random.default_rng(seed)
+    return calibrate(rows, names, false_alarms_per_10k=rate, rng=rng, settings=settings, places=places)
+
+
+def siegmund(allowance, mean_run):
+    """Return the limit of a one-sided Gaussian chart with this mean time between alarms, by Siegmund's formula."""
+    low, high = 0.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        grown = 2 * allowance * (middle + 1.166)
+        run = (math.exp(grown) - grown - 1) / (2 * allowance**2)
+        low, high = (middle, high) if run < mean_run else (low, middle)
+    return low
+
+
+def test_gaussian_limits_are_the_textbook_ones():
+    """On independent Gaussian values the bootstrap finds the limit that theory gives."""
+    charts = fit([stream("gauss", 8_000, 0)], settings=ChartSettings(runs=60))
+    point = charts.operating[0]
+    assert point.allowance == pytest.approx(0.25, abs=0.01)
+    expected = siegmund(point.allowance, 2e4)
+    assert point.limit_up == pytest.approx(expected, rel=0.15)
+    assert point.limit_down == pytest.approx(expected, rel=0.15)
+
+
+def test_persistence_raises_the_limit_and_the_delay():
+    """A persistent series needs far more evidence, and the chart says how long it will take."""
+    plain, lasting = fit([stream("gauss", 5_000, 1), stream("ar1", 5_000, 1)]).operating
+    assert lasting.limit_up > 8 * plain.limit_up
+    assert lasting.order >= 1
+    assert plain.delay_events < 120
+    assert lasting.delay_events is None or lasting.delay_events > 500
+
+
+def test_a_short_persistent_reference_admits_what_it_cannot_see():
+    """The allowance covers the reference's own error, so the smallest shift seen is stated, not hoped for."""
+    point = fit([stream("ar1", 800, 2)]).operating[0]
+    assert point.shift_seen_sd > 0.9
+    assert point.delay_events is None
+
+
+def test_only_clustering_series_are_devolatilised():
+    """The recent scale is used for GARCH returns, not for plain, heavy-tailed or 0/1 series."""
+    columns = [stream(law, 4_000, 3) for law in ("garch", "t3", "gauss", "overlap")]
+    assert [p.devolatilised for p in fit(columns).operating] == [True, False, False, False]
+
+
+def test_more_series_share_the_rate():
+    """With ten series each limit is higher than alone: the stated rate is that of all together."""
+    column = stream("gauss", 1_500, 4)
+    alone = fit([column]).operating[0].limit_up
+    assert fit([column] * 5).operating[0].limit_up > alone + 2.0
+
+
+def test_a_higher_rate_lowers_the_limit():
+    """Who accepts more false alarms hears sooner."""
+    column = stream("gauss", 3_000, 5)
+    assert fit([column], rate=20.0).operating[0].limit_up < fit([column], rate=0.5).operating[0].limit_up
+
+
+def test_a_clockwork_is_not_watched():
+    """Time of day is perfectly predictable from its own past: its chart never alarms."""
+    times = np.arange(4_000) + 7 * (np.arange(4_000) > 1_500) + 31 * (np.arange(4_000) > 2_500)  # with two gaps
+    day = np.sin(times * 2 * np.pi / 48)
+    charts = fit([day, stream("gauss", 4_000, 6)])
+    assert [p.watched for p in charts.operating] == [False, True]
+    rows = np.column_stack([np.full(2_000, 1.0), np.zeros(2_000)])
+    assert watch(charts.table, charts.start(), rows, np.arange(2_000), 0) == 2_000
+
+
+def test_a_constant_series_alarms_when_it_moves():
+    """A feature that never changed in training is told within a few events of changing, and not before."""
+    charts = fit([np.full(1_000, 3.0)])
+    state = charts.start()
+    rows = np.concatenate([np.full(500, 3.0), np.full(50, 3.1)])[:, None]
+    assert 500 <= watch(charts.table, state, rows, np.arange(550), 0) < 530
+
+
+def test_missing_reference_values_are_left_out():
+    """NaN in the reference breaks the series there; the rest still calibrates."""
+    column = stream("gauss", 3_000, 7)
+    column[1_000:1_050] = np.nan
+    assert fit([column]).operating[0].limit_up == pytest.approx(fit([column[1_050:]]).operating[0].limit_up, rel=0.3)
+
+
+def test_stretches_of_the_past_are_not_read_across():
+    """Blocks of a persistent series calibrate like one long stretch when their places are given."""
+    parts = [stream("ar1", 500, seed) for seed in range(10)]
+    places = (np.arange(10)[:, None] * 5_000 + np.arange(500)).ravel()
+    apart = fit([np.concatenate(parts)], places=places).operating[0]
+    whole = fit([stream("ar1", 5_000, 11)]).operating[0]
+    assert apart.limit_up == pytest.approx(whole.limit_up, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "rate", "words"),
+    [
+        (np.zeros((50, 1)), ["a"], 1.0, "allowed is at least 200"),
+        (np.zeros((500, 2)), ["a"], 1.0, "one column a name"),
+        (np.zeros(500), ["a"], 1.0, "one column a name"),
+        (np.zeros((500, 1)), ["a"], 0.0, "positive rate"),
+        (np.zeros((500, 1)), ["a"], math.nan, "positive rate"),
+    ],
+)
+def test_a_reference_that_cannot_be_used_is_refused(rows, names, rate, words):
+    """Too short, misnamed or without a rate: the message says what is allowed."""
+    with pytest.raises(DataInvalid, match=words):
+        calibrate(rows, names, false_alarms_per_10k=rate, rng=np.random.default_rng(0), settings=QUICK)
+
+
+def test_the_same_seed_gives_the_same_charts():
+    """Calibration is a function of the reference and the generator."""
+    rows = streams("ar1", 2_000, 8)
+    np.testing.assert_array_equal(fit(rows.T).constants, fit(rows.T).constants)
+
+
+def test_charts_survive_as_arrays():
+    """Charts written as arrays read back equal, a chart without a delay included."""
+    charts = fit([stream("ar1", 800, 2), stream("garch", 800, 2)])
+    again = Charts.from_arrays(charts.to_arrays())
+    assert again.operating == charts.operating
+    np.testing.assert_array_equal(again.constants, charts.constants)
+    np.testing.assert_array_equal(again.start().sums, charts.start().sums)
+    assert charts.names == ["a", "b"]
+
+
+def test_the_robust_scale_ignores_outliers_and_survives_constants():
+    """A tenth of wild values hardly moves the scale; where the median distance says nothing, the deviation does."""
+    values = np.random.default_rng(9).standard_normal(5_000)
+    values[::10] = 1e6
+    assert robust_scale(values)[1] == pytest.approx(1.15, abs=0.15)
+    rare = (np.arange(1_000) % 20 == 0).astype(float)
+    assert robust_scale(rare) == (pytest.approx(rare.mean()), pytest.approx(rare.std()))
+    assert robust_scale(np.full(9, 2.0))[1] > 0.0
+
+
+def test_the_centre_of_a_chart_is_the_median():
+    """Location and scale in the table are the robust ones of the series."""
+    column = 5.0 + 2.0 * stream("gauss", 2_000, 10)
+    charts = fit([column])
+    assert charts.constants[0, CENTRE] == np.median(column)
+    assert charts.constants[0, SCALE] == pytest.approx(2.0, abs=0.15)
+    assert charts.constants[0, LIMIT_UP] == charts.operating[0].limit_up
+    assert charts.constants[0, LIMIT_DOWN] == charts.operating[0].limit_down

@@ -1,0 +1,156 @@
+"""The chart kernel: Page's sums, the recent scale, the dating of a change."""
+
+import numpy as np
+import pytest
+
+from tradeworthy.judge.monitor import charts as columns
+from tradeworthy.judge.monitor.charts import (
+    ALARM,
+    ALLOWANCE,
+    CLIP,
+    CONSTANTS,
+    INNOVATION,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    N_UP,
+    QUIET,
+    RECENT,
+    SCALE,
+    SINCE_UP,
+    SPREAD,
+    SUM_DOWN,
+    SUM_UP,
+    TOTAL_UP,
+    ChartTable,
+    empty_state,
+    excursions,
+    score_series,
+    watch,
+)
+
+
+def table(n=1, **changes):  # noqa: ANN003
+    """Return charts of scores as they come: allowance 0.5, limits 4, no clipping to speak of."""
+    constants = np.zeros((n, CONSTANTS))
+    constants[:, [SCALE, SPREAD, INNOVATION, CLIP, ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = 1, 1, 1, 100, 0.5, 4, 4
+    for column, value in changes.items():
+        constants[:, getattr(columns, column)] = value
+    return ChartTable(constants)
+
+
+def feed(charts, state, values, ts=None, start=0):
+    """Run the kernel over a (n,) or (n, p) series."""
+    rows = np.asarray(values, float).reshape(len(values), -1)
+    times = np.arange(len(rows)) if ts is None else np.asarray(ts)
+    return watch(charts, state, rows, times.astype(np.int64), start)
+
+
+def page(values, allowance):
+    """Return the upper sum after each value, by the definition."""
+    total, sums = 0.0, []
+    for value in values:
+        total = max(0.0, total + value - allowance)
+        sums.append(total)
+    return sums
+
+
+def test_both_sums_are_pages():
+    """The sums equal Page's recursion, upwards and downwards."""
+    values = np.random.default_rng(0).standard_normal(80)
+    charts, state = table(LIMIT_UP=1e9, LIMIT_DOWN=1e9), empty_state(1)
+    for i, value in enumerate(values):
+        feed(charts, state, [value])
+        assert state.sums[0, SUM_UP] == pytest.approx(page(values[: i + 1], 0.5)[-1], abs=1e-12)
+        assert state.sums[0, SUM_DOWN] == pytest.approx(page(-values[: i + 1], 0.5)[-1], abs=1e-12)
+
+
+@pytest.mark.parametrize(("level", "direction"), [(2.5, 1), (-2.5, -1)])
+def test_the_first_alarm_stops_the_kernel_and_names_its_side(level, direction):
+    """Steps of 2 beyond the allowance pass a limit of 4 at the third value."""
+    state = empty_state(1)
+    assert feed(table(), state, [level] * 10) == 2
+    assert state.counts[0, ALARM] == direction
+
+
+def test_no_alarm_consumes_everything():
+    """Values within the allowance raise nothing."""
+    state = empty_state(1)
+    assert feed(table(), state, [0.4] * 50) == 50
+    assert state.sums[0, SUM_UP] == 0.0
+
+
+def test_the_change_is_dated_where_the_sum_left_zero():
+    """Since, count and mean tell of the rise alone."""
+    state = empty_state(1)
+    charts = table(LIMIT_UP=99.0, LIMIT_DOWN=99.0)
+    feed(charts, state, [0.0, 3.0, -9.0, 2.0, 2.2, 2.4], ts=[10, 20, 30, 40, 50, 60])
+    assert state.counts[0, SINCE_UP] == 40
+    assert state.counts[0, N_UP] == 3
+    assert state.sums[0, TOTAL_UP] == pytest.approx(6.6)
+
+
+def test_a_quiet_chart_learns_the_scale_but_does_not_sum():
+    """While quiet a chart neither sums nor alarms; afterwards it does."""
+    state = empty_state(1)
+    state.counts[0, QUIET] = 5
+    assert feed(table(DECAY=0.9), state, [3.0] * 5) == 5
+    assert state.sums[0, SUM_UP] == 0.0
+    assert state.sums[0, RECENT] > 1.0
+    assert feed(table(), state, [3.0] * 5) < 5
+
+
+def test_a_value_that_is_not_finite_is_skipped():
+    """NaN and infinities change nothing that the chart remembers."""
+    state = empty_state(2)
+    feed(table(2), state, [[1.0, 1.0]])
+    before = state.sums.copy()
+    assert feed(table(2), state, [[np.nan, np.inf]]) == 1
+    np.testing.assert_array_equal(state.sums, before)
+
+
+def test_one_wild_value_is_clipped():
+    """However far one value lies out, it counts as the clip."""
+    state = empty_state(1)
+    assert feed(table(CLIP=3.0), state, [1e12]) == 1
+    assert state.sums[0, SUM_UP] == pytest.approx(2.5)
+
+
+def test_scores_follow_from_the_constants():
+    """Centre and scale come first, offset and spread of the clipped score last."""
+    state = empty_state(1)
+    feed(table(CENTRE=10.0, SCALE=2.0, OFFSET=0.5, SPREAD=0.5, ALLOWANCE=0.0, LIMIT_UP=99.0), state, [13.0])
+    assert state.sums[0, SUM_UP] == pytest.approx(((13.0 - 10.0) / 2.0 - 0.5) / 0.5)
+
+
+def test_clustering_is_taken_out_by_the_recent_scale():
+    """A series ten times as wild for a while has scores of about the same spread."""
+    values = np.random.default_rng(1).standard_normal(4_000)
+    values[2_000:] *= 10.0
+    scores, state = np.empty(4_000), empty_state(1)
+    score_series(table(DECAY=0.94), state, 0, values, scores)
+    assert scores[2_200:].std() == pytest.approx(scores[200:2_000].std(), rel=0.1)
+
+
+def test_the_recent_scale_knows_only_the_past():
+    """A value's own size does not shrink its score."""
+    first, second = np.array([1.0, 2.0, 50.0]), np.array([1.0, 2.0, 60.0])
+    scores = [np.empty(3), np.empty(3)]
+    for values, out in zip((first, second), scores, strict=True):
+        score_series(table(DECAY=0.5), empty_state(1), 0, values, out)
+    assert scores[1][2] / scores[0][2] == pytest.approx(60.0 / 50.0)
+
+
+def test_excursions_are_found_by_hand():
+    """Two rises from zero give their two peaks; an unfinished one counts; low ones do not."""
+    scores = np.array([[2.0, 1.5, -5.0, 0.6, -5.0, 3.0, 1.0]])
+    peaks = np.empty(4)
+    found = excursions(scores, 0.5, 0.2, peaks)
+    assert peaks[:found].tolist() == pytest.approx([2.5, 3.0])
+
+
+def test_excursions_of_separate_runs_do_not_join():
+    """A rise at the end of one run does not go on in the next."""
+    scores = np.array([[0.0, 2.0], [2.0, 0.0]])
+    peaks = np.empty(4)
+    assert excursions(scores, 0.0, 0.0, peaks) == 2
+    assert peaks[:2].tolist() == [2.0, 2.0]

@@ -1,0 +1,132 @@
+"""Realised performance is measured as labels arrive, and told when it is worse than the gate measured."""
+
+import math
+
+import numpy as np
+import pytest
+from tape_slices import VERSION, bars, decisions_on, outcomes_of
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.time import NS_PER_HOUR
+from tradeworthy.judge.metrics import classification
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.outcomes import OutcomeJoin
+from tradeworthy.judge.monitor.performance import (
+    PerformanceMonitor,
+    PerformanceSettings,
+    losses_of,
+    performance_reference,
+)
+
+QUICK = ChartSettings(shift_sd=0.2, runs=30, run_length=4_000)
+BRIER = PerformanceSettings(charts=QUICK)
+ERROR = PerformanceSettings(loss="error", charts=QUICK)
+
+
+def calls(n, skill, seed):
+    """Return scores of 0.3 or 0.7 that are right in a share of cases, with their labels."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.5).astype(float)
+    right = rng.random(n) < skill
+    return np.where(right == (labels > 0.5), 0.7, 0.3), labels
+
+
+@pytest.fixture(scope="module", params=[BRIER, ERROR], ids=["brier", "error"])
+def setting_and_reference(request):
+    """Return settings and a reference of a model that is right in 70% of cases."""
+    return request.param, performance_reference(*calls(3_000, 0.7, 1), horizon=1, settings=request.param)
+
+
+def feed(monitor, scores, labels, start=1):
+    """Give a monitor decisions and their outcomes; return its findings."""
+    decisions = decisions_on(bars(np.ones(len(scores)), first_sequence=start), scores)
+    monitor.observe(decisions)
+    monitor.observe(outcomes_of(decisions, labels))
+    return monitor.findings()
+
+
+def watcher(setting_and_reference):
+    """Return a monitor of this version."""
+    settings, reference = setting_and_reference
+    return PerformanceMonitor(OutcomeJoin(versions=[VERSION]), reference, settings)
+
+
+def test_a_model_as_good_as_at_the_gate_raises_nothing(setting_and_reference):
+    """The same skill gives no finding."""
+    assert feed(watcher(setting_and_reference), *calls(3_000, 0.7, 2)) == []
+
+
+def test_a_better_model_raises_nothing(setting_and_reference):
+    """Only harm is told."""
+    assert feed(watcher(setting_and_reference), *calls(3_000, 0.95, 3)) == []
+
+
+def test_lost_skill_is_told(setting_and_reference):
+    """A model that falls to coin tossing is told, with the loss before and now, and since when."""
+    good, bad = calls(1_000, 0.7, 4), calls(1_500, 0.5, 5)
+    scores, labels = (np.concatenate(pair) for pair in zip(good, bad, strict=True))
+    found = feed(watcher(setting_and_reference), scores, labels)
+    assert 1 <= len(found) <= 2
+    finding, reference = found[0], setting_and_reference[1]
+    assert (finding.monitor, finding.kind, finding.severity) == ("performance", "performance", "critical")
+    assert finding.reference == reference.mean
+    assert finding.observed > reference.upper
+    changed_ns, alarm_ns = 1_000 * NS_PER_HOUR // 2, 1_500 * NS_PER_HOUR // 2
+    assert abs(finding.since_ns - changed_ns) < 100 * NS_PER_HOUR
+    assert changed_ns < finding.ts_event_ns < alarm_ns
+    assert "the gate measured" in finding.sentence
+
+
+def test_the_summary_is_what_arrived(setting_and_reference):
+    """Totals count every outcome; rolling metrics are those of the last ones."""
+    settings, _ = setting_and_reference
+    monitor = watcher(setting_and_reference)
+    scores, labels = calls(1_500, 0.7, 6)
+    feed(monitor, scores, labels)
+    summary = monitor.summary()
+    assert (summary.outcomes, summary.waiting, summary.given_up) == (1_500, 0, 0)
+    assert summary.accuracy == pytest.approx(np.mean((scores > 0.5) == (labels > 0.5)))
+    assert summary.mean_loss == pytest.approx(losses_of(scores, labels, settings).mean())
+    assert summary.rolling == classification(scores[-settings.window :], labels[-settings.window :])
+
+
+def test_nothing_arrived_is_not_a_number():
+    """Before the first label there is no performance, and no error."""
+    summary = PerformanceMonitor(OutcomeJoin()).summary()
+    assert summary.outcomes == 0
+    assert math.isnan(summary.accuracy)
+    assert math.isnan(summary.rolling.auc)
+
+
+def test_without_a_reference_performance_is_measured_only():
+    """No gate figure, no test for harm: the summary is there, findings are not."""
+    monitor = PerformanceMonitor(OutcomeJoin())
+    assert feed(monitor, *calls(2_000, 0.1, 7)) == []
+    assert monitor.summary().accuracy < 0.2
+
+
+def test_unknown_labels_are_left_out():
+    """An outcome without a label counts nowhere."""
+    monitor = PerformanceMonitor(OutcomeJoin())
+    feed(monitor, [0.3, 0.7], [0.0, math.nan])
+    assert monitor.summary().outcomes == 1
+
+
+def test_a_model_of_returns_is_judged_by_its_sign():
+    """With both cuts at zero a wrong sign is an error."""
+    settings = PerformanceSettings(loss="error", score_cut=0.0, label_cut=0.0)
+    assert losses_of([0.01, -0.02, 0.03], [0.5, 0.1, -0.1], settings).tolist() == [0.0, 1.0, 1.0]
+
+
+def test_the_bound_of_the_reference_covers_overlap():
+    """Ten copies of each outcome are known less well than as many fresh ones, so the bound is further up."""
+    settings = PerformanceSettings(loss="error", charts=ChartSettings(runs=5, run_length=500))
+    copies = performance_reference(*np.repeat(calls(300, 0.7, 8), 10, axis=1), horizon=10, settings=settings)
+    fresh = performance_reference(*calls(3_000, 0.7, 8), horizon=1, settings=settings)
+    assert copies.upper - copies.mean > 2 * (fresh.upper - fresh.mean) > 0.0
+
+
+def test_too_short_a_walk_is_refused():
+    """A reference of a hundred scores says nothing, and is refused."""
+    with pytest.raises(DataInvalid, match="at least 200"):
+        performance_reference(*calls(100, 0.7, 9), horizon=1)

@@ -1,0 +1,91 @@
+"""Every version can be watched from what it carries, and goes on from saved states."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tape_slices import VERSION, bars, decisions_on, outcomes_of, rows_of
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.monitor.base import load_states, save_states
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.drift import DriftSettings
+from tradeworthy.judge.monitor.performance import PerformanceSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings, resume, standing_set
+
+CHARTS = ChartSettings(runs=5, run_length=1_000)
+SETTINGS = MonitorSettings(drift=DriftSettings(charts=CHARTS), performance=PerformanceSettings(charts=CHARTS))
+ETH = [Instrument(symbol="ETH")]
+
+
+def version(number=VERSION):
+    """Return what the monitors read of a version: number, feature names, profile."""
+    sample = np.random.default_rng(0).standard_normal((1_000, 2))
+    profile = SimpleNamespace(sample=sample, sample_places=np.arange(1_000))
+    return SimpleNamespace(number=number, program=SimpleNamespace(names=("fast", "slow")), profile=profile)
+
+
+def walk(n):
+    """Return out-of-fold scores and labels of a model that is right in 80% of cases."""
+    rng = np.random.default_rng(1)
+    labels = (rng.random(n) < 0.5).astype(float)
+    right = rng.random(n) < 0.8
+    return np.where(right == (labels > 0.5), 0.8, 0.2), labels
+
+
+def tape(n=1_200):
+    """Return slices of a tape on which the first feature and the skill are lost half way."""
+    rows = np.random.default_rng(2).standard_normal((n, 2))
+    rows[n // 2 :, 0] += 2.0
+    scores, labels = walk(n)
+    labels[n // 2 :] = 1.0 - labels[n // 2 :]
+    decisions = decisions_on(bars(np.ones(n)), scores)
+    return [decisions, rows_of(decisions, rows), outcomes_of(decisions, labels)]
+
+
+def test_the_standing_set_hears_drift_and_harm():
+    """A tape with both gives findings of both kinds."""
+    monitors = standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+    for records in tape():
+        for monitor in monitors.values():
+            monitor.observe(records)
+    assert {f.kind for m in monitors.values() for f in m.findings()} == {"data_drift", "performance"}
+
+
+@pytest.mark.parametrize("known", [None, walk(100)])
+def test_without_a_walk_harm_is_not_tested(known):
+    """Too few out-of-fold scores are no reference; drift is watched all the same."""
+    monitors = standing_set(version(), ETH, walk=known, settings=SETTINGS)
+    for records in tape():
+        for monitor in monitors.values():
+            monitor.observe(records)
+    assert monitors["performance"].findings() == []
+    assert monitors["drift"].findings()
+
+
+def test_a_killed_watcher_goes_on_where_it_was(tmp_path):
+    """States saved to a file and resumed in fresh monitors give the findings of an uninterrupted run."""
+    whole = standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+    first = standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+    second = standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+    slices = [part for records in tape() for part in np.array_split(records, 4)]
+    for records in slices[:5]:
+        for monitors in (whole, first):
+            for monitor in monitors.values():
+                monitor.observe(records)
+    save_states(tmp_path / "states.npz", {name: monitor.state() for name, monitor in first.items()})
+    resume(second, load_states(tmp_path / "states.npz"))
+    for records in slices[5:]:
+        for monitors in (whole, second):
+            for monitor in monitors.values():
+                monitor.observe(records)
+    for name, monitor in whole.items():
+        assert second[name].findings() == monitor.findings() != []
+
+
+def test_another_versions_states_are_refused(tmp_path):
+    """Resuming with the states of another version is an error, not a silent mixture."""
+    states = {name: m.state() for name, m in standing_set(version(7), ETH, settings=SETTINGS).items()}
+    with pytest.raises(DataInvalid):
+        resume(standing_set(version(), ETH, settings=SETTINGS), states)
