@@ -44,7 +44,7 @@ from tradeworthy.model.features.operations import OPERATIONS, WINDOW_MAX
     ],
 )
 def test_a_formula_prints_as_the_python_that_writes_it(formula, text):
-    """repr is Python, and running it builds an equal formula."""
+    """The text is Python, and running it builds an equal formula."""
     assert repr(formula) == text
     assert eval(text, vars(vocabulary)) == formula  # noqa: S307  # our own text
 

@@ -124,8 +124,8 @@ def test_declarations_are_checked():
         lambda text: text.replace(b'"n":60', b'"n":-60'),
         lambda text: text.replace(b'"n":60', b'"n":60,"code":"import os"'),
         lambda text: text.replace(b'"trigger"', b'"triggered"'),
-        lambda text: b"[" * 100_000,
-        lambda text: b"",
+        lambda _: b"[" * 100_000,
+        lambda _: b"",
     ],
 )
 def test_bytes_that_are_not_a_program_are_refused(change):

@@ -54,17 +54,24 @@ _MONDAY = 3  # 1970-01-01 was a Thursday
 
 
 class Code(IntEnum):
-    """What an instruction does, and the memory it keeps: floats and integers."""
+    """What an instruction does, and the memory it needs.
+
+    After the number: floats, integers, whether it works on the history of its inputs, and whether it also keeps a queue
+    of positions as long as that history.
+    """
 
     numbers: int
     words: int
+    windowed: bool
+    queued: bool
 
-    def __new__(cls, value: int, numbers: int = 0, words: int = 0) -> Self:
+    def __new__(cls, value: int, numbers: int = 0, words: int = 0, *kept: bool) -> Self:
         """Keep the memory beside the number."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.numbers = numbers
         member.words = words
+        member.windowed, member.queued = (*kept, False, False)[:2]
         return member
 
     CONSTANT = 0  # a register set when the state is made; never runs
@@ -88,13 +95,13 @@ class Code(IntEnum):
     SQRT = 18
     ABS = 19
     SIGN = 20
-    LAG = 21
-    SUM = 22, 4, 1
-    STD = 23, 8, 1
-    ZSCORE = 24, 8, 1
-    CORR = 25, 20, 1
-    MIN = 26, 0, 2  # and the queue
-    MAX = 27, 0, 2
+    LAG = 21, 0, 0, True
+    SUM = 22, 4, 1, True
+    STD = 23, 8, 1, True
+    ZSCORE = 24, 8, 1, True
+    CORR = 25, 20, 1, True
+    MIN = 26, 0, 2, True, True
+    MAX = 27, 0, 2, True, True
     EMA = 28, 1, 1
     EWM_STD = 29, 3, 1
     TIME_OF_DAY_SIN = 30

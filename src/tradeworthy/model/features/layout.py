@@ -30,8 +30,6 @@ DEPTH_MAX = 150
 FORMULA_MAX = 20_000
 """Most operations of one formula as it is written out, where shared parts count every time."""
 
-_EXTREMES = (Code.MIN, Code.MAX)
-_OVER_HISTORY = (Code.LAG, Code.SUM, Code.STD, Code.ZSCORE, Code.CORR, *_EXTREMES)
 _NEVER = 0
 
 
@@ -118,7 +116,7 @@ class _Graph:
             return self._add(_Node(Code.FIELD, lane, n=self._field_place(tree.name)))
         inputs = tuple(self.lower(each, symbol, lane, depth) for each in tree.inputs)
         code = OPERATIONS[tree.op].code
-        if code in _OVER_HISTORY:
+        if code.windowed:
             inputs = tuple(self._add(_Node(Code.HISTORY, lane, (each,))) for each in inputs)
         return self._add(_Node(code, lane, inputs, tree.n))
 
@@ -245,7 +243,7 @@ def _ring_sizes(nodes: Sequence[_Node]) -> dict[int, int]:
     """Return, for each history, the power of two that holds its longest window and the value before it."""
     longest: dict[int, int] = {}
     for node in nodes:
-        if node.code in _OVER_HISTORY:
+        if node.code.windowed:
             for history in node.inputs:
                 longest[history] = max(longest.get(history, 0), node.n)
     return {history: 1 << n.bit_length() for history, n in longest.items()}
@@ -265,7 +263,7 @@ def _place_memory(nodes: Sequence[_Node], shared: _Block, own: _Block) -> Record
             record["numbers"] = block.take(rings[place], np.nan)
         else:
             record["numbers"] = block.take(node.code.numbers, np.nan if node.code == Code.PUBLISH else 0.0)
-        queue = rings[node.inputs[0]] if node.code in _EXTREMES else 0
+        queue = rings[node.inputs[0]] if node.code.queued else 0
         record["words"] = block.take_words(node.code.words + queue)
     return records
 
@@ -292,6 +290,5 @@ def _link(nodes: Sequence[_Node], records: Records, order: Sequence[int]) -> Rec
                 records[name][place] = records[name][node.inputs[0]]
         else:
             for name, source in zip("abc", node.inputs, strict=False):
-                over_history = node.code in _OVER_HISTORY
-                records[name][place] = running[source] if over_history else records["out"][source]
+                records[name][place] = running[source] if node.code.windowed else records["out"][source]
     return records[list(order)]
