@@ -27,7 +27,6 @@ from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.record.ledger import Ledger
 
-
 READY = "ready"
 """A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
 
