@@ -47,7 +47,7 @@ def write_small_version(
     Further facts go to `write_version` in place of the defaults here.
     """
     predictor = predictor or small_trees(rng)
-    rows = rng.normal(scale=0.01, size=(600, N_FEATURES))
+    rows = rng.normal(scale=0.01, size=(600, predictor.n_features))
     scores = predictor.many(rows)
     known: dict[str, Any] = {
         "name": "small",
