@@ -2,20 +2,21 @@
 
 Flow:   for each event: what people have steered; the venue's answers; then the event itself: decision, row and order on
         the tape, order to the venue; only then the shadows. While no order is open, a stretch of events is one run.
-State:  the desk (`desk.Desk`), kept in checkpoints; the tape holds everything else. After kill -9 it goes on from there.
+State:  the desk (`desk.Desk`), kept in checkpoints; all else is on the tape. After kill -9 it goes on from there.
 Time:   the clock is asked once a run; a decision is never timed before its event was received.
 Failure: if the tape cannot be written, the engine refuses first (nothing more is sent), records the halt in the tape's
         reserve, cancels what rests, and stops.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
 
 from tradeworthy.core.decisions import Role
-from tradeworthy.core.errors import NotFound, RecordUnwritable, SettingsInvalid
+from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
@@ -127,7 +128,7 @@ class Engine:
         self._staging = Staging(load, self.desk.make_pipeline, tape.folder, background=background)
         self._steering = Steering(self.desk, control, limits, self._staging, clock, self._warm_from)
         self._events_at_wish = self._last_checkpoint = 0
-        self._stopping = False
+        self._stopping = self._failed = False
         self._start(load)
 
     # -- coming up -----------------------------------------------------------------------------------------------
@@ -161,20 +162,34 @@ class Engine:
         ------
         RecordUnwritable
             The tape failed; trading has stopped.
+        RecordBusy
+            Another engine has taken over the tape; this one sends nothing more.
         """
-        watching = asyncio.create_task(self._steer_while_idle())
+        watching = asyncio.create_task(self._keep_watch())
+        feeding = asyncio.create_task(self._take(feed))
         try:
-            async for batch in feed.events():
-                self.consume(batch)
-                if self._stopping:
-                    break
+            await asyncio.wait({watching, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            await (watching if watching.done() else feeding)
         finally:
-            watching.cancel()
+            await _cancelled(watching, feeding)
             feed.close()
         return self.summary()
 
+    async def _take(self, feed: Feed) -> None:
+        """Consume a feed's batches, until it ends or somebody stops the engine."""
+        async for batch in feed.events():
+            self.consume(batch)
+            if self._stopping:
+                return
+
+    async def _keep_watch(self) -> None:
+        """Look up every steering interval, whether events come or not."""
+        while not self._stopping:
+            await asyncio.sleep(self.settings.steer_every_ms / 1_000)
+            self.look_up()
+
     def stop(self) -> None:
-        """End `run` after the batch in hand."""
+        """End `run` after the batch in hand, and without one within a steering interval."""
         self._stopping = True
 
     def close(self) -> None:
@@ -196,15 +211,25 @@ class Engine:
         RecordUnwritable
             The tape failed; trading has stopped.
         """
-        try:
+        with self._failing_safe():
             done = 0
             while done < len(batch):
                 count = self.desk.inbox.load(batch[done:])
                 self._consume_inbox(count)
                 done += count
-        except RecordUnwritable:
-            self._fail_stop()
-            raise
+
+    def look_up(self) -> None:
+        """Hear, between two events, of a failed sync, of a newer engine on this tape, and of what people have steered.
+
+        Raises
+        ------
+        RecordUnwritable, RecordBusy
+            As `run`.
+        """
+        with self._failing_safe():
+            self._recorder.tape.check()
+            if self._steering.due:
+                self._steer()
 
     def _consume_inbox(self, count: int) -> None:
         place = 0
@@ -299,13 +324,6 @@ class Engine:
                 desk.count_cancel(int(order["instrument"]), self._clock.now_ns())
                 self.counters.cancels += 1
 
-    async def _steer_while_idle(self) -> None:
-        """Read the control block while no events come."""
-        while True:
-            await asyncio.sleep(self.settings.steer_every_ms / 1_000)
-            if self._steering.due:
-                self._steer()
-
     # -- keeping and failing -------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
@@ -313,12 +331,37 @@ class Engine:
         self.counters.checkpoints += 1
         self._last_checkpoint = self.counters.events
 
-    def _fail_stop(self) -> None:
-        """Refuse everything, record the halt in the reserve, cancel what rests."""
-        self._stopping = True
-        self._control.halt()
+    @contextmanager
+    def _failing_safe(self) -> Iterator[None]:
+        """Stop trading when the tape cannot be written any more; only once, however often it is met."""
+        try:
+            yield
+        except RecordBusy:
+            self._refuse()
+            raise
+        except RecordUnwritable:
+            if not self._failed:
+                self._fail_stop()
+            raise
+
+    def _refuse(self) -> EventBatch:
+        """Refuse everything from now on, and return the halt that says so."""
+        self._stopping = self._failed = True
         halt = control_event(self.desk.config.width, Word.HALT, self._clock.now_ns(), scope=Scope.everything())
         self.desk.apply(halt[0], self._steering.pipeline)
+        return halt
+
+    def _fail_stop(self) -> None:
+        """Refuse everything, record the halt in the reserve, cancel what rests."""
+        halt = self._refuse()
+        self._control.halt()
         for order in self.desk.state.orders[: self.desk.state.account["open_orders"][0]]:
             self._venue.cancel(int(order["order"]))
         self._recorder.last_input(halt)
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks and return when they have ended, whatever they say."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
