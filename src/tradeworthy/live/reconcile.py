@@ -1,13 +1,15 @@
 """Orders that were open when the engine stopped: known by name, never sent again.
 
 Flow:   an order whose record is not on the tape was never sent. Of the others, a venue on paper takes its orders back
-        from the record; a venue that can list its open orders is believed; where it cannot, an order in doubt stays in
-        flight, and counts against every limit, until the venue answers or a person intervenes.
+        from the record. A venue that recalls its answers gives those that we missed; one that lists its open orders is
+        believed about the rest. Where it can do neither, an order in doubt stays in flight, and counts against every
+        limit, until the venue answers or a person intervenes.
 """
 
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
@@ -39,13 +41,21 @@ class ListsOrders(Protocol):
         """Return the open orders, with what is left of them."""
 
 
+@runtime_checkable
+class RecallsAnswers(Protocol):
+    """A venue that can say what it answered about an order, also while nobody listened."""
+
+    def answers_of(self, orders: npt.NDArray[np.uint64]) -> EventBatch:
+        """Return every fill and reject of these orders so far, in the order given."""
+
+
 def reconcile(desk: Desk, reader: TapeReader, venue: Venue, now_ns: int) -> EventBatch:
     """Compare the desk's open orders with the record and the venue.
 
     Returns
     -------
     (m,) event records
-        Rejects of orders that are open nowhere, to be consumed as inputs.
+        Answers that we missed, and rejects of orders that are open nowhere; to be consumed as inputs.
     """
     count = int(desk.state.account["open_orders"][0])
     if not count:
@@ -56,18 +66,50 @@ def reconcile(desk: Desk, reader: TapeReader, venue: Venue, now_ns: int) -> Even
     rejects = [_reject(desk, order, NEVER_SENT, now_ns) for order in still[~known]]
     if isinstance(venue, KeepsNothing):
         venue.restore(_left(still[known], sent))
-    elif isinstance(venue, ListsOrders):
-        gone = still[known][~np.isin(still[known]["order"], venue.open_orders()["decision"])]
+        return np.concatenate([np.zeros(0, event_dtype(desk.config.width)), *rejects])
+    missed = _missed(still[known], sent, venue) if isinstance(venue, RecallsAnswers) else []
+    if isinstance(venue, ListsOrders):
+        answered = _done(still[known], missed)
+        gone = still[known][~answered & ~np.isin(still[known]["order"], venue.open_orders()["decision"])]
         rejects += [_reject(desk, order, NOT_AT_VENUE, now_ns) for order in gone]
-    return np.concatenate([np.zeros(0, event_dtype(desk.config.width)), *rejects])
+    return np.concatenate([np.zeros(0, event_dtype(desk.config.width)), *missed, *rejects])
+
+
+def _missed(still: OrderBatch, sent: OrderBatch, venue: RecallsAnswers) -> list[EventBatch]:
+    """Return, order by order, the answers that come after what the record already has of its fills."""
+    recalled = venue.answers_of(still["order"].astype(np.uint64))
+    heard = _originals(still, sent)["quantity"] - still["remaining"]
+    return [
+        _after(recalled[recalled["reference"] == order], float(quantity))
+        for order, quantity in zip(still["order"], heard, strict=True)
+    ]
+
+
+def _after(answers: EventBatch, heard: float) -> EventBatch:
+    """Return an order's answers without the first fills that add up to the quantity already heard of."""
+    fills = np.where(answers["kind"] == Kind.FILL, np.abs(answers["values"][:, 0]), 0.0)
+    return answers[np.cumsum(fills) > abs(heard) * (1.0 + 1e-9)] if heard else answers
+
+
+def _done(still: OrderBatch, missed: list[EventBatch]) -> npt.NDArray[np.bool_]:
+    """Tell which orders their missed answers close."""
+    closed = np.zeros(len(still), np.bool_)
+    for place, answers in enumerate(missed):
+        left = abs(still["remaining"][place]) - np.abs(answers["values"][answers["kind"] == Kind.FILL, 0]).sum()
+        closed[place] = bool((answers["kind"] == Kind.REJECT).any()) or left < 1e-9 * abs(still["remaining"][place])
+    return closed
 
 
 def _left(still: OrderBatch, sent: OrderBatch) -> OrderBatch:
     """Return the sent orders that are still open, with the quantity that is left."""
-    places = np.searchsorted(sent["decision"], still["order"])
-    left = sent[places].copy()
+    left = _originals(still, sent)
     left["quantity"] = still["remaining"]
     return left
+
+
+def _originals(still: OrderBatch, sent: OrderBatch) -> OrderBatch:
+    """Return copies of the records of orders that are still open."""
+    return sent[np.searchsorted(sent["decision"], still["order"])].copy()
 
 
 def _reject(desk: Desk, order: np.void, code: float, now_ns: int) -> EventBatch:

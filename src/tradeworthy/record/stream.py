@@ -270,7 +270,7 @@ class Stream:
         try:
             self._disk.write_all(fd, raw, 0)
             path.rename(self._folder / segment_name(header.index))
-        except OSError:
+        except BaseException:
             os.close(fd)
             raise
         self._fd, self._header, self._seed = fd, header, header.checksum
