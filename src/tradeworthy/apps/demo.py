@@ -51,11 +51,11 @@ class Summary(msgspec.Struct, kw_only=True):
     promotions: int = 0
     rollbacks: int = 0
     rollback_events_lost: int = 0
-    rollback_ms: float = math.nan
-    auc_out_of_fold: float = math.nan
-    auc_live: float = math.nan
+    rollback_ms: float | None = None
+    auc_out_of_fold: float | None = None
+    auc_live: float | None = None
     pnl_after_costs: float = 0.0
-    explanation_sum_error: float = math.nan
+    explanation_sum_error: float | None = None
     replay_identical: bool = False
     verify_ok: bool = False
     wall_s: float = 0.0
@@ -172,8 +172,10 @@ class Story:
         summary.pnl_after_costs = run.pnl_after_costs
         summary.findings, summary.retrains = len(standing.findings), len(standing.retrains)
         summary.versions = len(standing.registered)
-        promoted = self.project.ledger.facts(facts.VersionPromoted)
-        summary.promotions = sum(1 for entry in promoted if entry.fact.role == "champion")
+        promoted = [entry.fact for entry in self.project.ledger.facts(facts.VersionPromoted)]
+        summary.promotions = sum(
+            isinstance(fact, facts.VersionPromoted) and fact.role == "champion" for fact in promoted
+        )
         summary.rollback_events_lost = decisions_missing(self.project)
         summary.auc_live = realised_auc(self.project)
         self.stage.say(
@@ -204,8 +206,7 @@ class Story:
             now = running.engine.summary()
             show.update(running.feed.position / len(running.feed), now, self._standing, self._doing())
             self._narrate(show, now)
-            promoted = now.swaps[1:]
-            if promoted and not self.summary.rollbacks:
+            if now.swaps and not self.summary.rollbacks:
                 self._led_from = min(self._led_from, now.events)
                 if now.events - self._led_from >= EVENTS_BEFORE_ROLLBACK:
                     await self._roll_back(running, show)
@@ -229,7 +230,7 @@ class Story:
             show.tell(f"gate {version}", f"the gate judged {version[:16]}: {verdict}")
         for version in self._standing.shadows:
             show.tell(f"shadow {version}", f"{version[:16]} scores every event in shadow")
-        for swap in now.swaps[1:]:
+        for swap in now.swaps:
             show.tell(f"swap {swap.sequence}", f"{swap.version} decides from here on; {swap.previous} stays warm")
 
     async def _roll_back(self, running: Running, show: LiveView) -> None:
@@ -240,7 +241,7 @@ class Story:
         process = await asyncio.create_subprocess_exec(
             *_command(self.project.folder, "rollback"), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        while len(running.engine.swaps) == before and process.returncode is None:
+        while len(running.engine.swaps) == before and process.returncode is None:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         seen_ns = self.project.clock.now_ns()
         _, said = await process.communicate()
@@ -272,7 +273,7 @@ class Story:
         command = [*_command(self.project.folder, "replay"), "--json"]
         done = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603  # our own module
         replayed = json.loads(done.stdout) if done.stdout.strip() else {"identical": False, "decisions": 0}
-        self.summary.replay_identical = replayed["identical"]
+        self.summary.replay_identical = bool(replayed["identical"])
         self.stage.verdict(
             "pass" if replayed["identical"] else "fail",
             f"replay in a fresh process: {replayed['decisions']:,} decisions, bit for bit",

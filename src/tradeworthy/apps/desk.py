@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tradeworthy.apps import results
-from tradeworthy.apps.processes import Companions, companions
+from tradeworthy.apps.processes import Companions, companions, start_syncer
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused
 from tradeworthy.core.events import EventBatch
@@ -88,6 +88,7 @@ def run_files(
         beside = stack.enter_context(companions(project, watch=watch))
         engine = open_engine(project, stack, clock)
         stack.callback(engine.close)
+        start_syncer(project, beside)
         summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
 

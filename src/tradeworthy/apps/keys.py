@@ -1,4 +1,4 @@
-"""The keys of a deployment: one for each hand that signs. Made when first needed, trusted here, readable by the owner."""
+"""The keys of a deployment: one for each hand that signs, made when first needed, trusted here, kept private."""
 
 from pathlib import Path
 

@@ -97,21 +97,8 @@ class Companions:
 
 @contextmanager
 def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
-    """Run the syncer, and the watcher if wanted, around a block."""
-    own_key(project.places.tape_key, "tape", project.trust)
+    """Run the watcher, if wanted, around a block that opens the tape and then starts the syncer."""
     running = Companions(project.places.root / "logs")
-    settings = msgspec.json.encode(project.settings.syncer).decode()
-    running.start(
-        "syncer",
-        "tradeworthy.record.syncer",
-        str(project.places.tape),
-        "--heads",
-        str(project.places.heads),
-        "--key",
-        str(project.places.tape_key),
-        "--settings",
-        settings,
-    )
     try:
         if watch:
             ready = project.places.watcher / READY
@@ -124,10 +111,27 @@ def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
         _settle(project)
 
 
+def start_syncer(project: "Project", running: Companions) -> None:
+    """Start to make an open tape durable."""
+    own_key(project.places.tape_key, "tape", project.trust)
+    running.start(
+        "syncer",
+        "tradeworthy.record.syncer",
+        str(project.places.tape),
+        "--heads",
+        str(project.places.heads),
+        "--key",
+        str(project.places.tape_key),
+        "--settings",
+        msgspec.json.encode(project.settings.syncer).decode(),
+    )
+
+
 def _settle(project: "Project") -> None:
     """Make durable, chain and publish what a syncer that came late or fell has left."""
     if not project.places.tape.is_dir():
         return
+    own_key(project.places.tape_key, "tape", project.trust)
     signer = FileSigner(project.places.tape_key)
     with Syncer(project.places.tape, clock=project.clock, heads=project.places.heads, signer=signer) as syncer:
         syncer.finish()

@@ -1,7 +1,7 @@
 """One HTML file that tells a run, filled from the record alone: tape, ledger, bundles, gate reports.
 
-Units:  profit and costs in the desk's currency. Spread and slippage are part of the fill prices; they are shown from the
-        paper venue's settings, and what was made before them is the rest.
+Units:  profit and costs in the desk's currency. Spread and slippage are part of the fill prices; they are shown from
+        the paper venue's settings, and what was made before them is the rest.
 """
 
 from pathlib import Path
@@ -71,7 +71,7 @@ def run_report(project: "Project") -> data.RunReport:
         trainings=tuple(_training(project, info) for info in versions),
         versions=tuple(_version(project, info, decisions) for info in versions),
         gates=tuple(_gates(project, versions)),
-        market=_market(project, number, bars, fills, decisions),
+        market=_market(project, number, bars, fills),
         outcome=_outcome(project, bars, fills),
         decisions=_decisions(reader, decisions, fills),
         findings=tuple(finding for _, finding in standing.findings),
@@ -156,7 +156,7 @@ def _gates(project: "Project", versions: list[VersionInfo]) -> list[GateReport]:
     ]
 
 
-def _market(project: "Project", number: int, bars: Records, fills: Records, decisions: Records) -> data.Market:
+def _market(project: "Project", number: int, bars: Records, fills: Records) -> data.Market:
     positions = np.cumsum(fills["values"][:, 0])
     return data.Market(
         symbol=project.settings.instrument[number].symbol,

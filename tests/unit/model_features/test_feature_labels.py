@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from feature_market import DESK, START_NS, bars, quotes, walk
@@ -47,12 +48,20 @@ def test_labels_count_the_events_of_their_own_instrument_and_kind():
 
 
 def test_a_row_field_can_be_the_price():
-    """A price that was computed elsewhere labels row events."""
-    columns = {"value": [1.0, 2.0, 4.0]}
-    events = events_from_columns(Kind.ROW, 0, np.arange(3) + START_NS, columns, names=("value",))
-    label = forward_return(row("value"), 1)
+    """A price that was computed elsewhere labels row events, from its own place among the declared fields."""
+    fields = ("value", "age")
+    columns = {"value": [1.0, 2.0, 4.0], "age": [3.0, 3.0, 3.0]}
+    events = events_from_columns(Kind.ROW, 0, np.arange(3) + START_NS, columns, names=fields)
+    label = msgspec.structs.replace(forward_return(row("value"), 1), row_fields=fields)
     assert label.trigger == Kind.ROW
     np.testing.assert_allclose(label.compute(events, 0, DESK)[1], [math.log(2.0)] * 2)
+
+
+def test_a_row_price_without_declared_fields_is_refused():
+    """Which column a name means is never guessed."""
+    events = events_from_columns(Kind.ROW, 0, np.arange(3) + START_NS, {"value": [1.0, 2.0, 4.0]}, names=("value",))
+    with pytest.raises(FeatureInvalid, match="not declared"):
+        forward_return(row("value"), 1).compute(events, 0, DESK)
 
 
 def test_unknown_futures_are_left_out():

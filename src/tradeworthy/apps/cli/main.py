@@ -7,13 +7,16 @@ Exit codes: 0 done; 1 the answer is no (gate not passed, record damaged, replay 
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from tradeworthy.apps.cli.show import console, errors, show
 from tradeworthy.core.errors import TradeworthyError
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
 
 app = typer.Typer(
     name="tradeworthy",

@@ -32,19 +32,22 @@ def table_of(result: msgspec.Struct) -> Table:
 
 def cell(value: Any) -> Any:
     """Write one value for a person."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.6g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, msgspec.Struct):
-        return table_of(value)
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {cell(part)}" for key, part in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return _list_cell(value)
-    return "none" if value is None or value == "" else escape(str(value))
+    match value:
+        case bool():
+            shown: Any = "yes" if value else "no"
+        case float():
+            shown = f"{value:,.6g}"
+        case int():
+            shown = f"{value:,}"
+        case msgspec.Struct():
+            shown = table_of(value)
+        case dict():
+            shown = "\n".join(f"{key}: {cell(part)}" for key, part in value.items()) or "none"
+        case list() | tuple():
+            shown = _list_cell(value)
+        case _:
+            shown = "none" if value is None or value == "" else escape(str(value))
+    return shown
 
 
 def _list_cell(values: Any) -> Any:

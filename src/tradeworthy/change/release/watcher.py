@@ -27,6 +27,9 @@ from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.record.ledger import Ledger
 
+BACKLOG = 1_000
+"""Records of a look after which the next one follows at once; fewer wait, so that watching costs little."""
+
 READY = "ready"
 """A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
 
@@ -111,7 +114,7 @@ class Watcher:
                 break
             observed = self.step()
             self._ready.touch()
-            if not observed:
+            if observed < BACKLOG:
                 stop.wait(self._job.poll_ms / 1_000)
         self.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -77,7 +78,7 @@ def load_strategy(path: Path) -> Strategy:
             raise SettingsInvalid(f"{path} defines no {name!r}{hint}; it needs {', '.join(NAMES)}")
     return Strategy(
         features=_features(path, module.features),
-        label=_label(path, module.label),
+        label=_label(path, module.label, tuple(getattr(module, "row_fields", ()))),
         train=_function(path, module.train),
         trigger=_trigger(path, getattr(module, "trigger", Kind.BAR)),
         row_fields=tuple(getattr(module, "row_fields", ())),
@@ -112,12 +113,13 @@ def _features(path: Path, value: object) -> dict[str, Expression]:
     return dict(value)
 
 
-def _label(path: Path, value: object) -> Label:
+def _label(path: Path, value: object, row_fields: tuple[str, ...]) -> Label:
+    """Return the label, told which fields rows have."""
     if not isinstance(value, Label):
         raise SettingsInvalid(
             f"{path}: label is {_kind(value)}; allowed is forward_direction(...) or forward_return(...)"
         )
-    return value
+    return msgspec.structs.replace(value, row_fields=row_fields)
 
 
 def _function(path: Path, value: object) -> TrainFunction:

@@ -6,6 +6,7 @@ Units:  values are log returns; `cost_bps` is in hundredths of a percent, one wa
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import msgspec
@@ -24,7 +25,11 @@ HORIZON_MAX = 1_000_000
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens to a price in the next `horizon` events; from `forward_return` or `forward_direction`."""
+    """What happens to a price in the next `horizon` events; from `forward_return` or `forward_direction`.
+
+    A price that reads rows needs the desk's `row_fields`, all of them in their order; a strategy's label gets them from
+    the strategy.
+    """
 
     looks_ahead: ClassVar[bool] = True
 
@@ -32,6 +37,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     horizon: int
     price: Expression
     cost_bps: float = 0.0
+    row_fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a horizon or a cost that means nothing."""
@@ -79,7 +85,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             The events that they belong to.
         """
         desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
-        prices, places = FeatureState(_program(self.price), desk).asked(events)
+        prices, places = FeatureState(_program(self.price, self.row_fields), desk).asked(events)
         with np.errstate(invalid="ignore", divide="ignore"):
             levels = np.log(prices[:, 0])
             values = levels[self.horizon :] - levels[: -self.horizon]
@@ -117,10 +123,11 @@ def forward_direction(price: Expression, horizon: int, cost_bps: float = 0.0) ->
     return Label(kind="forward_direction", horizon=horizon, price=price, cost_bps=float(cost_bps))
 
 
-def _program(price: Expression) -> Program:
+@lru_cache(maxsize=64)
+def _program(price: Expression, row_fields: tuple[str, ...]) -> Program:
     """Compile the price on the kind of event that it keeps the pace of."""
-    names = _field_names(price)
-    row_fields = sorted(name.removeprefix("row.") for name in names if name.startswith("row."))
+    if _kind(price) == Kind.ROW and not row_fields:
+        raise FeatureInvalid(f"the price {price} reads rows, whose fields are not declared; give the label row_fields")
     return compile_program({"price": price}, trigger=_kind(price), row_fields=row_fields)
 
 
