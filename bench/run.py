@@ -19,9 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness import HERE, RESULTS, ROOT, Report, Setting, context, merge, pin, read_records, write_records
+from harness import HERE, RESULTS, ROOT, Report, Setting, context, go_first, merge, pin, read_records, write_records
+from table import page
 
-FAMILIES = ("trees", "features", "tape", "decision", "replay")
+FAMILIES = ("trees", "features", "tape", "decision", "replay", "archive", "start", "scaling")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
@@ -47,12 +48,13 @@ def chosen(only: Sequence[str]) -> list[str]:
     return [name for name in FAMILIES if name in wanted]
 
 
-def run_here(name: str, setting: Setting, core: int) -> list[dict[str, Any]]:
+def run_here(name: str, setting: Setting, core: int, *, realtime: bool) -> list[dict[str, Any]]:
     """Run a family in this process and return its records; a failure becomes nulls that say why."""
     pin(core)
+    realtime = realtime and go_first()
     module, reason = family(name), "not measured"
     report = Report(module.AIMS)
-    about = context(quick=setting.quick)
+    about = context(quick=setting.quick, realtime=realtime)
     try:
         module.run(setting, report)
     except Exception as error:  # noqa: BLE001 - whatever a family meets, its record must say so
@@ -65,7 +67,7 @@ def run_apart(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Run a family in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "records.json"
-        flags = ["--quick"] * arguments.quick + ["--peers"] * arguments.peers
+        flags = ["--quick"] * arguments.quick + ["--peers"] * arguments.peers + ["--realtime"] * arguments.realtime
         command = [sys.executable, str(HERE / "run.py"), "--family", name, "--records", str(out), *flags]
         subprocess.run([*command, "--core", str(arguments.core)], check=False, env=os.environ | _ONE_THREAD)  # noqa: S603
         return read_records(out)
@@ -77,6 +79,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer repeats; under a minute in all")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a family or a figure; repeatable")
     parser.add_argument("--peers", action="store_true", help="also run the peers that `make bench-peers` installed")
+    parser.add_argument("--realtime", action="store_true", help="ask that nothing else may take the core (root only)")
     parser.add_argument("--core", type=int, default=-1, help="core to measure on, counted among those allowed")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where to write the records")
     parser.add_argument("--document", type=Path, default=DOCUMENT, help="where to write the table")
@@ -86,17 +89,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 0 if every figure could be taken."""
+    """Run what was asked for; 0 unless a family failed."""
     asked = parse(arguments)
     if asked.family:
         setting = Setting(quick=asked.quick, peers=asked.peers)
-        write_records(asked.records, run_here(asked.family, setting, asked.core))
+        write_records(asked.records, run_here(asked.family, setting, asked.core, realtime=asked.realtime))
         return 0
     new = [record for name in chosen(asked.only) for record in run_apart(name, asked)]
     order = [figure for name in FAMILIES for figure in family(name).AIMS]
     records = merge(read_records(asked.output), new, order)
     write_records(asked.output, records)
-    return int(any(record["value"] is None for record in new))
+    asked.document.write_text(page(records, titles()), encoding="utf-8")
+    return int(any(record["note"].startswith("failed") for record in new))
+
+
+def titles() -> dict[str, str]:
+    """Return each family's first sentence: what its figures are about."""
+    return {name: (family(name).__doc__ or "").splitlines()[0] for name in FAMILIES}
 
 
 if __name__ == "__main__":

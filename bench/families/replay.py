@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def run(setting: Setting, report: Report) -> None:
             note=f"{JOB}; with {ours['orders'][0]:,.0f} orders among {BARS:,} bars",
         )
         report.add("record_decisions_per_s", median_of(ours["record"]), note="the live engine over the same bars")
-        _nautilus(setting, report, folder, events, ours["silent"])
-        _emini(report, folder)
+        _nautilus(setting, report, folder, events, ours["processor"])
+        _emini(setting, report, folder)
 
 
 def recorded(folder: Path, version: Version, events: EventBatch, instruments: tuple[Instrument, ...]) -> BenchDesk:
@@ -79,12 +80,15 @@ def _replays(
         made += 1
         return int(recorded(folder / f"record-{made}", silent, events, ETH_DESK).engine.counters.decisions)
 
-    calls = {"silent": again("silent"), "trading": again("trading"), "record": record}
-    return rates(calls, repeats=setting.repeats(9)) | {"orders": orders}
+    calls = {"silent": again("silent"), "record": record}
+    taken = rates(calls, repeats=setting.repeats(9))
+    taken |= rates({"trading": again("trading")}, repeats=3 if setting.quick else 7)
+    taken |= {"processor": rates({"us": calls["silent"]}, repeats=5, clock=time.process_time_ns)["us"]}
+    return taken | {"orders": orders}
 
 
 def _nautilus(setting: Setting, report: Report, folder: Path, events: EventBatch, ours: list[float]) -> None:
-    """Run the peer on the same core right after, and once more ours against its median."""
+    """Run the peer on the same core right after; both are measured in processor time, as they cannot take turns."""
     if not (setting.peers and PYTHON.exists()):
         why = (
             "run `make bench-peers` and add --peers" if not setting.peers else f"{PYTHON} is missing: make bench-peers"
@@ -94,14 +98,14 @@ def _nautilus(setting: Setting, report: Report, folder: Path, events: EventBatch
         return
     np.save(folder / "bars.npy", np.column_stack([events["ts_event_ns"].astype(np.float64), events["values"]]))
     for name, kind in (("replay_vs_nautilus_ratio", "booster"), ("replay_vs_nautilus_fast_ratio", "fast")):
-        found, error = _peer(folder, kind, repeats=2 if setting.quick else 5, events=events)
+        found, error = _peer(folder, kind, repeats=1 if setting.quick else 5, events=events)
         rate = median_of(found["rates"])
         called = {"booster": "Booster.predict", "fast": "single-row-fast"}[kind]
         report.add(
             name,
             _against(ours, rate),
             peer=Peer(f"NautilusTrader + LightGBM {called}, decisions/s", found["version"], rate.value),
-            note=f"the same bars, features and model, no orders; scores agree to {error:.1e} after 1,000 bars",
+            note=f"the same bars, features and model, no orders; processor time; scores differ by {error:.1e} (median)",
         )
 
 
@@ -119,11 +123,14 @@ def _peer(folder: Path, kind: str, *, repeats: int, events: EventBatch) -> tuple
     return json.loads(done.stdout.splitlines()[-1]), float(np.median(np.abs(theirs[-count:] - ours[-count:])))
 
 
-def _emini(report: Report, folder: Path) -> None:
+def _emini(setting: Setting, report: Report, folder: Path) -> None:
     """Replay a day and more of real trades, a decision each."""
     events, _ = read_emini()
     version = ticks_version(folder / "versions", events)
     recorded(folder / "emini", version, events, (EMINI,))
-    rate = rates({"ours": lambda: replay(folder / "emini" / "tape", lambda _: version).decisions}, repeats=3)["ours"]
+    rate = rates(
+        {"ours": lambda: replay(folder / "emini" / "tape", lambda _: version).decisions},
+        repeats=1 + 4 * (not setting.quick),
+    )["ours"]
     seconds = median_of(len(events) / np.array(rate))
     report.add("replay_emini_s", seconds, note=f"{len(events):,} trades of the E-mini future, a decision on each")

@@ -1,0 +1,103 @@
+"""A cold start of `tradeworthy run`: seconds to the first decision on the tape, and the engine's peak memory."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import KEPT, Aim, Report, Setting, unpin
+from measure import median_of
+
+from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.record.reader import TapeReader
+
+AIMS = {
+    "cold_start_s": Aim("s", "lower", 3.0),
+    "cold_start_without_kernels_s": Aim("s", "lower", 30.0),
+    "peak_memory_mb": Aim("MB", "lower", 300.0),
+}
+COMMAND = Path(sys.executable).with_name("tradeworthy")
+WAIT_S = 180.0
+STEPS = (
+    ("train",),
+    ("register",),
+    ("gate",),
+    ("promote", "newest", "--to", "champion", "--reason", "a benchmark"),
+)
+
+
+def run(setting: Setting, report: Report) -> None:
+    """Measure the family."""
+    unpin()
+    with tempfile.TemporaryDirectory(dir=setting.folder) as name:
+        folder = Path(name)
+        project = _project(folder)
+        first_start(project, folder / "warm", os.environ)
+        count = 1 if setting.quick else 7
+        found = [first_start(project, folder / f"run-{k}", os.environ) for k in range(count)]
+        note = (
+            "process start to first decision on the tape; 20 features, 200 trees; syncer and watcher beside, any core"
+        )
+        report.add("cold_start_s", median_of([seconds for seconds, _ in found]), note=note)
+        report.add("peak_memory_mb", median_of([mb for _, mb in found]), note="resident, the engine's process alone")
+        if setting.quick:
+            report.add("cold_start_without_kernels_s", None, note="not in a quick run")
+            return
+        fresh = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+        seconds, _ = first_start(project, folder / "bare", fresh | {"XDG_CACHE_HOME": str(folder / "cache")})
+        report.add("cold_start_without_kernels_s", seconds, note="every kernel compiled on the way; taken once")
+
+
+def first_start(project: Path, copy: Path, environment: "os._Environ[str] | dict[str, str]") -> tuple[float, float]:
+    """Start a run on a copy of the project; return the seconds to its first decision and its peak memory in MB."""
+    shutil.copytree(project, copy)
+    start = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603
+        [str(COMMAND), "run", "--speed", "2000"],
+        cwd=copy,
+        env=dict(environment),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not _decided(copy):
+            if process.poll() is not None or time.perf_counter() - start > WAIT_S:
+                raise RuntimeError(f"`tradeworthy run` made no decision; it ended with {process.returncode}")
+            time.sleep(0.01)
+        seconds = time.perf_counter() - start
+        time.sleep(1.0)
+    finally:
+        process.send_signal(signal.SIGINT)
+    _, _, used = os.wait4(process.pid, 0)
+    return seconds, used.ru_maxrss / 1024
+
+
+def _decided(project: Path) -> bool:
+    tape = next(project.glob("desk/**/tape"), None)
+    if tape is None:
+        return False
+    try:
+        return bool(len(TapeReader(tape).read("decisions", limit=1)))
+    except (TradeworthyError, OSError):
+        return False
+
+
+def _project(folder: Path) -> Path:
+    """Return a project with a champion; made once and kept, made again where it does not load any more."""
+    kept = KEPT / "project"
+    if kept.exists() and _ran([str(COMMAND), "status"], kept):
+        return kept
+    made = folder / "project"
+    for step in (("init", str(made)), *STEPS):
+        if not _ran([str(COMMAND), *step], made if made.exists() else folder):
+            raise RuntimeError(f"`tradeworthy {' '.join(step)}` failed")
+    shutil.rmtree(kept, ignore_errors=True)
+    KEPT.mkdir(exist_ok=True)
+    return Path(shutil.copytree(made, kept))
+
+
+def _ran(command: list[str], folder: Path) -> bool:
+    return subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Environments of the peers, one each, below bench/.peers: their pins conflict with each other and with ours.
+# NautilusTrader 1.221 wants Python 3.11 to 3.13. LightGBM is there already, with the training extra.
+set -e
+python=${1:-python3}
+folder=$(dirname "$0")/../.peers
+mkdir -p "$folder"
+"$python" -m venv "$folder/nautilus"
+"$folder/nautilus/bin/pip" --disable-pip-version-check --quiet install "nautilus_trader==1.221.0" "lightgbm>=4.5" pandas
+"$folder/nautilus/bin/python" -c "import nautilus_trader; print('NautilusTrader', nautilus_trader.__version__)"
