@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tradeworthy.apps import results
+from tradeworthy.apps.keeping import keep_summary
 from tradeworthy.apps.processes import Companions, companions, start_syncer
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused
@@ -90,6 +91,7 @@ def run_files(
         stack.callback(engine.close)
         start_syncer(project, beside)
         summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
+    keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
 
 

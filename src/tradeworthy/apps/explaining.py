@@ -112,8 +112,10 @@ def _utc_ns(text: str) -> int:
 
 def _row_of(reader: TapeReader, stream: str, sequence: int) -> npt.NDArray[np.float64]:
     """Return the feature row that a decision was made on."""
-    rows = reader.read(stream, after=sequence) if stream in reader.streams() else np.empty(0)
-    found = rows[rows["decision"] == sequence] if rows.size else rows
+    found: npt.NDArray[Any] = np.empty(0)
+    if stream in reader.streams():
+        rows = reader.read(stream, after=sequence)
+        found = rows[rows["decision"] == sequence]
     if not found.size:
         raise NotFound(f"decision {sequence} was made without features; its verdict says why: see the decision record")
     row: npt.NDArray[np.float64] = found[0]["row"].copy()

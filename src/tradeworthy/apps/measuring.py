@@ -21,13 +21,15 @@ Floats = npt.NDArray[np.float64]
 def market_inputs(reader: TapeReader, instrument: int, kind: Kind) -> EventBatch:
     """Return an instrument's recorded events of one kind, those that were refused included."""
     inputs = reader.read("inputs")
-    return inputs[~is_own(inputs) & (inputs["instrument"] == instrument) & (inputs["kind"] == kind)]
+    found: EventBatch = inputs[~is_own(inputs) & (inputs["instrument"] == instrument) & (inputs["kind"] == kind)]
+    return found
 
 
 def champion_decisions(reader: TapeReader) -> npt.NDArray[Any]:
     """Return the decisions that could act."""
     decisions = reader.read("decisions")
-    return decisions[decisions["role"] == Role.CHAMPION]
+    found: npt.NDArray[Any] = decisions[decisions["role"] == Role.CHAMPION]
+    return found
 
 
 def decisions_missing(project: "Project") -> int:

@@ -74,3 +74,8 @@ class Places:
     def policy_key(self) -> Path:
         """The key that signs what the policy retrains."""
         return self.root / "keys" / "policy.key"
+
+    @property
+    def runs(self) -> Path:
+        """Summaries of runs."""
+        return self.root / "runs"

@@ -4,6 +4,7 @@ Units:  profit and costs in the desk's currency. Spread and slippage are part of
         the paper venue's settings, and what was made before them is the rest.
 """
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.explaining import explain_decision
+from tradeworthy.apps.keeping import read_swaps
 from tradeworthy.apps.measuring import champion_decisions, market_inputs
 from tradeworthy.apps.reports import run_data as data
 from tradeworthy.apps.reports.run_report import render_run
@@ -21,6 +23,7 @@ from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FIELDS, Kind, Word
 from tradeworthy.core.kernel import fingerprint
+from tradeworthy.core.time import NS_PER_MS
 from tradeworthy.judge.metrics_trading import drawdown, sharpe
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.record.reader import TapeReader
@@ -86,7 +89,8 @@ def run_report(project: "Project") -> data.RunReport:
 def _fills(reader: TapeReader, number: int) -> Records:
     inputs = reader.read("inputs")
     chosen = (inputs["kind"] == Kind.FILL) & (inputs["instrument"] == number) & (inputs["flags"] == 0)
-    return inputs[chosen]
+    found: Records = inputs[chosen]
+    return found
 
 
 def _training(project: "Project", info: VersionInfo) -> data.Training:
@@ -228,11 +232,8 @@ def _swaps(project: "Project", reader: TapeReader, decisions: Records) -> list[d
     """Return the changes of champion after the first, from control events and the facts behind them."""
     inputs = reader.read("inputs")
     changes = inputs[(inputs["kind"] == Kind.CONTROL) & (inputs["values"][:, 0] == Word.CHAMPION)]
-    entries = [
-        entry
-        for entry in project.ledger.facts(facts.VersionPromoted, facts.VersionRolledBack)
-        if isinstance(entry.fact, facts.VersionRolledBack) or entry.fact.role == "champion"
-    ]
+    entries = [entry for entry in project.ledger.facts() if _makes_champion(entry.fact)]
+    waits = {swap.sequence: swap for swap in read_swaps(project)}
     found = []
     for before, change, entry in zip(changes[:-1], changes[1:], entries[1:], strict=False):
         after = decisions[decisions["input_sequence"] > change["sequence"]]
@@ -245,12 +246,22 @@ def _swaps(project: "Project", reader: TapeReader, decisions: Records) -> list[d
                 to=version_name(int(change["reference"])),
                 actor=entry.actor,
                 reason=entry.reason,
-                ms=float("nan"),
-                events=0,
+                ms=waits[int(change["sequence"])].wait_ns / NS_PER_MS if int(change["sequence"]) in waits else math.nan,
+                events=waits[int(change["sequence"])].events if int(change["sequence"]) in waits else 0,
                 decisions_lost=int(bool(after.size) and after["version"][0] != change["reference"]),
             )
         )
     return found
+
+
+def _makes_champion(fact: facts.Fact) -> bool:
+    """Tell whether a fact put a version in charge."""
+    match fact:
+        case facts.VersionRolledBack():
+            return True
+        case facts.VersionPromoted(role=role):
+            return role == "champion"
+    return False
 
 
 def _explained(project: "Project") -> tuple[tuple[data.Explained, ...], tuple[str, ...]]:

@@ -14,7 +14,7 @@ class DenialCode(IntEnum):
 
     text: str
 
-    def __new__(cls, value: int, text: str) -> Self:
+    def __new__(cls, value: int, text: str = "") -> Self:
         """Keep the text beside the number."""
         member = int.__new__(cls, value)
         member._value_ = value

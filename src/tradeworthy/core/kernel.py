@@ -64,7 +64,7 @@ def entry(function: F, *examples: object) -> F:
     """
     if not hasattr(function, "compile"):  # numba is switched off (NUMBA_DISABLE_JIT)
         return function
-    compiled = function.compile(tuple(numba.typeof(example) for example in examples))
+    compiled = function.compile(tuple(numba.typeof(example) for example in examples))  # type: ignore[no-untyped-call]
     return cast(F, compiled)
 
 
