@@ -32,6 +32,11 @@ def champion_decisions(reader: TapeReader) -> npt.NDArray[Any]:
     return found
 
 
+def trigger_of(project: "Project") -> Kind:
+    """Return the kind of event that the champion decides on."""
+    return project.registry.load(project.registry.resolve("champion")).program.trigger
+
+
 def decisions_missing(project: "Project") -> int:
     """Count the recorded events that should have been decided by exactly one champion and were not."""
     reader = TapeReader(project.places.tape)
@@ -39,7 +44,7 @@ def decisions_missing(project: "Project") -> int:
     wrong = int((times != 1).sum())
     for number, instrument in enumerate(project.settings.instrument):
         if instrument.traded:
-            asked = market_inputs(reader, number, Kind.BAR)["sequence"]
+            asked = market_inputs(reader, number, trigger_of(project))["sequence"]
             wrong += int((~np.isin(asked, decided)).sum())
     return wrong
 
@@ -55,7 +60,7 @@ def realised(project: "Project") -> tuple[Floats, Floats]:
         if not instrument.traded or not of_instrument.size:
             continue
         label = Label.from_json(project.registry.load(int(of_instrument["version"][-1])).manifest.label_json())
-        events = market_inputs(reader, number, Kind.BAR)
+        events = market_inputs(reader, number, label.trigger)
         found, _, places = label.compute(events, number, project.settings.instrument)
         known = dict(zip(events["sequence"][places].tolist(), found.tolist(), strict=True))
         has = np.array([sequence in known for sequence in of_instrument["input_sequence"].tolist()], bool)

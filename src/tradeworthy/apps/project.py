@@ -29,8 +29,8 @@ from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.validate import report as gate_report
 from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
-from tradeworthy.live.feeds.files import read_market_files
 from tradeworthy.live.feeds.quality import FileReport
+from tradeworthy.live.feeds.rows import read_events
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
 
@@ -93,7 +93,8 @@ class Project:
     @cached_property
     def market(self) -> tuple[EventBatch, list[FileReport]]:
         """All declared market data, merged in the order of event time, and what was found in it."""
-        return read_market_files(self.settings.market, self.settings.instrument, folder=self.folder)
+        settings = self.settings
+        return read_events(settings.market, settings.rows, settings.instrument, folder=self.folder)
 
     @property
     def training_end_ns(self) -> int:

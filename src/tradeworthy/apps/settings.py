@@ -18,6 +18,7 @@ from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.files import MarketFile
+from tradeworthy.live.feeds.rows import RowFile
 from tradeworthy.live.venues.paper import PaperSettings
 from tradeworthy.model.manifest import Card, Signal
 from tradeworthy.record.syncer import SyncerSettings
@@ -49,7 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     desk: DeskSettings
     instrument: list[Instrument]
-    market: list[MarketFile]
+    market: list[MarketFile] = []
+    rows: list[RowFile] = []
     training: TrainingSettings = TrainingSettings()
     signal: Signal = Signal()
     limits: Limits = Limits()

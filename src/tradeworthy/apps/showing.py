@@ -14,12 +14,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from tradeworthy.apps.cli.show import cell
+from tradeworthy.apps.cli.show import MARKS, cell
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core.time import iso
 from tradeworthy.live.summary import RunSummary
-
-MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow")}
 
 
 class LiveView:

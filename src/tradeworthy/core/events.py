@@ -140,9 +140,22 @@ def events_from_columns(
     return batch
 
 
+def widened(batch: EventBatch, width: int) -> EventBatch:
+    """Return a copy whose records carry at least `width` values; the new ones are NaN."""
+    had = batch.dtype["values"].shape[0]
+    wide = np.zeros(len(batch), event_dtype(max(width, had)))
+    for name in batch.dtype.names or ():
+        if name != "values":
+            wide[name] = batch[name]
+    wide["values"] = np.nan
+    wide["values"][:, :had] = batch["values"]
+    return wide
+
+
 def merge(batches: Sequence[EventBatch]) -> EventBatch:
-    """Join batches of one width into one, ordered by event time; equal times keep the order given."""
-    joined = np.concatenate(batches)
+    """Join batches into one of the widest's width, ordered by event time; equal times keep the order given."""
+    width = max((batch.dtype["values"].shape[0] for batch in batches), default=WIDTH_MIN)
+    joined = np.concatenate([widened(batch, width) for batch in batches])
     return joined[np.argsort(joined["ts_event_ns"], kind="stable")]
 
 

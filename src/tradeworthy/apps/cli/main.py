@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli.show import console, errors, show
+from tradeworthy.apps.cli.show import console, errors, show, show_explanation, show_gate
 from tradeworthy.core.errors import TradeworthyError
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def gate(
     """Judge a version; exit code 1 unless every check passes."""
     with console.status("gathering evidence and judging it"):
         result = _project(project).gate(version, profile=profile, actor=actor)
-    _finish(result, as_json=as_json, good=result.passed)
+    show_gate(result, as_json=as_json)
+    if not result.passed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -169,7 +171,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why a decision was made: exact contributions that sum to the score."""
-    _finish(_project(project).explain(decision), as_json=as_json)
+    show_explanation(_project(project).explain(decision), as_json=as_json)
 
 
 @app.command()

@@ -1,12 +1,19 @@
 """How a command's result reaches a person or a program: a table, or one JSON document."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.results import Explained
+    from tradeworthy.judge.validate.gate import GateReport
+
+MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow")}
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -18,6 +25,37 @@ def show(result: msgspec.Struct, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
         return
     console.print(table_of(result))
+
+
+def show_gate(report: "GateReport", *, as_json: bool) -> None:
+    """Print a gate report: a line a check, and what was required where one did not pass."""
+    if as_json:
+        show(report, as_json=True)
+        return
+    for result in report.results:
+        mark, style = MARKS[result.verdict]
+        console.print(Text.assemble((f"{mark} ", style), (result.name, "bold"), f"  {result.measured}"))
+        if result.verdict != "pass":
+            console.print(Text(f"    required: {result.requirement}"))
+    verdict = "passed" if report.passed else "refused"
+    console.print(f"version {report.version[:16]} {verdict}, profile {report.profile}")
+
+
+def show_explanation(found: "Explained", *, as_json: bool) -> None:
+    """Print why a decision was made: in words, then every contribution."""
+    if as_json:
+        show(found, as_json=True)
+        return
+    console.print(Text(found.said))
+    table = Table("feature", "value", "contribution", box=None, pad_edge=False)
+    for reason in found.reasons:
+        table.add_row(escape(reason.feature), f"{reason.value:.6g}", f"{reason.contribution:+.6f}")
+    console.print(table)
+    console.print(
+        f"baseline {found.baseline:+.6f} + contributions = margin {found.margin:+.6f} (off by {found.sum_error:.1e}), "
+        f"score {found.score:.6f}"
+    )
+    console.print(Text(f"{found.method}; decision {found.decision} of version {found.version[:16]}"))
 
 
 def table_of(result: msgspec.Struct) -> Table:

@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 
 from tradeworthy.core.errors import DataInvalid, NotFound
-from tradeworthy.core.events import EventBatch, Kind, event_dtype, merge
+from tradeworthy.core.events import EventBatch, Kind, merge
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.feeds.files import MarketFile, read_market_files
+from tradeworthy.live.feeds.files import MarketFile
+from tradeworthy.live.feeds.rows import RowFile, read_events
 from tradeworthy.record.reader import TapeReader
 
 INPUTS = "inputs"
@@ -23,10 +24,11 @@ MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTC
 
 
 class FileHistory(msgspec.Struct, frozen=True, kw_only=True, tag="files"):
-    """Market files of a project; only events up to `until_ns`, if that is set."""
+    """Market and row files of a project; only events up to `until_ns`, if that is set."""
 
     folder: str
     files: list[MarketFile]
+    rows: list[RowFile] = []
     until_ns: int | None = None
 
 
@@ -60,16 +62,15 @@ def read_history(sources: Sequence[History], instruments: Sequence[Instrument]) 
     batches: list[EventBatch] = []
     for source in sources:
         batches.append(_later(_read(source, instruments), batches))
-    width = max((batch.dtype["values"].shape[0] for batch in batches), default=0)
     if not any(len(batch) for batch in batches):
         raise DataInvalid(f"the history is empty in {len(batches)} sources; check files, tape and sequences")
-    return merge([_widened(batch, width) for batch in batches])
+    return merge(batches)
 
 
 def _read(source: History, instruments: Sequence[Instrument]) -> EventBatch:
     match source:
         case FileHistory():
-            events, _ = read_market_files(source.files, instruments, folder=Path(source.folder))
+            events, _ = read_events(source.files, source.rows, instruments, folder=Path(source.folder))
             return events if source.until_ns is None else events[events["ts_event_ns"] <= source.until_ns]
         case ArrayHistory():
             return _read_array(Path(source.path))
@@ -103,13 +104,3 @@ def _later(events: EventBatch, earlier: Sequence[EventBatch]) -> EventBatch:
         last = [batch["ts_event_ns"][batch["instrument"] == number].max(initial=-1) for batch in earlier]
         kept &= (events["instrument"] != number) | (events["ts_event_ns"] > max(last, default=-1))
     return events[kept]
-
-
-def _widened(events: EventBatch, width: int) -> EventBatch:
-    """Return a copy whose records carry `width` values and no place on a tape."""
-    found = np.zeros(len(events), event_dtype(width))
-    for name in ("ts_event_ns", "ts_recv_ns", "reference", "instrument", "kind", "flags"):
-        found[name] = events[name]
-    found["values"] = np.nan
-    found["values"][:, : events.dtype["values"].shape[0]] = events["values"]
-    return found

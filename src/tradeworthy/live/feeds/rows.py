@@ -16,9 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid, near
-from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, events_from_columns
+from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, events_from_columns, merge
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.feeds.files import read_frame, stamps_to_ns
+from tradeworthy.live.feeds.files import MarketFile, read_frame, read_market_files, stamps_to_ns
+from tradeworthy.live.feeds.quality import FileReport
 
 
 class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +59,12 @@ class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         for name in self.categories:
             if name not in self.fields:
                 raise ValueError(f"categories name {name!r}, which is not a field{near(name, self.fields)}")
+
+
+class RowFile(RowSchema, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One CSV or Parquet file of rows; `path` is relative to the project's folder."""
+
+    path: str
 
 
 class RowReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +148,26 @@ def read_row_file(
         There is no such file.
     """
     return read_rows(read_frame(path), schema, instruments, width=width)
+
+
+def read_events(
+    market: Sequence[MarketFile], rows: Sequence[RowFile], instruments: Sequence[Instrument], *, folder: Path
+) -> tuple[EventBatch, list[FileReport]]:
+    """Read every declared file into one batch in the order of event time, with a report on each market file.
+
+    At one event time market data comes before rows: a row was computed from what the market had shown.
+
+    Raises
+    ------
+    DataInvalid
+        No file is declared, or one cannot be read.
+    """
+    if not market and not rows:
+        raise DataInvalid("no data is declared; add a [[market]] or a [[rows]] section")
+    events, reports = read_market_files(market, instruments, folder=folder) if market else (None, [])
+    batches = [] if events is None else [events]
+    batches += [read_row_file(folder / file.path, file, instruments)[0] for file in rows]
+    return merge(batches), reports
 
 
 def _as_polars(frame: Any) -> pl.DataFrame:
