@@ -4,13 +4,14 @@ Idea:   checksums find accidents; whoever can write the files can also write new
         hashed in blocks, a block carries the hash of the one before it, and a signed head (the last block's hash) is
         published outside the folder, where the one who could change the tape cannot reach it.
 Shape:  `chain.log`, one JSON object a line, a block each. A block names its parts: file, byte range, SHA-256. Parts are
-        segment headers (without the seal, which is written later), records, checkpoints and the log of openings.
+        segment headers (without the seal, which is written later), records, checkpoints, the logs of openings and
+        of deletions.
 Limits: a change after the last published head can be hidden together with its blocks; publish often.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,8 @@ import msgspec
 from tradeworthy.core.errors import RecordCorrupt, RecordNewer
 from tradeworthy.core.time import Clock
 from tradeworthy.record.checkpoint import checkpoint_paths
-from tradeworthy.record.disk import Disk
+from tradeworthy.record.deletions import DELETIONS, deletions_size
+from tradeworthy.record.disk import Disk, append_line, whole_lines
 from tradeworthy.record.epochs import EPOCHS, whole_size
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import durable_mark
@@ -97,11 +99,6 @@ def tape_name(folder: Path) -> str:
     return hashlib.sha256(line).hexdigest() if line else ""
 
 
-def _whole_lines(path: Path) -> list[bytes]:
-    """Return the finished lines of a log; a torn last line is not in force."""
-    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-
-
 def read_chain(folder: Path) -> list[Block]:
     """Return every block, oldest first, without checking hashes.
 
@@ -114,7 +111,7 @@ def read_chain(folder: Path) -> list[Block]:
     """
     path = folder / CHAIN
     try:
-        blocks = [msgspec.json.decode(line, type=Block) for line in _whole_lines(path)]
+        blocks = [msgspec.json.decode(line, type=Block) for line in whole_lines(path)]
     except msgspec.DecodeError as error:
         raise RecordCorrupt(f"{path}: a line is not a block: {error}. Restore the file from a copy") from error
     if any(block.format > _FORMAT for block in blocks):
@@ -131,7 +128,7 @@ def read_heads(heads: Path) -> list[Head]:
         A line is not a head.
     """
     try:
-        return [msgspec.json.decode(line, type=Head) for line in _whole_lines(heads / HEADS)]
+        return [msgspec.json.decode(line, type=Head) for line in whole_lines(heads / HEADS)]
     except msgspec.DecodeError as error:
         raise RecordCorrupt(f"{heads / HEADS}: a line is not a head: {error}") from error
 
@@ -148,18 +145,9 @@ def part_digest(folder: Path, path: str, start: int, stop: int) -> str:
     return digest.hexdigest()
 
 
-def _append_line(path: Path, line: bytes, disk: Disk) -> None:
-    """Add a line to a log and return when it is on the disk; a torn last line is overwritten."""
-    existing = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.ftruncate(fd, existing)
-        disk.write_all(fd, line + b"\n", existing)
-        disk.fdatasync(fd)
-    finally:
-        os.close(fd)
-    if not existing:
-        disk.sync_folder(path.parent)
+def covered_bytes(blocks: Iterable[Block]) -> dict[str, int]:
+    """Return by file how far its bytes are covered by blocks."""
+    return {part.path: part.stop for block in blocks for part in block.parts}
 
 
 class Notary:
@@ -187,7 +175,7 @@ class Notary:
         blocks = read_chain(folder)
         self.last: Block | None = blocks[-1] if blocks else None
         """The newest block."""
-        self._covered = {part.path: part.stop for block in blocks for part in block.parts}
+        self._covered = covered_bytes(blocks)
         self._segments: dict[str, MappedSegment] = {}
 
     def extend(self) -> Block | None:
@@ -205,7 +193,7 @@ class Notary:
         number, previous = (1, _GENESIS) if self.last is None else (self.last.number + 1, self.last.hash)
         block = Block(number=number, upto=upto, ts_ns=self._clock.now_ns(), parts=parts, previous=previous)
         block = msgspec.structs.replace(block, hash=block.digest())
-        _append_line(self._folder / CHAIN, msgspec.json.encode(block), self._disk)
+        append_line(self._disk, self._folder / CHAIN, msgspec.json.encode(block))
         self._covered.update({part.path: part.stop for part in parts})
         self.last = block
         return block
@@ -215,12 +203,13 @@ class Notary:
 
     def _new(self, upto: int) -> Iterable[tuple[str, int, int]]:
         """Yield path, start and stop of what is durable and not covered."""
-        size = whole_size(self._folder)
-        if size > (covered := self._covered.get(EPOCHS, 0)):
-            yield EPOCHS, covered, size
+        for name, size in ((EPOCHS, whole_size(self._folder)), (DELETIONS, deletions_size(self._folder))):
+            if size > (covered := self._covered.get(name, 0)):
+                yield name, covered, size
         for stream in sorted(path for path in (self._folder / STREAMS).iterdir() if path.is_dir()):
             for path in segment_paths(stream):
-                yield from self._new_in_segment(path, upto)
+                with suppress(FileNotFoundError):  # archived meanwhile, and so covered before
+                    yield from self._new_in_segment(path, upto)
         for path in checkpoint_paths(self._folder):
             name = str(path.relative_to(self._folder))
             if name not in self._covered and int(path.stem) <= upto:
@@ -260,5 +249,5 @@ class Notary:
         )
         head = msgspec.structs.replace(head, signature=signer.sign(head.statement()).hex())
         heads.mkdir(parents=True, exist_ok=True)
-        _append_line(heads / HEADS, msgspec.json.encode(head), self._disk)
+        append_line(self._disk, heads / HEADS, msgspec.json.encode(head))
         return head

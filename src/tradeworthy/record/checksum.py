@@ -93,6 +93,22 @@ def frame_records(words: Words, width: int, first: int, epoch: int, seed: int) -
 
 
 @kernel
+def checksum_records(words: Words, width: int, seed: int) -> None:
+    """Write the checksum into records that carry sequence and epoch already, in place.
+
+    Parameters
+    ----------
+    words : (n * width,) uint64
+        The records; their checksums are zero.
+    width, seed : int
+        Words in a record; the checksum of the segment's header.
+    """
+    start = np.uint64(seed)
+    for base in range(0, words.size, width):
+        words[base + 1] = (words[base + 1] & _HIGH) | _record_checksum(words, base, width, start)
+
+
+@kernel
 def whole_records(  # noqa: PLR0917  # a kernel takes places, not names
     words: Words, width: int, start: int, stop: int, epoch: int, seed: int, after: int
 ) -> int:

@@ -57,6 +57,10 @@ class Disk:
         """Delete a file if it is there."""
         path.unlink(missing_ok=True)
 
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file its name, in place of one that has it; a reader sees the one or the other."""
+        path.replace(target)
+
     def sync_folder(self, folder: Path) -> None:
         """Return when the names in `folder` are on the disk."""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -106,6 +110,25 @@ def write_whole(disk: Disk, path: Path, data: bytes, *, sync: bool) -> None:
             disk.fdatasync(fd)
     finally:
         os.close(fd)
-    partial.replace(path)
+    disk.replace(partial, path)
     if sync:
         disk.sync_folder(path.parent)
+
+
+def append_line(disk: Disk, path: Path, line: bytes) -> None:
+    """Add a line to a log and return when it is on the disk; a torn last line is overwritten."""
+    existing = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.ftruncate(fd, existing)
+        disk.write_all(fd, line + b"\n", existing)
+        disk.fdatasync(fd)
+    finally:
+        os.close(fd)
+    if not existing:
+        disk.sync_folder(path.parent)
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the finished lines of a log; a torn last line is not in force."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []

@@ -1,5 +1,6 @@
 """One stream looked at from end to end: every record, seal and header, with the place of whatever is wrong."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import RecordCorrupt, RecordNewer
+from tradeworthy.record.archived import all_segments, open_segment
 from tradeworthy.record.checksum import whole_records
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import Mark
 from tradeworthy.record.problems import Problem
 from tradeworthy.record.reader import DECLARATION
-from tradeworthy.record.segment import Description, record_type, segment_paths
+from tradeworthy.record.segment import Description, record_type
 
 PROBLEMS_MAX = 1000  # named in each segment
 
@@ -27,8 +29,8 @@ class StreamInspection:
     ----------
     problems, notes : list
         What is wrong; what is unfinished without being wrong.
-    records, bytes, segments : int
-        How many were looked at; damaged records are not counted.
+    records, bytes, segments, archived : int
+        How many were looked at; damaged records are not counted. Of the segments, so many are archived.
     sequences : list of (n,) uint64
         The sequences of the whole records, a part for each segment.
     """
@@ -38,6 +40,7 @@ class StreamInspection:
     records: int = 0
     bytes: int = 0
     segments: int = 0
+    archived: int = 0
     sequences: list[npt.NDArray[np.uint64]] = field(default_factory=list)
 
     @property
@@ -46,7 +49,9 @@ class StreamInspection:
         return max((int(part[-1]) for part in self.sequences if part.size), default=0)
 
 
-def inspect_stream(folder: Path, *, mark: Mark, epochs: int, live: bool) -> StreamInspection:
+def inspect_stream(
+    folder: Path, *, mark: Mark, epochs: int, live: bool, deleted: AbstractSet[int] = frozenset()
+) -> StreamInspection:
     """Look at every byte of one stream.
 
     Parameters
@@ -59,12 +64,14 @@ def inspect_stream(folder: Path, *, mark: Mark, epochs: int, live: bool) -> Stre
         How many openings the tape's log has.
     live : bool
         A writer is at work: an unfinished end is no news.
+    deleted : set of int
+        Segments that may be missing, because the log of deletions lists them.
     """
     found = StreamInspection()
-    paths = segment_paths(folder)
+    paths = all_segments(folder)
     indices = [int(path.stem) for path in paths]
-    if indices != list(range(1, len(indices) + 1)):
-        missing = sorted(set(range(1, max(indices, default=0) + 1)) - set(indices))
+    missing = sorted(set(range(1, max(indices, default=0) + 1)) - set(indices) - deleted)
+    if missing:
         found.problems.append(Problem(what=f"segments {missing} are missing", stream=folder.name))
     if not paths and not (folder / DECLARATION).exists():
         found.notes.append(f"stream {folder.name} was being declared when its writer died; it has no records")
@@ -74,7 +81,8 @@ def inspect_stream(folder: Path, *, mark: Mark, epochs: int, live: bool) -> Stre
     last = epoch = 0
     for path in paths:
         try:
-            segment = MappedSegment(path)
+            segment = open_segment(path)
+            found.archived += segment.is_rebuilt
             _inspect_segment(segment, found, mark=mark, live=live and path == paths[-1])
         except (RecordCorrupt, RecordNewer) as error:
             found.problems.append(Problem(what=str(error), stream=folder.name, segment=path.name))

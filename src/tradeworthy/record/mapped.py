@@ -38,19 +38,24 @@ class MappedSegment:
     ----------
     path : Path
         The segment's file.
+    content : bytes, optional
+        The file's content, where it was rebuilt from the archive.
 
     Raises
     ------
+    FileNotFoundError
+        There is no such file (any more).
     RecordCorrupt
         The header is damaged, or the file is cut off.
     RecordNewer
         A newer release wrote it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
         self.path = path
+        self.is_rebuilt = content is not None
         self.where = f"stream {path.parent.name!r}, segment {path.name}"
-        self._bytes = _map(path, self.where)
+        self._bytes = _map(path, self.where) if content is None else content
         self.header: Header = decode_header(self._bytes[: header_size(self._bytes[:16], self.where)], self.where)
         if len(self._bytes) != self.header.size:
             found, wanted = len(self._bytes), self.header.size
@@ -68,6 +73,11 @@ class MappedSegment:
         """The seal, read again from the file; None while the segment is being written."""
         end = self.header.header_bytes
         return decode_seal(bytes(self._bytes[end - SEAL_BYTES : end]), self.header, self.where)
+
+    @property
+    def content(self) -> memoryview:
+        """The whole file's bytes, without a copy."""
+        return memoryview(self._bytes)
 
     @property
     def last_sequence(self) -> int:

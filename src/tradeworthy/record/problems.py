@@ -28,6 +28,8 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
         Nothing is wrong.
     records, bytes, segments, epochs, checkpoints, blocks, heads : int
         How many of each were checked.
+    archived, deleted : int
+        Segments that were rebuilt from the archive; files that the log of deletions lists and that are gone.
     last_sequence, durable_sequence, chained_sequence : int
         The last record; the last on the disk by the mark; the last that the block chain covers.
     problems : list of Problem
@@ -44,6 +46,8 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: int = 0
     blocks: int = 0
     heads: int = 0
+    archived: int = 0
+    deleted: int = 0
     last_sequence: int = 0
     durable_sequence: int = 0
     chained_sequence: int = 0

@@ -1,7 +1,8 @@
 """Reading the tape, from any process, while it is written or after.
 
 Idea:   segments are mapped and checked; what is returned are views of them (copies only where a range spans two
-        segments). A reader takes no lock, writes nothing and never waits.
+        segments). A reader takes no lock, writes nothing and never waits. A segment that was archived is rebuilt and
+        read like any other.
 Time:   records come in order of sequence, which is the order in which the engine consumed or made them.
 Errors: damage raises RecordCorrupt naming stream, segment, record and byte; it is never skipped.
 """
@@ -15,6 +16,7 @@ import numpy as np
 
 from tradeworthy.core.errors import NotFound, RecordCorrupt, near
 from tradeworthy.core.events import FRAME
+from tradeworthy.record.archived import Archived, archived_segments, rebuilt
 from tradeworthy.record.checkpoint import State, read_checkpoint
 from tradeworthy.record.mapped import MappedSegment, Records
 from tradeworthy.record.marks import durable_mark
@@ -31,10 +33,14 @@ class _StreamFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._mapped: dict[int, MappedSegment] = {}
+        self._archived: dict[int, Archived] = {}
 
     def indices(self) -> list[int]:
-        """Return the numbers of the segments there are, refusing a gap."""
+        """Return the numbers of the segments there are, on the tape or archived, refusing a gap."""
         found = [int(path.stem) for path in segment_paths(self.folder)]
+        if not found or found[0] > 1:  # listed after the tape: what left it meanwhile is in the archive
+            self._archived = archived_segments(self.folder)
+            found = sorted({*found, *self._archived})
         if found and found != list(range(found[0], found[0] + len(found))):
             missing = sorted(set(range(found[0], found[-1])) - set(found))
             raise RecordCorrupt(f"stream {self.folder.name!r}: segments {missing} are missing. Restore copies")
@@ -44,13 +50,29 @@ class _StreamFiles:
         """Return a segment; None if it does not exist (yet)."""
         if index in self._mapped:
             return self._mapped[index]
-        path = self.folder / segment_name(index)
-        if not path.exists():
+        segment = self._load(self.folder / segment_name(index), index)
+        if segment is None:
             return None
         while len(self._mapped) >= _MAPPED_MAX:
             del self._mapped[next(iter(self._mapped))]
-        self._mapped[index] = MappedSegment(path)
-        return self._mapped[index]
+        self._mapped[index] = segment
+        return segment
+
+    def _load(self, path: Path, index: int) -> MappedSegment | None:
+        try:
+            return MappedSegment(path)
+        except FileNotFoundError:
+            if index not in self._archived:
+                self._archived = archived_segments(self.folder)
+        return MappedSegment(path, rebuilt(self._archived[index])) if index in self._archived else None
+
+    def _first_sequence(self, index: int) -> int:
+        """Return the lowest sequence that a segment can hold; an archived one says it in its name."""
+        archived = self._archived.get(index)
+        if archived is not None:
+            return archived.first_sequence
+        segment = self.segment(index)
+        return 0 if segment is None else segment.header.first_sequence
 
     def exists(self, index: int) -> bool:
         """Tell whether there is a segment of this number."""
@@ -64,8 +86,7 @@ class _StreamFiles:
         low, high = 0, len(indices) - 1
         while low < high:  # the last segment whose first sequence is at or below after + 1
             middle = (low + high + 1) // 2
-            segment = self.segment(indices[middle])
-            if segment is not None and segment.header.first_sequence <= after + 1:
+            if self._first_sequence(indices[middle]) <= after + 1:
                 low = middle
             else:
                 high = middle - 1
@@ -224,8 +245,8 @@ class TapeReader:
         durable = durable_mark(self.folder).sequence
         start = files.start_of(after)
         for index in files.indices():
-            segment = files.segment(index)
-            if index >= start and segment is not None:
+            segment = files.segment(index) if index >= start else None
+            if segment is not None:
                 count = segment.check(durable, deep=True)
                 if (first := segment.place_after(after)) < count:
                     yield segment.records[first:count]

@@ -97,6 +97,8 @@ def _scan_stream(stream: Path, scan: _Scan) -> None:
         try:
             segment = MappedSegment(path)
             seal = segment.seal
+        except FileNotFoundError:
+            return  # archived meanwhile, and so sealed and below the mark
         except RecordCorrupt:
             if not scan.restarted or scan.is_durable(path):
                 raise

@@ -21,6 +21,7 @@ from tradeworthy.record.checksum import frame_records
 from tradeworthy.record.disk import Disk
 from tradeworthy.record.marks import End
 from tradeworthy.record.segment import (
+    FIRST_BYTES,
     NEXT,
     SEAL_BYTES,
     Description,
@@ -54,6 +55,8 @@ class Pen:
         The size to which segments grow.
     next_sequence : int
         What the next record gets.
+    segment_ns : int, optional
+        How old a segment may grow; as old as it takes to fill, if left out.
     failure : str or None
         Why nothing may be written any more.
     """
@@ -65,6 +68,7 @@ class Pen:
     boot: bytes
     segment_bytes: int
     next_sequence: int
+    segment_ns: int | None = None
     failure: str | None = None
 
     def fail(self, what: str, error: OSError) -> RecordUnwritable:
@@ -96,6 +100,7 @@ class Stream:
 
     __slots__ = (
         "_before_rotation",
+        "_begun_ns",
         "_commit",
         "_description",
         "_disk",
@@ -143,7 +148,7 @@ class Stream:
         self._header: Header | None = None
         self._unsynced: list[Path] = []
         self._fd = -1
-        self._seed = self._offset = self._end = self._synced = self._size = self._last = 0
+        self._seed = self._offset = self._end = self._synced = self._size = self._last = self._begun_ns = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -277,6 +282,7 @@ class Stream:
         self._offset = self._synced = header.header_bytes
         self._end = header.size
         self._size = header.size
+        self._begun_ns = self._pen.clock.monotonic_ns()
         self._unsynced.append(self._folder)
 
     @property
@@ -318,6 +324,18 @@ class Stream:
         self._unsynced.append(self._folder / segment_name(header.index))
         self.release()
         self._end = self._offset = self._synced = 0
+
+    def seal_old(self) -> None:
+        """Seal the segment if it is old enough; the next append begins another one, no larger than was of use."""
+        limit = self._pen.segment_ns
+        if limit is None or self._header is None or self._pen.clock.monotonic_ns() - self._begun_ns < limit:
+            return
+        used = self._offset - self._header.header_bytes
+        try:
+            self.seal()
+        except OSError as error:
+            raise self._pen.fail(f"stream {self.name!r}: cannot be sealed", error) from error
+        self._size = used // 2 if used > FIRST_BYTES // 2 else 0
 
     def release(self) -> None:
         """Close the segment's file."""

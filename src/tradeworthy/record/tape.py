@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid, RecordBusy, RecordUnwritable
 from tradeworthy.core.kernel import fingerprint
-from tradeworthy.core.time import Clock
+from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.record.checkpoint import write_checkpoint
 from tradeworthy.record.disk import Disk, write_whole
 from tradeworthy.record.epochs import Epoch, add_epoch, read_epochs, take_lock, whole_size
@@ -77,6 +77,7 @@ class TapeWriter:
         clock: Clock,
         durability: Durability = "process",
         segment_bytes: int = SEGMENT_BYTES,
+        segment_s: float | None = None,
         meta: Mapping[str, str] | None = None,
         disk: Disk | None = None,
     ) -> Self:
@@ -92,6 +93,8 @@ class TapeWriter:
             What an append promises; see the module.
         segment_bytes : int
             The size to which segments grow.
+        segment_s : float, optional
+            The age, in seconds of the monotonic clock, at which `check` seals a segment; without limit if left out.
         meta : mapping of str to str, optional
             Kept in every segment's header and in the log of openings.
         disk : Disk, optional
@@ -128,6 +131,7 @@ class TapeWriter:
             boot=bytes.fromhex(opening.boot),
             segment_bytes=segment_bytes,
             next_sequence=opening.recovery.last_sequence + 1,
+            segment_ns=None if segment_s is None else int(segment_s * NS_PER_S),
         )
         return cls(pen, mark, opening, lock=lock, durability=durability)
 
@@ -268,7 +272,7 @@ class TapeWriter:
         self._checkpoints.clear()
 
     def check(self) -> None:
-        """Refuse to go on where another writer has begun a new epoch, or the syncer's sync has failed.
+        """Refuse to go on where another writer began a new epoch or the syncer's sync has failed; seal what is old.
 
         Raises
         ------
@@ -286,6 +290,9 @@ class TapeWriter:
             raise RecordBusy(self._pen.failure)
         if syncer.failed and syncer.turn > self._syncer_turn:
             raise self._pen.fail("the syncer could not make the tape durable", OSError(5, "a sync failed"))
+        if self.failure is None:
+            for stream in self._streams.values():
+                stream.seal_old()
 
     def close(self) -> None:
         """Seal and sync every stream and let go of the tape; after a failure, only let go."""
