@@ -33,6 +33,7 @@ class DenialCode(IntEnum):
     INPUT_UNKNOWN_INSTRUMENT = 108, "the desk does not know the instrument"
     INPUT_STALE = 109, "the event is older than allowed when it is seen"
     INPUT_UNKNOWN_KIND = 110, "a feed may not bring events of this kind"
+    INPUT_NOT_AN_ANSWER = 111, "a venue may answer with fills and rejects only"
 
     FEATURES_WARMING = 201, "the features have not seen enough history yet"
     FEATURES_NOT_FINITE = 202, "a feature is NaN or infinite after warm-up"

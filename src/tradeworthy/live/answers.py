@@ -16,7 +16,7 @@ _FILL = int(Kind.FILL)
 _REJECT = int(Kind.REJECT)
 _NONE = int(DenialCode.NONE)
 _DUPLICATE = int(DenialCode.INPUT_DUPLICATE)
-_UNKNOWN_KIND = int(DenialCode.INPUT_UNKNOWN_KIND)
+_NOT_AN_ANSWER = int(DenialCode.INPUT_NOT_AN_ANSWER)
 
 
 @kernel
@@ -56,7 +56,7 @@ def settle(desk: DeskState, words: Words, numbers: Numbers, place: int) -> int:
     kind = kind_of(words, place)
     found = find_order(desk.account[0], desk.orders, words[place, REFERENCE])
     if kind not in (_FILL, _REJECT):
-        code = _UNKNOWN_KIND
+        code = _NOT_AN_ANSWER
     elif found < 0:
         code = _DUPLICATE
     elif kind == _REJECT:
@@ -68,10 +68,3 @@ def settle(desk: DeskState, words: Words, numbers: Numbers, place: int) -> int:
     if code != _NONE:
         desk.denials[code] += 1
     return code
-
-
-def settle_all(desk: DeskState, words: Words, numbers: Numbers, count: int) -> int:
-    """Settle `count` answers in order and return how many were believed."""
-    return sum(settle(desk, words, numbers, place) == _NONE for place in range(count))
-
-

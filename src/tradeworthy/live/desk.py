@@ -29,6 +29,7 @@ from tradeworthy.live.control import (
     no_control,
 )
 from tradeworthy.live.inbox import Inbox
+from tradeworthy.live.inputs import is_believable
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Arrays, Pipeline, Run
 from tradeworthy.live.risk.judge import send_cancel
@@ -37,7 +38,6 @@ from tradeworthy.model.version import Version
 
 CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
 _CONFIG = "config"
-_UNKNOWN_KIND = int(DenialCode.INPUT_UNKNOWN_KIND)
 
 
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +159,15 @@ class Desk:
                 run = pipeline.run(start, stop)
                 if pipeline.role == Role.SHADOW:
                     yield pipeline, run
+
+    def shown(self, place: int) -> np.void:
+        """Return an event of the inbox as the venue may see it: one that will be refused only tells the time."""
+        event: np.void = self.inbox.records[place]
+        if is_believable(self._handle, self.inbox.words, self.inbox.numbers, place):
+            return event
+        timer = event.copy()
+        timer["kind"], timer["values"] = int(Kind.TIMER), np.nan
+        return timer
 
     def name_order(self, decision: int) -> None:
         """Give the order just sent its id: the sequence of its decision."""
@@ -307,8 +316,10 @@ def scope_of(control: np.void) -> Scope:
 
 
 def is_own(events: EventBatch) -> npt.NDArray[np.bool_]:
-    """Tell which inputs came from the engine itself (answers, control), not from a feed."""
-    return np.isin(events["kind"], CONTROL_KINDS) & (events["flags"] != _UNKNOWN_KIND)
+    """Tell which inputs did not come from a feed: control events and the venue's answers, believed or not."""
+    ours = np.isin(events["kind"], CONTROL_KINDS) & (events["flags"] != DenialCode.INPUT_UNKNOWN_KIND)
+    own: npt.NDArray[np.bool_] = ours | (events["flags"] == DenialCode.INPUT_NOT_AN_ANSWER)
+    return own
 
 
 def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:

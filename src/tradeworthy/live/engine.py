@@ -238,7 +238,7 @@ class Engine:
                 self._steer()
             stop = count
             if self._venue.pending:
-                self._hear(self._venue.observe(self.desk.inbox.records[place]))
+                self._hear(self._venue.observe(self.desk.shown(place)))
                 stop = place + 1 if self._venue.pending else count
             place = self._run(place, stop)
         if self.counters.events - self._last_checkpoint >= self.settings.checkpoint_every:

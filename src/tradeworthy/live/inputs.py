@@ -185,6 +185,18 @@ def check_input(desk: DeskState, words: Words, numbers: Numbers, place: int, pri
 
 
 @kernel
+def is_believable(desk: DeskState, words: Words, numbers: Numbers, place: int) -> bool:
+    """Tell whether an event would be admitted now, and change nothing."""
+    instrument = instrument_of(words, place)
+    if instrument >= desk.grid.shape[0]:
+        return False
+    suspect = desk.suspects[instrument]
+    code = check_input(desk, words, numbers, place, price_of(kind_of(words, place), numbers, place))
+    desk.suspects[instrument] = suspect
+    return code == _NONE
+
+
+@kernel
 def admit(desk: DeskState, words: Words, numbers: Numbers, place: int) -> int:
     """Judge one market event, write the verdict into its flags and, if it passes, take in its price.
 

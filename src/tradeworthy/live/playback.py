@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, Role
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
+from tradeworthy.live.control import GENERATION
 from tradeworthy.live.desk import Desk, config_in, is_own
 from tradeworthy.live.path import LATE
 from tradeworthy.live.pipeline import Pipeline, Run
@@ -151,8 +153,8 @@ class Playback:
                 yield from self._market(inputs[start:stop], Recorded(*(column[start:stop] for column in known)))
 
     def apply(self, record: np.void) -> None:
-        """Consume one answer or control event."""
-        if record["kind"] != Kind.CONTROL:
+        """Consume one answer or control event; what a venue may not say changes nothing again."""
+        if record["kind"] != Kind.CONTROL or record["flags"] != DenialCode.NONE:
             self.desk.settle(np.array([record]))
         elif record["values"][0] == Word.STARTED:
             self._restart(int(record["sequence"]))
@@ -183,7 +185,7 @@ class Playback:
         while done < len(events):
             count = inbox.load(events[done:])
             inbox.now_ns[:count] = known.decided_ns[done : done + count]
-            run = self.desk.run(0, count)
+            run = self.desk.run(0, count, generation=int(self.desk.control[GENERATION]))
             done += run.stop
             if run.ordered:
                 self.desk.name_order(int(known.sequences[done - 1]))

@@ -120,7 +120,7 @@ class Shelf:
     """A folder of signed versions."""
 
     folder: Path
-    versions: dict[int, Version] = field(default_factory=dict)
+    versions: dict[int, Version] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Make or find the key that signs."""
