@@ -98,7 +98,14 @@ def run_files(
 def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:
     """Open the tape and wire an engine to it; `stack` closes both."""
     settings = project.settings
-    tape = stack.enter_context(TapeWriter.open(project.places.tape, clock=clock, meta={"desk": settings.desk.name}))
+    tape = stack.enter_context(
+        TapeWriter.open(
+            project.places.tape,
+            clock=clock,
+            segment_s=settings.archive.rotate_every_s,
+            meta={"desk": settings.desk.name},
+        )
+    )
     project.release.reconcile()
     return Engine(
         instruments=settings.instrument,

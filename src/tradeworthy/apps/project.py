@@ -10,6 +10,7 @@ Idea:   a project is a folder with `tradeworthy.toml`, a strategy, and a state f
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +34,10 @@ from tradeworthy.live.feeds.quality import FileReport
 from tradeworthy.live.feeds.rows import read_events
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
+from tradeworthy.record.retention import Hold
+
+if TYPE_CHECKING:
+    from tradeworthy.record.query import Answer
 
 NEWEST = "newest"
 
@@ -208,6 +213,30 @@ class Project:
         from tradeworthy.apps.verifying import verify_project  # noqa: PLC0415
 
         return verify_project(self)
+
+    def archive(self, *, actor: str, reason: str = "storage policy") -> results.Archived:
+        """Move sealed segments into the archive, delete what is past its days, and watch the disk budget."""
+        from tradeworthy.apps.archiving import archive_project  # noqa: PLC0415
+
+        return archive_project(self, actor=actor, reason=reason)
+
+    def hold(self, hold: Hold, *, actor: str, reason: str) -> results.Step:
+        """Keep part of the record from being deleted, whatever its age, until the hold is lifted."""
+        from tradeworthy.apps.archiving import place_hold  # noqa: PLC0415
+
+        return place_hold(self, hold, actor=actor, reason=reason)
+
+    def lift_hold(self, name: str, *, actor: str, reason: str) -> results.Step:
+        """End a legal hold."""
+        from tradeworthy.apps.archiving import lift_hold  # noqa: PLC0415
+
+        return lift_hold(self, name, actor=actor, reason=reason)
+
+    def query(self, sql: str, *, rows_max: int = 10_000) -> "Answer":
+        """Answer one SQL query over tape, archive and ledger; nothing can be changed."""
+        from tradeworthy.apps.archiving import ask_project  # noqa: PLC0415
+
+        return ask_project(self, sql, rows_max=rows_max)
 
     def explain(self, decision: str) -> results.Explained:
         """Say why a decision was made: its tape sequence, a UTC time, or ``largest``."""

@@ -126,6 +126,23 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class Archived(msgspec.Struct, frozen=True, kw_only=True):
+    """What archiving moved and deleted, what stays for now and why, and what the record takes."""
+
+    segments: int
+    records: int
+    bytes_before: int
+    bytes_after: int
+    waiting: dict[str, int]
+    deleted: int
+    holds: list[str]
+    tape_bytes: int
+    archive_bytes: int
+    free_bytes: int
+    problems: list[str]
+    findings: list[str]
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A report that was written."""
 

@@ -21,6 +21,7 @@ from tradeworthy.live.feeds.files import MarketFile
 from tradeworthy.live.feeds.rows import RowFile
 from tradeworthy.live.venues.paper import PaperSettings
 from tradeworthy.model.manifest import Card, Signal
+from tradeworthy.record.archive import ArchiveSettings
 from tradeworthy.record.syncer import SyncerSettings
 
 FILE_NAME = "tradeworthy.toml"
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     monitor: MonitorSettings = MonitorSettings()
     policy: PolicySettings = PolicySettings()
     syncer: SyncerSettings = SyncerSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     card: Card = Card()
 
 

@@ -48,6 +48,10 @@ class RecordUnwritable(TradeworthyError):
     """The record cannot be made durable: trading must stop."""
 
 
+class QueryInvalid(TradeworthyError):
+    """A question to the record is not one query, changes something, or names what is not there."""
+
+
 class ReleaseRefused(TradeworthyError):
     """A version may not take the step asked for: gate, approval or state is missing."""
 

@@ -98,6 +98,32 @@ class RetrainEnded(Fact, frozen=True, kw_only=True, tag=True):
     error: str | None = None
 
 
+class LegalHoldPlaced(Fact, frozen=True, kw_only=True, tag=True):
+    """Part of the record must be kept, whatever its age; times are UTC nanoseconds, without bound where left out."""
+
+    name: str
+    streams: list[str]
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
+class LegalHoldLifted(Fact, frozen=True, kw_only=True, tag=True):
+    """A legal hold is over."""
+
+    name: str
+
+
+class RecordDeleted(Fact, frozen=True, kw_only=True, tag=True):
+    """Archived segments of a stream were deleted, by age; the digest is of the lines in the tape's log of deletions."""
+
+    stream: str
+    segments: int
+    records: int
+    first_sequence: int
+    last_sequence: int
+    digest: str
+
+
 AnyFact = (
     VersionRegistered
     | GateJudged
@@ -110,5 +136,8 @@ AnyFact = (
     | FindingRaised
     | RetrainStarted
     | RetrainEnded
+    | LegalHoldPlaced
+    | LegalHoldLifted
+    | RecordDeleted
 )
 """Every kind of fact this release knows."""

@@ -162,6 +162,8 @@ def archive_tape(
     with archive_lock(tape):
         try:
             _place(tape, folder)
+            for partial in (tape / ARCHIVE).glob(f"stream=*/day=*/*{PARTIAL}"):
+                disk.unlink(partial)
             move = _Mover(tape, settings, disk)
             for path in _candidates(tape, settings, clock.now_ns(), report):
                 move(path, report)
@@ -253,10 +255,8 @@ class _Mover:
         before = archived_segments(path.parent).get(segment.header.index)
         try:
             segment.check()
-            if before is None or not _holds(before, segment):
-                target = self._store(segment, seal)
-            else:
-                target = before.path
+            there = before is not None and _holds(before, segment)
+            target = before.path if before is not None and there else self._store(segment, seal)
         except RecordCorrupt as error:
             report.problems.append(f"{error}; the segment stays on the tape")
             return

@@ -14,10 +14,11 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from tradeworthy.core.errors import NotFound, RecordCorrupt
+from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.record.checksum import crc32c
 from tradeworthy.record.mapped import MappedSegment
+from tradeworthy.record.problems import damaged
 from tradeworthy.record.segment import Header, segment_name, segment_paths
 
 ARCHIVE = "archive"
@@ -59,13 +60,6 @@ def check_footer(archived: Archived) -> None:
         file.seek(max(size - _TAIL.size - length, 0))
         if crc32c(_footer(file.read())) != archived.footer_crc:
             raise damaged(archived.path, "its footer's checksum differs")
-
-
-def damaged(path: Path, why: object) -> RecordCorrupt:
-    """Return the error that names a file of the archive."""
-    return RecordCorrupt(
-        f"archive {'/'.join(path.parts[-3:])} is damaged: {why}. Nothing was changed; restore the file from a copy"
-    )
 
 
 def archived_segments(stream: Path) -> dict[int, Archived]:

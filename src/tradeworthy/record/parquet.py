@@ -5,11 +5,13 @@ Idea:   a column for each field, each in the encoding that fits what it holds; c
         So the segment can be rebuilt exactly, and anybody's Parquet reader can read the columns.
 Shape:  one row a record, one row group a file. An array field `values` of n numbers becomes `values_0`, `values_1`, ...
         The tape's `crc` has no column. Booleans are bytes.
-Safety: pages carry CRC-32 and are read with verification (headers and footer: `archived`); what was rebuilt must have the SHA-256 of the original.
+Safety: pages carry CRC-32 and are read with verification (headers and footer: see `archived`); what was rebuilt must
+        have the SHA-256 of the original.
         Floats keep their very bits: a column in which two NaNs or two zeros differ gets no dictionary.
 """
 
 import hashlib
+import math
 import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Iterator
@@ -23,9 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tradeworthy.core.errors import RecordNewer
-from tradeworthy.record.archived import damaged
 from tradeworthy.record.checksum import checksum_records
 from tradeworthy.record.mapped import MappedSegment, Records
+from tradeworthy.record.problems import damaged
 from tradeworthy.record.segment import Seal, decode_header, record_type
 
 ZSTD_LEVEL = 3
@@ -93,7 +95,7 @@ def arrow_table(records: Records) -> pa.Table:
 def _field(records: Records, column: Column) -> npt.NDArray[Any]:
     """Return the (n,) view of the records that a column stands for; booleans as bytes."""
     field = records[column.field]
-    view = field if column.place is None else field.reshape(len(records), -1)[:, column.place]
+    view = field if column.place is None else field.reshape(len(records), math.prod(field.shape[1:]))[:, column.place]
     return view.view(np.uint8) if view.dtype == np.bool_ else view
 
 

@@ -1,6 +1,10 @@
 """What verification says: problems with their place, and the report."""
 
+from pathlib import Path
+
 import msgspec
+
+from tradeworthy.core.errors import RecordCorrupt
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,3 +57,10 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     chained_sequence: int = 0
     problems: list[Problem] = []
     notes: list[str] = []
+
+
+def damaged(path: Path, why: object) -> RecordCorrupt:
+    """Return the error that names a file of the archive."""
+    return RecordCorrupt(
+        f"archive {'/'.join(path.parts[-3:])} is damaged: {why}. Nothing was changed; restore the file from a copy"
+    )
