@@ -35,7 +35,7 @@ class Clean(NamedTuple):
     decisions: np.ndarray
     orders: np.ndarray
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Clean"
 
 
@@ -156,8 +156,9 @@ def test_feed_cannot_steer(tmp_path, shelf):
 
 def test_venue_cannot_steer_or_invent(tmp_path, shelf):
     """Whatever a venue answers that is no answer to an open order is recorded and changes nothing."""
+
     class Lying(Paper):
-        def observe(self, event):
+        def observe(self, event: np.void) -> np.ndarray:
             answers = super().observe(event)
             lies = np.repeat(np.array([event]), 4)
             lies["kind"] = [Kind.FILL, Kind.REJECT, Kind.CONTROL, Kind.BAR]

@@ -1,6 +1,7 @@
 """FAULTS 17, 18, 19: the engine killed at any write comes back: nothing lost, doubled, or sent again.
 
-Each life is a fork, killed by SIGKILL before or in the middle of its n-th write to the tape; the step stands in the test's name.
+Each life is a fork, killed by SIGKILL before or in the middle of its n-th write to the tape; the step stands in the
+test's name.
 """
 
 import os
@@ -26,7 +27,7 @@ SETTINGS = EngineSettings(stage_in_background=False, checkpoint_every=40)
 class Deadly(Disk):
     """A disk that kills the process at its n-th write, before it or halfway through it."""
 
-    def __init__(self, step, *, torn=False):
+    def __init__(self, step, *, torn=False) -> None:
         self._left, self._torn = step, torn
 
     def pwrite(self, fd, data, offset):
@@ -42,7 +43,7 @@ class Deadly(Disk):
 class Logging(Paper):
     """A paper venue that tells a file, as a real one would know, which orders it was sent."""
 
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         super().__init__(PaperSettings(), INSTRUMENTS)
         self._path = path
 
@@ -148,7 +149,7 @@ class Mute:
 
     pending = 0
 
-    def __init__(self, known=()):
+    def __init__(self, known=()) -> None:
         self.known, self.sent = known, []
 
     def submit(self, orders):

@@ -91,7 +91,7 @@ def test_swaps_from_another_thread_under_load(tmp_path, shelf):
         small.run(events[:400])
         done = threading.Event()
 
-        def steer():
+        def steer() -> None:
             rng = np.random.default_rng(1)
             for _ in range(100):
                 small.control.set_champion(small.numbers[int(rng.integers(0, 2))])

@@ -17,6 +17,7 @@ from tradeworthy.live.state import hold_desk, new_desk
 
 LOT = 0.001
 START = 10**18
+IN_FLIGHT = [("positions", name) for name in ("quantity", "buying", "selling")]
 CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LIMITS = Limits(
@@ -48,7 +49,7 @@ steps = st.one_of(
 class Trading:
     """A desk, and a plain model in Python of what it must never pass."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.desk = new_desk([Instrument(symbol="ETH", lot=LOT)], LIMITS)
         self.handle = hold_desk(self.desk)
         self.inbox = Inbox(1, 5)
@@ -94,7 +95,7 @@ class Trading:
         assert exposure <= LIMITS.position_quantity_max + LOT / 2
         assert exposure * worst <= LIMITS.position_value_max * (1 + 1e-9) + LOT * worst
 
-    def answer(self, kind, *values):
+    def answer(self, kind, *values: float):
         """Let the venue answer the oldest open order."""
         if not self.open:
             return
@@ -166,7 +167,7 @@ def test_an_order_that_is_not_a_number_is_refused(where, value, quantity):
 
 @CALM
 @given(
-    st.sampled_from([("positions", f) for f in ("quantity", "buying", "selling")] + [("account", "equity"), ("account", "peak")]),
+    st.sampled_from([*IN_FLIGHT, ("account", "equity"), ("account", "peak")]),
     st.sampled_from([1.0, -1.0]),
 )
 def test_nan_in_the_desks_own_state_refuses(field, side):

@@ -32,11 +32,11 @@ def shelf(tmp_path_factory):
     return shelf
 
 
-def steered_run(folder, shelf, **changes):
+def steered_run(folder, shelf):
     """Run a desk through everything that people can do to it."""
     events = market(200, seed=8)
     events["values"][131, 3] = np.nan
-    with SmallDesk(folder, shelf=shelf, settings=QUICK, **changes) as small:
+    with SmallDesk(folder, shelf=shelf, settings=QUICK) as small:
         control, (a, b, c) = small.control, small.numbers[:3]
         actions = [
             lambda: control.add_shadow(b),

@@ -1,9 +1,11 @@
 """What the venue answers: fills and rejects change positions, once.
 
 Flow:   `settle` judges one answer, writes the verdict into its flags and, if it is believed, books it.
-Policy: an answer for an order that is not open, a fill of more than is left or on the wrong side, and a fill seen before
-        change nothing. So an answer may come twice, and a foreign one cannot move the desk's positions.
+Policy: an answer for an order that is not open, a fill of more than is left or on the wrong side, and a fill seen
+        before change nothing. So an answer may come twice, and a foreign one cannot move the desk's positions.
 """
+
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
 
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind

@@ -118,13 +118,16 @@ class ControlBlock:
             raise SettingsInvalid(f"{path} is not a control block of this release; move it away to start a new one")
 
     def view(self) -> ControlView:
-        """Read what the block asks for now."""
-        words = self.words
+        """Read what the block asks for now.
+
+        The generation is read first: a change that comes while the rest is read has a later one, and is read again.
+        """
+        words, generation = self.words, int(self.words[GENERATION])
         scopes = {Scope.everything()} if words[HALT_ALL] else set()
         scopes |= {Scope.instrument(int(word) - 1) for word in words[_INSTRUMENT_HALTS] if word}
         scopes |= {Scope.version(int(word)) for word in words[_VERSION_HALTS] if word}
         return ControlView(
-            generation=int(words[GENERATION]),
+            generation=generation,
             scopes=frozenset(scopes),
             resumes=int(words[RESUMES]),
             champion=int(words[CHAMPION]),
@@ -134,13 +137,23 @@ class ControlBlock:
         )
 
     def halt(self, scope: Scope | None = None) -> None:
-        """Refuse every order in a scope from the next event on; everything if no scope is given."""
+        """Refuse every order in a scope from the next event on; everything if no scope is given.
+
+        Raises
+        ------
+        ReleaseRefused
+            There is no place left for another scope; everything is halted instead.
+        """
         scope = scope or Scope.everything()
         with self._writing():
             if scope.kind == SCOPE_ALL:
                 self.words[HALT_ALL] = 1
-            else:
+                return
+            try:
                 self._put(*_slot(scope))
+            except ReleaseRefused as error:
+                self.words[HALT_ALL] = 1
+                raise ReleaseRefused(f"everything is halted instead of one scope: {error}") from error
 
     def resume(self, scope: Scope | None = None) -> None:
         """Lift a halt; for everything, also re-enable a strategy that its repeated executions switched off."""

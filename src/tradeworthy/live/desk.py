@@ -30,6 +30,7 @@ from tradeworthy.live.control import (
 )
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import is_believable
+from tradeworthy.live.inputs import is_news
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Arrays, Pipeline, Run
 from tradeworthy.live.risk.judge import send_cancel
@@ -169,6 +170,10 @@ class Desk:
         timer["kind"], timer["values"] = int(Kind.TIMER), np.nan
         return timer
 
+    def is_news(self, place: int) -> bool:
+        """Tell whether an event of the inbox is one that a venue should see: whole, not late, not a repeat."""
+        return bool(is_news(self._handle, self.inbox.words, self.inbox.numbers, place))
+
     def name_order(self, decision: int) -> None:
         """Give the order just sent its id: the sequence of its decision."""
         self.state.orders["order"][self.state.account["open_orders"][0] - 1] = decision
@@ -196,7 +201,7 @@ class Desk:
         """
         word, value = int(control["values"][0]), float(control["values"][1])
         number = int(control["reference"])
-        if word == Word.HALT or word == Word.RESUME:
+        if word in {Word.HALT, Word.RESUME}:
             self._halt(scope_of(control), halt=word == Word.HALT)
         elif word == Word.CHAMPION:
             self.crown(find(control))
@@ -265,9 +270,9 @@ class Desk:
         revived = (self._revive(number, arrays, load) for number in shadows)
         self.shadows = {pipeline.number: pipeline for pipeline in revived if pipeline is not None}
 
-    def _revive(self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]) -> (
-        Pipeline | None
-    ):
+    def _revive(
+        self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]
+    ) -> Pipeline | None:
         if not number:
             return None
         pipeline = self.make_pipeline(load(number))
@@ -278,9 +283,7 @@ class Desk:
 def desk_config(instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int) -> DeskConfig:
     """Return a desk's configuration, wide enough for its rows."""
     width = max(WIDTH_MIN, row_fields)
-    return DeskConfig(
-        instruments=tuple(instruments), settings=settings, row_fields=row_fields, width=width, room=room
-    )
+    return DeskConfig(instruments=tuple(instruments), settings=settings, row_fields=row_fields, width=width, room=room)
 
 
 def config_in(arrays: Mapping[str, npt.NDArray[Any]]) -> DeskConfig:

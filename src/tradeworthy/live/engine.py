@@ -117,16 +117,17 @@ class Engine:
         champion = control.view().champion
         if not champion:
             raise NotFound("the control block names no champion; promote a version before the engine starts")
-        config = starting_config(
-            tape, instruments, self.settings.checks, row_fields_of(load(champion)), self.settings.run_events_max
-        )
+        room, checks = self.settings.run_events_max, self.settings.checks
+        config = starting_config(tape, instruments, checks, lambda: row_fields_of(load(champion)), room)
         self.desk = Desk(config, control=control.words)
         self.counters = Counters()
         self.swaps: list[Swap] = []
         self._recorder = Recorder(tape, self.desk.inbox.records.dtype)
         background = self.settings.stage_in_background
         self._staging = Staging(load, self.desk.make_pipeline, tape.folder, background=background)
-        self._steering = Steering(self.desk, control, limits, self._staging, clock, self._warm_from)
+        self._steering = Steering(
+            self.desk, control, limits=limits, staging=self._staging, clock=clock, warm_from=self._warm_from
+        )
         self._events_at_wish = self._last_checkpoint = 0
         self._stopping = self._failed = False
         self._start(load)

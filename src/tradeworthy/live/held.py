@@ -12,18 +12,18 @@ from numba.core import types
 from numba.experimental import structref
 
 
-class HandleType(types.StructRef):  # type: ignore[misc]  # numba has no types
+class HandleType(types.StructRef):
     """The compiled type of a handle; each kind of handle derives its own and registers it."""
 
     def preprocess_fields(self, fields: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
         """Forget literal values, so that equal shapes share one type."""
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)
+        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
 
 
-class Handle(structref.StructRefProxy):  # type: ignore[misc]
+class Handle(structref.StructRefProxy):
     """What Python sees of a handle: nothing but itself."""
 
 
 def declare(proxy: type[Handle], kind: type[HandleType], fields: tuple[str, ...]) -> None:
     """Make `proxy` callable from kernels with one argument a field."""
-    structref.define_proxy(proxy, kind, list(fields))
+    structref.define_proxy(proxy, kind, list(fields))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Input checks: may this event change anything?
+"""Input checks: what an event must be to change anything.
 
 Flow:   `admit` judges each market event before features and desk see it, writes the verdict into the event's `flags`
         (so the tape shows why an input changed nothing) and, if it passed, remembers it and the price it gives.
@@ -15,7 +15,6 @@ import numpy.typing as npt
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.kernel import kernel
-from tradeworthy.live.state import LANE_WORDS, DeskState
 from tradeworthy.live.inbox import (
     REFERENCE,
     TS_EVENT,
@@ -28,6 +27,7 @@ from tradeworthy.live.inbox import (
     set_flags,
 )
 from tradeworthy.live.positions import mark_position
+from tradeworthy.live.state import LANE_WORDS, DeskState
 
 VALUE_MAX = 1e15
 """A price or size beyond this is no market's; its products would overflow."""
@@ -58,7 +58,7 @@ _ENTITIES_MAX = LANE_WORDS - _LANE_ENTITIES
 @kernel
 def values_are_numbers(numbers: Numbers, place: int, first: int, count: int) -> bool:
     """Tell whether values are finite and of a size that arithmetic survives."""
-    for column in range(first, first + count):
+    for column in range(first, first + count):  # noqa: SIM110  # kernels have no generators
         if not abs(numbers[place, VALUES + column]) <= VALUE_MAX:
             return False
     return True
@@ -163,7 +163,9 @@ def check_jump(desk: DeskState, instrument: int, price: float) -> int:
 
 
 @kernel
-def check_input(desk: DeskState, words: Words, numbers: Numbers, place: int, price: float) -> int:
+def check_input(  # noqa: PLR0911  # one return for each reason
+    desk: DeskState, words: Words, numbers: Numbers, place: int, price: float
+) -> int:
     """Return the first reason to refuse an event, or `DenialCode.NONE`; changes nothing but `desk.suspects`."""
     kind, instrument = kind_of(words, place), instrument_of(words, place)
     if (kind < _BAR or kind > _OUTCOME) and kind != _TIMER:
@@ -194,6 +196,18 @@ def is_believable(desk: DeskState, words: Words, numbers: Numbers, place: int) -
     code = check_input(desk, words, numbers, place, price_of(kind_of(words, place), numbers, place))
     desk.suspects[instrument] = suspect
     return code == _NONE
+
+
+@kernel
+def is_news(desk: DeskState, words: Words, numbers: Numbers, place: int) -> bool:
+    """Tell whether a market event is whole, and neither late nor a repeat; changes nothing."""
+    kind, instrument = kind_of(words, place), instrument_of(words, place)
+    if kind < _BAR or kind > _ROW or instrument >= desk.grid.shape[0]:
+        return False
+    if check_values(desk, kind, numbers, place) != _NONE:
+        return False
+    lane = desk.lanes[instrument, kind]
+    return bool(check_order(lane, kind, words[place, TS_EVENT], words[place, REFERENCE]) == _NONE)
 
 
 @kernel

@@ -107,12 +107,12 @@ class Circuit(NamedTuple):
     trees: TreeTable  # one that scores nothing where the predictor is not trees
 
 
-@structref.register  # type: ignore[misc]  # numba has no types
+@structref.register
 class StageType(HandleType):
     """The compiled type of a stage's handle."""
 
 
-@structref.register  # type: ignore[misc]
+@structref.register
 class CircuitType(HandleType):
     """The compiled type of a circuit's handle."""
 
@@ -131,12 +131,12 @@ declare(CircuitHandle, CircuitType, Circuit._fields)
 
 @kernel
 def _hold_stage(stage: Stage) -> StageHandle:
-    return StageHandle(*stage)
+    return StageHandle(*stage)  # type: ignore[no-untyped-call]
 
 
 @kernel
 def _hold_circuit(circuit: Circuit) -> CircuitHandle:
-    return CircuitHandle(*circuit)
+    return CircuitHandle(*circuit)  # type: ignore[no-untyped-call]
 
 
 def hold_circuit(circuit: Circuit) -> Circuit:

@@ -89,8 +89,12 @@ class Recorded(NamedTuple):
         """Read the decisions above a sequence."""
         decisions = read_or_none(reader, DECISIONS, DECISION, after)
         champion = decisions[decisions["role"] == Role.CHAMPION]
-        fields = (np.ascontiguousarray(champion[name]) for name in ("input_sequence", "ts_decided_ns", "sequence"))
-        return cls(*fields, (champion["flags"] & LATE) != 0)
+        return cls(
+            inputs=np.ascontiguousarray(champion["input_sequence"]),
+            decided_ns=np.ascontiguousarray(champion["ts_decided_ns"]),
+            sequences=np.ascontiguousarray(champion["sequence"]),
+            late=(champion["flags"] & LATE) != 0,
+        )
 
     @classmethod
     def undecided(cls, events: EventBatch, now_ns: int) -> Self:
@@ -102,6 +106,11 @@ class Recorded(NamedTuple):
     def last_input(self) -> int:
         """The last input that has a decision; 0 for none."""
         return int(self.inputs[-1]) if self.inputs.size else 0
+
+    def part(self, start: int, stop: int) -> Self:
+        """Return the same for a stretch."""
+        inputs, decided_ns, sequences, late = self
+        return type(self)(inputs[start:stop], decided_ns[start:stop], sequences[start:stop], late[start:stop])
 
     def of(self, events: EventBatch) -> Self:
         """Return the same for these events, with zeros where there is no decision."""
@@ -150,7 +159,7 @@ class Playback:
                 for record in inputs[start:stop]:
                     self.apply(record)
             elif start < stop:
-                yield from self._market(inputs[start:stop], Recorded(*(column[start:stop] for column in known)))
+                yield from self._market(inputs[start:stop], known.part(start, stop))
 
     def apply(self, record: np.void) -> None:
         """Consume one answer or control event; what a venue may not say changes nothing again."""
@@ -162,9 +171,9 @@ class Playback:
             self.desk.apply(record, self._find)
 
     def _restart(self, sequence: int) -> None:
-        """Take the settings with which the engine came back, where they are others."""
+        """Take the settings with which the engine came back, where they are others; it kept its state just before."""
         found = self._reader.checkpoint(sequence)
-        if found is not None and config_in(found[1]) != self.desk.config:
+        if found is not None and found[0] == sequence - 1 and config_in(found[1]) != self.desk.config:
             self.desk, _ = restored_desk(self._reader, self._load, sequence)
 
     def _find(self, control: np.void) -> Pipeline:

@@ -6,6 +6,8 @@ Undefined: a mark is NaN until the instrument's first price. Values then are NaN
 Units:  quantities in units of the instrument, positive is long; money in its currency. `pnl` is after fees.
 """
 
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
+
 import numpy as np
 import numpy.typing as npt
 
@@ -74,7 +76,7 @@ def on_grid(steps: float, step: float) -> float:
     """Return `steps` whole steps; a step of 1/n divides by n, so that 303 steps of 0.01 are 3.03 exactly."""
     inverse = np.round(1.0 / step)
     if inverse >= 1.0 and abs(inverse * step - 1.0) < 1e-9:
-        return steps / inverse
+        return float(steps / inverse)
     return steps * step
 
 
@@ -87,8 +89,7 @@ def revalue(position: np.void, account: np.void, multiplier: float) -> None:
     pnl = position["realised"] - position["fees"] + unrealised
     account["equity"] += pnl - position["pnl"]
     position["pnl"] = pnl
-    if account["equity"] > account["peak"]:
-        account["peak"] = account["equity"]
+    account["peak"] = max(account["peak"], account["equity"])
 
 
 @kernel

@@ -2,8 +2,8 @@
 
 Idea:   if the same inputs give the same bytes, then the record explains every order: nothing else played a part. Replay
         obeys the tape and nobody else: not the clock, not the control block, not the ledger.
-Flow:   from the first checkpoint through all inputs; every decision, row and order of every version is compared with its
-        record, frame aside. On another runtime (`fingerprint`) last bits may differ; then the report counts them.
+Flow:   from the first checkpoint through all inputs; every decision, row and order of every version is compared with
+        its record, frame aside. On another runtime (`fingerprint`) last bits may differ; then the report counts them.
 """
 
 from collections.abc import Callable

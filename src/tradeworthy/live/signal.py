@@ -1,10 +1,12 @@
 """From score to wanted position to order: thresholds with hysteresis, sizing, the worst price accepted.
 
-Idea:   the side follows from the score and the side held now, so that nothing has to be remembered: a version that takes
-        over, or an order that was refused, needs no repair. While the side stays, the size stays.
+Idea:   the side follows from the score and the side held now, so that nothing has to be remembered: a version that
+        takes over, or an order that was refused, needs no repair. While the side stays, the size stays.
 Undefined: without a price there is no size: NaN, which the risk checks refuse.
 Units:  quantities in units of the instrument on its lot grid; prices in its currency on its tick grid.
 """
+
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
 
 import numpy as np
 import numpy.typing as npt

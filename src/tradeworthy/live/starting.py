@@ -1,16 +1,18 @@
 """How a desk comes up: new, or as the tape says it was when the engine stopped.
 
-Flow:   the newest checkpoint, then every recorded input after it, as in replay. What the crash left unwritten is written
-        now: a shadow's missing records as they would have been; decisions of events that nobody had decided as *late*
-        ones, which send nothing. Then a checkpoint, and the control event `STARTED`.
+Flow:   the newest checkpoint, then every recorded input after it, as in replay. What the crash left unwritten is
+        written now: a shadow's missing records as they would have been; decisions of events that nobody had decided as
+        *late* ones, which send nothing. Then a checkpoint, and the control event `STARTED`.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION
+from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
@@ -18,11 +20,12 @@ from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.playback import (
     DECISIONS,
-    Played,
     Playback,
+    Played,
     Recorded,
     inputs_after,
     read_or_none,
+    restored_desk,
     rows_stream,
 )
 from tradeworthy.live.recorder import Recorder
@@ -34,15 +37,23 @@ Records = npt.NDArray[np.void]
 
 
 def starting_config(
-    tape: TapeWriter, instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int
+    tape: TapeWriter, instruments: Sequence[Instrument], settings: DeskSettings, row_fields: Callable[[], int], room: int
 ) -> DeskConfig:
-    """Return the desk's configuration; a tape that exists keeps its width."""
-    wanted = desk_config(instruments, settings, row_fields, room)
+    """Return the desk's configuration; a tape that exists keeps its width.
+
+    Parameters
+    ----------
+    row_fields : callable
+        Loads the champion asked for, and says how many values its rows have. Where it cannot be loaded, a tape that
+        exists still has the champion before it.
+    """
     found = TapeReader(tape.folder).checkpoint()
     if found is None:
-        return wanted
-    before = config_in(found[1])
-    return desk_config(instruments, settings, max(row_fields, before.row_fields), room)
+        return desk_config(instruments, settings, row_fields(), room)
+    before = config_in(found[1]).row_fields
+    with suppress(TradeworthyError):
+        before = max(before, row_fields())
+    return desk_config(instruments, settings, before, room)
 
 
 class Resumption:
@@ -67,21 +78,26 @@ class Resumption:
 
     def resume(self) -> None:
         """Restore the newest checkpoint and consume what the tape has after it; a new tape is left as it is."""
-        found = self._reader.checkpoint()
-        if found is None:
+        if self._reader.checkpoint() is None:
             return
-        sequence, arrays = found
-        rules = self._desk.state.rules.copy()
-        self._desk.restore(arrays, self._load)
-        playback = Playback(self._reader, self._desk, self._load, sequence)
+        desk, sequence = restored_desk(self._reader, self._load)
+        playback = Playback(self._reader, desk, self._load, sequence)
         inputs = inputs_after(self._reader, sequence)
         decided = inputs["sequence"] <= playback.recorded.last_input
-        first_input = playback.recorded.last_input - self._desk.config.room
+        first_input = playback.recorded.last_input - desk.config.room
         completion = _Completion(self._reader, self._recorder, sequence, first_input)
         for made in playback.play(inputs[decided]):
             completion.write(made)
         self._decide_late(playback, inputs[~decided])
+        self._take_over(playback.desk)
+
+    def _take_over(self, desk: Desk) -> None:
+        """Go on from the state of the desk that consumed the tape, under the settings of today."""
+        rules = self._desk.state.rules.copy()
+        self._desk.restore(desk.dump(), self._load)
         self._desk.state.rules[:] = rules
+        if self._desk.champion is not None:
+            self._desk.champion.late = False
 
     def _decide_late(self, playback: Playback, inputs: EventBatch) -> None:
         """Consume what was recorded but never decided."""
@@ -89,8 +105,6 @@ class Resumption:
         for made in playback.play(inputs):
             self.late_decisions += made.decisions.size
             self._recorder.outcome(made)
-        if self._desk.champion is not None:
-            self._desk.champion.late = False
 
 
 class _Completion:

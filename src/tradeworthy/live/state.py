@@ -81,7 +81,7 @@ class DeskState(NamedTuple):
     denials: npt.NDArray[np.int64]  # (DENIALS_MAX,) how often each code refused
 
 
-@structref.register  # type: ignore[misc]  # numba has no types
+@structref.register
 class DeskType(HandleType):
     """The compiled type of a desk's handle."""
 
@@ -95,7 +95,7 @@ declare(DeskHandle, DeskType, DeskState._fields)
 
 @kernel
 def _hold(desk: DeskState) -> DeskHandle:
-    return DeskHandle(*desk)
+    return DeskHandle(*desk)  # type: ignore[no-untyped-call]
 
 
 def hold_desk(desk: DeskState) -> DeskState:

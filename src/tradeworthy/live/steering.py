@@ -2,8 +2,8 @@
 
 Idea:   the control block and the limits say how things should be; the desk says how they are. Every difference becomes
         one event on the tape, and only the event changes the desk: replay needs neither the block nor the ledger.
-Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it is
-        refused, the one before it keeps serving.
+Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it
+        is refused, the one before it keeps serving.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,6 +59,7 @@ class Steering:
         self,
         desk: Desk,
         block: ControlBlock,
+        *,
         limits: Callable[[], Limits],
         staging: Staging,
         clock: Clock,

@@ -54,7 +54,9 @@ def test_two_processes_see_the_same_words(block):
     assert other.view().champion == 2**63 + 5
 
 
-@pytest.mark.parametrize("scope", [Scope.everything(), Scope.instrument(0), Scope.instrument(3), Scope.version(2**64 - 1)])
+@pytest.mark.parametrize(
+    "scope", [Scope.everything(), Scope.instrument(0), Scope.instrument(3), Scope.version(2**64 - 1)]
+)
 def test_halt_and_resume_are_inverse(block, scope):
     """A scope that was halted is halted once, and resuming lifts exactly it."""
     block.halt(Scope.instrument(7))

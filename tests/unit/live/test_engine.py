@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def events():
     return market(150, seed=4)
 
 
-def desk(tmp_path, shelf, **changes):
+def desk(tmp_path, shelf, **changes: object):
     return SmallDesk(tmp_path, shelf=shelf, **changes)
 
 
@@ -58,7 +59,7 @@ def control_words(small):
 class SilentVenue:
     """A venue that takes orders and never answers."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.orders, self.cancelled = [], []
 
     pending = 0
@@ -225,7 +226,7 @@ def test_orders_reach_the_venue_after_the_tape(tmp_path, shelf, events):
     """When the venue sees an order, its record is already there to read."""
 
     class Checking(SilentVenue):
-        def submit(self, orders):
+        def submit(self, orders: np.ndarray) -> None:
             stored = TapeReader(tmp_path / "tape").read("orders")
             self.orders.append(orders.tobytes() == stored[-1:].tobytes())
 
@@ -364,7 +365,7 @@ def test_background_staging_lets_in_between_events(tmp_path, shelf, events):
 
 def test_limits_follow_the_desk_and_the_bounds(tmp_path, shelf, events):
     """The tighter of desk limit and validated bound holds, and a change is recorded as a control event."""
-    bounded = shelf.make(50, bounds=Limits(**{n: getattr(LIMITS, n) for n in LIMITS.__struct_fields__} | {"order_value_max": 700.0}))
+    bounded = shelf.make(50, bounds=LIMITS.tightest(Limits(order_value_max=700.0)))
     try:
         with desk(tmp_path, shelf) as small:
             small.control.set_champion(bounded.number)
@@ -401,7 +402,8 @@ def test_input_refusals_are_on_the_tape(tmp_path, shelf, events):
         inputs, decisions = read(small, "inputs"), read(small, "decisions")
     refused = inputs[inputs["flags"] != 0]
     assert refused["flags"].tolist() == [DenialCode.INPUT_NOT_FINITE]
-    assert decisions["verdict"][decisions["input_sequence"] == refused["sequence"]].tolist() == [DenialCode.INPUT_NOT_FINITE]
+    decided = decisions[decisions["input_sequence"] == refused["sequence"]]
+    assert decided["verdict"].tolist() == [DenialCode.INPUT_NOT_FINITE]
     assert summary.denied["INPUT_NOT_FINITE"] == 1
     assert summary.decisions == 150
 
@@ -435,11 +437,11 @@ def test_live_clock_and_idle_steering(tmp_path, shelf, events):
     small = desk(tmp_path, shelf, clock=SystemClock(), settings=settings)
 
     class Pausing(ReplayFeed):
-        async def events(self):
+        async def events(self) -> AsyncIterator[np.ndarray]:
             async for batch in super().events():
                 yield batch
             small.control.halt()
-            while not small.engine.desk.scopes:
+            while not small.engine.desk.scopes:  # noqa: ASYNC110  # nobody sets an event
                 await asyncio.sleep(0.001)
 
     asyncio.run(small.engine.run(Pausing(events[:60], clock=SystemClock(), batch_max=7)))

@@ -19,7 +19,7 @@ QUOTE = {"bid": 99.0, "ask": 101.0, "bid_size": 3.0, "ask_size": 4.0}
 class Gate:
     """A desk that only admits."""
 
-    def __init__(self, *, row_fields=2, **settings):
+    def __init__(self, *, row_fields=2, **settings: float | None) -> None:
         self.desk = new_desk(INSTRUMENTS, None, DeskSettings(**settings), row_fields=row_fields)
         self.handle = hold_desk(self.desk)
         self.inbox = Inbox(4, 5)
@@ -33,7 +33,7 @@ class Gate:
         return DenialCode(code)
 
 
-def one(kind, ts=1, instrument=0, reference=0, recv=None, **fields):
+def one(kind, ts=1, instrument=0, reference=0, recv=None, **fields: float):
     """Return one event, with defaults for its kind changed by `fields`."""
     base = {Kind.BAR: BAR, Kind.TRADE: TRADE, Kind.QUOTE: QUOTE}[kind]
     columns = {name: np.array([value]) for name, value in {**base, **fields}.items()}
@@ -44,7 +44,7 @@ def one(kind, ts=1, instrument=0, reference=0, recv=None, **fields):
     return event
 
 
-def row(ts, entity, *values):
+def row(ts, entity, *values: float):
     """Return one row event."""
     event = np.zeros(1, event_dtype())
     event["kind"], event["ts_event_ns"], event["ts_recv_ns"], event["reference"] = Kind.ROW, ts, ts, entity
@@ -68,7 +68,9 @@ def test_good_events_pass(gate, kind):
 
 @pytest.mark.parametrize(
     ("kind", "field"),
-    [(Kind.BAR, name) for name in BAR] + [(Kind.TRADE, "price"), (Kind.TRADE, "size")] + [(Kind.QUOTE, name) for name in QUOTE],
+    [(Kind.BAR, name) for name in BAR]
+    + [(Kind.TRADE, "price"), (Kind.TRADE, "size")]
+    + [(Kind.QUOTE, name) for name in QUOTE],
 )
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308, -1e308])
 def test_values_that_are_no_numbers_are_refused(gate, kind, field, value):

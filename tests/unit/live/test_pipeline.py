@@ -23,7 +23,7 @@ class Outside:
 
     format = "outside"
 
-    def __init__(self, trees):
+    def __init__(self, trees) -> None:
         self._trees = trees
         self.n_features, self.n_outputs = trees.n_features, trees.n_outputs
 
@@ -46,7 +46,7 @@ def events():
     return market(150, seed=3)
 
 
-def decisions_of(pipeline, events, stop_at_orders=False):
+def decisions_of(pipeline, events):
     """Return all decisions over events; an order, if any, is rejected at once so that the desk goes on."""
     made, place = [], 0
     while place < len(events):
@@ -119,8 +119,8 @@ def test_score_that_is_no_number_is_refused(version, events):
     """A predictor that answers NaN gets no order, and its decision says why."""
 
     class Broken(Outside):
-        def one(self, row):
-            return np.array([np.nan])
+        def one(self, row: np.ndarray) -> np.ndarray:
+            return np.full_like(super().one(row), np.nan)
 
     broken = dataclasses.replace(version, predictor=Broken(version.predictor))
     decisions = decisions_of(Pipeline.alone(broken, INSTRUMENTS, LIMITS), events)
@@ -174,11 +174,12 @@ def test_features_outside_the_training_range_refuse(version, events):
     wild = events.copy()
     wild["values"][200:, 1:4] *= np.array([1.15, 0.85, 1.0])
     wild["values"][250::4, 0:4] *= 1.15
-    decisions = decisions_of(Pipeline.alone(version, INSTRUMENTS, LIMITS, settings=DeskSettings(range_margin=0.0)), wild)
+    narrow, wide = DeskSettings(range_margin=0.0), DeskSettings(range_margin=None)
+    decisions = decisions_of(Pipeline.alone(version, INSTRUMENTS, LIMITS, settings=narrow), wild)
     outside = decisions[decisions["verdict"] == DenialCode.FEATURES_OUT_OF_RANGE]
     assert len(outside)
     assert np.isfinite(outside["score"]).all()
-    free = decisions_of(Pipeline.alone(version, INSTRUMENTS, LIMITS, settings=DeskSettings(range_margin=None)), wild)
+    free = decisions_of(Pipeline.alone(version, INSTRUMENTS, LIMITS, settings=wide), wild)
     assert not (free["verdict"] == DenialCode.FEATURES_OUT_OF_RANGE).any()
 
 

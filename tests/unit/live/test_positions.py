@@ -48,7 +48,9 @@ def test_new_positions_have_no_mark(positions):
     assert np.isnan(positions["mark"]).all()
 
 
-@pytest.mark.parametrize(("steps", "step", "exact"), [(303, 0.01, 3.03), (7, 0.1, 0.7), (3, 0.001, 0.003), (4, 0.25, 1.0)])
+@pytest.mark.parametrize(
+    ("steps", "step", "exact"), [(303, 0.01, 3.03), (7, 0.1, 0.7), (3, 0.001, 0.003), (4, 0.25, 1.0)]
+)
 def test_grid_points_are_the_nearest_floats(steps, step, exact):
     """A multiple of a tick is the very float that a person would write."""
     assert on_grid(steps, step) == exact

@@ -132,7 +132,7 @@ def test_repeats_count_orders_on_one_side():
     assert np.isnan(checks.repeated_orders(0.0, 1.0, 4, 0))
 
 
-def sent_at(*times):
+def sent_at(*times: int):
     """Return a ring with messages at these times."""
     sent = np.zeros(SENT_MAX, SENT)
     for count, ts in enumerate(times):

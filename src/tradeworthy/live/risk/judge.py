@@ -1,24 +1,26 @@
 """The guard of the order path: a list of declared checks, one rule, one answer.
 
-Idea:   `observe_order` lets every check measure; `first_refusal` compares each with its limit, in the declared order. To
-        add a control: one function in `checks`, one line in `CHECKS`, one in `observe_order`, one limit.
+Idea:   `observe_order` lets every check measure; `first_refusal` compares each with its limit, in the declared order.
+        To add a control: one function in `checks`, one line in `CHECKS`, one in `observe_order`, one limit.
 Undefined: a limit that is not set and a measure that is not a number refuse (fail closed): nothing here asks whether a
         value is too big, only whether it is known to be small enough.
 Time:   `now_ns` is the time of the decision; what was approved before counts from that moment, filled or not.
 """
+
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
 
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.denials import Denied, DenialCode
+from tradeworthy.core.denials import DenialCode, Denied
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.limits import LIMIT_FIELDS
-from tradeworthy.live.state import DeskState, hold_desk
 from tradeworthy.live.positions import OPEN_ORDERS_MAX, held_quantity, place_order
 from tradeworthy.live.risk import checks
 from tradeworthy.live.risk.sent import messages_last_minute, note_message, twin_age_ms
+from tradeworthy.live.state import DeskState, hold_desk
 
 
 class Check(NamedTuple):

@@ -4,6 +4,8 @@ State:  a ring of the last `SENT_MAX` messages; a cancel is a message without a 
 Time:   work grows with the messages inside the window, which the message limit itself bounds.
 """
 
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
+
 import numpy as np
 import numpy.typing as npt
 
@@ -67,5 +69,5 @@ def twin_age_ms(
             break
         same = message["instrument"] == instrument and message["quantity"] == quantity
         if same and message["limit_price"] == limit_price:
-            return age
+            return float(age)
     return np.inf
