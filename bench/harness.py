@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from measure import Estimate
+import numpy as np
+from measure import Estimate, times_us
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -188,7 +189,13 @@ def context(*, quick: bool, realtime: bool) -> dict[str, Any]:
         "load": [round(load, 2) for load in os.getloadavg()],
         "quick": quick,
         "machine": machine(),
+        "python_us": digits(_python_us()),
     }
+
+
+def _python_us() -> float:
+    """Return how long a fixed loop of plain Python takes here and now: 10 to 15 us on a recent core that is free."""
+    return float(np.median(times_us(lambda _: sum(range(1_000)), 300)))
 
 
 def installed(package: str) -> str:

@@ -123,13 +123,18 @@ def in_turn(calls: Mapping[str, Callable[[int], object]], *, count: int, repeats
 
 
 def rates(
-    calls: Mapping[str, Callable[[], int]], *, repeats: int, clock: Callable[[], int] = time.perf_counter_ns
+    calls: Mapping[str, Callable[[], int]],
+    *,
+    repeats: int,
+    clock: Callable[[], int] = time.perf_counter_ns,
+    warm: bool = True,
 ) -> dict[str, list[float]]:
     """Return the things a second of every repeat; a call returns how many it did. Contenders take turns.
 
-    With ``clock=time.process_time_ns`` a second is one of the processor's, which no neighbour can stretch.
+    With ``clock=time.process_time_ns`` a second is one of the processor's, which no neighbour can stretch. Each is
+    called once beforehand, unless `warm` is false.
     """
-    for call in calls.values():
+    for call in calls.values() if warm else ():
         call()
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         setting = Setting(quick=asked.quick, peers=asked.peers)
         write_records(asked.records, run_here(asked.family, setting, asked.core, realtime=asked.realtime))
         return 0
-    new = [record for name in chosen(asked.only) for record in run_apart(name, asked)]
+    new = []
+    for name in chosen(asked.only):
+        start = time.perf_counter()
+        new += run_apart(name, asked)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
     order = [figure for name in FAMILIES for figure in family(name).AIMS]
     records = merge(read_records(asked.output), new, order)
     write_records(asked.output, records)

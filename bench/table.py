@@ -59,7 +59,8 @@ def section(title: str, records: Sequence[Record]) -> str:
     first = records[0]
     quick = (", quick" if first.get("quick") else "") + (", real-time class" if first.get("realtime") else "")
     load = "/".join(str(load) for load in first.get("load", []))
-    taken = f"Taken {first.get('taken')}{quick}; load average {load} over 1/5/15 minutes before it began."
+    pace = f"; a fixed loop of plain Python took {first['python_us']:.3g} us" if "python_us" in first else ""
+    taken = f"Taken {first.get('taken')}{quick}; load average {load} over 1/5/15 minutes before it began{pace}."
     return f"## {title}\n\n{taken}\n\n{head}\n{rows}\n\n{notes}\n"
 
 
