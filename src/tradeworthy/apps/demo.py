@@ -25,11 +25,13 @@ from tradeworthy.apps.starting import init_project
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
-from tradeworthy.core.time import NS_PER_MS
+from tradeworthy.core.time import NS_PER_MS, NS_PER_S
 from tradeworthy.live.summary import RunSummary
 
 LIVE_SECONDS = 25.0
 SLOWER_WHILE_TRAINING = 0.25
+KEPT_FOR_SHADOW, KEPT_FOR_LEAD, SLOWING_EVENTS = 7_000, 3_000, 3_000
+HELD_SECONDS_MAX = 300.0
 EVENTS_BEFORE_ROLLBACK = 1_500
 LOOK_EVERY_S = 0.1
 AUTHOR, OFFICER = "ada", "riya"
@@ -87,7 +89,7 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     story = Story(folder, stage, speed)
     summary = story.tell()
     if summary_path is not None:
-        summary_path.write_text(json.dumps(msgspec.to_builtins(summary), indent=1) + "\n", "utf-8")
+        summary_path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
     page = story.project.report().path
     stage.end(summary, page)
     if stay:
@@ -115,6 +117,7 @@ class Story:
         self.summary = Summary()
         self._standing = Standing()
         self._base_pace, self._led_from = math.inf, sys.maxsize
+        self._events_left, self._hold_until_ns = sys.maxsize, 0
 
     def tell(self) -> Summary:
         """Tell every chapter in turn."""
@@ -182,10 +185,28 @@ class Story:
             f"{run.events:,} events, {run.decisions:,} decisions, {run.orders} orders, {run.fills} fills; "
             f"{run.pnl_after_costs:+,.2f} USD after {run.fees:,.2f} USD of fees, spread and slippage included"
         )
+        if not summary.rollbacks:
+            self.stage.verdict("missing", "no challenger came to lead in time, so there was nothing to roll back")
 
     def pace(self) -> float:
-        """Return events a second: slower while a challenger is on its way."""
-        return self._base_pace * (SLOWER_WHILE_TRAINING if self._challenger_coming() else 1.0)
+        """Return events a second: slower while a challenger is on its way, and slower still where it would come late."""
+        slower = SLOWER_WHILE_TRAINING if self._challenger_coming() else 1.0
+        kept = self._events_kept()
+        return self._base_pace * (min(slower, max(self._events_left - kept, 0) / SLOWING_EVENTS) if kept else slower)
+
+    def _events_kept(self) -> int:
+        """Return how many events the rest of the story needs: a busy machine has history enough, but not time."""
+        if self.summary.rollbacks or self.project.clock.monotonic_ns() > self._hold_until_ns:
+            return 0
+        retrains, standing = self._standing.retrains, self._standing
+        if not retrains or retrains[-1].ended is None:
+            return KEPT_FOR_SHADOW
+        version = retrains[-1].ended.version
+        if version is None or version in (*standing.retired, standing.champion):
+            return 0
+        if version not in standing.gates:
+            return KEPT_FOR_SHADOW
+        return KEPT_FOR_LEAD if standing.gates[version].passed else 0
 
     def _challenger_coming(self) -> bool:
         """Tell whether a retraining runs, or its challenger still waits for the gate."""
@@ -199,12 +220,15 @@ class Story:
 
     async def _beside(self, running: Running, show: LiveView) -> None:
         """Follow the facts while events flow; roll back once the challenger has led for a while."""
-        self._base_pace = len(running.feed) / LIVE_SECONDS * self.speed
+        total = len(running.feed)
+        self._base_pace = total / LIVE_SECONDS * self.speed
+        self._hold_until_ns = self.project.clock.monotonic_ns() + int(HELD_SECONDS_MAX * NS_PER_S)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
-            show.update(running.feed.position / len(running.feed), now, self._standing, self._doing())
+            self._events_left = total - running.feed.position
+            show.update(running.feed.position / total, now, self._standing, self._doing())
             self._narrate(show, now)
             if now.swaps and not self.summary.rollbacks:
                 self._led_from = min(self._led_from, now.events)

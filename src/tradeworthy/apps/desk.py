@@ -15,7 +15,7 @@ from tradeworthy.apps import results
 from tradeworthy.apps.keeping import keep_summary
 from tradeworthy.apps.processes import Companions, companions, start_syncer
 from tradeworthy.core import facts
-from tradeworthy.core.errors import DataInvalid, ReleaseRefused
+from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.project import Project
 
 CHECK_EVERY_S = 0.5
+TELL_EVERY_S = 0.2
 SCOPE = "desk"
 
 
@@ -73,11 +74,15 @@ def run_files(
 
     Raises
     ------
+    SettingsInvalid
+        `speed` is not positive.
     ReleaseRefused
         No version is champion.
     DataInvalid
         There is nothing left to trade.
     """
+    if speed is not None and not speed > 0:
+        raise SettingsInvalid(f"speed is {speed:g} events a second, allowed is a positive number, or none for full")
     _require_champion(project)
     events = remaining(project)
     clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
@@ -93,6 +98,19 @@ def run_files(
         summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+def telling(report: Callable[[str, float], None]) -> Alongside:
+    """Return what reports, while events flow, how far they are: ``report(what goes on, share done)``."""
+
+    async def tell(running: Running) -> None:
+        total = len(running.feed)
+        while True:
+            done = running.feed.position
+            report(f"trading: {done:,} of {total:,} events", done / total)
+            await asyncio.sleep(TELL_EVERY_S)
+
+    return tell
 
 
 def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:

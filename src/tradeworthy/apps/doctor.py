@@ -101,9 +101,11 @@ def _strategy(folder: Path, settings: Settings) -> Item:
 
 
 def _market_files(folder: Path, settings: Settings) -> Item:
-    """Want every declared market file."""
-    missing = [market.path for market in settings.market if not (folder / market.path).is_file()]
-    return Item("market files", not missing, f"missing {missing}" if missing else f"{len(settings.market)} there")
+    """Want every declared file of market data or rows."""
+    paths = [file.path for file in settings.market] + [file.path for file in settings.rows]
+    missing = [path for path in paths if not (folder / path).is_file()]
+    found = f"missing {missing}" if missing else f"{len(paths)} there"
+    return Item("data files", not missing, found, f"put them into {folder}, or mend their paths" if missing else "")
 
 
 def _limits(_folder: Path, settings: Settings) -> Item:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.apps.keeping import recorded
 from tradeworthy.apps.results import Explained, Reason
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.denials import DenialCode
@@ -39,7 +40,7 @@ def explain_decision(project: "Project", which: str) -> Explained:
     NotFound
         There is no such decision, or it was made without a score.
     """
-    reader = TapeReader(project.places.tape)
+    reader = recorded(project)
     decision = find_decision(reader, which)
     version = project.registry.load(int(decision["version"]))
     row = _row_of(reader, f"rows-{version.short}", int(decision["sequence"]))

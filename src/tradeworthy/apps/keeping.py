@@ -1,13 +1,31 @@
-"""What a run says of itself when it ends, kept beside the tape: figures on the real clock that no replay can give."""
+"""What a run leaves behind: the tape, and what it says of itself on the real clock, which no replay can give."""
 
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradeworthy.core.errors import NotFound
 from tradeworthy.live.summary import RunSummary, SwapSummary
+from tradeworthy.record.reader import TapeReader
 
 if TYPE_CHECKING:
     from tradeworthy.apps.project import Project
+
+
+STREAMS = "streams"
+
+
+def recorded(project: "Project") -> TapeReader:
+    """Open the tape for reading.
+
+    Raises
+    ------
+    NotFound
+        Nothing was recorded yet.
+    """
+    if not (project.places.tape / STREAMS).is_dir():
+        raise NotFound(f"nothing was recorded in {project.places.tape} yet; run: tradeworthy run")
+    return TapeReader(project.places.tape)
 
 
 def keep_summary(project: "Project", summary: RunSummary) -> None:

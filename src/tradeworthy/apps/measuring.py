@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.apps.keeping import recorded
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.judge.metrics import auc
@@ -39,7 +40,7 @@ def trigger_of(project: "Project") -> Kind:
 
 def decisions_missing(project: "Project") -> int:
     """Count the recorded events that should have been decided by exactly one champion and were not."""
-    reader = TapeReader(project.places.tape)
+    reader = recorded(project)
     decided, times = np.unique(champion_decisions(reader)["input_sequence"], return_counts=True)
     wrong = int((times != 1).sum())
     for number, instrument in enumerate(project.settings.instrument):
@@ -51,7 +52,7 @@ def decisions_missing(project: "Project") -> int:
 
 def realised(project: "Project") -> tuple[Floats, Floats]:
     """Return the champions' scores and the labels that time has given them, (m,) each."""
-    reader = TapeReader(project.places.tape)
+    reader = recorded(project)
     made = champion_decisions(reader)
     made = made[np.isfinite(made["score"])]
     scores, labels = [], []

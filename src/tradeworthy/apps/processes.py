@@ -167,7 +167,12 @@ def _conduct(project: "Project") -> ConductSettings:
     return ConductSettings(
         strategy=str((project.folder / settings.desk.strategy).resolve()),
         history=[
-            FileHistory(folder=str(project.folder.resolve()), files=settings.market, until_ns=project.training_end_ns)
+            FileHistory(
+                folder=str(project.folder.resolve()),
+                files=settings.market,
+                rows=settings.rows,
+                until_ns=project.training_end_ns,
+            )
         ],
         limits=settings.limits,
         version=project.version_settings("retrained"),

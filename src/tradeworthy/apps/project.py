@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tradeworthy.apps import results
+from tradeworthy.apps.keeping import recorded
 from tradeworthy.apps.keys import own_key
 from tradeworthy.apps.places import Places
 from tradeworthy.apps.settings import load_settings
@@ -24,22 +25,19 @@ from tradeworthy.change.release.release import Release
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
-from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.validate import report as gate_report
 from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.feeds.quality import FileReport
-from tradeworthy.live.feeds.rows import read_events
+from tradeworthy.live.feeds.rows import read_events, read_row_file
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.retention import Hold
 
 if TYPE_CHECKING:
     from tradeworthy.record.query import Answer
-
-NEWEST = "newest"
 
 
 class Project:
@@ -115,9 +113,13 @@ class Project:
         return events[events["ts_event_ns"] <= self.training_end_ns]
 
     def look(self) -> results.Look:
-        """Say what is in the market files and what was done with it."""
+        """Say what is in the market and row files and what was done with it."""
         _, reports = self.market
-        return results.Look(files=[results.LookFile.of(report) for report in reports])
+        rows = [
+            results.LookRows.of(file.path, read_row_file(self.folder / file.path, file, self.settings.instrument)[1])
+            for file in self.settings.rows
+        ]
+        return results.Look(files=[results.LookFile.of(report) for report in reports], rows=rows)
 
     def train(self, *, report: Report | None = None) -> results.Trained:
         """Train a candidate on the first part of the market data, and keep it until it is registered."""
@@ -146,15 +148,10 @@ class Project:
         return VersionSettings(name=name, signal=settings.signal, bounds=settings.bounds, card=settings.card)
 
     def resolve(self, word: str) -> str:
-        """Return the digest of a version; ``newest`` is the one registered last."""
-        if word != NEWEST:
-            return self.registry.resolve(word)
-        versions = self.registry.list()
-        if not versions:
-            raise NotFound("no version is registered; run: tradeworthy train, then tradeworthy register")
-        return versions[-1].version
+        """Return the digest of a version; see `Registry.resolve`."""
+        return self.registry.resolve(word)
 
-    def gate(self, version: str = NEWEST, *, profile: str = "quick", actor: str) -> GateReport:
+    def gate(self, version: str = "newest", *, profile: str = "quick", actor: str) -> GateReport:
         """Gather evidence for a version, judge it, and keep the report in every format."""
         digest = self.resolve(version)
         evidence = gather(
@@ -187,26 +184,28 @@ class Project:
         return results.Step(done="rolled back", version=digest, actor=actor, reason=reason)
 
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
-        """Refuse every order in a scope from the next event on."""
+        """Refuse every order in a scope from the next event on; a symbol alone is an instrument's scope."""
+        scope = self._scope(scope)
         self.release.halt(scope, actor=actor, reason=reason)
         return results.Step(done=f"halted {scope}", version="", actor=actor, reason=reason)
 
     def resume(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
         """Allow orders in a scope again."""
+        scope = self._scope(scope)
         self.release.resume(scope, actor=actor, reason=reason)
         return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
 
-    def run(self, *, speed: float | None = None, watch: bool = True) -> results.Run:
+    def run(self, *, speed: float | None = None, watch: bool = True, report: Report | None = None) -> results.Run:
         """Trade what follows the training part on the paper venue; `speed` is events a second."""
-        from tradeworthy.apps.desk import run_files  # noqa: PLC0415  # compiles the order path, others need not wait
+        from tradeworthy.apps.desk import run_files, telling  # noqa: PLC0415  # compiles the order path
 
-        return run_files(self, speed=speed, watch=watch)
+        return run_files(self, speed=speed, watch=watch, alongside=telling(report) if report else None)
 
     def replay(self) -> results.Replayed:
         """Decide every recorded event again in this process, and compare bit for bit."""
         from tradeworthy.live.replay import replay  # noqa: PLC0415
 
-        return results.Replayed.of(replay(self.places.tape, self.registry.load))
+        return results.Replayed.of(replay(recorded(self).folder, self.registry.load))
 
     def verify(self) -> results.Verified:
         """Check the tape, the ledger's chain and every version's signature."""
@@ -253,6 +252,11 @@ class Project:
     def status(self) -> results.Status:
         """Say which versions have which role, whether trading is halted, and what was found."""
         return results.status_of(self)
+
+    def _scope(self, word: str) -> str:
+        """Return a scope's full name; people in a hurry write the symbol alone."""
+        symbols = [instrument.symbol for instrument in self.settings.instrument]
+        return f"instrument:{word}" if word in symbols else word
 
     def timestamp(self) -> str:
         """Return this moment as text, for file names and captions."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.explaining import explain_decision
-from tradeworthy.apps.keeping import read_swaps
+from tradeworthy.apps.keeping import read_swaps, recorded
 from tradeworthy.apps.measuring import champion_decisions, market_inputs
 from tradeworthy.apps.reports import run_data as data
 from tradeworthy.apps.reports.run_report import render_run
@@ -54,7 +54,7 @@ def write_report(project: "Project", output: Path | None = None) -> Page:
 
 def run_report(project: "Project") -> data.RunReport:
     """Fill a report's values from a project's record."""
-    reader = TapeReader(project.places.tape)
+    reader = recorded(project)
     decisions = champion_decisions(reader)
     if not decisions.size:
         raise NotFound("nothing was decided yet; run: tradeworthy run")
@@ -292,7 +292,7 @@ def _explained(project: "Project") -> tuple[tuple[data.Explained, ...], tuple[st
 
 
 def _ns_of(project: "Project", decision: int) -> int:
-    return int(TapeReader(project.places.tape).find("decisions", decision)["ts_event_ns"])
+    return int(recorded(project).find("decisions", decision)["ts_event_ns"])
 
 
 def _verified(project: "Project") -> data.Verified:

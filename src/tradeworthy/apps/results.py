@@ -13,6 +13,7 @@ from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.core.time import iso
 from tradeworthy.live.feeds.quality import FileReport
+from tradeworthy.live.feeds.rows import RowReport
 from tradeworthy.live.replay import ReplayReport
 from tradeworthy.live.summary import RunSummary
 from tradeworthy.record.epochs import writer_alive
@@ -54,10 +55,36 @@ class LookFile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class LookRows(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of rows computed elsewhere; `missing` counts values that are no numbers, by field."""
+
+    path: str
+    rows: int
+    events: int
+    missing: dict[str, int]
+    unknown: dict[str, int]
+    said: str
+
+    @classmethod
+    def of(cls, path: str, report: RowReport) -> Self:
+        """Take the figures of a file's report."""
+        without = ", ".join(f"{name} {count:,}" for name, count in report.missing.items() if count) or "none"
+        return cls(
+            path=path,
+            rows=report.rows,
+            events=report.events,
+            missing=report.missing,
+            unknown=report.unknown,
+            said=f"{path}: {report.rows:,} rows read, {report.events:,} row events, {report.unreadable} unreadable "
+            f"stamps, {report.out_of_order} out of order; values missing: {without}",
+        )
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in the market files."""
+    """What is in the market files and the row files."""
 
     files: list[LookFile]
+    rows: list[LookRows]
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ This module only reads the file and checks how the sections fit together; it def
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -78,15 +79,47 @@ def load_settings(folder: Path) -> Settings:
     path = folder / FILE_NAME
     try:
         data = tomllib.loads(path.read_text("utf-8"))
+        check_keys(data, Settings)
         settings = msgspec.convert(data, Settings)
     except FileNotFoundError:
-        raise SettingsInvalid(f"no {FILE_NAME} in {folder}; make a project with: tradeworthy init {folder}") from None
+        raise SettingsInvalid(
+            f"no {FILE_NAME} in {folder.resolve()}; name a project with --project, or run: tradeworthy init my-desk"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"{path} is not valid TOML: {error}") from None
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, SettingsInvalid) as error:
         raise SettingsInvalid(f"{path}: {error}") from None
     _check_symbols(settings)
     return settings
+
+
+def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str = "") -> None:
+    """Refuse a key that a section does not have, with the nearest one that it has.
+
+    Raises
+    ------
+    SettingsInvalid
+        There is such a key.
+    """
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in data.items():
+        if key not in fields:
+            where = f"[{place}] has no key" if place else "there is no section"
+            raise SettingsInvalid(f"{where} {key!r}{near(key, fields)}; allowed are {', '.join(fields)}")
+        section = section_of(fields[key])
+        if section is not None:
+            for part in value if isinstance(value, list) else [value]:
+                check_keys(part if isinstance(part, Mapping) else {}, section, key)
+
+
+def section_of(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the struct that a field's type holds, alone or in a list; None for plain values.
+
+    >>> section_of(list[Instrument]).__name__
+    'Instrument'
+    """
+    inner = get_args(kind)[0] if get_origin(kind) is list else kind
+    return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
 
 
 def _check_symbols(settings: Settings) -> None:
@@ -94,9 +127,12 @@ def _check_symbols(settings: Settings) -> None:
     symbols = [instrument.symbol for instrument in settings.instrument]
     if len(set(symbols)) != len(symbols):
         raise SettingsInvalid(f"[[instrument]] names a symbol twice: {symbols}")
-    for market in settings.market:
-        if market.instrument not in symbols:
-            hint = near(market.instrument, symbols)
-            raise SettingsInvalid(f"[[market]] instrument {market.instrument!r} is not declared{hint}; found {symbols}")
+    named: list[tuple[str, str | None]] = [("[[market]]", file.instrument) for file in settings.market]
+    named += [("[[rows]]", file.instrument) for file in settings.rows]
+    named.append(("[training]", settings.training.instrument))
+    for section, name in named:
+        if name is not None and name not in symbols:
+            hint = near(name, symbols)
+            raise SettingsInvalid(f"{section} instrument {name!r} is not declared{hint}; declared are {symbols}")
     if not any(instrument.traded for instrument in settings.instrument):
         raise SettingsInvalid("no [[instrument]] has traded = true; declare at least one that may be traded")

@@ -3,17 +3,18 @@
 import functools
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from tradeworthy.apps.cli.progress import Report, bar, columns
 from tradeworthy.apps.cli.show import MARKS, cell
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core.time import iso
@@ -66,17 +67,17 @@ class Stage:
         self.console.print(Text.assemble((f"  {mark} ", style), sentence))
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[str, float], None]]:
+    def progress(self, title: str) -> Iterator[Report]:
         """Show a bar; the callable is told the stage and the share done."""
-        with self._bar() as bar:
-            task = bar.add_task(title, total=1.0, figures="")
-            yield lambda stage, done: bar.update(task, completed=done, description=stage)
+        with bar(title, self.console) as report:
+            yield report
 
     @contextmanager
     def live(self) -> Iterator[LiveView]:
         """Show the live part."""
-        with self._bar() as bar:
-            yield LiveView(bar)
+        figures = TextColumn("{task.fields[figures]}")
+        with Progress(*columns(), figures, console=self.console, transient=True) as progress:
+            yield LiveView(progress)
 
     def end(self, summary: Any, page: str) -> None:
         """Show the summary and where the report is."""
@@ -85,18 +86,6 @@ class Stage:
             table.add_row(name.replace("_", " "), cell(getattr(summary, name)))
         self.console.print(Panel(table, title="What happened", title_align="left"))
         self.console.print(Text.assemble("Report: ", (page, "bold underline")), soft_wrap=True)
-
-    def _bar(self) -> Progress:
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=self.console,
-            transient=True,
-        )
 
 
 def stay_open(page: Path, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tradeworthy.apps.keeping import recorded
 from tradeworthy.apps.results import Verified
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.record.verify import verify
@@ -20,7 +21,7 @@ def verify_project(project: "Project") -> Verified:
     """
     heads = project.places.heads
     keys = {key_id: bytes.fromhex(project.trust.find(key_id).key) for key_id in project.trust.key_ids()}
-    tape = verify(project.places.tape, heads=heads if heads.is_dir() else None, public_keys=keys)
+    tape = verify(recorded(project).folder, heads=heads if heads.is_dir() else None, public_keys=keys)
     problems = [str(problem) for problem in tape.problems]
     problems += [f"ledger: {problem}" for problem in project.ledger.verify()]
     versions = project.registry.list()

@@ -26,7 +26,7 @@ from tradeworthy.model.version import Version, load_version, write_version
 from tradeworthy.record.ledger import Ledger
 
 SHORT = 16
-WORDS = ("champion", "previous", "shadow")
+WORDS = ("champion", "previous", "shadow", "newest")
 
 
 class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +141,8 @@ class Registry:
     def resolve(self, word: str) -> str:
         """Return the digest of an alias, a digest's beginning, or a name (its latest version).
 
+        An alias is a role, or ``newest`` for the version that was registered last.
+
         Raises
         ------
         NotFound
@@ -236,10 +238,13 @@ class Registry:
 
 def _of_role(standing: Standing, role: str) -> str:
     """Return the version that has a role; the latest shadow, where there are several."""
+    if not standing.registered:
+        raise NotFound("no version is registered; run: tradeworthy train, then tradeworthy register")
     found = {
         "champion": standing.champion,
         "previous": standing.previous,
         "shadow": standing.shadows[-1] if standing.shadows else None,
+        "newest": [*standing.registered][-1],
     }[role]
     if found is None:
         raise NotFound(f"no version is {role}; promote one with: tradeworthy promote VERSION --to {role}")

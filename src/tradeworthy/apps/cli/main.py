@@ -6,14 +6,24 @@ Exit codes: 0 done; 1 the answer is no (gate not passed, record damaged, replay 
 
 import getpass
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from tradeworthy.apps.cli.show import console, errors, show, show_explanation, show_gate
-from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.apps.cli.progress import bar, waiting
+from tradeworthy.apps.cli.show import (
+    errors,
+    show,
+    show_examination,
+    show_explanation,
+    show_gate,
+    show_look,
+    show_status,
+)
+from tradeworthy.core.errors import TradeworthyError, near
 
 if TYPE_CHECKING:
     from tradeworthy.apps.project import Project
@@ -30,9 +40,13 @@ Folder = Annotated[Path, typer.Option("--project", "-p", help="Folder of tradewo
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Actor = Annotated[str, typer.Option("--actor", help="Who does it; recorded.", default_factory=getpass.getuser)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; recorded.")]
-Version = Annotated[str, typer.Argument(help="Digest (or its beginning), or champion, shadow, newest.")]
+Version = Annotated[
+    str, typer.Argument(help="Digest (or its beginning), a name, or champion, previous, shadow, newest.")
+]
+Scope = Annotated[str, typer.Option(help="all, a symbol (or instrument:SYMBOL), or version:DIGEST.")]
 
 HERE = Path()
+REFUSED, INTERRUPTED = 2, 130
 
 
 def _project(folder: Path) -> "Project":
@@ -60,29 +74,44 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")], *, as_
 @app.command()
 def look(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Look at the market data: span, gaps, duplicates, broken bars, and what was done with each."""
-    _finish(_project(project).look(), as_json=as_json)
+    with waiting("reading the files"):
+        result = _project(project).look()
+    show_look(result, as_json=as_json)
 
 
 @app.command()
 def train(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Train a candidate: walk-forward folds, then a fit on all of the training part."""
-    with console.status("training: walk-forward folds, then the final fit"):
-        result = _project(project).train()
+    with bar("compiling") as report:
+        result = _project(project).train(report=report)
     _finish(result, as_json=as_json)
 
 
 @app.command()
-def register(project: Folder = HERE, *, name: str = "model", actor: Actor, as_json: Json = False) -> None:
+def register(
+    project: Folder = HERE,
+    *,
+    name: Annotated[str, typer.Option(help="What people call it; its digest is its identity.")] = "model",
+    actor: Actor,
+    as_json: Json = False,
+) -> None:
     """Sign the newest candidate and store it as a version."""
-    _finish(_project(project).register(name=name, actor=actor), as_json=as_json)
+    with waiting("signing"):
+        result = _project(project).register(name=name, actor=actor)
+    _finish(result, as_json=as_json)
 
 
 @app.command()
 def gate(
-    version: Version = "newest", project: Folder = HERE, *, profile: str = "quick", actor: Actor, as_json: Json = False
+    version: Version = "newest",
+    project: Folder = HERE,
+    *,
+    profile: Annotated[str, typer.Option(help="How much evidence: quick or full.")] = "quick",
+    actor: Actor,
+    as_json: Json = False,
 ) -> None:
     """Judge a version; exit code 1 unless every check passes."""
-    with console.status("gathering evidence and judging it"):
+    with waiting("gathering evidence and judging it"):
         result = _project(project).gate(version, profile=profile, actor=actor)
     show_gate(result, as_json=as_json)
     if not result.passed:
@@ -100,7 +129,7 @@ def promote(
     version: Version,
     project: Folder = HERE,
     *,
-    to: Annotated[str, typer.Option(help="shadow or champion.")],
+    to: Annotated[str, typer.Option(help="shadow, champion or retired.")],
     actor: Actor,
     reason: Reason,
     as_json: Json = False,
@@ -119,7 +148,7 @@ def rollback(project: Folder = HERE, *, actor: Actor, reason: Reason, as_json: J
 def halt(
     project: Folder = HERE,
     *,
-    scope: Annotated[str, typer.Option(help="all, or an instrument's symbol.")] = "all",
+    scope: Scope = "all",
     actor: Actor,
     reason: Reason,
     as_json: Json = False,
@@ -132,7 +161,7 @@ def halt(
 def resume(
     project: Folder = HERE,
     *,
-    scope: Annotated[str, typer.Option(help="all, or an instrument's symbol.")] = "all",
+    scope: Scope = "all",
     actor: Actor,
     reason: Reason,
     as_json: Json = False,
@@ -150,15 +179,15 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Trade the market files that follow the training part, on the paper venue."""
-    with console.status("trading"):
-        result = _project(project).run(speed=speed, watch=watch)
+    with bar("getting ready") as report:
+        result = _project(project).run(speed=speed, watch=watch, report=report)
     _finish(result, as_json=as_json)
 
 
 @app.command()
 def replay(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Decide every recorded event again and compare, bit for bit; exit code 1 where one differs."""
-    with console.status("replaying the tape"):
+    with waiting("replaying the tape"):
         result = _project(project).replay()
     _finish(result, as_json=as_json, good=result.identical)
 
@@ -171,27 +200,79 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why a decision was made: exact contributions that sum to the score."""
-    show_explanation(_project(project).explain(decision), as_json=as_json)
+    with waiting("explaining"):
+        result = _project(project).explain(decision)
+    show_explanation(result, as_json=as_json)
 
 
 @app.command()
-def report(project: Folder = HERE, *, output: Path | None = None, as_json: Json = False) -> None:
+def report(
+    project: Folder = HERE,
+    *,
+    output: Annotated[Path | None, typer.Option(help="The file to write; in the state folder if left out.")] = None,
+    as_json: Json = False,
+) -> None:
     """Write one HTML file with what happened, charts included."""
-    _finish(_project(project).report(output), as_json=as_json)
+    with waiting("replaying, verifying, drawing"):
+        result = _project(project).report(output)
+    _finish(result, as_json=as_json)
 
 
 @app.command()
 def verify(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Check every byte of the tape, the ledger's chain and all signatures; exit code 1 on damage."""
-    with console.status("verifying the record"):
+    with waiting("verifying the record"):
         result = _project(project).verify()
     _finish(result, as_json=as_json, good=result.ok)
 
 
 @app.command()
+def archive(
+    project: Folder = HERE,
+    *,
+    hold: Annotated[str | None, typer.Option(help="Only place a legal hold of this name on everything.")] = None,
+    lift: Annotated[str | None, typer.Option(help="Only lift the legal hold of this name.")] = None,
+    actor: Actor,
+    reason: Annotated[str, typer.Option("--reason", help="Why; recorded.")] = "storage policy",
+    as_json: Json = False,
+) -> None:
+    """Move sealed segments into the archive, delete what is past its days; exit code 1 on damage."""
+    from tradeworthy.record.retention import Hold  # noqa: PLC0415
+
+    desk = _project(project)
+    if hold or lift:
+        if hold:
+            _finish(desk.hold(Hold(name=hold), actor=actor, reason=reason), as_json=as_json)
+        if lift:
+            _finish(desk.lift_hold(lift, actor=actor, reason=reason), as_json=as_json)
+        return
+    with waiting("archiving"):
+        result = desk.archive(actor=actor, reason=reason)
+    _finish(result, as_json=as_json, good=not result.problems)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One query, such as: SELECT * FROM pnl_by_hour")],
+    project: Folder = HERE,
+    *,
+    rows: Annotated[int, typer.Option(help="Rows shown at most.", min=1)] = 1_000,
+    as_json: Json = False,
+) -> None:
+    """Ask tape, archive and ledger in SQL; SHOW TABLES lists what there is. Nothing can be changed."""
+    answer = _project(project).query(sql, rows_max=rows)
+    if as_json:
+        show(answer, as_json=True)
+        return
+    from tradeworthy.apps.cli.answers import show_answer  # noqa: PLC0415
+
+    show_answer(answer)
+
+
+@app.command()
 def status(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Say what runs, which versions have which role, and what was found."""
-    _finish(_project(project).status(), as_json=as_json)
+    show_status(_project(project).status(), as_json=as_json)
 
 
 @app.command()
@@ -200,7 +281,9 @@ def doctor(project: Folder = HERE, *, as_json: Json = False) -> None:
     from tradeworthy.apps.doctor import examine  # noqa: PLC0415
 
     result = examine(project)
-    _finish(result, as_json=as_json, good=result.healthy)
+    show_examination(result, as_json=as_json)
+    if not result.healthy:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -217,10 +300,41 @@ def demo(
     tell(folder, speed=speed, stay=not exit_, summary_path=json_path)
 
 
-def run_command_line() -> None:
-    """Run one command; operating errors become one line and exit code 2."""
+def run_command_line(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code; what a person can mend becomes one line and exit code 2.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``tradeworthy``; the process's own if left out.
+    """
     try:
-        app()
+        code = app(arguments, prog_name="tradeworthy", standalone_mode=False)
     except TradeworthyError as error:
-        errors.print(f"error  {type(error).__name__}: {error}")
-        sys.exit(2)
+        _refuse(type(error).__name__, str(error))
+    except typer.TyperException as error:
+        _refuse("Usage", _usage(error))
+    except OSError as error:
+        _refuse(type(error).__name__, f"{error.filename or 'a file'}: {error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("interrupted")
+        sys.exit(INTERRUPTED)
+    sys.exit(code or 0)
+
+
+def _refuse(kind: str, message: str) -> None:
+    """Say on one line why the command could not be carried out, and leave with 2."""
+    errors.print(f"error  {kind}: {' '.join(message.split())}")
+    sys.exit(REFUSED)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Return what is wrong with the words given, the nearest command if one is unknown, and where help is."""
+    message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+    hint = ""
+    if message.startswith("No such command"):
+        hint = near(
+            message.split("'")[1],
+            [command.callback.__name__ for command in app.registered_commands if command.callback],
+        )
+    return f"{message}{hint}; see: {context.command_path if context else 'tradeworthy'} --help"

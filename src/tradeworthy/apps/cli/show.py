@@ -10,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.results import Explained
+    from tradeworthy.apps.doctor import Examination
+    from tradeworthy.apps.results import Explained, Look, Status
     from tradeworthy.judge.validate.gate import GateReport
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow")}
+
+SHORT = 16
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -41,6 +44,47 @@ def show_gate(report: "GateReport", *, as_json: bool) -> None:
     console.print(f"version {report.version[:16]} {verdict}, profile {report.profile}")
 
 
+def show_look(found: "Look", *, as_json: bool) -> None:
+    """Print what is in each file, a sentence a line."""
+    if as_json:
+        show(found, as_json=True)
+        return
+    for file in found.files:
+        for number, sentence in enumerate(file.said):
+            console.print(Text(f"  {sentence}") if number else Text(sentence, "bold"))
+    for rows in found.rows:
+        console.print(Text(rows.said))
+
+
+def show_examination(found: "Examination", *, as_json: bool) -> None:
+    """Print a line for each thing looked at, and what to do where one needs mending."""
+    if as_json:
+        show(found, as_json=True)
+        return
+    for item in found.items:
+        mark, style = MARKS["pass" if item.ok else "fail"]
+        console.print(Text.assemble((f"{mark} ", style), (item.name, "bold"), f"  {item.found}"))
+        if item.advice:
+            console.print(Text(f"    {item.advice}"))
+    console.print("healthy" if found.healthy else "something needs mending")
+
+
+def show_status(found: "Status", *, as_json: bool) -> None:
+    """Print where a deployment stands; versions one to a line, by the beginning of their digests."""
+    if as_json:
+        show(found, as_json=True)
+        return
+    table = Table("version", "name", "author", "role", "gate", "approved by", box=None, pad_edge=False)
+    for info in found.versions:
+        words = (info.name, info.author, info.role, info.gate, ", ".join(info.approved_by) or "nobody")
+        table.add_row(info.version[:SHORT], *(escape(word) for word in words))
+    parts = {name: getattr(found, name) for name in found.__struct_fields__ if name != "versions"}
+    shadows = [version[:SHORT] for version in found.shadows]
+    parts |= {"champion": _short(found.champion), "previous": _short(found.previous), "shadows": shadows}
+    console.print(_grid(parts))
+    console.print(table if found.versions else "no version is registered; run: tradeworthy train")
+
+
 def show_explanation(found: "Explained", *, as_json: bool) -> None:
     """Print why a decision was made: in words, then every contribution."""
     if as_json:
@@ -60,12 +104,21 @@ def show_explanation(found: "Explained", *, as_json: bool) -> None:
 
 def table_of(result: msgspec.Struct) -> Table:
     """Lay a struct out as name and value; a list of structs becomes a table of its own."""
+    return _grid({name: getattr(result, name) for name in result.__struct_fields__})
+
+
+def _grid(parts: dict[str, Any]) -> Table:
+    """Lay out names and values."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name in result.__struct_fields__:
-        table.add_row(name.replace("_", " "), cell(getattr(result, name)))
+    for name, value in parts.items():
+        table.add_row(name.replace("_", " "), cell(value))
     return table
+
+
+def _short(digest: str | None) -> str:
+    return digest[:SHORT] if digest else "none"
 
 
 def cell(value: Any) -> Any:
