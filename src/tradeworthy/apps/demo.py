@@ -189,7 +189,7 @@ class Story:
             self.stage.verdict("missing", "no challenger came to lead in time, so there was nothing to roll back")
 
     def pace(self) -> float:
-        """Return events a second: slower while a challenger is on its way, and slower still where it would come late."""
+        """Return events a second: slower while a challenger is on its way, slower still where it would come late."""
         slower = SLOWER_WHILE_TRAINING if self._challenger_coming() else 1.0
         kept = self._events_kept()
         return self._base_pace * (min(slower, max(self._events_left - kept, 0) / SLOWING_EVENTS) if kept else slower)

@@ -150,8 +150,8 @@ def remaining(project: "Project") -> EventBatch:
     left = events[events["ts_event_ns"] > after]
     if len(left) == 0:
         raise DataInvalid(
-            "every event of the market files was traded already; add data, or start anew by removing "
-            f"{project.places.tape}"
+            "every event after the training part was traded already; add data, or start anew: name another folder as "
+            "[desk] state, and train there"
         )
     return left
 

@@ -75,14 +75,30 @@ def find_decision(reader: TapeReader, which: str) -> np.void:
     """
     if which == LARGEST:
         return reader.find(DECISIONS, largest_trade(reader.read(INPUTS)))
-    if which.isdigit():
-        return reader.find(DECISIONS, int(which))
     made = reader.read(DECISIONS)
-    made = made[(made["role"] == Role.CHAMPION) & (made["ts_event_ns"] <= _utc_ns(which))]
     if not made.size:
-        raise NotFound(f"no decision was made up to {which}; the first is later")
-    last: np.void = made[-1]
+        raise NotFound("nothing was decided yet; run: tradeworthy run")
+    if which.isdigit():
+        return _of_sequence(made, int(which))
+    champions = made[made["role"] == Role.CHAMPION]
+    found = champions[champions["ts_event_ns"] <= _utc_ns(which)]
+    if not found.size:
+        raise NotFound(f"no decision was made up to {which}; the first is of {iso(int(made['ts_event_ns'][0]))}")
+    last: np.void = found[-1]
     return last
+
+
+def _of_sequence(made: npt.NDArray[Any], sequence: int) -> np.void:
+    """Return the decision with a tape sequence; every record has one, so most numbers are no decision's."""
+    found = made[made["sequence"] == sequence]
+    if not found.size:
+        near = int(made["sequence"][np.argmin(np.abs(made["sequence"].astype(np.float64) - sequence))])
+        raise NotFound(
+            f"tape sequence {sequence} is no decision's; the nearest is {near}, "
+            f"they lie between {made['sequence'][0]} and {made['sequence'][-1]}"
+        )
+    decision: np.void = found[0]
+    return decision
 
 
 def largest_trade(inputs: npt.NDArray[Any]) -> int:
