@@ -78,9 +78,26 @@ class TradingResumed(Fact, frozen=True, kw_only=True, tag=True):
 
 
 class FindingRaised(Fact, frozen=True, kw_only=True, tag=True):
-    """A monitor raised a finding."""
+    """A monitor raised a finding.
+
+    `ts_origin_ns` is the moment from which the delay of its alerts counts: the event's own time, or, in a market of
+    the past, the machine's time before which its record was not on the tape; 0 where that is not known.
+    """
 
     finding: Finding
+    ts_origin_ns: int = 0
+
+
+class FindingAcknowledged(Fact, frozen=True, kw_only=True, tag=True):
+    """A person has taken on a finding and its repeats; `finding` is the ledger number at which it was first raised."""
+
+    finding: int
+
+
+class FindingClosed(Fact, frozen=True, kw_only=True, tag=True):
+    """A finding and its repeats are settled; the next one of the same cause opens anew."""
+
+    finding: int
 
 
 class RetrainStarted(Fact, frozen=True, kw_only=True, tag=True):
@@ -134,6 +151,8 @@ AnyFact = (
     | TradingHalted
     | TradingResumed
     | FindingRaised
+    | FindingAcknowledged
+    | FindingClosed
     | RetrainStarted
     | RetrainEnded
     | LegalHoldPlaced

@@ -3,6 +3,8 @@
 Idea:   one file holds the offsets on the tape, the monitors' states and the findings taken but not yet in the ledger;
         it is replaced whole. Findings go to the ledger only after they are in that file.
 Flow:   read → observe → save (with new findings) → append to the ledger → forget them at the next save.
+Time:   a finding carries the moment from which its alerts' delay counts: its event's time or, in a market of the past,
+        the machine's time of the last look that left nothing unread, when its record was not there yet.
 State:  killed before the save, the same records are observed again and nothing was told; killed after it, whatever of
         the saved findings is not in the ledger yet is appended. Nothing is lost, nothing doubled.
 """
@@ -42,7 +44,10 @@ class _Offsets(msgspec.Struct, kw_only=True):
     version: int = 0
     streams: dict[str, int] = {}
     decisions: int = 0
+    records: int = 0
     pending: list[Finding] = []
+    pending_since_ns: int = 0
+    caught_up_ns: int = 0
     ledger_number: int = 0
 
 
@@ -60,11 +65,13 @@ class Watch:
     make_monitors : callable
         Makes the monitors of a version, afresh.
     clock : Clock
-        Its monotonic time says when the state is due to be saved.
+        The machine's. Its monotonic time says when the state is due to be saved.
     save_every_ns : int
         At most so much is observed again after a kill; findings are saved at once.
     batch : int
         Records of a stream taken in one step.
+    market_past : bool
+        The desk trades a market of the past, so that event times are not the machine's.
     """
 
     def __init__(
@@ -77,11 +84,13 @@ class Watch:
         clock: Clock,
         save_every_ns: int = NS_PER_S,
         batch: int = 20_000,
+        market_past: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / STATE_FILE
         self._tape, self._ledger, self._make = tape, ledger, make_monitors
         self._clock, self._save_every_ns, self._batch = clock, save_every_ns, batch
+        self._market_past = market_past
         states = load_states(self._path)
         self._offsets = _offsets(states.pop(_OWN, {}))
         self._saved_ns = clock.monotonic_ns()
@@ -107,6 +116,26 @@ class Watch:
         """How many champion decisions were observed in all."""
         return self._offsets.decisions
 
+    @property
+    def records(self) -> int:
+        """How many records were observed in all."""
+        return self._offsets.records
+
+    @property
+    def reached(self) -> int:
+        """The last record of any stream that was observed."""
+        return max(self._offsets.streams.values(), default=0)
+
+    @property
+    def caught_up_ns(self) -> int:
+        """When a look last left nothing unread, the machine's time; 0 for never."""
+        return self._offsets.caught_up_ns
+
+    @property
+    def monitors(self) -> Monitors:
+        """The monitors at work, by name."""
+        return self._monitors
+
     def step(self, champion: int) -> int:
         """Observe what is new, tell what was found, and return how many records were observed.
 
@@ -117,12 +146,15 @@ class Watch:
         """
         if champion != self._offsets.version:
             self._change_to(champion)
-        observed = self._observe()
+        began_ns = self._clock.now_ns()
+        observed, drained = self._observe()
         found = [finding for monitor in self._monitors.values() for finding in monitor.findings()]
         if found or (observed and self._save_is_due()):
-            self._offsets.pending = found
+            self._offsets.pending, self._offsets.pending_since_ns = found, self._offsets.caught_up_ns
             self.save()
         self._tell()
+        if drained:
+            self._offsets.caught_up_ns = began_ns
         return observed
 
     def save(self) -> None:
@@ -140,11 +172,12 @@ class Watch:
         self._offsets.streams[_rows(champion)] = self._offsets.streams.get(DECISIONS, 0)
         self.save()
 
-    def _observe(self) -> int:
-        """Feed every monitor what its streams have beyond their offsets."""
-        observed = 0
+    def _observe(self) -> tuple[int, bool]:
+        """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
+        observed, drained = 0, True
         for stream in (INPUTS, DECISIONS, _rows(self._offsets.version)):
             records = self._poll(stream)
+            drained &= len(records) < self._batch
             if len(records) == 0:
                 continue
             for monitor in self._monitors.values():
@@ -153,7 +186,8 @@ class Watch:
                 self._offsets.decisions += int(np.count_nonzero(records["role"] == Role.CHAMPION))
             self._offsets.streams[stream] = int(records["sequence"][-1])
             observed += len(records)
-        return observed
+        self._offsets.records += observed
+        return observed, drained
 
     def _poll(self, stream: str) -> npt.NDArray[Any]:
         if stream not in self._cursors:
@@ -175,7 +209,9 @@ class Watch:
         told = [entry.fact.finding for entry in entries if isinstance(entry.fact, facts.FindingRaised)]
         for finding in self._offsets.pending:
             if finding not in told:
-                self._ledger.append(facts.FindingRaised(finding=finding), actor=ACTOR, reason=finding.sentence)
+                origin_ns = self._offsets.pending_since_ns if self._market_past else finding.ts_event_ns
+                fact = facts.FindingRaised(finding=finding, ts_origin_ns=origin_ns)
+                self._ledger.append(fact, actor=ACTOR, reason=finding.sentence)
         self._offsets.pending = []
 
 

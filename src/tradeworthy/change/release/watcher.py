@@ -2,6 +2,8 @@
 
 Flow:   ``python -m tradeworthy.change.release.watcher JOB.json`` polls until it is told to stop (SIGTERM, SIGINT) or,
         if the job says so, until the process that started it is gone.
+        Alerts are delivered by threads of their own; about once a second the watcher says how it is (`pulse`,
+        `metrics`).
 State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles nothing.
 """
 
@@ -13,14 +15,20 @@ from threading import Event
 
 import msgspec
 
+from tradeworthy.change.alerts.alert import Desk
+from tradeworthy.change.alerts.delivery import Deliveries
+from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
+from tradeworthy.change.release.findings import HANDLED, Cases
+from tradeworthy.change.release.metrics import samples, write_metrics
+from tradeworthy.change.release.pulse import Pulse, write_pulse
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.release.watch import Monitors, Watch
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import Clock, SystemClock
+from tradeworthy.core.time import NS_PER_S, Clock, SystemClock
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set
 from tradeworthy.live.control import ControlBlock
@@ -29,6 +37,8 @@ from tradeworthy.record.ledger import Ledger
 
 BACKLOG = 1_000
 """Records of a look after which the next one follows at once; fewer wait, so that watching costs little."""
+
+PULSE_EVERY_NS = NS_PER_S
 
 READY = "ready"
 """A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
@@ -49,6 +59,12 @@ class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
         Pause between two looks at the tape.
     stop_with_parent : bool
         End when the process that started it has ended.
+    desk : str
+        Its name, for alerts.
+    alerts : list of AlertSettings
+        Who is told of findings, with names and whole paths; they are logged in the state folder in any case.
+    market_past : bool
+        The desk trades a market of the past: delays count from the tape, not from event times.
     """
 
     env: str
@@ -64,6 +80,9 @@ class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
     monitors: MonitorSettings = MonitorSettings()
     poll_ms: int = 50
     stop_with_parent: bool = False
+    desk: str = "desk"
+    alerts: list[AlertSettings] = []
+    market_past: bool = False
 
 
 class Watcher:
@@ -78,16 +97,20 @@ class Watcher:
     """
 
     def __init__(self, job: WatchJob, *, clock: Clock) -> None:
-        self._job = job
-        state = Path(job.state)
+        self._job, self._clock = job, clock
+        self._state = state = Path(job.state)
         self._ready = state / READY
         self._ledger = Ledger(job.ledger, clock=clock)
+        self._deliveries = Deliveries(state, job.alerts, self._ledger, Desk(job.desk, job.env), clock=clock)
         self._registry = Registry(
             Path(job.versions), ledger=self._ledger, trust=TrustStore(Path(job.trust)), env=job.env
         )
         release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
         self._read_up_to, self._facts = 0, Standing()
-        self._watch = Watch(state, Path(job.tape), self._ledger, self._monitors_of, clock=clock)
+        self._cases, self._pulse_ns = Cases(), 0
+        self._watch = Watch(
+            state, Path(job.tape), self._ledger, self._monitors_of, clock=clock, market_past=job.market_past
+        )
         self._conductor = Conductor(
             release,
             job.conduct,
@@ -104,11 +127,30 @@ class Watcher:
             return 0
         observed = self._watch.step(version_number(champion))
         self._conductor.step(self._standing(), self._watch.sequence)
+        if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
+            self.tell_pulse()
         return observed
+
+    def tell_pulse(self) -> None:
+        """Write how the watcher is, for people and for Prometheus."""
+        self._pulse_ns = self._clock.monotonic_ns()
+        watch = self._watch
+        pulse = Pulse(
+            ts_ns=self._clock.now_ns(),
+            version=version_name(watch.version) if watch.version else "",
+            reached=watch.reached,
+            records=watch.records,
+            decisions=watch.decisions,
+            caught_up_ns=watch.caught_up_ns,
+            sinks=self._deliveries.states,
+        )
+        write_pulse(self._state, pulse)
+        write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
 
     def run(self, stop: Event) -> None:
         """Step until told to stop, then save."""
         parent = os.getppid()
+        self._deliveries.start()
         while not stop.is_set():
             if self._job.stop_with_parent and os.getppid() != parent:
                 break
@@ -119,15 +161,20 @@ class Watcher:
         self.close()
 
     def close(self) -> None:
-        """Save what was observed and let go of the ledger."""
+        """Save what was observed, deliver what is left, and let go of the ledger."""
         if self._watch.version:
             self._watch.save()
+        self._deliveries.close()
+        self.tell_pulse()
         self._ledger.close()
 
     def _standing(self) -> Standing:
         """Return where every version stands, read again only if the ledger has grown."""
         number = self._ledger.head()[0]
         if number != self._read_up_to:
+            self._deliveries.wake()
+            for entry in self._ledger.facts(*HANDLED, after=self._read_up_to):
+                self._cases.apply(entry)
             self._read_up_to, self._facts = number, self._registry.standing()
         return self._facts
 

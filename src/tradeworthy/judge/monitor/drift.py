@@ -32,6 +32,7 @@ from tradeworthy.judge.monitor.charts import (
     ChartState,
     watch,
 )
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.pairing import RowPairing
 
 NAME = "drift"
@@ -130,6 +131,18 @@ class DriftMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to its limit each chart is, by feature and instrument."""
+        limits, names = self._charts.constants[:, LIMIT_UP : LIMIT_UP + 2], self._charts.names
+        symbols = self._about.instruments
+        found = []
+        for instrument, memory in sorted(self._memories.items()):
+            symbol = symbols[instrument] if instrument < len(symbols) else str(instrument)
+            shares = (memory.sums[:, SUM_UP : SUM_UP + 2] / limits).max(axis=1)
+            pairs = zip(names, shares.tolist(), strict=True)
+            found += [Gauge(family="evidence", subject=n, instrument=symbol, value=v) for n, v in pairs]
+        return found
 
     def state(self) -> State:
         """Return charts, memories, unpaired records and findings not yet taken."""

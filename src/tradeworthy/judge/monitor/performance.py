@@ -32,6 +32,7 @@ from tradeworthy.judge.monitor.charts import (
     TOTAL_UP,
     ChartState,
 )
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.harm import (
     COUNT,
     FORTUNE,
@@ -149,6 +150,20 @@ def performance_reference(
     return PerformanceReference(mean=float(losses.mean()), upper=upper, horizon=horizon, charts=charts)
 
 
+def loss_tests(
+    reference: PerformanceReference, settings: PerformanceSettings, chart: ChartState, harm: HarmState
+) -> LossTests:
+    """Return both tests of one stream of losses; the bets alarm at their half of the rate, one bet a horizon."""
+    limit = max(20.0, 2e4 / (settings.false_alarms_per_10k * reference.horizon))
+    return LossTests(reference.charts.table, chart, harm, reference.upper, limit)
+
+
+def evidence_of(tests: LossTests) -> float:
+    """Return how near the nearer of both tests is to an alarm; 1 is one."""
+    chart = tests.chart.sums[0, SUM_UP] / tests.table.constants[0, LIMIT_UP]
+    return float(max(chart, tests.harm.fortunes[:, FORTUNE].mean() / tests.limit))
+
+
 class _Memory(NamedTuple):
     """Both tests of one instrument, and its pause: outcomes left to skip, outcomes heard since, repeats."""
 
@@ -227,6 +242,24 @@ class PerformanceMonitor:
             rolling=classification(self._last["score"], labels, self._settings.score_cut),
         )
 
+    def gauges(self) -> list[Gauge]:
+        """Return what was measured, in all and lately, and how near each instrument's tests are to an alarm."""
+        now = self.summary()
+        values = {
+            "outcomes": float(now.outcomes),
+            "outcomes_waiting": float(now.waiting),
+            "loss": now.mean_loss,
+            "accuracy": now.accuracy,
+            "accuracy_rolling": now.rolling.accuracy,
+            "auc_rolling": now.rolling.auc,
+        }
+        found = [Gauge(family="value", subject=name, value=value) for name, value in values.items()]
+        for instrument, memory in sorted(self._memories.items()):
+            if self._reference is not None:
+                share = evidence_of(self._tests(self._reference, memory))
+                found.append(Gauge(family="evidence", subject="harm", instrument=str(instrument), value=share))
+        return found
+
     def state(self) -> State:
         """Return the join, the tests, what was last seen, and findings not yet taken."""
         state: State = {"last": self._last.copy(), "totals": self._totals.copy(), "findings": self._queue.to_array()}
@@ -247,9 +280,8 @@ class PerformanceMonitor:
             self._memories[key] = _Memory(ChartState(*parts[:2]), HarmState(*parts[2:4]), parts[4])
 
     def _tests(self, reference: PerformanceReference, memory: _Memory) -> LossTests:
-        """Return both tests; the bets alarm at their half of the rate, one bet a horizon."""
-        limit = max(20.0, 2e4 / (self._settings.false_alarms_per_10k * reference.horizon))
-        return LossTests(reference.charts.table, memory.chart, memory.harm, reference.upper, limit)
+        """Return both tests of one instrument."""
+        return loss_tests(reference, self._settings, memory.chart, memory.harm)
 
     def _watch(self, reference: PerformanceReference, instrument: int, joined: Records, losses: Floats) -> None:
         """Run both tests over one instrument's new losses, with a pause after each finding."""

@@ -1,0 +1,1 @@
+"""Carries findings to people outside, soon, and never in the way of watching."""

@@ -1,0 +1,27 @@
+"""Figures that a monitor shows while it watches: how near to an alarm, and what it measures.
+
+Idea:   two families serve every monitor, so that a dashboard made today shows the monitors of tomorrow: `evidence`, a
+        share of the alarm's limit (1 is an alarm), and `value`, a measurement in its own unit.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import msgspec
+
+
+class Gauge(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of one subject (a feature, a metric); NaN where there is none yet."""
+
+    family: Literal["evidence", "value"]
+    subject: str
+    instrument: str = ""
+    value: float
+
+
+@runtime_checkable
+class Gauged(Protocol):
+    """A monitor that shows figures."""
+
+    def gauges(self) -> Sequence[Gauge]:
+        """Return the present figures; cheap, and without a change of state."""
