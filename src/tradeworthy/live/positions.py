@@ -89,7 +89,8 @@ def revalue(position: np.void, account: np.void, multiplier: float) -> None:
     pnl = position["realised"] - position["fees"] + unrealised
     account["equity"] += pnl - position["pnl"]
     position["pnl"] = pnl
-    account["peak"] = max(account["peak"], account["equity"])
+    if account["equity"] > account["peak"]:  # noqa: PLR1730  # max of a NaN would lose the peak
+        account["peak"] = account["equity"]
 
 
 @kernel

@@ -53,7 +53,7 @@ def exposure_quantity(quantity: float, filled: float, buying: float, selling: fl
     An order that only brings a position nearer to zero observes 0: it may always be sent.
     """
     exposure = filled + buying + quantity if quantity > 0.0 else selling - filled - quantity
-    return max(0.0, exposure)
+    return 0.0 if exposure <= 0.0 else exposure  # noqa: FURB136  # max would make NaN 0 and pass it
 
 
 @kernel
