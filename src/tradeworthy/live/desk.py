@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import Role, version_name
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import DataInvalid, NotFound
+from tradeworthy.core.errors import DataInvalid, ModelMismatch, NotFound
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
@@ -30,11 +30,10 @@ from tradeworthy.live.control import (
 )
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import is_believable
-from tradeworthy.live.inputs import is_news
 from tradeworthy.live.path import STANDBY
-from tradeworthy.live.pipeline import Arrays, Pipeline, Run
+from tradeworthy.live.pipeline import Arrays, Pipeline, Run, row_fields_of
 from tradeworthy.live.risk.judge import send_cancel
-from tradeworthy.live.state import DeskSettings, DeskState, dump_desk, hold_desk, new_desk, restore_desk
+from tradeworthy.live.state import DeskSettings, DeskState, Records, dump_desk, hold_desk, new_desk, restore_desk
 from tradeworthy.model.version import Version
 
 CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
@@ -111,13 +110,22 @@ class Desk:
         return next((pipeline for pipeline in self.pipelines() if pipeline.number == number), None)
 
     def make_pipeline(self, version: Version) -> Pipeline:
-        """Return a cold pipeline of a version on this desk, in no role yet."""
+        """Return a cold pipeline of a version on this desk, in no role yet.
+
+        Raises
+        ------
+        ModelMismatch
+            It reads more fields of a row than the desk's rows have.
+        """
+        if row_fields_of(version) > self.config.row_fields:
+            raise ModelMismatch(
+                f"version {version.short} reads {row_fields_of(version)} fields of a row, the desk's rows have "
+                f"{self.config.row_fields}; start the engine again with this version as champion, on wider rows"
+            )
         settings, instruments = self.config.settings, self.config.instruments
-        pipeline = Pipeline(
+        return Pipeline(
             version, instruments, self.state, self.inbox, control=self.control, settings=settings, role=STANDBY
         )
-        pipeline.halted = Scope.version(version.number) in self.scopes
-        return pipeline
 
     def crown(self, pipeline: Pipeline) -> None:
         """Make a pipeline the champion; the present one stays warm as the previous."""
@@ -128,7 +136,7 @@ class Desk:
         if old is not None:
             old.role = STANDBY
         self.champion, self.previous = pipeline, old
-        pipeline.role = Role.CHAMPION
+        self._give_role(pipeline, Role.CHAMPION)
         self._tighten()
 
     def add_shadow(self, pipeline: Pipeline) -> None:
@@ -137,9 +145,14 @@ class Desk:
             return
         if pipeline is self.previous:
             self.previous = None
-        pipeline.role = Role.SHADOW
+        self._give_role(pipeline, Role.SHADOW)
         pipeline.imagine(self.state.positions["quantity"])
         self.shadows[pipeline.number] = pipeline
+
+    def _give_role(self, pipeline: Pipeline, role: Role) -> None:
+        """Let a pipeline play a role; a halt that came while it was being staged counts."""
+        pipeline.role = role
+        pipeline.halted = Scope.version(pipeline.number) in self.scopes
 
     def remove_shadow(self, number: int) -> None:
         """Let a shadow go."""
@@ -170,10 +183,6 @@ class Desk:
         timer["kind"], timer["values"] = int(Kind.TIMER), np.nan
         return timer
 
-    def is_news(self, place: int) -> bool:
-        """Tell whether an event of the inbox is one that a venue should see: whole, not late, not a repeat."""
-        return bool(is_news(self._handle, self.inbox.words, self.inbox.numbers, place))
-
     def name_order(self, decision: int) -> None:
         """Give the order just sent its id: the sequence of its decision."""
         self.state.orders["order"][self.state.account["open_orders"][0] - 1] = decision
@@ -203,6 +212,8 @@ class Desk:
         number = int(control["reference"])
         if word in {Word.HALT, Word.RESUME}:
             self._halt(scope_of(control), halt=word == Word.HALT)
+            if word == Word.HALT:
+                self._count_cancels(scope_of(control), int(control["ts_event_ns"]))
         elif word == Word.CHAMPION:
             self.crown(find(control))
         elif word == Word.SHADOW_ADDED:
@@ -213,9 +224,19 @@ class Desk:
             self.desk_limits[word - Word.LIMIT] = value
             self._tighten()
 
-    def count_cancel(self, instrument: int, now_ns: int) -> None:
-        """Count a cancel as a message."""
-        send_cancel(self._handle, instrument, now_ns)
+    def resting(self, scope: Scope) -> Records:
+        """Return copies of the open orders that a halt of this scope takes back."""
+        orders: Records = self.state.orders[: self.state.account["open_orders"][0]].copy()
+        if scope.kind == SCOPE_INSTRUMENT:
+            chosen = orders["instrument"] == scope.number
+            return np.compress(chosen, orders)
+        acting = self.champion is not None and self.champion.number == scope.number
+        return np.empty(0, orders.dtype) if scope.kind == SCOPE_VERSION and not acting else orders
+
+    def _count_cancels(self, scope: Scope, now_ns: int) -> None:
+        """Count as messages the cancels that the engine sends for a halt."""
+        for instrument in self.resting(scope)["instrument"]:
+            send_cancel(self._handle, int(instrument), now_ns)
 
     def _halt(self, scope: Scope, *, halt: bool) -> None:
         change = self.scopes.add if halt else self.scopes.discard

@@ -21,7 +21,7 @@ from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock, VirtualClock
-from tradeworthy.live.control import SCOPE_INSTRUMENT, SCOPE_VERSION, ControlBlock, Scope
+from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.pipeline import Run, row_fields_of
@@ -31,7 +31,7 @@ from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.staging import Staging
 from tradeworthy.live.starting import Resumption, starting_config
 from tradeworthy.live.state import DeskSettings
-from tradeworthy.live.steering import Steering, Swap
+from tradeworthy.live.steering import Permit, Steering, Swap
 from tradeworthy.live.summary import Counters, RunSummary, summarise
 from tradeworthy.live.venues.base import Venue
 from tradeworthy.model.version import Version
@@ -91,6 +91,9 @@ class Engine:
     limits : callable
         Gives the desk's limits; asked at the start and when the control block says that they changed.
     settings : EngineSettings, optional
+    permit : callable, optional
+        Raises a `TradeworthyError` for a version (by number) that may not take a role, whatever the control block asks;
+        if left out, the block is believed.
 
     Raises
     ------
@@ -111,6 +114,7 @@ class Engine:
         clock: Clock,
         limits: Callable[[], Limits],
         settings: EngineSettings | None = None,
+        permit: Permit | None = None,
     ) -> None:
         self.settings = settings or EngineSettings()
         self._control, self._venue, self._clock = control, venue, clock
@@ -126,7 +130,13 @@ class Engine:
         background = self.settings.stage_in_background
         self._staging = Staging(load, self.desk.make_pipeline, tape.folder, background=background)
         self._steering = Steering(
-            self.desk, control, limits=limits, staging=self._staging, clock=clock, warm_from=self._warm_from
+            self.desk,
+            control,
+            limits=limits,
+            staging=self._staging,
+            clock=clock,
+            warm_from=self._warm_from,
+            permit=permit,
         )
         self._events_at_wish = self._last_checkpoint = 0
         self._stopping = self._failed = False
@@ -140,6 +150,7 @@ class Engine:
         resumption.resume()
         self.counters.late_decisions = resumption.late_decisions
         self._checkpoint()
+        self._recorder.tape.sync()  # what comes after it cannot be understood without it
         width = self.desk.config.width
         started = control_event(width, Word.STARTED, self._clock.now_ns(), value=float(self._recorder.tape.epoch))
         self._recorder.inputs(started)
@@ -229,8 +240,7 @@ class Engine:
         """
         with self._failing_safe():
             self._recorder.tape.check()
-            if self._steering.due:
-                self._steer()
+            self._steer()
 
     def _consume_inbox(self, count: int) -> None:
         place = 0
@@ -316,14 +326,9 @@ class Engine:
 
     def _cancel(self, scope: Scope) -> None:
         """Cancel every resting order in a halted scope."""
-        desk = self.desk
-        for order in desk.state.orders[: desk.state.account["open_orders"][0]]:
-            other = scope.kind == SCOPE_INSTRUMENT and order["instrument"] != scope.number
-            champion = desk.champion.number if desk.champion else 0
-            if not other and not (scope.kind == SCOPE_VERSION and scope.number != champion):
-                self._venue.cancel(int(order["order"]))
-                desk.count_cancel(int(order["instrument"]), self._clock.now_ns())
-                self.counters.cancels += 1
+        for order in self.desk.resting(scope):
+            self._venue.cancel(int(order["order"]))
+            self.counters.cancels += 1
 
     # -- keeping and failing -------------------------------------------------------------------------------------
 

@@ -153,8 +153,10 @@ def remember(lane: npt.NDArray[np.int64], ts_event_ns: int, reference: int) -> N
 def check_jump(desk: DeskState, instrument: int, price: float) -> int:
     """Return whether a price is too far from the last one, unless the one just refused confirms it."""
     limit, last, suspect = desk.rules[0]["jump_bps_max"], desk.positions[instrument]["mark"], desk.suspects[instrument]
+    if np.isnan(price):
+        return _NONE
     desk.suspects[instrument] = np.nan
-    if np.isnan(limit) or np.isnan(last) or np.isnan(price):
+    if np.isnan(limit) or np.isnan(last):
         return _NONE
     if abs(price - last) <= limit / _BPS_PER_ONE * last or abs(price - suspect) <= limit / _BPS_PER_ONE * suspect:
         return _NONE
@@ -181,7 +183,8 @@ def check_input(  # noqa: PLR0911  # one return for each reason
     code = check_order(lane, kind, words[place, TS_EVENT], words[place, REFERENCE])
     if code != _NONE:
         return code
-    if (words[place, TS_RECV] - words[place, TS_EVENT]) / _NS_PER_MS > desk.rules[0]["input_age_ms_max"]:
+    age_ms = abs(float(words[place, TS_RECV]) - float(words[place, TS_EVENT])) / _NS_PER_MS
+    if age_ms > desk.rules[0]["input_age_ms_max"]:
         return _STALE
     return check_jump(desk, instrument, price)
 
@@ -196,18 +199,6 @@ def is_believable(desk: DeskState, words: Words, numbers: Numbers, place: int) -
     code = check_input(desk, words, numbers, place, price_of(kind_of(words, place), numbers, place))
     desk.suspects[instrument] = suspect
     return code == _NONE
-
-
-@kernel
-def is_news(desk: DeskState, words: Words, numbers: Numbers, place: int) -> bool:
-    """Tell whether a market event is whole, and neither late nor a repeat; changes nothing."""
-    kind, instrument = kind_of(words, place), instrument_of(words, place)
-    if kind < _BAR or kind > _ROW or instrument >= desk.grid.shape[0]:
-        return False
-    if check_values(desk, kind, numbers, place) != _NONE:
-        return False
-    lane = desk.lanes[instrument, kind]
-    return bool(check_order(lane, kind, words[place, TS_EVENT], words[place, REFERENCE]) == _NONE)
 
 
 @kernel

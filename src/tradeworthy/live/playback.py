@@ -28,11 +28,12 @@ Records = npt.NDArray[np.void]
 
 DECISIONS = "decisions"
 ORDERS = "orders"
+ROWS = "rows-"
 
 
 def rows_stream(pipeline: Pipeline) -> str:
     """Return the name of a version's stream of rows."""
-    return f"rows-{pipeline.name}"
+    return f"{ROWS}{pipeline.name}"
 
 
 class Played(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION
-from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.core.errors import RecordCorrupt, TradeworthyError
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
@@ -37,7 +37,11 @@ Records = npt.NDArray[np.void]
 
 
 def starting_config(
-    tape: TapeWriter, instruments: Sequence[Instrument], settings: DeskSettings, row_fields: Callable[[], int], room: int
+    tape: TapeWriter,
+    instruments: Sequence[Instrument],
+    settings: DeskSettings,
+    row_fields: Callable[[], int],
+    room: int,
 ) -> DeskConfig:
     """Return the desk's configuration; a tape that exists keeps its width.
 
@@ -77,8 +81,15 @@ class Resumption:
         self.late_decisions = 0
 
     def resume(self) -> None:
-        """Restore the newest checkpoint and consume what the tape has after it; a new tape is left as it is."""
+        """Restore the newest checkpoint and consume what the tape has after it; a new tape is left as it is.
+
+        Raises
+        ------
+        RecordCorrupt
+            The tape has records, but no checkpoint.
+        """
         if self._reader.checkpoint() is None:
+            self._require_new()
             return
         desk, sequence = restored_desk(self._reader, self._load)
         playback = Playback(self._reader, desk, self._load, sequence)
@@ -90,6 +101,14 @@ class Resumption:
             completion.write(made)
         self._decide_late(playback, inputs[~decided])
         self._take_over(playback.desk)
+
+    def _require_new(self) -> None:
+        """Refuse a tape whose records have lost the state that they begin with."""
+        if self._recorder.next_sequence > 1:
+            raise RecordCorrupt(
+                f"{self._reader.folder} has {self._recorder.next_sequence - 1} records and no whole checkpoint, so "
+                "positions are not known. Restore its checkpoints from a copy, or start a new tape"
+            )
 
     def _take_over(self, desk: Desk) -> None:
         """Go on from the state of the desk that consumed the tape, under the settings of today."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import RecordCorrupt
 from tradeworthy.core.time import Clock
-from tradeworthy.record.checkpoint import checkpoint_paths
+from tradeworthy.record.checkpoint import checkpoint_paths, decode_checkpoint
 from tradeworthy.record.disk import Disk
 from tradeworthy.record.epochs import Recovery, Torn
 from tradeworthy.record.mapped import MappedSegment
@@ -74,7 +74,8 @@ def recover(folder: Path, *, clock: Clock, disk: Disk, restarted: bool) -> Recov
         _scan_stream(stream, scan)
     last = _end(scan)
     lost = [segment for segment in scan.segments if restarted and _is_lost(segment, last, scan)]
-    moved = [_quarantine(folder, path) for path in [*scan.headless, *(segment.path for segment in lost)]]
+    half_written = _torn_checkpoints(folder) if restarted else []
+    moved = [_quarantine(folder, path) for path in [*scan.headless, *(segment.path for segment in lost), *half_written]]
     kept = [segment for segment in scan.segments if segment not in lost]
     torn = [entry for segment in kept if (entry := _finish(segment, last, clock, disk)) is not None]
     return Recovery(
@@ -213,6 +214,17 @@ def _quarantine(folder: Path, path: Path) -> str:
     target = kept / f"{len(list(kept.iterdir())) + 1:04d}-{path.parent.name}-{path.name}"
     path.replace(target)
     return str(target.relative_to(folder))
+
+
+def _torn_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints that a power loss left half-written; the ones before them will do."""
+    torn = []
+    for path in checkpoint_paths(folder):
+        try:
+            decode_checkpoint(path.read_bytes(), str(path))
+        except RecordCorrupt:
+            torn.append(path)
+    return torn
 
 
 def _drop_checkpoints(folder: Path, last: int) -> int:
