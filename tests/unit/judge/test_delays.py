@@ -1,0 +1,118 @@
+"""What monitors can see: delays of harms put into the reference, in the right order, and honest where nothing is seen."""
+
+import numpy as np
+import pytest
+
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.delays import drift_table, performance_table
+from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
+from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
+
+QUICK = ChartSettings(runs=30, run_length=3_000)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """Noise, a persistent series, and a clock."""
+    rng = np.random.default_rng(5)
+    slow = np.zeros(3_000)
+    for i in range(1, len(slow)):
+        slow[i] = 0.97 * slow[i - 1] + rng.standard_normal()
+    clock = np.sin(2 * np.pi * np.arange(3_000) / 48)
+    return np.column_stack([rng.standard_normal(3_000), slow, clock])
+
+
+@pytest.fixture(scope="module")
+def table(reference):
+    """What drift charts on it can see."""
+    charts = calibrate_drift(reference, ["noise", "slow", "clock"], DriftSettings(charts=QUICK))
+    return drift_table(charts, reference, shift_asked_sd=QUICK.shift_sd)
+
+
+def series(table, name):
+    """Return one series' line."""
+    return next(line for line in table.series if line.name == name)
+
+
+def test_a_plain_shift_is_seen_soon(table):
+    """Half a deviation in independent noise is told within a few hundred rows, and nothing has to be excused."""
+    noise = series(table, "noise")
+    assert 10 < noise.delays["mean +0.5 sd"] < 300
+    assert noise.said == ""
+
+
+def test_a_larger_harm_is_never_seen_later(table):
+    """A shift five times as large takes less time, where both are seen at all."""
+    for line in table.series:
+        small, large = line.delays["mean +0.1 sd"], line.delays["mean +0.5 sd"]
+        assert small is None or (large is not None and large <= small)
+
+
+def test_what_the_reference_cannot_support_is_said(table):
+    """A persistent series hides a half-deviation shift at the asked rate: the table says so and names what it sees."""
+    slow = series(table, "slow")
+    assert slow.shift_seen_sd > QUICK.shift_sd
+    assert "cannot support a shift of 0.5 sd" in slow.said
+
+
+def test_a_clock_is_not_watched(table):
+    """No chart can judge a time of day; the table promises nothing for it."""
+    clock = series(table, "clock")
+    assert clock.shift_seen_sd is None
+    assert set(clock.delays.values()) == {None}
+    assert "clockwork" in clock.said
+
+
+def test_the_reference_itself_hardly_alarms(table):
+    """At one false alarm in 10,000 rows, 3,000 rows without harm bring at most two."""
+    assert table.reference_rows == 3_000
+    assert table.reference_alarms <= 2
+
+
+def test_missing_values_are_left_out():
+    """A reference with gaps gives a table all the same."""
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((1_500, 1))
+    rows[::100] = np.nan
+    charts = calibrate_drift(rows, ["gappy"], DriftSettings(charts=QUICK))
+    table = drift_table(charts, rows, shift_asked_sd=0.5)
+    assert table.series[0].delays["mean +0.5 sd"] is not None
+
+
+def walk(accuracy, n, seed=3):
+    """Return scores and labels of a model that is right so often."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.5).astype(float)
+    right = rng.random(n) < accuracy
+    scores = np.where(right == (labels == 1.0), 0.9, 0.1)
+    return scores, labels
+
+
+def of_performance(accuracy, n, **changes):
+    """Return the table of a performance monitor on such a walk."""
+    settings = PerformanceSettings(charts=ChartSettings(runs=30, run_length=3_000, shift_sd=0.2), **changes)
+    made = walk(accuracy, n)
+    reference = performance_reference(*made, horizon=1, settings=settings)
+    return performance_table(reference, made, settings, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("loss", ["brier", "error"])
+def test_lost_accuracy_is_named_from_the_models_own(loss):
+    """The harms begin at the accuracy that the model had, and five points lost are seen no later than two."""
+    table = of_performance(0.9, 6_000, loss=loss)
+    two, five = table.series[0].delays.values()
+    assert all(name.startswith("accuracy 9") or name.startswith("accuracy 8") for name in table.series[0].delays)
+    assert five is not None
+    assert two is None or five <= two
+
+
+def test_few_labels_are_said_to_be_few():
+    """With an edge as thin as a market's and a short walk, two points lost cannot be seen, and the table says it."""
+    table = of_performance(0.53, 800)
+    assert None in table.series[0].delays.values()
+    assert "cannot support this rate" in table.series[0].said
+
+
+def test_the_same_seed_gives_the_same_table():
+    """The table is a function of its arguments."""
+    assert of_performance(0.7, 1_500) == of_performance(0.7, 1_500)
