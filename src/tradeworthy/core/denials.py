@@ -31,7 +31,7 @@ class DenialCode(IntEnum):
     INPUT_DUPLICATE = 106, "the same event was already consumed"
     INPUT_JUMP = 107, "the price jumped further than the desk believes"
     INPUT_UNKNOWN_INSTRUMENT = 108, "the desk does not know the instrument"
-    INPUT_STALE = 109, "the event is older than allowed when it is seen"
+    INPUT_STALE = 109, "the event is older, or further in the future, than allowed when it is seen"
     INPUT_UNKNOWN_KIND = 110, "a feed may not bring events of this kind"
     INPUT_NOT_AN_ANSWER = 111, "a venue may answer with fills and rejects only"
 

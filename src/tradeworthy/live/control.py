@@ -31,6 +31,9 @@ _SHADOWS = slice(8, 16)
 _VERSION_HALTS = slice(16, 48)
 _INSTRUMENT_HALTS = slice(64, 512)
 
+SHADOWS_MAX = _SHADOWS.stop - _SHADOWS.start
+"""How many versions may be in shadow at once."""
+
 _MAGIC_WORD = int.from_bytes(b"twctrl01", "little")
 _WORDS = 512
 _LOCK_WAIT_S = 0.1

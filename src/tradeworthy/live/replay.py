@@ -19,6 +19,7 @@ from tradeworthy.core.kernel import fingerprint
 from tradeworthy.live.playback import (
     DECISIONS,
     ORDERS,
+    ROWS,
     Playback,
     Played,
     inputs_after,
@@ -170,6 +171,9 @@ class Comparison:
         for number, rows in self._rows.items():
             self._excess(len(rows) - self._rows_done[number], f"rows of {version_name(number)}")
         self._excess(len(self._orders) - self.orders, "orders")
+        for stream, dtype in self._reader.streams().items():
+            if stream.startswith(ROWS) and int(stream.removeprefix(ROWS), 16) not in self._rows:
+                self._excess(len(read_or_none(self._reader, stream, dtype, self._after)), f"records of {stream}")
 
     def _excess(self, count: int, what: str) -> None:
         if count > 0:

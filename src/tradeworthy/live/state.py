@@ -51,7 +51,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     jump_bps_max : float or None
         A price further from the last one is refused, until a second price near it confirms it. Not set: off.
     input_age_ms_max : float or None
-        An event that happened longer ago than this when it is seen is refused. Not set: off (as for history).
+        An event that happened longer ago than this when it is seen, or lies as far in the future, is refused. Not set:
+        off (as for history).
     limit_price_bps : float
         How much worse than the reference price an order may fill.
     range_margin : float or None

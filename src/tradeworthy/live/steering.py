@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tradeworthy.core.decisions import Role
+from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
@@ -18,6 +20,9 @@ from tradeworthy.live.control import ControlBlock, ControlView, Scope
 from tradeworthy.live.desk import Desk, control_event
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.staging import Staging
+
+Permit = Callable[[int, Role], None]
+"""Raises a `TradeworthyError` if a version, by number, may not take a role."""
 
 
 class Swap(NamedTuple):
@@ -53,6 +58,8 @@ class Steering:
     clock : Clock
     warm_from : callable
         Gives the sequence after which a version that comes in is warmed.
+    permit : callable, optional
+        Asked before a version takes a role.
     """
 
     def __init__(
@@ -64,9 +71,10 @@ class Steering:
         staging: Staging,
         clock: Clock,
         warm_from: Callable[[], int],
+        permit: Permit | None = None,
     ) -> None:
         self._desk, self._block, self._limits = desk, block, limits
-        self.staging, self._clock, self._warm_from = staging, clock, warm_from
+        self.staging, self._clock, self._warm_from, self._permit = staging, clock, warm_from, permit
         self.generation = int(block.view().generation) - 1
         self._resumes = int(block.view().resumes)
         self._limits_generation = -1
@@ -80,6 +88,8 @@ class Steering:
     def wishes(self) -> Iterator[EventBatch]:
         """Yield the control events that are due; each must be applied before the next is asked for."""
         view = self._block.view()
+        if view.generation != self.generation:
+            self.staging.refused.clear()  # somebody may have put right what was wrong
         self.generation = view.generation
         self._collect(view)
         yield from self._halts(view)
@@ -142,7 +152,9 @@ class Steering:
                 yield from self._let_in(Word.SHADOW_ADDED, number)
 
     def _let_in(self, word: Word, number: int) -> Iterator[EventBatch]:
-        """Yield the event that gives a version its role, if it is ready; begin to stage it if not."""
+        """Yield the event that gives a version its role, if it may have it and is ready; begin to stage it if not."""
+        if not self._is_permitted(number, Role.CHAMPION if word == Word.CHAMPION else Role.SHADOW):
+            return
         if self._desk.find(number) is not None:
             yield self._event(word, reference=number)
             return
@@ -151,6 +163,18 @@ class Steering:
         warm_from = self.staging.warm_from(number)
         if warm_from is not None:
             yield self._event(word, reference=number, value=float(warm_from))
+
+    def _is_permitted(self, number: int, role: Role) -> bool:
+        """Ask whether a version may take a role; a refusal stands until somebody steers again."""
+        if number in self.staging.refused:
+            return False
+        try:
+            if self._permit is not None:
+                self._permit(number, role)
+        except TradeworthyError as error:
+            self.staging.refused[number] = f"{type(error).__name__}: {error}"
+            return False
+        return True
 
     def _collect(self, view: ControlView) -> None:
         """Look at what staging has done, and note when a champion was first wished for."""
