@@ -2,75 +2,58 @@
 
 Idea:   a segment is known by its place on the tape (`streams/NAME/00000007.seg`) for ever. If the file is no longer
         there, the archive rebuilds its bytes. So readers, replay, verification and the block chain see one tape.
-Shape:  `archive/stream=NAME/day=YYYY-MM-DD/INDEX-FIRST-FOOTER-FILE.parquet` in the tape's folder (which may be a link
-        to another disk); the day is the UTC day on which the segment was begun, FIRST its first sequence. FOOTER and
-        FILE are CRC-32C in eight hexadecimal digits: Parquet's own checksums cover neither its footer nor its headers.
+Shape:  `archive/stream=NAME/day=YYYY-MM-DD/INDEX-FIRST-CRC.parquet` in the tape's folder (which may be a link to
+        another disk); the day is the UTC day on which the segment was begun, FIRST its first sequence, CRC the CRC-32
+        of the whole file: Parquet's own checksums cover neither its footer nor its headers.
 State:  none; a Parquet file has its final name only after what it rebuilds was compared with the segment.
 """
 
-import os
 import re
-import struct
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
-from tradeworthy.record.checksum import crc32c
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.problems import damaged
 from tradeworthy.record.segment import Header, segment_name, segment_paths
 
 ARCHIVE = "archive"
-_FILE = re.compile(r"(\d{8,})-(\d+)-([0-9a-f]{8})-([0-9a-f]{8})\.parquet")
-_TAIL = struct.Struct("<I4s")  # bytes of the footer, magic
+_FILE = re.compile(r"(\d{8,})-(\d+)-([0-9a-f]{8})\.parquet")
+_READ_BYTES = 1 << 20
 
 
 class Archived(NamedTuple):
-    """An archived segment: its number, the lowest sequence that it can hold, two checksums and its Parquet file."""
+    """An archived segment: its number, the lowest sequence that it can hold, its Parquet file and that file's CRC."""
 
     number: int
     first_sequence: int
-    footer_crc: int
-    file_crc: int
+    crc: int
     path: Path
+
+    def check(self) -> None:
+        """Raise RecordCorrupt if a byte of the file is not the one that was written."""
+        crc = 0
+        with self.path.open("rb") as file:
+            while data := file.read(_READ_BYTES):
+                crc = zlib.crc32(data, crc)
+        if crc != self.crc:
+            raise damaged(self.path, "its checksum differs")
 
 
 def archived_path(tape: Path, header: Header, data: bytes) -> Path:
     """Return where a segment is archived whose Parquet file has the bytes `data`."""
     stream, day = header.description.stream, iso(header.created_ns)[:10]
-    checksums = f"{crc32c(_footer(data)):08x}-{crc32c(data):08x}"
-    name = f"{header.index:08d}-{header.first_sequence}-{checksums}.parquet"
+    name = f"{header.index:08d}-{header.first_sequence}-{zlib.crc32(data):08x}.parquet"
     return tape / ARCHIVE / f"stream={stream}" / f"day={day}" / name
-
-
-def _footer(data: bytes) -> bytes:
-    """Return the end of a Parquet file, from its footer on; empty if it is not one."""
-    length, magic = _TAIL.unpack(data[-_TAIL.size :]) if len(data) >= _TAIL.size else (0, b"")
-    return data[-_TAIL.size - length :] if magic == b"PAR1" else b""
-
-
-def check_footer(archived: Archived) -> None:
-    """Raise RecordCorrupt if a file's footer is not the one that was written."""
-    with archived.path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - _TAIL.size, 0))
-        tail = file.read()
-        length = _TAIL.unpack(tail)[0] if len(tail) == _TAIL.size else size
-        file.seek(max(size - _TAIL.size - length, 0))
-        if crc32c(_footer(file.read())) != archived.footer_crc:
-            raise damaged(archived.path, "its footer's checksum differs")
 
 
 def archived_segments(stream: Path) -> dict[int, Archived]:
     """Return by number the archived segments of the stream whose folder on the tape is `stream`."""
     root = stream.parent.parent / ARCHIVE / f"stream={stream.name}"
     named = ((_FILE.fullmatch(path.name), path) for path in root.glob("day=*/*.parquet"))
-    found = sorted(
-        Archived(int(match[1]), int(match[2]), int(match[3], 16), int(match[4], 16), path)
-        for match, path in named
-        if match
-    )
+    found = sorted(Archived(int(match[1]), int(match[2]), int(match[3], 16), path) for match, path in named if match)
     return {archived.number: archived for archived in found}
 
 
@@ -118,6 +101,6 @@ def rebuilt(archived: Archived) -> bytes:
     except ImportError as error:
         raise NotFound("reading the archive needs further packages: pip install 'tradeworthy[archive]'") from error
     data = archived.path.read_bytes()
-    if crc32c(data) != archived.file_crc:
+    if zlib.crc32(data) != archived.crc:
         raise damaged(archived.path, "its checksum differs")
     return decode_segment(data, archived.path)

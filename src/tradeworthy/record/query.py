@@ -1,10 +1,11 @@
 """Ask the record in SQL: tape, archive and ledger as tables, read-only.
 
-Flow:   the words of a query tell which streams it needs -> archived segments are scanned where they lie, with page
-        checksums verified; segments still on the tape are checked and copied -> views -> DuckDB answers.
-Idea:   one sequence cuts all streams at the same moment, and a segment counts once wherever it is, so a query may run
-        while the engine writes and the archiver moves segments.
-Safety: the database lives in memory and for one query; it can open no file, load nothing and change nothing.
+Flow:   the words of a query tell which streams it needs -> every byte of their archived segments is checked, those
+        still on the tape are checked and copied -> views -> DuckDB answers, reading archived columns where they lie.
+Idea:   one sequence cuts all streams at the same moment (`snapshot`), so a query may run while the engine writes and
+        the archiver moves segments.
+Safety: the database lives in memory and for one query; it can open no file but the archive's, load nothing and change
+        nothing.
 Errors: QueryInvalid for what cannot be asked; RecordCorrupt for a damaged record, never an answer from it.
 """
 
@@ -20,23 +21,28 @@ import duckdb
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
-from tradeworthy.core.decisions import DECISION, ORDER, row_dtype, version_name
+from tradeworthy.core.decisions import DECISION, ORDER, row_dtype
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import QueryInvalid, RecordCorrupt
+from tradeworthy.core.errors import QueryInvalid
 from tradeworthy.core.events import event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.record import views
-from tradeworthy.record.archived import ARCHIVE, archived_segments, check_footer
 from tradeworthy.record.ledger import Entry
-from tradeworthy.record.mapped import MappedSegment
-from tradeworthy.record.marks import durable_mark
-from tradeworthy.record.parquet import arrow_table
-from tradeworthy.record.reader import STREAMS, TapeReader
-from tradeworthy.record.segment import segment_paths
+from tradeworthy.record.reader import STREAMS
+from tradeworthy.record.snapshot import Snapshot
 
 ROWS = "rows-"
+_STREAMS = {
+    "inputs": (event_dtype(), views.input_views),
+    "decisions": (DECISION, views.decision_views),
+    "orders": (ORDER, views.order_views),
+}
+_NO_ROWS = (
+    "SELECT 0::UBIGINT AS sequence, 0::UBIGINT AS decision, '' AS version_name, [0.0] AS scores, [0.0] AS features "
+    "WHERE false"
+)
+_LISTING = {"show", "information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns"}
 ROWS_MAX = 10_000
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _CLOSED = (
@@ -45,9 +51,6 @@ _CLOSED = (
     "SET autoload_known_extensions = false",
     "SET enable_external_access = false",
     "SET lock_configuration = true",
-)
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True, pre_buffer=False)
 )
 
 
@@ -113,7 +116,7 @@ class Record:
             found = connection.execute(sql)
             types = [str(column[1]) for column in found.description or ()]
             rows = found.fetchmany(rows_max + 1)
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except duckdb.Error as error:
             raise self._explained(error) from error
         finally:
             connection.close()
@@ -135,89 +138,36 @@ class Record:
         try:
             _refuse_changes(connection, sql)
             words = set(re.findall(r"\w+", sql.lower()))
-            named = [name for name in self.tables() if name in words]
-            if words & {"show", "information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns"}:
-                named = self.tables()
-            self._create(connection, named)
-            for statement in _CLOSED:
-                connection.execute(statement)
+            named = self.tables() if words & _LISTING else [name for name in self.tables() if name in words]
+            self._fill(connection, named)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _create(self, connection: duckdb.DuckDBPyConnection, named: Sequence[str]) -> None:
-        streams = {need for name in named for need in views.NEEDS.get(name, ())}
-        upto = TapeReader(self._tape).last_sequence() if (self._tape / STREAMS).is_dir() else 0
-        for name, dtype, statements in (
-            ("inputs", event_dtype(), views.input_views),
-            ("decisions", DECISION, views.decision_views),
-            ("orders", ORDER, views.order_views),
-        ):
-            if name in streams:
-                self._create_stream(connection, name, dtype, upto)
-                _run(connection, statements(self._instruments))
-        if {"inputs", "decisions"} <= streams:
-            _run(connection, views.pnl_views(self._instruments))
-        rows = [name for name in self._row_streams() if "rows" in streams or name.replace("-", "_") in named]
-        self._create_rows(connection, rows, upto, together="rows" in streams)
+    def _fill(self, connection: duckdb.DuckDBPyConnection, named: Sequence[str]) -> None:
+        """Create the tables and views of these names, then close the database to everything else."""
+        needed = {need for name in named for need in views.NEEDS.get(name, ())}
+        rows = [name for name in self._row_streams() if "rows" in needed or name.replace("-", "_") in named]
+        fixed = [name for name in _STREAMS if name in needed]
+        database = _Database(connection, Snapshot(self._tape, [*fixed, *rows]))
+        for name in fixed:
+            dtype, statements = _STREAMS[name]
+            database.create(name, dtype)
+            database.run(statements(self._instruments))
+        if {"inputs", "decisions"} <= needed:
+            database.run(views.pnl_views(self._instruments))
+        shown = [database.create_rows(name, self._features.get(name.removeprefix(ROWS), ())) for name in rows]
+        if "rows" in needed:
+            database.run([f"CREATE VIEW rows AS {' UNION ALL '.join([*shown, _NO_ROWS])}"])
         connection.register("facts", _facts_table(self._facts))
         connection.register("instruments", _instruments_table(self._instruments))
         connection.register("denials", _denials_table())
+        database.close()
 
-    def _create_stream(
-        self, connection: duckdb.DuckDBPyConnection, stream: str, dtype: np.dtype[Any], upto: int
-    ) -> None:
-        """Create the table of a stream: what is on the tape, and what is in the archive."""
-        folder = self._tape / STREAMS / stream
-        reader = TapeReader(self._tape) if folder.is_dir() else None
-        declared = dtype if reader is None else reader.streams().get(stream, dtype)
-        name = f"tape_{stream.replace('-', '_')}"
-        present, numbers = _on_tape(folder, declared, upto, durable_mark(self._tape).sequence)
-        connection.register(f"{name}_raw", present)
-        parts = [f"SELECT * FROM {name}_raw"]
-        archived = [file for number, file in archived_segments(folder).items() if number not in numbers]
-        for file in archived:
-            check_footer(file)
-        if archived:
-            dataset = ds.dataset([str(file.path) for file in archived], schema=present.schema, format=_FORMAT)
-            connection.register(f"{name}_archived", dataset)
-            parts.append(f"SELECT * FROM {name}_archived")
-        connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}")
-
-    def _create_rows(
-        self, connection: duckdb.DuckDBPyConnection, streams: Sequence[str], upto: int, *, together: bool
-    ) -> None:
-        """Create a table of each version's rows, its features named, and one of all versions' as lists."""
-        parts = []
-        for stream in streams:
-            version, name = stream.removeprefix(ROWS), stream.replace("-", "_")
-            self._create_stream(connection, stream, row_dtype(1, 1), upto)
-            columns = connection.execute(f"SELECT * FROM tape_{name} LIMIT 0").description or ()
-            row = [column[0] for column in columns if column[0].startswith("row_")]
-            scores = [column[0] for column in columns if column[0].startswith("scores_")]
-            features = self._features.get(version, ())
-            names = list(features) if len(features) == len(row) else row
-            shown = ", ".join(f"{column} AS {views.quoted(name)}" for column, name in zip(row, names, strict=True))
-            connection.execute(
-                f"CREATE VIEW {name} AS SELECT sequence, decision, {', '.join(scores)}, {shown} FROM tape_{name}"
-            )
-            parts.append(
-                f"SELECT sequence, decision, {views.text(version)} AS version_name, [{', '.join(scores)}] AS scores, "
-                f"[{', '.join(row)}] AS features FROM tape_{name}"
-            )
-        if together:
-            none = "SELECT 0::UBIGINT AS sequence, 0::UBIGINT AS decision, '' AS version_name, [0.0] AS scores"
-            parts.append(f"{none}, [0.0] AS features WHERE false")
-            connection.execute(f"CREATE VIEW rows AS {' UNION ALL '.join(parts)}")
-
-    def _explained(self, error: Exception) -> QueryInvalid | RecordCorrupt:
-        """Return the error to raise: damage by its name, everything else with what there is to ask."""
+    def _explained(self, error: duckdb.Error) -> QueryInvalid:
+        """Return the error to raise, with what there is to ask."""
         said = str(error).strip()
-        if "CRC checksum" in said or isinstance(error, OSError | pa.ArrowException):
-            return RecordCorrupt(
-                f"the archive under {self._tape / ARCHIVE} is damaged: {said}. Run `tradeworthy verify`"
-            )
         if unknown := re.search(r"Table with name (\w+) does not exist", said):
             near = difflib.get_close_matches(unknown[1], self.tables(), n=1)
             hint = f" (near: {near[0]!r})" if near else ""
@@ -239,23 +189,55 @@ def _refuse_changes(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         )
 
 
-def _run(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
-    for statement in statements:
-        connection.execute(statement)
+class _Database:
+    """A database that is being filled with streams."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+        self._connection = connection
+        self._snapshot = snapshot
+        self._files: list[str] = []
+
+    def run(self, statements: Sequence[str]) -> None:
+        """Carry out statements, one after the other."""
+        for statement in statements:
+            self._connection.execute(statement)
+
+    def create(self, stream: str, dtype: np.dtype[Any]) -> list[str]:
+        """Create the table of a stream, from tape and archive, and return its columns."""
+        name = _table(stream)
+        present, files = self._snapshot.on_tape(stream, dtype), self._snapshot.archived(stream)
+        self._connection.register(f"{name}_on_tape", present)
+        parts = [f"SELECT * FROM {name}_on_tape"]
+        if files:
+            self._files += [str(file) for file in files]
+            listed = ", ".join(views.text(str(file)) for file in files)
+            columns = ", ".join(map(views.quoted, present.column_names))
+            parts.append(f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)")
+        self.run([f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}"])
+        return list(present.column_names)
+
+    def create_rows(self, stream: str, features: Sequence[str]) -> str:
+        """Create the table of one version's rows, its features named; return a query that gives them as lists."""
+        columns = self.create(stream, row_dtype(1, 1))
+        row = [column for column in columns if column.startswith("row_")]
+        scores = ", ".join(column for column in columns if column.startswith("scores_"))
+        names = features if len(features) == len(row) else row
+        shown = ", ".join(f"{column} AS {views.quoted(name)}" for column, name in zip(row, names, strict=True))
+        table, source = stream.replace("-", "_"), _table(stream)
+        self.run([f"CREATE VIEW {table} AS SELECT sequence, decision, {scores}, {shown} FROM {source}"])
+        version = views.text(stream.removeprefix(ROWS))
+        return (
+            f"SELECT sequence, decision, {version} AS version_name, [{scores}] AS scores, "
+            f"[{', '.join(row)}] AS features FROM {source}"
+        )
+
+    def close(self) -> None:
+        """Let queries reach the archived files that they were given, and nothing else."""
+        self.run([f"SET allowed_paths = [{', '.join(map(views.text, self._files))}]", *_CLOSED])
 
 
-def _on_tape(folder: Path, dtype: np.dtype[Any], upto: int, durable: int) -> tuple[pa.Table, set[int]]:
-    """Return a stream's records on the tape up to a sequence, as columns, and the numbers of their segments."""
-    tables, numbers = [arrow_table(np.empty(0, dtype))], set[int]()
-    for path in segment_paths(folder):
-        try:
-            segment = MappedSegment(path)
-        except FileNotFoundError:
-            continue  # archived meanwhile: the archive is listed after the tape
-        segment.check(durable, deep=True)
-        tables.append(arrow_table(segment.records[: segment.place_after(upto)]))
-        numbers.add(segment.header.index)
-    return pa.concat_tables(tables), numbers
+def _table(stream: str) -> str:
+    return f"tape_{stream.replace('-', '_')}"
 
 
 def _facts_table(entries: Sequence[Entry]) -> pa.Table:
@@ -300,6 +282,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _cell(part) for key, part in value.items()}
     return str(value)
-
-
-__all__ = ["ROWS_MAX", "Answer", "Record", "version_name"]

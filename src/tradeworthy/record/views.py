@@ -96,7 +96,8 @@ def decision_views(instruments: Sequence[Instrument]) -> list[str]:
     roles = _words("role", {role.value: role.name.lower() for role in Role})
     refused = _words("verdict", {code.value: code.name for code in DenialCode if code})
     statement = (
-        "CREATE VIEW decisions AS SELECT *, make_timestamp_ns(ts_event_ns) AS ts_event, "
+        'CREATE VIEW decisions AS SELECT * EXCLUDE ("limit"), "limit" AS limit_value, '
+        "make_timestamp_ns(ts_event_ns) AS ts_event, "
         f"make_timestamp_ns(ts_decided_ns) AS ts_decided, {_symbol(instruments)} AS symbol, "
         f"printf('%016x', version) AS version_name, {roles} AS role_name, {refused} AS refused FROM tape_decisions"
     )
@@ -118,7 +119,7 @@ def pnl_views(instruments: Sequence[Instrument]) -> list[str]:
     factor = f"([{multipliers}]::DOUBLE[])[instrument + 1]" if multipliers else "1.0"
     marks = (
         "SELECT ts_event_ns // (seconds::BIGINT * 1000000000) AS period, instrument, count(*) AS decisions, "
-        "arg_max(price, sequence) FILTER (isfinite(price)) AS mark "
+        "arg_max(CASE WHEN isfinite(price) THEN price END, sequence::BIGINT) AS mark "
         f"FROM tape_decisions WHERE role = {Role.CHAMPION.value} GROUP BY ALL"
     )
     done = (
