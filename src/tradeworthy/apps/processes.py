@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradeworthy.apps.keys import own_key
+from tradeworthy.change.alerts.settings import located
 from tradeworthy.change.release.conduct import ConductSettings
 from tradeworthy.change.release.watcher import READY, WatchJob
 from tradeworthy.change.train.history import FileHistory
@@ -154,6 +155,9 @@ def _write_job(project: "Project") -> Path:
         monitors=project.settings.monitor,
         conduct=_conduct(project),
         stop_with_parent=True,
+        desk=project.settings.desk.name,
+        alerts=[located(alert, project.folder, place) for place, alert in enumerate(project.settings.alert, 1)],
+        market_past=True,
     )
     places.watcher.mkdir(parents=True, exist_ok=True)
     path = places.watcher / "job.json"

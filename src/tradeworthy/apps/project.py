@@ -37,6 +37,8 @@ from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.retention import Hold
 
 if TYPE_CHECKING:
+    from tradeworthy.apps.calibrating import Calibrated
+    from tradeworthy.apps.handling import CaseLine, Findings
     from tradeworthy.record.query import Answer
 
 
@@ -248,6 +250,30 @@ class Project:
         from tradeworthy.apps.reporting import write_report  # noqa: PLC0415
 
         return write_report(self, output)
+
+    def findings(self, *, open_only: bool = False) -> "Findings":
+        """List what monitors found, repeats of one cause as one case."""
+        from tradeworthy.apps.handling import findings_of  # noqa: PLC0415
+
+        return findings_of(self, open_only=open_only)
+
+    def acknowledge(self, number: int, *, actor: str, reason: str) -> "CaseLine":
+        """Take on a finding; its repeats are no longer told unless they are graver."""
+        from tradeworthy.apps.handling import acknowledge_finding  # noqa: PLC0415
+
+        return acknowledge_finding(self, number, actor=actor, reason=reason)
+
+    def close_finding(self, number: int, *, actor: str, reason: str) -> "CaseLine":
+        """Settle a finding; the next one of the same cause opens a new case."""
+        from tradeworthy.apps.handling import close_finding  # noqa: PLC0415
+
+        return close_finding(self, number, actor=actor, reason=reason)
+
+    def calibrate(self, version: str = "champion") -> "Calibrated":
+        """Say what the monitors of a version can be expected to see, and what its data cannot support."""
+        from tradeworthy.apps.calibrating import calibrate_version  # noqa: PLC0415
+
+        return calibrate_version(self, version)
 
     def status(self) -> results.Status:
         """Say which versions have which role, whether trading is halted, and what was found."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from tradeworthy.apps.handling import WatcherStatus, findings_of, watcher_status
 from tradeworthy.change.registry import VersionInfo
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.train.candidate import Candidate
@@ -188,6 +189,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     shadows: list[str]
     versions: list[VersionInfo]
     findings: dict[str, int]
+    findings_open: int
+    watcher: WatcherStatus | None
     retrains: int
     facts: int
 
@@ -204,6 +207,8 @@ def status_of(project: "Project") -> Status:
         shadows=standing.shadows,
         versions=project.registry.list(),
         findings=findings_by_kind(standing),
+        findings_open=len(findings_of(project, open_only=True).cases),
+        watcher=watcher_status(project),
         retrains=len(standing.retrains),
         facts=project.ledger.head()[0],
     )

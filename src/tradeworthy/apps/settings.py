@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.core.errors import SettingsInvalid, near
@@ -33,7 +34,9 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes
     ----------
-    env : {'paper', 'live'}
+    name : str
+        What people call the deployment.
+    env : str
         Part of every version's identity: a paper version never reaches a live venue.
     strategy : str
         The Python file that says what to learn; read only when training.
@@ -63,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
     policy: PolicySettings = PolicySettings()
+    alert: list[AlertSettings] = []
     syncer: SyncerSettings = SyncerSettings()
     archive: ArchiveSettings = ArchiveSettings()
     card: Card = Card()
@@ -109,7 +113,7 @@ def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str =
         section = section_of(fields[key])
         if section is not None:
             for part in value if isinstance(value, list) else [value]:
-                check_keys(part if isinstance(part, Mapping) else {}, section, key)
+                check_keys(part if isinstance(part, Mapping) else {}, section, f"{place}.{key}" if place else key)
 
 
 def section_of(kind: Any) -> type[msgspec.Struct] | None:

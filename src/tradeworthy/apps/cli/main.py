@@ -4,15 +4,17 @@ Exit codes: 0 done; 1 the answer is no (gate not passed, record damaged, replay 
 2 the command could not be carried out, with one line that says what was found, allowed and to do next.
 """
 
-import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
 
+from tradeworthy.apps.cli import findings, watching
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
+from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
 from tradeworthy.apps.cli.show import (
     errors,
@@ -25,9 +27,6 @@ from tradeworthy.apps.cli.show import (
 )
 from tradeworthy.core.errors import TradeworthyError, near
 
-if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
-
 app = typer.Typer(
     name="tradeworthy",
     help="Take a trained model to a live market and keep it worthy of trading there.",
@@ -36,24 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Option("--project", "-p", help="Folder of tradeworthy.toml.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Actor = Annotated[str, typer.Option("--actor", help="Who does it; recorded.", default_factory=getpass.getuser)]
-Reason = Annotated[str, typer.Option("--reason", help="Why; recorded.")]
-Version = Annotated[
-    str, typer.Argument(help="Digest (or its beginning), a name, or champion, previous, shadow, newest.")
-]
 Scope = Annotated[str, typer.Option(help="all, a symbol (or instrument:SYMBOL), or version:DIGEST.")]
 
-HERE = Path()
 REFUSED, INTERRUPTED = 2, 130
-
-
-def _project(folder: Path) -> "Project":
-    """Open the project; imported late so that --help answers at once."""
-    from tradeworthy.apps.project import Project  # noqa: PLC0415
-
-    return Project(folder)
 
 
 def _finish(result: msgspec.Struct, *, as_json: bool, good: bool = True) -> None:
@@ -298,6 +282,10 @@ def demo(
     from tradeworthy.apps.demo import tell  # noqa: PLC0415
 
     tell(folder, speed=speed, stay=not exit_, summary_path=json_path)
+
+
+watching.add_to(app)
+app.add_typer(findings.app, name="findings")
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
@@ -26,10 +27,10 @@ from tradeworthy.change.release.pulse import Pulse, write_pulse
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.release.watch import Monitors, Watch
+from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_S, Clock, SystemClock
-from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.trust import SigningKey, TrustStore
@@ -179,15 +180,31 @@ class Watcher:
         return self._facts
 
     def _monitors_of(self, number: int) -> Monitors:
-        """Make a version's monitors, calibrated on its profile and its out-of-fold scores."""
-        version = self._registry.load(number)
-        candidate = self._registry.candidate(version_name(number))
-        walk = (candidate.walk.scores, candidate.walk.labels)
-        settings = self._job.monitors
-        if not candidate.walk.binary:
-            returns = PerformanceSettings(loss="error", score_cut=0.0, label_cut=0.0)
-            settings = msgspec.structs.replace(settings, performance=returns)
-        return standing_set(version, self._job.instruments, label=candidate.label, walk=walk, settings=settings)
+        """Make a version's monitors."""
+        return monitors_of(self._registry, number, self._job.instruments, self._job.monitors)
+
+
+def monitors_of(
+    registry: Registry, number: int, instruments: Sequence[Instrument], settings: MonitorSettings
+) -> Monitors:
+    """Make a version's monitors, calibrated on its profile and its out-of-fold scores."""
+    version = registry.load(number)
+    candidate = registry.candidate(version_name(number))
+    return standing_set(
+        version,
+        instruments,
+        label=candidate.label,
+        walk=(candidate.walk.scores, candidate.walk.labels),
+        settings=monitor_settings(candidate, settings),
+    )
+
+
+def monitor_settings(candidate: Candidate, settings: MonitorSettings) -> MonitorSettings:
+    """Return the settings as they fit a model: one of returns is judged by its sign."""
+    if candidate.walk.binary:
+        return settings
+    returns = msgspec.structs.replace(settings.performance, loss="error", score_cut=0.0, label_cut=0.0)
+    return msgspec.structs.replace(settings, performance=returns)
 
 
 def main(arguments: list[str]) -> int:

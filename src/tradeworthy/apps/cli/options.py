@@ -1,0 +1,27 @@
+"""The words that many commands share: which project, who, why, and how to answer."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
+
+Folder = Annotated[Path, typer.Option("--project", "-p", help="Folder of tradeworthy.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Actor = Annotated[str, typer.Option("--actor", help="Who does it; recorded.", default_factory=getpass.getuser)]
+Reason = Annotated[str, typer.Option("--reason", help="Why; recorded.")]
+Version = Annotated[
+    str, typer.Argument(help="Digest (or its beginning), a name, or champion, previous, shadow, newest.")
+]
+
+HERE = Path()
+
+
+def open_project(folder: Path) -> "Project":
+    """Open the project; imported late so that --help answers at once."""
+    from tradeworthy.apps.project import Project  # noqa: PLC0415
+
+    return Project(folder)

@@ -1,0 +1,163 @@
+"""``tradeworthy watch`` and ``tradeworthy calibrate``: a desk at one glance, and what its monitors can see."""
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tradeworthy.apps.cli.findings import cases_table
+from tradeworthy.apps.cli.options import HERE, Folder, Json, Version, open_project
+from tradeworthy.apps.cli.progress import waiting
+from tradeworthy.apps.cli.show import console, show
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.calibrating import Calibrated
+    from tradeworthy.apps.following import Frame
+    from tradeworthy.judge.monitor.delays import MonitorTable
+
+SILENT_S = 5.0
+"""A watcher that has said nothing for so long beside a running engine is silent."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add both commands."""
+    app.command()(watch)
+    app.command()(calibrate)
+
+
+def watch(
+    project: Folder = HERE,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two frames.", min=0.05)] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Watch a desk, running or finished; Ctrl-C ends. With --json one frame is printed as one document."""
+    from tradeworthy.apps.following import Follower  # noqa: PLC0415
+
+    follower = Follower(open_project(project))
+    if as_json:
+        show(follower.frame(), as_json=True)
+        return
+    if once:
+        console.print(frame_view(follower.frame()))
+        return
+    pause, first = threading.Event(), frame_view(follower.frame())
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(first, console=console, auto_refresh=False, screen=console.is_terminal) as live,
+    ):
+        while not pause.wait(every):
+            live.update(frame_view(follower.frame()), refresh=True)
+
+
+def calibrate(version: Version = "champion", project: Folder = HERE, *, as_json: Json = False) -> None:
+    """Say what the monitors of a version can see: false alarms asked, smallest shift, expected delays."""
+    desk = open_project(project)
+    with waiting("calibrating, then harming the reference to measure delays"):
+        found = desk.calibrate(version)
+    if as_json:
+        show(found, as_json=True)
+        return
+    console.print(calibration_view(found))
+
+
+def frame_view(frame: "Frame") -> Group:
+    """Lay out one moment of a desk."""
+    parts = [Panel(_figures(frame), title=f"{frame.desk} ({frame.env})", title_align="left")]
+    latest = Table("time", "", "version", "score", "target", "position", "order", "verdict", box=None, pad_edge=False)
+    for line in frame.latest:
+        latest.add_row(
+            line.time[:19],
+            line.instrument,
+            line.version[:8],
+            f"{line.score:.4f}",
+            f"{line.target:+.4g}",
+            f"{line.position:+.4g}",
+            f"{line.quantity:+.4g}" if line.quantity else "-",
+            "" if line.verdict == "NONE" else line.verdict,
+        )
+    parts.append(Panel(latest, title="Latest decisions", title_align="left"))
+    findings = cases_table(frame.findings) if frame.findings else Text("nothing is open")
+    parts.append(Panel(findings, title=f"Open findings: {len(frame.findings)}", title_align="left"))
+    return Group(*parts)
+
+
+def _figures(frame: "Frame") -> Table:
+    """Lay out the figures, two pairs a line."""
+    running = frame.engine == "running"
+    trading = Text(frame.trading, style="bold red" if frame.trading != "yes" else "")
+    age = "" if frame.champion_age_s is None else f", for {duration(frame.champion_age_s)}"
+    rate = "" if frame.decisions_per_s is None else f", {frame.decisions_per_s:,.1f} a second"
+    denials = ", ".join(f"{code} {count:,}" for code, count in frame.denials.items()) or "none"
+    held = ", ".join(f"{quantity:+.6g} {symbol}" for symbol, quantity in frame.positions.items()) or "flat"
+    table = Table.grid(padding=(0, 2))
+    table.add_row("engine", Text(frame.engine, style="green" if running else "dim"), "trading", trading)
+    table.add_row("champion", f"{frame.champion or 'none'}{age}", "event time", frame.event_time or "no event yet")
+    table.add_row("P&L after costs", f"{frame.pnl_after_costs:+,.2f}", "fees", f"{frame.fees:,.2f}")
+    table.add_row("position", held, "fills", f"{frame.fills:,}")
+    table.add_row("decisions", f"{frame.decisions:,}{rate}", "denials", denials)
+    table.add_row("watcher", _watcher(frame), "alerts", _alerts(frame))
+    return table
+
+
+def _watcher(frame: "Frame") -> Text:
+    if frame.watcher is None:
+        return Text("never ran", style="yellow")
+    silent = frame.engine == "running" and frame.watcher.heard_s_ago > SILENT_S
+    words = f"heard {duration(frame.watcher.heard_s_ago)} ago, {frame.behind_records:,} records behind"
+    return Text(words, style="bold red" if silent else "")
+
+
+def _alerts(frame: "Frame") -> Text:
+    if frame.watcher is None:
+        return Text("none")
+    found = frame.watcher
+    words = f"{found.alerts_sent:,} sent, {found.alerts_failed:,} failed, slowest {found.alert_delay_s_max:.2f} s"
+    return Text(words, style="" if found.alerts_in_time else "bold red")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for a person.
+
+    >>> duration(5), duration(200), duration(7_300), duration(200_000)
+    ('5 s', '3 min', '2 h', '2 d')
+    """
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {word}"
+    return f"{seconds:.0f} s"
+
+
+def calibration_view(found: "Calibrated") -> Group:
+    """Lay out the operating table of every monitor."""
+    parts: list[Text | Table] = [Text(f"version {found.version[:16]}", style="bold")]
+    for monitor in found.monitors:
+        parts += [_heading(monitor), _operating(monitor)]
+    parts += [Text(note) for note in found.notes]
+    return Group(*parts)
+
+
+def _heading(monitor: "MonitorTable") -> Text:
+    return Text.assemble(
+        "\n",
+        (monitor.monitor, "bold cyan"),
+        f": asked {monitor.false_alarms_per_10k:g} false alarms per 10,000; on its reference of "
+        f"{monitor.reference_rows:,} rows it alarms {monitor.reference_alarms} times. Delays in rows; - is not seen.",
+    )
+
+
+def _operating(monitor: "MonitorTable") -> Table:
+    harms = list(monitor.series[0].delays) if monitor.series else []
+    table = Table("series", "smallest shift seen", *harms, "what the data cannot support", box=None, pad_edge=False)
+    for series in monitor.series:
+        shift = "-" if series.shift_seen_sd is None else f"{series.shift_seen_sd:.2f} sd"
+        delays = ("-" if delay is None else f"{delay:,.0f}" for delay in series.delays.values())
+        table.add_row(series.name, shift, *delays, series.said)
+    return table
