@@ -134,6 +134,7 @@ def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:
         clock=clock,
         limits=lambda: desk_limits(project),
         settings=settings.engine,
+        permit=project.release.permit,
     )
 
 

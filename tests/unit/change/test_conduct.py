@@ -19,7 +19,7 @@ from change_desk import (
 from change_facts import raised
 
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
-from tradeworthy.change.release.policy import PolicySettings, StartRetrain
+from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
 from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.change.train.history import ArrayHistory
 from tradeworthy.change.train.worker import CANDIDATE, JOB, TrainJob
@@ -220,6 +220,34 @@ def test_a_step_that_is_refused_retires_the_challenger(home, tape):
     assert home.registry.standing().retired == [challenger]
     assert "BundleRefused" in home.ledger.facts(facts.VersionPromoted)[-1].reason
     assert home.registry.resolve("champion") == first
+
+
+def test_a_challenger_that_a_person_promotes_first_stays_champion(home, tape):
+    """The policy finds that somebody was quicker, and neither fails nor takes the version out."""
+    _, challenger = challenged(home, tape)
+    hands = conductor(home, tape)
+    before = home.registry.standing()
+    home.release.promote(challenger, "champion", actor="bob", reason="quicker")
+    hands._act(PromoteChallenger(challenger, "late"), 100)
+    hands._act(RetireChallenger(challenger, "late"), 100)
+    assert before.champion != challenger
+    assert home.registry.standing().champion == challenger
+    assert home.registry.standing().retired == []
+
+
+def test_a_comparison_without_labels_is_not_tried_at_every_look(home, tape):
+    """It reads the tape anew each time, so it waits until there is something to win by it."""
+    first, challenger = challenged(home, tape)
+    folder = home.folder / "tape2"
+    record(home, folder, (first, Role.CHAMPION), (challenger, Role.SHADOW))
+    long = msgspec.structs.replace(POLICY, shadow_decisions=386)
+    hands = conductor(home, folder, long)
+    tries = []
+    compare = hands._compare
+    hands._compare = lambda *asked: tries.append(asked) or compare(*asked)
+    for _ in range(5):
+        assert hands.step(home.registry.standing(), 100) is None
+    assert len(tries) == 1
 
 
 def test_without_a_tape_nothing_is_counted(home):

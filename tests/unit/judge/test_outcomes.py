@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tape_slices import STEP_NS, VERSION, bars, decisions_on, outcomes_of
 
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.outcomes import OutcomeJoin
 from tradeworthy.model.features.expressions import bar
@@ -152,3 +153,18 @@ def test_what_waits_survives_a_restart():
     for join in (whole, second):
         join.observe(events[5:])
     assert second.take()["decision"].tolist() == whole.take()["decision"].tolist()[2:]
+
+
+@pytest.mark.parametrize("at", range(len(CLOSES)))
+def test_refused_events_are_no_part_of_a_label(at):
+    """A wild bar that the input checks refused changes no label, wherever it stands: as in training."""
+    clean = bars(CLOSES)
+    wild = bars([1e6])
+    wild["sequence"], wild["ts_event_ns"] = clean["sequence"][at] + 1, clean["ts_event_ns"][at]
+    wild["flags"] = DenialCode.INPUT_JUMP
+    expected, found = market_join(), market_join()
+    for join, events in ((expected, clean), (found, np.insert(clean, at + 1, wild[0]))):
+        join.observe(events)
+        join.observe(decisions_on(clean, 0.5))
+    assert expected.take().tobytes() == found.take().tobytes()
+    assert found.waiting == HORIZON

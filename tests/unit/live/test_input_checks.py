@@ -203,6 +203,15 @@ def test_one_wild_print_does_not_confirm_another(gate):
     assert gate.admit(one(Kind.TRADE, ts=5, price=5.0)) == DenialCode.INPUT_JUMP
 
 
+def test_a_row_between_two_prices_does_not_take_away_the_confirmation(gate):
+    """Events that give no price leave a suspicion as it is, or a new level could never be confirmed between them."""
+    gate.admit(one(Kind.BAR, ts=1))
+    far = {"open": 150.0, "high": 160.0, "low": 140.0, "close": 150.0}
+    assert gate.admit(one(Kind.BAR, ts=2, **far)) == DenialCode.INPUT_JUMP
+    assert gate.admit(row(2, 1, 0.5, 0.5)) == DenialCode.NONE
+    assert gate.admit(one(Kind.BAR, ts=3, **far)) == DenialCode.NONE
+
+
 def test_jump_check_can_be_off():
     """Without a limit every positive price is believed."""
     gate = Gate(jump_bps_max=None)
@@ -216,6 +225,15 @@ def test_old_events_are_stale_where_an_age_is_allowed():
     assert gate.admit(one(Kind.BAR, ts=1_000_000, recv=7_000_000)) == DenialCode.INPUT_STALE
     assert gate.admit(one(Kind.BAR, ts=1_000_000, recv=6_000_000)) == DenialCode.NONE
     assert Gate().admit(one(Kind.BAR, ts=1, recv=10**18)) == DenialCode.NONE
+
+
+@pytest.mark.parametrize("ts", [7_000_000, 2**62, -(2**62)])
+def test_an_event_from_the_future_does_not_block_the_ones_after_it(ts):
+    """A stamp far ahead would make every later event late; where ages are checked it is refused like an old one."""
+    gate = Gate(input_age_ms_max=5.0)
+    assert gate.admit(one(Kind.BAR, ts=ts, recv=1_000_000)) == DenialCode.INPUT_STALE
+    assert gate.admit(one(Kind.BAR, ts=2_000_000, recv=2_000_000)) == DenialCode.NONE
+    assert gate.admit(one(Kind.BAR, ts=4_000_000, recv=3_000_000)) == DenialCode.NONE
 
 
 def test_refusals_are_counted(gate):

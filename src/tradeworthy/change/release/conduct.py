@@ -43,6 +43,9 @@ from tradeworthy.record.reader import Cursor, TapeReader
 
 ACTOR = "policy"
 DECISIONS = "decisions"
+LOOKS = 50
+"""A comparison that lacked labels is tried again after this part of its decisions: it reads the tape each time. Which
+decisions are compared does not depend on when."""
 
 
 class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +100,7 @@ class Conductor:
         self._since_retrain = _Count(tape, Role.CHAMPION)
         self._in_shadow = _Count(tape, Role.SHADOW)
         self._compared: dict[str, Comparison] = {}
+        self._look_at: dict[str, int] = {}
 
     def step(self, standing: Standing, sequence: int) -> Action | None:
         """Take the next step, if there is one, and return what was decided.
@@ -134,7 +138,13 @@ class Conductor:
         try:
             self._act_on(action)
         except TradeworthyError as error:
-            self._release.promote(action.version, "retired", actor=ACTOR, reason=f"{type(error).__name__}: {error}")
+            self._give_up(action.version, f"{type(error).__name__}: {error}")
+
+    def _give_up(self, version: str, reason: str) -> None:
+        """Retire a challenger, unless somebody else has given it its role in the meantime."""
+        standing = self._registry.standing()
+        if version not in (standing.champion, *standing.retired):
+            self._release.promote(version, "retired", actor=ACTOR, reason=reason)
 
     def _act_on(self, action: JudgeChallenger | StartShadow | PromoteChallenger | RetireChallenger) -> None:
         match action:
@@ -213,13 +223,14 @@ class Conductor:
         if standing.champion is None or not standing.shadows:
             return None
         shadow, wanted = standing.shadows[-1], self._settings.policy.shadow_decisions
-        key, before = f"{standing.champion} {shadow}", self._in_shadow.count
+        key = f"{standing.champion} {shadow}"
         if key in self._compared:
             return self._compared[key]
         count = self._in_shadow.update(0, version=version_number(shadow))
-        if count < wanted or count == before:
+        if count < self._look_at.get(key, wanted):
             return None
         found = self._compare(standing.champion, shadow, wanted)
+        self._look_at[key] = count + max(1, wanted // LOOKS)
         if found is not None:
             self._compared[key] = found
         return found

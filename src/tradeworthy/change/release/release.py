@@ -3,6 +3,7 @@
 Idea:   every step is one fact and one word of the control block. To promote, the fact comes first, so that no version
         acts without its record; to halt, the word comes first, so that no record can delay it.
 Flow:   `reconcile` at the start of a process repairs what a crash cut in two; of two answers the more cautious wins.
+        The engine asks `permit` before a version comes in: the block says what is asked for, the facts what may be.
 Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and reason, env kept apart.
 """
 
@@ -11,11 +12,11 @@ from typing import Literal
 
 from tradeworthy.change.registry import SHORT, Registry
 from tradeworthy.change.release.standing import Standing
-from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core import decisions, facts
+from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.control import ControlBlock, Scope
+from tradeworthy.live.control import SHADOWS_MAX, ControlBlock, Scope
 
 ROLES = ("shadow", "champion", "retired")
 Role = Literal["shadow", "champion", "retired"]
@@ -70,6 +71,7 @@ class Release:
         fact = facts.VersionPromoted(version=digest, role=role, env=self.registry.env, previous=standing.champion)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         self._set(digest, role)
+        self._follow_facts()
         return digest
 
     def rollback(self, *, actor: str, reason: str) -> str:
@@ -87,6 +89,7 @@ class Release:
         fact = facts.VersionRolledBack(version=standing.champion, to=standing.previous)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         self.control.set_champion(version_number(standing.previous))
+        self._follow_facts()
         return standing.previous
 
     def approve(self, version: str, *, actor: str, reason: str) -> str:
@@ -126,16 +129,61 @@ class Release:
 
         Roles follow the facts. A halt stands if either says so.
         """
-        standing = self.registry.standing()
-        for scope in sorted(standing.halted):
+        for scope in sorted(self.registry.standing().halted):
             self.control.halt(Scope.parse(scope, self.instruments))
-        if standing.champion is not None:
-            self.control.set_champion(version_number(standing.champion))
+        self._follow_facts()
+
+    def permit(self, number: int, role: decisions.Role) -> None:
+        """Refuse a version that the facts do not let into a role; the engine asks before it lets one in.
+
+        The control block only says what is asked for: whoever can write that file must not be able to put a version to
+        work that the gate did not pass, or that nobody approved.
+
+        Parameters
+        ----------
+        number : int
+            The version's 64-bit number.
+        role : core.decisions.Role
+            The role that it would take.
+
+        Raises
+        ------
+        ReleaseRefused
+            The ledger does not say that it has the role, or it lacks what the role needs.
+        """
+        standing, acts = self.registry.standing(), role != decisions.Role.SHADOW
+        allowed = standing.champions[-1:] if acts else standing.shadows
+        digest = next((digest for digest in allowed if version_number(digest) == number), None)
+        if digest is None:
+            raise ReleaseRefused(
+                f"the ledger does not make version {version_name(number)} {role.name.lower()}, only the control block "
+                "does; promote it instead of writing the block"
+            )
+        _check_gate(standing, digest)
+        if acts and self.registry.env == "live":
+            _check_approval(standing, digest)
+
+    def _follow_facts(self) -> None:
+        """Bring the block's roles to what the facts say, until nothing differs.
+
+        Two processes may promote at once: facts have one order, but their words may be written in another. Whoever
+        writes last looks once more, so the block ends as the facts do.
+        """
+        while self._write_roles(self.registry.standing()):
+            pass
+
+    def _write_roles(self, standing: Standing) -> bool:
+        """Write the roles that differ, and tell whether there were any."""
+        view = self.control.view()
         wanted = {version_number(digest) for digest in standing.shadows}
-        for number in set(self.control.view().shadows) - wanted:
+        champion = view.champion if standing.champion is None else version_number(standing.champion)
+        if champion != view.champion:
+            self.control.set_champion(champion)
+        for number in sorted(set(view.shadows) - wanted):
             self.control.remove_shadow(number)
-        for number in sorted(wanted - set(self.control.view().shadows)):
+        for number in sorted(wanted - set(view.shadows)):
             self.control.add_shadow(number)
+        return champion != view.champion or wanted != set(view.shadows)
 
     def _set(self, digest: str, role: str) -> None:
         """Write the role into the control block."""
@@ -153,6 +201,8 @@ class Release:
             raise ReleaseRefused(f"version {digest[:SHORT]} is champion already; nothing to do")
         if role == "shadow" and digest in standing.shadows:
             raise ReleaseRefused(f"version {digest[:SHORT]} is a shadow already; nothing to do")
+        if role == "shadow" and len(standing.shadows) >= SHADOWS_MAX:
+            raise ReleaseRefused(f"{len(standing.shadows)} versions are shadows, allowed are {SHADOWS_MAX}; retire one")
         if standing.registered[digest].env != self.registry.env:
             raise ReleaseRefused(
                 f"version {digest[:SHORT]} was registered for {standing.registered[digest].env!r}, this is "

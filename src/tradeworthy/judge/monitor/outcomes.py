@@ -4,7 +4,8 @@ Idea:   a label comes as an OUTCOME event (its `reference` is the decision) or i
         the tape, `horizon` events after the decision. Decisions wait; outcomes that come first wait too.
 Flow:   decisions, events -> waiting -> joined records, in order of the record that made the label known.
 State:  what waits; a decision whose label never comes is given up when the market has passed it, or when too many wait.
-Time:   a label is known at the event that completes it, not before.
+Time:   a label is known at the event that completes it, not before. Events that the input checks refused are no part of
+        any label, as in training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ class OutcomeJoin:
         elif are_events(records):
             self._add_outcomes(records[records["kind"] == Kind.OUTCOME])
             if self._label is not None:
-                self._add_market(records[np.isin(records["kind"], MARKET)])
+                self._add_market(records[np.isin(records["kind"], MARKET) & (records["flags"] == 0)])
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
