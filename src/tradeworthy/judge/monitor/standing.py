@@ -1,6 +1,7 @@
 """The monitors that every version is watched with, made from the version itself.
 
 Idea:   the reference profile and the out-of-fold scores say what is normal; nothing else is needed to start watching.
+        What no version carries (habits of the feed, of the venue, of the machine) is learned from the first events.
 State:  `resume` puts a set back to where its saved states were; a monitor without a saved state starts afresh.
 """
 
@@ -12,13 +13,23 @@ import numpy.typing as npt
 
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.base import Monitor, Restorable, State
+from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
+from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
+from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSettings
+from tradeworthy.judge.monitor.joined import ForwardingJoin
+from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
 from tradeworthy.judge.monitor.outcomes import MarketLabel, OutcomeJoin
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
+from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
+from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
 from tradeworthy.model.version import Version
 
 WALK_MIN = 500
-"""With fewer out-of-fold scores performance is measured, but harm is not tested."""
+"""With fewer out-of-fold scores performance is measured, but harm is not tested, nor is the class mix."""
+
+Walk = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +37,13 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     drift: DriftSettings = DriftSettings()
     performance: PerformanceSettings = PerformanceSettings()
+    inputs: InputSettings = InputSettings()
+    range: RangeSettings = RangeSettings()
+    class_balance: BalanceSettings = BalanceSettings()
+    estimated: EstimatedSettings = EstimatedSettings()
+    trading: TradingSettings = TradingSettings()
+    latency: LatencySettings = LatencySettings()
+    fairness: FairnessSettings = FairnessSettings()
 
 
 def standing_set(
@@ -33,7 +51,7 @@ def standing_set(
     instruments: Sequence[Instrument],
     *,
     label: MarketLabel | None = None,
-    walk: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    walk: Walk | None = None,
     settings: MonitorSettings | None = None,
 ) -> dict[str, Monitor]:
     """Return the calibrated monitors of one version, by name.
@@ -41,34 +59,86 @@ def standing_set(
     Parameters
     ----------
     version : Version
-        Whose decisions are watched; its profile is the reference for drift.
+        Whose decisions are watched; its profile is the reference for drift and ranges.
     instruments : sequence of Instrument
         The desk's list.
     label : MarketLabel, optional
         How labels are read from the market; without it only OUTCOME events bring them.
     walk : tuple of (m,) arrays, optional
-        Out-of-fold scores and labels in time order: the reference for harm.
+        Out-of-fold scores and labels in time order: the reference for harm and, where labels are 0 and 1, for the class
+        mix and for estimated performance.
     settings : MonitorSettings, optional
         Defaults if left out.
     """
     settings = settings or MonitorSettings()
-    names = list(version.program.names)
+    symbols, horizon = [each.symbol for each in instruments], label.horizon if label is not None else 1
+    listeners = _of_labels(version, symbols, walk, horizon, settings)
+    join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
+    return {
+        **_of_rows(version, symbols, settings),
+        "performance": _performance(join, label, walk, settings.performance),
+        **listeners,
+        "inputs": InputQualityMonitor(symbols, settings.inputs),
+        "trading": TradingMonitor(instruments, settings.trading),
+        "latency": LatencyMonitor(symbols, settings.latency),
+    }
+
+
+def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
+    """Return the monitors of feature rows."""
+    names, profile = list(version.program.names), version.profile
     drift = drift_monitor(
-        version.profile.sample,
+        profile.sample,
         names,
         version=version.number,
-        instruments=[each.symbol for each in instruments],
+        instruments=symbols,
         settings=settings.drift,
-        places=version.profile.sample_places,
+        places=profile.sample_places,
     )
-    join = OutcomeJoin(label, instruments=instruments, versions=[version.number])
-    return {"drift": drift, "performance": _performance(join, label, walk, settings.performance)}
+    ranges = RangeMonitor(
+        profile.minimum,
+        profile.maximum,
+        profile.sample,
+        names,
+        version=version.number,
+        instruments=symbols,
+        settings=settings.range,
+    )
+    return {"drift": drift, "range": ranges}
+
+
+def _of_labels(
+    version: Version, symbols: list[str], walk: Walk | None, horizon: int, settings: MonitorSettings
+) -> dict[str, Monitor]:
+    """Return the monitors that read joined outcomes; the first two need a reference of directions."""
+    fairness = FairnessMonitor(
+        version=version.number,
+        instruments=symbols,
+        features=list(version.program.names),
+        horizon=horizon,
+        settings=settings.fairness,
+    )
+    if walk is None or not _is_binary(*walk):
+        return {"fairness": fairness}
+    balance = ClassBalanceMonitor(
+        *walk, version=version.number, instruments=symbols, horizon=horizon, settings=settings.class_balance
+    )
+    estimated = EstimatedPerformanceMonitor(
+        *walk, version=version.number, instruments=symbols, settings=settings.estimated
+    )
+    return {"class_balance": balance, "estimated": estimated, "fairness": fairness}
+
+
+def _is_binary(scores: npt.ArrayLike, labels: npt.ArrayLike) -> bool:
+    """Whether enough scores are there, all finite, and labels are zeros and ones, both seen."""
+    y = np.asarray(labels, np.float64)
+    return y.size >= WALK_MIN and bool(np.isfinite(scores).all()) and set(np.unique(y).tolist()) == {0.0, 1.0}
 
 
 def _performance(
     join: OutcomeJoin,
     label: MarketLabel | None,
-    walk: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    walk: Walk | None,
     settings: PerformanceSettings,
 ) -> PerformanceMonitor:
     """Return a performance monitor, with a reference where there are enough out-of-fold scores."""

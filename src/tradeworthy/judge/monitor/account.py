@@ -1,0 +1,139 @@
+"""What trading did, retold from the tape: positions, equity, round trips, from market events and fills alone.
+
+Idea:   average cost by instrument. Equity is profit and loss from the first record on: realised, fees, and the open
+        position at the last price.
+Units:  quantities in the instrument's units, money in its currency.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.events import Kind
+from tradeworthy.core.kernel import kernel
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+
+QUANTITY, AVERAGE, MARK, OPENED, MULTIPLIER = range(5)
+CASH, PEAK, DRAWDOWN, WORST, TURNOVER, FEES, WINS, LOSSES, TOLD, TOLD_PEAK = range(10)
+
+_BAR, _TRADE, _QUOTE, _FILL = (int(k) for k in (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.FILL))
+
+
+class Account(NamedTuple):
+    """Positions (n, 5) and totals (10,), see the columns above."""
+
+    positions: Floats
+    totals: Floats
+
+
+class Moves(NamedTuple):
+    """(n,) events to book: kind, instrument, whether refused, and (n, width) values."""
+
+    kind: Longs
+    instrument: Longs
+    refused: Longs
+    values: Floats
+
+
+def empty_account(multipliers: Floats) -> Account:
+    """Return an account of instruments that have not traded."""
+    positions = np.zeros((len(multipliers), 5))
+    positions[:, MARK], positions[:, MULTIPLIER] = np.nan, multipliers
+    return Account(positions, np.zeros(10))
+
+
+@kernel
+def fill(account: Account, instrument: int, quantity: float, price: float, fee: float) -> int:
+    """Book a fill; return 1 if it closed at a gain, -1 at a loss (fees included), 0 if it closed nothing."""
+    position, totals = account.positions[instrument], account.totals
+    held, multiplier = position[QUANTITY], position[MULTIPLIER]
+    totals[TURNOVER] += abs(quantity * price * multiplier)
+    totals[FEES] += fee
+    totals[CASH] -= quantity * price * multiplier + fee
+    if held * quantity >= 0.0:
+        cost = position[AVERAGE] * abs(held) + price * abs(quantity) + np.sign(held + quantity) * fee / multiplier
+        position[AVERAGE] = cost / max(abs(held + quantity), 1e-300)
+        position[QUANTITY] = held + quantity
+        return 0
+    closed = min(abs(held), abs(quantity))
+    gain = np.sign(held) * closed * (price - position[AVERAGE]) * multiplier - fee
+    position[QUANTITY] = held + quantity
+    if abs(position[QUANTITY]) < 1e-12 * abs(held):
+        position[QUANTITY] = 0.0
+    if position[QUANTITY] * held < 0.0:
+        position[AVERAGE] = price
+    totals[WINS if gain > 0.0 else LOSSES] += 1.0
+    return 1 if gain > 0.0 else -1
+
+
+@kernel
+def equity(account: Account) -> float:
+    """Return profit and loss so far, open positions at their last price."""
+    value: float = account.totals[CASH]
+    for instrument in range(account.positions.shape[0]):
+        position = account.positions[instrument]
+        if position[QUANTITY] != 0.0:
+            value += position[QUANTITY] * position[MARK] * position[MULTIPLIER]
+    return value
+
+
+@kernel
+def price_of(kind: int, values: Floats) -> float:
+    """Return the price an event gives; NaN for other kinds."""
+    if kind == _BAR:
+        return float(values[3])
+    if kind == _TRADE:
+        return float(values[0])
+    return float(0.5 * (values[0] + values[1])) if kind == _QUOTE else np.nan
+
+
+@kernel
+def _moves(account: Account, kind: int, instrument: int, values: Floats) -> int:
+    """Book one event; return what it closed (see `fill`), or -2 if it changes nothing of the equity."""
+    position = account.positions[instrument]
+    if kind == _FILL:
+        if np.isnan(position[MARK]):
+            position[MARK] = values[1]
+        return fill(account, instrument, values[0], values[1], values[2])
+    price = price_of(kind, values)
+    if not price > 0.0:
+        return -2
+    position[MARK] = price
+    return 0 if position[QUANTITY] != 0.0 else -2
+
+
+@kernel
+def follow(account: Account, events: Moves, closes: Longs, quarter: float, start: int) -> int:
+    """Book events until the drawdown passes a further quarter of its limit, from the half on.
+
+    Writes what each fill closed (1 a gain, -1 a loss, 0 nothing) to `closes`; drawdown and its worst are in the totals.
+    A quarter is told again only once the peak has grown by the whole limit since.
+
+    Returns
+    -------
+    int
+        The event that passed it (consumed), or n.
+    """
+    totals = account.totals
+    for i in range(start, len(events.kind)):
+        closes[i] = 0
+        if events.instrument[i] >= account.positions.shape[0] or events.refused[i] != 0:
+            continue
+        closed = _moves(account, events.kind[i], events.instrument[i], events.values[i])
+        if closed == -2:
+            continue
+        closes[i] = closed
+        now = equity(account)
+        totals[PEAK] = max(totals[PEAK], now)
+        totals[DRAWDOWN] = totals[PEAK] - now
+        totals[WORST] = max(totals[WORST], totals[DRAWDOWN])
+        level = np.floor(totals[DRAWDOWN] / quarter)
+        if totals[PEAK] > totals[TOLD_PEAK] + 4.0 * quarter:
+            totals[TOLD] = 0.0
+        if level >= 2.0 and level > totals[TOLD]:
+            totals[TOLD], totals[TOLD_PEAK] = level, totals[PEAK]
+            return i
+    return len(events.kind)

@@ -1,0 +1,222 @@
+"""Class balance and label shift: has the mix of classes changed, by labels where they are known, by scores before.
+
+Idea:   a calibrated chart of labels, and one of scores, raise the alarm. What the alarm means is a diagnosis: the
+        class mix behind the scores, estimated twice without labels (`label_shift`). Where both estimates agree, a
+        changed mix explains the scores; where they do not, more than the mix has changed.
+Flow:   decisions -> chart of scores -> BBSE, MLLS -> finding; joined outcomes -> chart of labels -> finding.
+State:  both charts' memories, the last scores of each instrument, counts, findings not yet taken.
+Units:  shares of class 1, from 0 to 1.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.joined import are_joined
+from tradeworthy.judge.monitor.label_shift import LabelShift, Mix
+from tradeworthy.judge.monitor.outcomes import JOINED
+from tradeworthy.judge.monitor.series import SeriesAlarm, series_watch
+
+Floats = npt.NDArray[np.float64]
+
+NAME = "class_balance"
+KIND = "label_shift"
+SCORES_MIN = 50
+Z_LEVEL = 1.96
+
+
+class BalanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.class_balance]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Per 10,000 decisions without change, of labels and scores together.
+    window : int
+        Scores from which the mix is estimated, at most.
+    quiet : int
+        Decisions without a further alarm after one; doubles while the shift stays.
+    """
+
+    false_alarms_per_10k: float = 0.5
+    window: int = 1_000
+    quiet: int = 1_000
+    seed: int = 7
+    charts: ChartSettings = ChartSettings(shift_sd=0.3)
+
+
+class BalanceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of class 1: in training, among the labels so far, and behind the last scores by both ways."""
+
+    training: float
+    labelled: float
+    labels: int
+    by_confusion: tuple[float, float, float]
+    by_likelihood: tuple[float, float, float]
+
+
+class ClassBalanceMonitor:
+    """Watches the class mix of one version's decisions.
+
+    Parameters
+    ----------
+    scores, labels : (n,) array
+        Out of fold, in time order; labels of 0 and 1, both seen.
+    version : int
+        The version's number.
+    instruments : sequence of str
+        Symbols, for the findings.
+    horizon : int
+        Events from a decision to its label: labels overlap so far.
+    settings : BalanceSettings, optional
+        Defaults if left out.
+    """
+
+    def __init__(
+        self,
+        scores: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        version: int,
+        instruments: Sequence[str] = (),
+        horizon: int = 1,
+        settings: BalanceSettings | None = None,
+    ) -> None:
+        self._settings = each = settings or BalanceSettings()
+        self._version, self._instruments, self._horizon = version, list(instruments), horizon
+        rng = np.random.default_rng(each.seed)
+        self._shift = LabelShift(scores, labels, rng=rng, block=2 * horizon if horizon > 1 else 1)
+        rate = each.false_alarms_per_10k / 2.0
+        shared = {"false_alarms_per_10k": rate, "quiet": each.quiet, "settings": each.charts, "seed": each.seed}
+        self._labels = series_watch(labels, "labels", **shared)  # type: ignore[arg-type]
+        self._scores = series_watch(scores, "scores", **shared)  # type: ignore[arg-type]
+        self._recent: dict[int, Floats] = {}
+        self._counts = np.zeros(2, np.int64)
+        self._queue = FindingQueue()
+
+    def observe(self, records: Records) -> None:
+        """Take decisions and joined outcomes; anything else is left."""
+        if are_decisions(records):
+            own = records[(records["version"] == self._version) & np.isfinite(records["score"])]
+            for instrument in np.unique(own["instrument"]):
+                self._watch_scores(int(instrument), own[own["instrument"] == instrument])
+        elif are_joined(records):
+            own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
+            self._counts += (len(own), int((own["label"] > 0.5).sum()))
+            for instrument in np.unique(own["instrument"]):
+                self._watch_labels(int(instrument), own[own["instrument"] == instrument])
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def summary(self) -> BalanceSummary:
+        """Return the mix by every way there is."""
+        scores = np.concatenate([np.empty(0), *self._recent.values()])
+        ways = [self._shift.by_confusion(scores), self._shift.by_likelihood(scores)]
+        first, second = ((float(w.shares[1]), float(w.low[1]), float(w.high[1])) for w in ways)
+        n, yes = (int(count) for count in self._counts)
+        return BalanceSummary(
+            training=self._shift.prior,
+            labelled=yes / n if n else float("nan"),
+            labels=n,
+            by_confusion=first,
+            by_likelihood=second,
+        )
+
+    def state(self) -> State:
+        """Return memories, last scores, counts and findings not yet taken."""
+        state: State = {"counts": self._counts.copy(), "findings": self._queue.to_array()}
+        state |= {f"recent.{instrument}": scores.copy() for instrument, scores in self._recent.items()}
+        return state | self._labels.export("labels.") | self._scores.export("scores.")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._counts = state["counts"].copy()
+        self._queue.from_array(state["findings"])
+        self._recent = {
+            int(name.removeprefix("recent.")): array.copy()
+            for name, array in state.items()
+            if name.startswith("recent.")
+        }
+        self._labels.take_back(state, "labels.")
+        self._scores.take_back(state, "scores.")
+
+    def _watch_scores(self, instrument: int, own: Records) -> None:
+        """Chart an instrument's scores; an alarm is explained by the mix behind the scores since then."""
+        before = self._recent.get(instrument, np.empty(0))
+        scores = np.concatenate([before, own["score"]])
+        for alarm in self._scores.watch(instrument, own["score"], own["ts_event_ns"]):
+            end = len(before) + alarm.place + 1
+            since = scores[max(0, end - min(max(alarm.seen, SCORES_MIN), self._settings.window)) : end]
+            ways = self._shift.by_confusion(since), self._shift.by_likelihood(since)
+            words = self._diagnosis(alarm, *ways)
+            self._put(own[alarm.place], alarm, float(ways[1].shares[1]), words)
+        self._recent[instrument] = scores[-self._settings.window :]
+
+    def _watch_labels(self, instrument: int, own: Records) -> None:
+        """Chart an instrument's labels."""
+        labels = (own["label"] > 0.5).astype(np.float64)
+        for alarm in self._labels.watch(instrument, labels, own["ts_event_ns"]):
+            low, high = wilson(alarm.mean, alarm.seen / self._horizon)
+            words = (
+                f"is {alarm.mean:.3f} ({low:.3f} to {high:.3f}) among the {alarm.seen} labels since "
+                f"{iso(alarm.since_ns)}; {self._shift.prior:.3f} in training"
+            )
+            self._put(own[alarm.place], alarm, alarm.mean, words)
+
+    def _diagnosis(self, alarm: SeriesAlarm, confusion: Mix, likelihood: Mix) -> str:
+        """Say what class mix would explain the scores, and whether both estimates agree on one."""
+        agree = confusion.low[1] <= likelihood.high[1] and likelihood.low[1] <= confusion.high[1]
+        verdict = (
+            "if only the mix of classes has changed, both say the same"
+            if agree
+            else "the two disagree, so more than the mix of classes has changed"
+        )
+        return (
+            f"seems to be {likelihood.shares[1]:.3f} ({likelihood.low[1]:.3f} to {likelihood.high[1]:.3f}) by "
+            f"likelihood and {confusion.shares[1]:.3f} ({confusion.low[1]:.3f} to {confusion.high[1]:.3f}) by the "
+            f"confusion matrix, from {alarm.seen} scores without labels since {iso(alarm.since_ns)}; "
+            f"{self._shift.prior:.3f} in training; {verdict}"
+        )
+
+    def _put(self, last: np.void, alarm: SeriesAlarm, now: float, words: str) -> None:
+        """Put an alarm; `last` is the decision, or the joined outcome, that raised it."""
+        symbols, instrument = self._instruments, last["instrument"]
+        source = "labels" if last.dtype == JOINED else "scores"
+        of = f" of {symbols[instrument]}" if instrument < len(symbols) else ""
+        sequence, known = last["sequence"], last["ts_known_ns" if source == "labels" else "ts_event_ns"]
+        self._queue.put(
+            Finding(
+                monitor=NAME,
+                subject=f"share of class 1 by {source}",
+                kind=KIND,
+                sequence=int(sequence),
+                ts_event_ns=int(known),
+                since_ns=alarm.since_ns,
+                observed=now if math.isfinite(now) else alarm.mean,
+                reference=self._shift.prior,
+                unit="share of class 1",
+                statistic=alarm.statistic,
+                threshold=alarm.threshold,
+                false_alarms_per_10k=self._settings.false_alarms_per_10k,
+                sentence=f"The share of class 1{of} {words}.",
+            )
+        )
+
+
+def wilson(share: float, n: float, z: float = Z_LEVEL) -> tuple[float, float]:
+    """Return the Wilson interval of a share among n independent draws; 0 to 1 for none."""
+    if n <= 0:
+        return 0.0, 1.0
+    centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n)
+    half = z * math.sqrt(max(0.0, share * (1.0 - share)) / n + z * z / (4.0 * n * n)) / (1.0 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,247 @@
+"""Estimated performance before labels arrive (CBPE), never told without realised performance beside it.
+
+Idea:   if scores are calibrated probabilities, each says how often it will be right; so accuracy, AUC and Brier loss
+        can be foreseen from scores alone. This sees that cases have become harder. It cannot see concept drift: a
+        model that has become wrong stays as sure of itself as before. Only labels show that.
+Flow:   decisions -> calibrated probabilities -> chart of expected accuracy -> finding, held until the inputs up to
+        that decision are read, so that realised performance beside it is complete however the tape was sliced.
+State:  the chart's memory, last probabilities and outcomes, findings held or not yet taken.
+Reference: NannyML's confidence-based performance estimation (CBPE).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.metrics import auc
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
+from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.joined import are_joined
+from tradeworthy.judge.monitor.label_shift import fit_platt
+from tradeworthy.judge.monitor.outcomes import JOINED
+from tradeworthy.judge.monitor.series import SeriesAlarm, series_watch
+
+Floats = npt.NDArray[np.float64]
+
+NAME = "estimated"
+KIND = "estimated_performance"
+BLIND = "an estimate from scores alone cannot see concept drift; only labels can"
+
+
+class EstimatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.estimated]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Per 10,000 decisions without change.
+    window : int
+        Decisions, and outcomes, that the shown figures are of.
+    quiet : int
+        Decisions without a further alarm after one; doubles while it stays.
+    """
+
+    false_alarms_per_10k: float = 0.5
+    window: int = 1_000
+    quiet: int = 1_000
+    seed: int = 7
+    charts: ChartSettings = ChartSettings(shift_sd=0.3)
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Foreseen or realised performance over a window; NaN where there is nothing."""
+
+    decisions: int
+    accuracy: float
+    auc: float
+    brier: float
+
+
+class EstimatedSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Estimated performance beside realised performance, and what the estimate cannot see."""
+
+    estimated: Estimate
+    realised: Estimate
+    caveat: str = BLIND
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """A finding that waits for the inputs up to its decision."""
+
+    finding: Finding
+    estimated: float
+
+
+def expected_auc(probabilities: npt.ArrayLike) -> float:
+    """Return the AUC that (n,) calibrated probabilities foresee of themselves; NaN if one class is not foreseen."""
+    p = np.sort(np.asarray(probabilities, np.float64))[::-1]
+    rising, falling = p.sum(), (1.0 - p).sum()
+    if not (rising > 0.0 and falling > 0.0):
+        return float("nan")
+    last = np.append(np.diff(p) != 0.0, True)
+    true_rate = np.concatenate([[0.0], np.cumsum(p)[last] / rising])
+    false_rate = np.concatenate([[0.0], np.cumsum(1.0 - p)[last] / falling])
+    return float(np.sum(np.diff(false_rate) * 0.5 * (true_rate[1:] + true_rate[:-1])))
+
+
+def estimate(probabilities: npt.ArrayLike) -> Estimate:
+    """Return the performance that (n,) calibrated probabilities foresee of themselves."""
+    p = np.asarray(probabilities, np.float64)
+    if len(p) == 0:
+        return Estimate(decisions=0, accuracy=float("nan"), auc=float("nan"), brier=float("nan"))
+    return Estimate(
+        decisions=len(p),
+        accuracy=float(np.maximum(p, 1.0 - p).mean()),
+        auc=expected_auc(p),
+        brier=float((p * (1.0 - p)).mean()),
+    )
+
+
+class EstimatedPerformanceMonitor:
+    """Watches the performance that one version's scores foresee.
+
+    Parameters
+    ----------
+    scores, labels : (n,) array
+        Out of fold, in time order; labels of 0 and 1.
+    version : int
+        The version's number.
+    instruments : sequence of str
+        Symbols, for the findings.
+    settings : EstimatedSettings, optional
+        Defaults if left out.
+    """
+
+    def __init__(
+        self,
+        scores: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        version: int,
+        instruments: Sequence[str] = (),
+        settings: EstimatedSettings | None = None,
+    ) -> None:
+        self._settings = each = settings or EstimatedSettings()
+        self._version, self._instruments = version, list(instruments)
+        self._calibration = fit_platt(scores, labels)
+        p = self._calibration(scores)
+        self._chart = series_watch(
+            np.maximum(p, 1.0 - p),
+            "expected accuracy",
+            false_alarms_per_10k=each.false_alarms_per_10k,
+            quiet=each.quiet,
+            settings=each.charts,
+            seed=each.seed,
+            side="down",
+        )
+        self._recent = np.empty(0)
+        self._outcomes = np.empty(0, JOINED)
+        self._held: list[_Held] = []
+        self._read_up_to = 0
+        self._queue = FindingQueue()
+
+    def observe(self, records: Records) -> None:
+        """Take decisions, joined outcomes and how far the inputs were read; anything else is left."""
+        if are_decisions(records):
+            own = records[(records["version"] == self._version) & np.isfinite(records["score"])]
+            for instrument in np.unique(own["instrument"]):
+                self._watch(int(instrument), own[own["instrument"] == instrument])
+            self._recent = np.concatenate([self._recent, self._calibration(own["score"])])[-self._settings.window :]
+        elif are_joined(records):
+            own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
+            self._outcomes = np.concatenate([self._outcomes, own])[-20 * self._settings.window :]
+        elif are_events(records) and len(records):
+            self._read_up_to = max(self._read_up_to, int(records["sequence"][-1]))
+        self._release()
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def summary(self) -> EstimatedSummary:
+        """Return estimated performance with realised performance beside it."""
+        return EstimatedSummary(estimated=estimate(self._recent), realised=self._realised(self._outcomes))
+
+    def state(self) -> State:
+        """Return memory, last probabilities and outcomes, and findings held or not yet taken."""
+        return {
+            "recent": self._recent.copy(),
+            "outcomes": self._outcomes.copy(),
+            "held": np.frombuffer(msgspec.json.encode(self._held), np.uint8).copy(),
+            "read": np.array([self._read_up_to]),
+            "findings": self._queue.to_array(),
+        } | self._chart.export("chart.")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._recent, self._outcomes = state["recent"].copy(), state["outcomes"].astype(JOINED)
+        self._held = msgspec.json.decode(state["held"].tobytes(), type=list[_Held])
+        self._read_up_to = int(state["read"][0])
+        self._queue.from_array(state["findings"])
+        self._chart.take_back(state, "chart.")
+
+    def _watch(self, instrument: int, own: Records) -> None:
+        """Chart an instrument's expected accuracy; hold what it finds."""
+        p = self._calibration(own["score"])
+        for alarm in self._chart.watch(instrument, np.maximum(p, 1.0 - p), own["ts_event_ns"]):
+            self._held.append(_Held(self._finding(instrument, alarm, own[alarm.place]), alarm.mean))
+
+    def _release(self) -> None:
+        """Tell the findings whose inputs are read, once there is realised performance to show beside them."""
+        kept = []
+        for held in self._held:
+            known = self._outcomes[self._outcomes["sequence"] <= held.finding.sequence]
+            if self._read_up_to < held.finding.sequence:
+                kept.append(held)
+            elif len(known):
+                self._queue.put(self._beside(held, known[-self._settings.window :]))
+        self._held = kept
+
+    def _beside(self, held: _Held, known: Records) -> Finding:
+        """Put realised performance beside an estimate."""
+        realised = self._realised(known)
+        sentence = (
+            f"{held.finding.sentence} Realised over the last {realised.decisions} labels: {realised.accuracy:.3f}. "
+            f"Mind: {BLIND}."
+        )
+        return msgspec.structs.replace(held.finding, sentence=sentence)
+
+    def _realised(self, outcomes: Records) -> Estimate:
+        """Return what outcomes say of the same measures."""
+        last = outcomes[-self._settings.window :]
+        if len(last) == 0:
+            return estimate(np.empty(0))
+        p, labels = self._calibration(last["score"]), (last["label"] > 0.5).astype(np.float64)
+        return Estimate(
+            decisions=len(last),
+            accuracy=float(np.mean((p > 0.5) == (labels > 0.5))),
+            auc=auc(p, labels),
+            brier=float(np.mean((p - labels) ** 2)),
+        )
+
+    def _finding(self, instrument: int, alarm: SeriesAlarm, last: np.void) -> Finding:
+        """Say how far expected accuracy has fallen."""
+        of = f" of {self._instruments[instrument]}" if instrument < len(self._instruments) else ""
+        return Finding(
+            monitor=NAME,
+            subject="expected accuracy",
+            kind=KIND,
+            sequence=int(last["sequence"]),
+            ts_event_ns=int(last["ts_event_ns"]),
+            since_ns=alarm.since_ns,
+            observed=alarm.mean,
+            reference=self._chart.mean,
+            unit="share of right calls",
+            statistic=alarm.statistic,
+            threshold=alarm.threshold,
+            false_alarms_per_10k=self._settings.false_alarms_per_10k,
+            sentence=(
+                f"The scores{of} themselves foresee {alarm.mean:.3f} right calls since {iso(alarm.since_ns)}, "
+                f"{self._chart.mean:.3f} out of fold: cases have become harder to tell."
+            ),
+        )

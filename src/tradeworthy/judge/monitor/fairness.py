@@ -1,0 +1,191 @@
+"""Group fairness from counts: selection rate, TPR, FPR by group; differences and ratios with intervals.
+
+Idea:   everything follows from six counts a group, so it can be kept while streaming. Definitions are fairlearn's:
+        a difference is highest minus lowest over groups, a ratio is lowest over highest; equalized odds takes the
+        worse of TPR and FPR.
+Intervals: Newcombe's for the difference and the log ratio's (with half a case added) between the two extreme groups;
+        with overlapping labels counts weigh one in `horizon`. They hold for two groups chosen beforehand; among many
+        groups the extremes are chosen by chance, so `z` should be raised (the monitor does).
+Undefined: the TPR of a group without positives is NaN and left out of differences, as is its FPR without negatives.
+Reference: Hardt, Price and Srebro (2016), equalized odds; Newcombe (1998); Katz and others (1978); Zhao and others
+        (2017), bias amplification.
+"""
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.judge.monitor.class_balance import Z_LEVEL, wilson
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+
+N, SELECTED, POSITIVES, TRUE_POSITIVES, FALSE_POSITIVES = range(5)
+COUNTS = 5
+RATES: Mapping[str, tuple[int, int | None]] = {
+    "selection_rate": (SELECTED, N),
+    "true_positive_rate": (TRUE_POSITIVES, POSITIVES),
+    "false_positive_rate": (FALSE_POSITIVES, None),
+}
+"""Name to numerator and denominator; None stands for the negatives."""
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate of one group with its interval; NaN where there is no case."""
+
+    hits: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate over all groups: the extreme groups, their difference and ratio, with intervals."""
+
+    rate: str
+    highest: str
+    lowest: str
+    difference: float
+    difference_low: float
+    difference_high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+
+class FairnessTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates by group, gaps by rate, and the joint measures.
+
+    Attributes
+    ----------
+    amplification : dict
+        By group: its share of the predicted rises less its share of the rises that training labels show; above 0 the
+        model favours the group more than the labels did. Empty without training labels by group.
+    """
+
+    groups: dict[str, dict[str, Rate]]
+    gaps: dict[str, Gap]
+    demographic_parity_difference: float
+    demographic_parity_ratio: float
+    equalized_odds_difference: float
+    equalized_odds_ratio: float
+    amplification: dict[str, float]
+
+
+def count_groups(groups: Longs, selected: npt.ArrayLike, labels: npt.ArrayLike, n_groups: int) -> Longs:
+    """Return (n_groups, 5) counts of (n,) rows: group places, selected or not, labels above 0.5 or not."""
+    s, y = np.asarray(selected, np.bool_), np.asarray(labels, np.float64) > 0.5
+    columns = (np.ones(len(groups), np.bool_), s, y, s & y, s & ~y)
+    return np.stack([np.bincount(groups[each], minlength=n_groups) for each in columns], axis=1).astype(np.int64)
+
+
+def fairness_table(
+    counts: Longs,
+    names: list[str],
+    *,
+    training: Longs | None = None,
+    horizon: int = 1,
+    z: float = Z_LEVEL,
+) -> FairnessTable:
+    """Return the table of (g, 5) counts.
+
+    Parameters
+    ----------
+    counts : (g, 5) int64
+        From `count_groups`; groups without a row are left out.
+    names : list of str
+        One a group.
+    training : (g, 5) int64, optional
+        Counts of the training labels of the same groups.
+    horizon : int
+        Labels overlap so far; intervals widen.
+    z : float
+        Normal point of the intervals.
+    """
+    seen = [place for place in range(len(names)) if counts[place, N] > 0]
+    groups = {names[p]: {rate: _rate(counts[p], rate, horizon, z) for rate in RATES} for p in seen}
+    gaps = {rate: _gap(rate, {name: each[rate] for name, each in groups.items()}, horizon, z) for rate in RATES}
+    parity, odds = gaps["selection_rate"], (gaps["true_positive_rate"], gaps["false_positive_rate"])
+    return FairnessTable(
+        groups=groups,
+        gaps=gaps,
+        demographic_parity_difference=parity.difference,
+        demographic_parity_ratio=parity.ratio,
+        equalized_odds_difference=max(_known([gap.difference for gap in odds])),
+        equalized_odds_ratio=min(_known([gap.ratio for gap in odds])),
+        amplification={} if training is None else _amplification(counts, training, names, seen),
+    )
+
+
+def _known(values: list[float]) -> list[float]:
+    """Return the values that are not NaN; one NaN if none is."""
+    return [value for value in values if not math.isnan(value)] or [math.nan]
+
+
+def _rate(counts: Longs, rate: str, horizon: int, z: float) -> Rate:
+    """Return one rate of one group."""
+    above, below = RATES[rate]
+    hits, n = int(counts[above]), int(counts[below] if below is not None else counts[N] - counts[POSITIVES])
+    value = hits / n if n else math.nan
+    low, high = wilson(value, n / horizon, z) if n else (math.nan, math.nan)
+    return Rate(hits=hits, n=n, value=value, low=low, high=high)
+
+
+def _gap(rate: str, by_group: Mapping[str, Rate], horizon: int, z: float) -> Gap:
+    """Return difference and ratio between the extreme groups."""
+    known = {name: each for name, each in by_group.items() if each.n > 0}
+    if not known:
+        none = math.nan
+        return Gap(
+            rate=rate,
+            highest="",
+            lowest="",
+            difference=none,
+            difference_low=none,
+            difference_high=none,
+            ratio=none,
+            ratio_low=none,
+            ratio_high=none,
+        )
+    top = max(known, key=lambda name: known[name].value)
+    bottom = min(known, key=lambda name: known[name].value)
+    a, b = known[top], known[bottom]
+    difference = a.value - b.value
+    down = math.hypot(a.value - a.low, b.high - b.value)
+    up = math.hypot(a.high - a.value, b.value - b.low)
+    ratio, ratio_low, ratio_high = _ratio(b, a, horizon, z)
+    return Gap(
+        rate=rate,
+        highest=top,
+        lowest=bottom,
+        difference=difference,
+        difference_low=max(-1.0, difference - down),
+        difference_high=min(1.0, difference + up),
+        ratio=ratio,
+        ratio_low=ratio_low,
+        ratio_high=ratio_high,
+    )
+
+
+def _ratio(lower: Rate, upper: Rate, horizon: int, z: float) -> tuple[float, float, float]:
+    """Return the ratio of two rates with its interval; 0/0 is NaN."""
+    if upper.value == 0.0:
+        return math.nan, math.nan, math.nan
+    n, m = lower.n / horizon, upper.n / horizon
+    x, y = lower.value * n + 0.5, upper.value * m + 0.5
+    spread = z * math.sqrt(max(0.0, 1.0 / x - 1.0 / (n + 0.5) + 1.0 / y - 1.0 / (m + 0.5)))
+    middle = (x / (n + 0.5)) / (y / (m + 0.5))
+    ratio = lower.value / upper.value
+    return ratio, min(ratio, middle * math.exp(-spread)), max(ratio, middle * math.exp(spread))
+
+
+def _amplification(counts: Longs, training: Longs, names: list[str], seen: list[int]) -> dict[str, float]:
+    """Return by how much each group's share of predicted rises passes its share of the rises in training labels."""
+    selected, shown = counts[:, SELECTED].sum(), training[:, POSITIVES].sum()
+    if selected == 0 or shown == 0:
+        return {}
+    return {names[p]: float(counts[p, SELECTED] / selected - training[p, POSITIVES] / shown) for p in seen}

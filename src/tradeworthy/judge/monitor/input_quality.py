@@ -1,0 +1,216 @@
+"""Input quality: missing, late, out of order, duplicate, crossed, jumping, gapping or stuck market data.
+
+Idea:   one chart of rates a symptom and lane (an instrument's bars, trades, quotes, books or rows). A feed has its own
+        bad habits: an alarm is a rate, or a run, that training data (or the feed's first events) does not explain.
+Flow:   inputs -> symptoms (`symptoms`) -> charts of rates (`rates`) -> one finding a lane, led by the worst symptom.
+State:  lanes, charts, counts in all, findings not yet taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events
+from tradeworthy.judge.monitor.rates import UNSEEN, Bits, Longs, RateAlarm, RateCharts
+from tradeworthy.judge.monitor.symptoms import (
+    CROSSED,
+    DUPLICATE,
+    KINDS,
+    MALFORMED,
+    OUT_OF_ORDER,
+    SYMPTOMS,
+    WORDS,
+    Tolerances,
+    empty_lanes,
+    fields_of,
+    find_symptoms,
+)
+
+NAME = "inputs"
+KIND = "input_quality"
+WIDTH = len(SYMPTOMS)
+FAULTS = (MALFORMED, CROSSED, OUT_OF_ORDER, DUPLICATE)
+"""Without training data these are not learned from the feed itself: it may be bad from the first event."""
+
+
+class InputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.inputs]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Asked of all symptoms of all lanes together, per 10,000 market events.
+    usual_faults : float
+        Share of malformed, crossed, unordered and duplicate events that is put up with where training shows none.
+    learn : int
+        Events from which a lane learns its habits where there is no training data.
+    quiet : int
+        How long a symptom is quiet after its first alarm; doubles while it stays.
+    gap, jump, late : float
+        How far is far, in multiples of the lane's usual spacing, move and lag.
+    late_ms : float
+        No lag under this many milliseconds is late.
+    """
+
+    false_alarms_per_10k: float = 0.2
+    usual_faults: float = 0.001
+    learn: int = 1_000
+    quiet: int = 1_000
+    gap: float = 1.8
+    jump: float = 15.0
+    late: float = 5.0
+    late_ms: float = 5.0
+
+
+class InputSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How often each symptom was seen in one lane, in all."""
+
+    instrument: str
+    kind: str
+    events: int
+    symptoms: dict[str, int]
+
+
+class InputQualityMonitor:
+    """Watches the market events of all instruments.
+
+    Parameters
+    ----------
+    instruments : sequence of str
+        Symbols, for the findings.
+    settings : InputSettings, optional
+        Defaults if left out.
+    training : (n,) events, optional
+        Where given, it says what is usual; a lane that it does not show learns from its own first events.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[str],
+        settings: InputSettings | None = None,
+        training: EventBatch | None = None,
+    ) -> None:
+        self._instruments = list(instruments)
+        self._settings = settings or InputSettings()
+        each = self._settings
+        self._tolerances = Tolerances(each.gap, each.jump, each.late, each.late_ms)
+        n_lanes = len(self._instruments) * KINDS
+        rate = each.false_alarms_per_10k
+        self._charts = RateCharts(n_lanes * WIDTH, false_alarms_per_10k=rate, learn=each.learn, quiet=each.quiet)
+        for chart in range(n_lanes * WIDTH):
+            if chart % WIDTH in FAULTS:
+                self._charts.set_usual(chart, each.usual_faults)
+        self._lanes = empty_lanes(len(self._instruments))
+        self._totals = np.zeros((n_lanes, WIDTH + 1), np.int64)
+        self._taught = np.zeros(n_lanes, np.bool_)
+        self._queue = FindingQueue()
+        if training is not None:
+            self._learn(training)
+
+    def observe(self, records: Records) -> None:
+        """Take market events; anything else is left."""
+        if not are_events(records):
+            return
+        market = records[(records["kind"] >= Kind.BAR) & (records["kind"] <= Kind.ROW)]
+        if len(market) == 0:
+            return
+        lanes, hits = self._symptoms(market)
+        n_lanes = len(self._totals)
+        self._totals[:, WIDTH] += np.bincount(lanes[lanes >= 0], minlength=n_lanes)
+        for place in range(WIDTH):
+            self._totals[:, place] += np.bincount(lanes[(lanes >= 0) & (hits[:, place] == 1)], minlength=n_lanes)
+        ts_ns, first = np.ascontiguousarray(market["ts_event_ns"]), np.where(lanes < 0, -1, lanes * WIDTH)
+        start = 0
+        while start < len(market):
+            at = self._charts.watch(first, hits, ts_ns, start)
+            if at < len(market):
+                self._queue.put(self._finding(int(lanes[at]), market[at]))
+            start = at + 1
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def summary(self) -> list[InputSummary]:
+        """Return what was seen in every lane that had events."""
+        return [
+            InputSummary(
+                instrument=self._instruments[lane // KINDS],
+                kind=Kind(lane % KINDS + 1).name.lower(),
+                events=int(self._totals[lane, WIDTH]),
+                symptoms=dict(zip(SYMPTOMS, self._totals[lane, :WIDTH].tolist(), strict=True)),
+            )
+            for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
+        ]
+
+    def state(self) -> State:
+        """Return lanes, charts, counts and findings not yet taken."""
+        return {
+            "lanes": self._lanes.copy(),
+            "totals": self._totals.copy(),
+            "taught": self._taught.copy(),
+            "findings": self._queue.to_array(),
+        } | self._charts.export("charts.")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._lanes, self._totals = state["lanes"].copy(), state["totals"].copy()
+        self._taught = state["taught"].copy()
+        self._queue.from_array(state["findings"])
+        self._charts.take_back(state, "charts.")
+
+    def _symptoms(self, market: EventBatch) -> tuple[Longs, Bits]:
+        """Return the lane of each event and its (n, symptoms) hits."""
+        fields = fields_of(market, len(self._instruments))
+        hits = np.full((len(market), WIDTH), UNSEEN, np.uint8)
+        find_symptoms(fields, self._lanes, self._tolerances, hits)
+        return fields.lane, hits
+
+    def _learn(self, training: EventBatch) -> None:
+        """Take training data as what is usual; the lanes keep their usual spacing, but not their last event."""
+        lanes, hits = self._symptoms(training[(training["kind"] >= Kind.BAR) & (training["kind"] <= Kind.ROW)])
+        self._charts.learn_from(np.where(lanes < 0, -1, lanes * WIDTH), hits)
+        self._taught[np.unique(lanes[lanes >= 0])] = True
+        self._lanes = empty_lanes(len(self._instruments))
+
+    def _finding(self, lane: int, event: np.void) -> Finding:
+        """Put what alarmed in a lane into one finding."""
+        first = lane * WIDTH
+        leaning = self._charts.leaning(first, WIDTH)
+        alarm = self._charts.take_alarms(first, WIDTH)[0]
+        others = [WORDS[SYMPTOMS[chart - first]] for chart in leaning if chart != alarm.chart]
+        symptom = SYMPTOMS[alarm.chart - first]
+        usual = float(self._charts.state.usual[alarm.chart])
+        return Finding(
+            monitor=NAME,
+            subject=f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()} {symptom}",
+            kind=KIND,
+            sequence=int(event["sequence"]),
+            ts_event_ns=int(event["ts_event_ns"]),
+            since_ns=min(alarm.since_ns, int(event["ts_event_ns"])),
+            observed=alarm.share * 1e4,
+            reference=usual * 1e4,
+            unit="per 10,000 events",
+            statistic=alarm.total,
+            threshold=self._charts.limit,
+            false_alarms_per_10k=self._settings.false_alarms_per_10k,
+            sentence=self._sentence(lane, alarm, symptom, usual)
+            + (f"; also {', '.join(others)}" if others else "")
+            + ".",
+        )
+
+    def _sentence(self, lane: int, alarm: RateAlarm, symptom: str, usual: float) -> str:
+        """Say what happens how often, since when, and what was usual."""
+        where = f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()}s"
+        known = "in training" if self._taught[lane] else "put up with" if SYMPTOMS.index(symptom) in FAULTS else ""
+        return (
+            f"{where}: {WORDS[symptom]} are {alarm.share * 1e4:,.0f} per 10,000 since {iso(alarm.since_ns)} "
+            f"({alarm.hits} of {alarm.seen}, at most {alarm.longest} in a row), "
+            f"{usual * 1e4:,.3g} {known or 'among the first events of this feed'}"
+        )

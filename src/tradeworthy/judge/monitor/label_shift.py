@@ -1,0 +1,199 @@
+"""The class mix behind unlabelled scores: BBSE and MLLS, with calibrated scores and intervals.
+
+Idea:   if only the mix of classes changed (label shift), then scores of each class look as before. BBSE inverts the
+        matrix of how often a class is predicted as which; MLLS finds the mix under which the scores are likeliest.
+        Where the two disagree, more than the mix has changed.
+Intervals: a bootstrap of blocks, of the labelled reference and of the new scores alike; overlapping labels widen it.
+Undefined: a class that the reference does not show, or predictions that tell nothing of the class: NaN.
+Reference: Lipton, Wang and Smola (2018), BBSE; Saerens, Latinne and Decaestecker (2002), the EM of MLLS; Alexandari,
+        Kundaje and Shrikumar (2020), why scores are calibrated first; Platt (1999), the calibration.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+
+EDGE = 1e-6
+EM_STEPS = 500
+EM_DONE = 1e-9
+DRAWS = 200
+LEVEL = 0.95
+
+
+class Platt(NamedTuple):
+    """A calibration of binary scores: probability = logistic(slope * logit(score) + shift)."""
+
+    slope: float
+    shift: float
+
+    def __call__(self, scores: npt.ArrayLike) -> Floats:
+        """Return calibrated probabilities."""
+        return _logistic(self.slope * _logit(np.asarray(scores, np.float64)) + self.shift)
+
+
+class Mix(NamedTuple):
+    """An estimated class mix, (k,) shares, with the (k,) ends of its interval."""
+
+    shares: Floats
+    low: Floats
+    high: Floats
+
+
+def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
+    """Fit a calibration to (n,) scores and labels of 0 and 1, by Newton steps on the smoothed likelihood."""
+    x, y = _logit(np.asarray(scores, np.float64)), np.asarray(labels, np.float64) > 0.5
+    n_yes, n = int(y.sum()), len(y)
+    target = np.where(y, (n_yes + 1.0) / (n_yes + 2.0), 1.0 / (n - n_yes + 2.0))
+    design, beta = np.column_stack([x, np.ones(n)]), np.array([1.0, 0.0])
+    for _ in range(50):
+        p = _logistic(design @ beta)
+        hessian = design.T @ (design * (p * (1.0 - p))[:, None]) + 1e-9 * n * np.eye(2)
+        step = np.linalg.solve(hessian, design.T @ (target - p))
+        beta = beta + np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-10:
+            break
+    return Platt(float(beta[0]), float(beta[1]))
+
+
+def bbse(predicted: Longs, labels: Longs, now: Longs, k: int) -> Floats:
+    """Return the (k,) class mix behind `now`, predictions without labels.
+
+    Parameters
+    ----------
+    predicted, labels : (n,) int
+        Predictions and classes of the reference, 0 to k - 1.
+    now : (m,) int
+        Predictions whose classes are unknown.
+    k : int
+        Classes.
+    """
+    joint = np.bincount(predicted * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
+    seen = joint.sum(axis=0)
+    if (seen == 0.0).any() or len(now) == 0:
+        return np.full(k, np.nan)
+    rates = joint / seen
+    if np.linalg.cond(rates) > 1e6:
+        return np.full(k, np.nan)
+    shares = np.linalg.solve(rates, np.bincount(now, minlength=k) / len(now))
+    shares = np.clip(shares, 0.0, None)
+    mix: Floats = shares / shares.sum()
+    return mix
+
+
+def mlls(probabilities: Floats, prior: Floats) -> Floats:
+    """Return the (k,) class mix under which (m, k) calibrated probabilities, right under `prior`, are likeliest."""
+    if len(probabilities) == 0 or (prior <= 0.0).any():
+        return np.full(len(prior), np.nan)
+    likelihoods = probabilities / prior
+    mix = prior.copy()
+    for _ in range(EM_STEPS):
+        joint = likelihoods * mix
+        fresh = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(fresh - mix).max() < EM_DONE:
+            break
+        mix = fresh
+    return mix
+
+
+class LabelShift:
+    """Estimates the share of class 1 behind binary scores, by both ways.
+
+    Parameters
+    ----------
+    scores, labels : (n,) array
+        The labelled reference: out-of-fold scores, labels of 0 and 1, in time order.
+    cut : float
+        Scores above predict class 1.
+    block : int
+        Events of a bootstrap block; at least the horizon of overlapping labels.
+    rng : numpy.random.Generator
+        Draws the bootstrap of the reference, once.
+    """
+
+    def __init__(
+        self,
+        scores: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        rng: np.random.Generator,
+        cut: float = 0.5,
+        block: int = 1,
+        draws: int = DRAWS,
+    ) -> None:
+        self._scores, self._labels = np.asarray(scores, np.float64), (np.asarray(labels) > 0.5).astype(np.int64)
+        self._cut, self._block = cut, max(1, block)
+        self.calibration = fit_platt(self._scores, self._labels)
+        self.prior = float(self._labels.mean())
+        self._redrawn = [_places(len(self._labels), self._block, rng) for _ in range(draws)]
+        self._platts = [fit_platt(self._scores[at], self._labels[at]) for at in self._redrawn]
+        self._seeds = rng.integers(0, 2**63, draws)
+
+    def by_confusion(self, scores: npt.ArrayLike) -> Mix:
+        """Return the mix by BBSE."""
+        now = (np.asarray(scores) > self._cut).astype(np.int64)
+        predicted = (self._scores > self._cut).astype(np.int64)
+        drawn = [
+            bbse(predicted[at], self._labels[at], now[_seeded(len(now), self._block, seed)], 2)
+            for at, seed in zip(self._redrawn, self._seeds, strict=True)
+        ]
+        return _mix(bbse(predicted, self._labels, now, 2), drawn)
+
+    def by_likelihood(self, scores: npt.ArrayLike) -> Mix:
+        """Return the mix by MLLS."""
+        now = np.asarray(scores, np.float64)
+        drawn = [
+            self._likeliest(now[_seeded(len(now), self._block, seed)], platt, float(self._labels[at].mean()))
+            for at, platt, seed in zip(self._redrawn, self._platts, self._seeds, strict=True)
+        ]
+        return _mix(self._likeliest(now, self.calibration, self.prior), drawn)
+
+    def _likeliest(self, scores: Floats, platt: Platt, prior: float) -> Floats:
+        """Return the likeliest binary mix: the root of the slope of a concave likelihood, by halving."""
+        if len(scores) == 0 or not 0.0 < prior < 1.0:
+            return np.full(2, np.nan)
+        p = platt(scores)
+        gain = p / prior - (1.0 - p) / (1.0 - prior)
+        base = (1.0 - p) / (1.0 - prior)
+        low, high = 0.0, 1.0
+        for _ in range(30):
+            middle = 0.5 * (low + high)
+            rising = float(np.sum(gain / (base + middle * gain))) > 0.0
+            low, high = (middle, high) if rising else (low, middle)
+        share = 0.5 * (low + high)
+        return np.array([1.0 - share, share])
+
+
+def _mix(estimate: Floats, drawn: list[Floats]) -> Mix:
+    """Return an estimate with its percentile interval; NaN where nothing could be drawn."""
+    kept = np.array([each for each in drawn if np.isfinite(each).all()])
+    if len(kept) < 0.9 * len(drawn) or not len(kept):
+        return Mix(estimate, np.full(len(estimate), np.nan), np.full(len(estimate), np.nan))
+    low, high = np.quantile(kept, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=0)
+    return Mix(estimate, low, high)
+
+
+def _places(n: int, block: int, rng: np.random.Generator) -> Longs:
+    """Return (n,) places of a circular block bootstrap."""
+    starts = rng.integers(0, n, -(-n // block))
+    places: Longs = ((starts[:, None] + np.arange(block)) % n).ravel()[:n]
+    return places
+
+
+def _seeded(n: int, block: int, seed: int) -> Longs:
+    """Return places that depend on the seed alone, so that an estimate is the same after a restart."""
+    return _places(n, block, np.random.default_rng(int(seed))) if n else np.empty(0, np.int64)
+
+
+def _logit(p: Floats) -> Floats:
+    bounded = np.clip(p, EDGE, 1.0 - EDGE)
+    odds: Floats = np.log(bounded / (1.0 - bounded))
+    return odds
+
+
+def _logistic(x: Floats) -> Floats:
+    squashed: Floats = 1.0 / (1.0 + np.exp(-np.clip(x, -700.0, 700.0)))
+    return squashed

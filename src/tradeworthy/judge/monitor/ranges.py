@@ -1,0 +1,157 @@
+"""Rows outside the training range: told when a feature leaves it more often, or for longer, than is usual.
+
+Idea:   even without change a new row is sometimes the largest ever. How often, and for how long, is read from the
+        training sample itself: each of its blocks is held against the range of all others.
+Flow:   rows + decisions -> outside or not, by feature -> charts of rates -> one finding a row.
+State:  unpaired records, charts, findings not yet taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State
+from tradeworthy.judge.monitor.pairing import RowPairing
+from tradeworthy.judge.monitor.rates import Bits, RateCharts
+
+Floats = npt.NDArray[np.float64]
+
+NAME = "range"
+KIND = "input_quality"
+BLOCKS = 10
+
+
+class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.range]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Asked of all features of all instruments together, per 10,000 rows.
+    quiet : int
+        How long a feature is quiet after its first alarm; doubles while it stays outside.
+    """
+
+    false_alarms_per_10k: float = 0.2
+    quiet: int = 1_000
+
+
+def outside_of_others(sample: Floats) -> Bits:
+    """Return (n, p) ones where a row of one block lies outside the range of all other blocks."""
+    blocks = np.array_split(np.arange(len(sample)), BLOCKS)
+    outside = np.zeros(sample.shape, np.uint8)
+    for block in blocks:
+        others = np.delete(sample, block, axis=0)
+        outside[block] = (sample[block] < others.min(axis=0)) | (sample[block] > others.max(axis=0))
+    return outside
+
+
+class RangeMonitor:
+    """Watches whether one version's rows stay inside the training range.
+
+    Parameters
+    ----------
+    lowest, highest : (p,) float64
+        The training range.
+    sample : (n, p) float64
+        Training rows in time order.
+    names : sequence of str
+        Features.
+    version : int
+        The version's number.
+    instruments : sequence of str
+        Symbols, for the findings.
+    settings : RangeSettings, optional
+        Defaults if left out.
+    """
+
+    def __init__(
+        self,
+        lowest: Floats,
+        highest: Floats,
+        sample: Floats,
+        names: Sequence[str],
+        *,
+        version: int,
+        instruments: Sequence[str],
+        settings: RangeSettings | None = None,
+    ) -> None:
+        self._lowest, self._highest = lowest, highest
+        self._names, self._instruments = list(names), list(instruments)
+        self._settings = settings or RangeSettings()
+        self._pairing = RowPairing(version, len(self._names))
+        n, p = max(1, len(self._instruments)), len(self._names)
+        rate = self._settings.false_alarms_per_10k
+        self._charts = RateCharts(n * p, false_alarms_per_10k=rate, quiet=self._settings.quiet)
+        hits = outside_of_others(sample)
+        for instrument in range(n):
+            self._charts.learn_from(np.full(len(hits), instrument * p), hits)
+        self._queue = FindingQueue()
+
+    def observe(self, records: Records) -> None:
+        """Take decisions and rows; anything else is left."""
+        self._pairing.add(records)
+        heads, rows = self._pairing.take()
+        if len(heads) == 0:
+            return
+        hits = ~((rows >= self._lowest) & (rows <= self._highest))
+        first = heads["instrument"].astype(np.int64) * len(self._names)
+        first[first >= len(self._charts.state.usual)] = -1
+        start, ts_ns = 0, np.ascontiguousarray(heads["ts_event_ns"])
+        while start < len(heads):
+            at = self._charts.watch(first, hits.view(np.uint8), ts_ns, start)
+            if at < len(heads):
+                self._queue.put(self._finding(int(first[at]), heads[at], rows[at]))
+            start = at + 1
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def state(self) -> State:
+        """Return unpaired records, charts and findings not yet taken."""
+        state: State = {"findings": self._queue.to_array()}
+        state |= {f"pairing.{name}": array for name, array in self._pairing.state().items()}
+        return state | self._charts.export("charts.")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._queue.from_array(state["findings"])
+        self._pairing.restore({k.removeprefix("pairing."): v for k, v in state.items() if k.startswith("pairing.")})
+        self._charts.take_back(state, "charts.")
+
+    def _finding(self, first: int, head: np.void, row: Floats) -> Finding:
+        """Put the features that alarmed at one row into one finding."""
+        p = len(self._names)
+        leaning = self._charts.leaning(first, p)
+        alarm = self._charts.take_alarms(first, p)[0]
+        place = alarm.chart - first
+        others = [self._names[chart - first] for chart in leaning if chart != alarm.chart]
+        usual = float(self._charts.state.usual[alarm.chart])
+        of = f" of {self._instruments[first // p]}" if self._instruments else ""
+        name = self._names[place]
+        return Finding(
+            monitor=NAME,
+            subject=name,
+            kind=KIND,
+            sequence=int(head["sequence"]),
+            ts_event_ns=int(head["ts_event_ns"]),
+            since_ns=min(alarm.since_ns, int(head["ts_event_ns"])),
+            observed=alarm.share * 1e4,
+            reference=usual * 1e4,
+            unit="per 10,000 rows",
+            statistic=alarm.total,
+            threshold=self._charts.limit,
+            false_alarms_per_10k=self._settings.false_alarms_per_10k,
+            sentence=(
+                f"{name}{of} lies outside its training range ({self._lowest[place]:.4g} to {self._highest[place]:.4g}; "
+                f"now {row[place]:.4g}) in {alarm.hits} of {alarm.seen} rows since {iso(alarm.since_ns)}, at most "
+                f"{alarm.longest} in a row; {usual * 1e4:.3g} of 10,000 rows were usual in training"
+                + (f"; with it {', '.join(others[:5])}." if others else ".")
+            ),
+        )

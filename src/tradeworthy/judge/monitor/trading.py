@@ -1,0 +1,327 @@
+"""Trading health: slippage against the model, refused orders, turnover, losing trades, drawdown.
+
+Idea:   each question is a rate: how often is a fill worse than the cost model, an order refused, an order sent, a
+        round trip lost? Charts of rates learn what is usual from the first of each. The drawdown is a fact, told once
+        at each quarter of its limit from the half on.
+Flow:   inputs -> account, round trips, rejects; decisions -> orders sent; fills with their decisions -> slippage.
+State:  account, charts, fills that wait for their decision, the last slippages, findings not yet taken.
+Units:  slippage in basis points of the decision's price, positive is worse; money in the instruments' currency.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.decisions import Role
+from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.account import (
+    DRAWDOWN,
+    FEES,
+    LOSSES,
+    MARK,
+    MULTIPLIER,
+    PEAK,
+    QUANTITY,
+    TURNOVER,
+    WINS,
+    WORST,
+    Account,
+    Moves,
+    empty_account,
+    equity,
+    follow,
+)
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
+from tradeworthy.judge.monitor.rates import LEARN, RateCharts
+
+Floats = npt.NDArray[np.float64]
+
+NAME = "trading"
+KIND = "trading"
+COSTLY, REFUSED, SENT, LOST = range(4)
+QUESTIONS = ("slippage", "orders refused", "turnover", "trades lost")
+ORDERS_MAX = 10_000
+RECENT = 200
+
+FILLED = np.dtype(
+    [
+        ("sequence", "<u8"),
+        ("ts_event_ns", "<i8"),
+        ("order", "<u8"),
+        ("quantity", "<f8"),
+        ("price", "<f8"),
+        ("instrument", "<u4"),
+    ]
+)
+SENT_ORDER = np.dtype([("sequence", "<u8"), ("price", "<f8"), ("quantity", "<f8"), ("instrument", "<u4")])
+
+
+class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section ``[monitor.trading]`` of tradeworthy.toml.
+
+    Attributes
+    ----------
+    false_alarms_per_10k : float
+        Asked of all questions together, per 10,000 decisions, fills and round trips.
+    cost_bps : float
+        What the cost model expects a fill to be worse than the decision's price.
+    learn_decisions, learn_fills : int
+        From how many decisions, and how many fills, refusals and round trips, it is learned what is usual.
+    quiet : int
+        Events of a question without a further alarm after one; doubles while it stays.
+    drawdown_value : float
+        The limit of the drawdown; infinite for none.
+    """
+
+    false_alarms_per_10k: float = 0.2
+    cost_bps: float = 5.0
+    learn_decisions: int = 1_000
+    learn_fills: int = 100
+    quiet: int = 500
+    drawdown_value: float = float("inf")
+
+
+class TradingSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How trading went so far; NaN where there was nothing to measure."""
+
+    decisions: int
+    orders: int
+    fills: int
+    refused: int
+    fill_rate: float
+    slippage_bps: float
+    slippage_model_bps: float
+    turnover_value: float
+    fees: float
+    exposure_value: float
+    equity: float
+    drawdown_value: float
+    drawdown_worst_value: float
+    hit_rate: float
+
+
+class TradingMonitor:
+    """Watches how one desk's trading goes.
+
+    Parameters
+    ----------
+    instruments : sequence of Instrument
+        The desk's list.
+    settings : TradingSettings, optional
+        Defaults if left out.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], settings: TradingSettings | None = None) -> None:
+        self._instruments, self._settings = list(instruments), settings or TradingSettings()
+        each, n = self._settings, len(self._instruments)
+        self._charts = RateCharts(n * len(QUESTIONS), false_alarms_per_10k=each.false_alarms_per_10k, quiet=each.quiet)
+        learn = (each.learn_fills, each.learn_fills, each.learn_decisions, each.learn_fills)
+        self._charts.state.memory[:, LEARN] = np.tile(learn, n)
+        self._account = empty_account(np.array([i.multiplier for i in self._instruments], np.float64))
+        self._fills, self._orders = np.empty(0, FILLED), np.empty(0, SENT_ORDER)
+        self._newest = 0
+        self._counts = np.zeros(4, np.int64)  # decisions, orders, fills, rejects
+        self._slippage = np.zeros(2)  # sum and number
+        self._recent: dict[int, Floats] = {}
+        self._queue = FindingQueue()
+
+    def observe(self, records: Records) -> None:
+        """Take inputs and decisions; anything else is left."""
+        if are_decisions(records):
+            self._take_decisions(records[records["role"] != Role.SHADOW])
+        elif are_events(records):
+            self._take_inputs(records)
+        self._match()
+
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last call."""
+        return self._queue.take()
+
+    def summary(self) -> TradingSummary:
+        """Return how trading went so far."""
+        totals, positions = self._account.totals, self._account.positions
+        decisions, orders, fills, refused = (int(count) for count in self._counts)
+        trips, held = totals[WINS] + totals[LOSSES], positions[positions[:, QUANTITY] != 0.0]
+        return TradingSummary(
+            decisions=decisions,
+            orders=orders,
+            fills=fills,
+            refused=refused,
+            fill_rate=fills / (fills + refused) if fills + refused else float("nan"),
+            slippage_bps=float(self._slippage[0] / self._slippage[1]) if self._slippage[1] else float("nan"),
+            slippage_model_bps=self._settings.cost_bps,
+            turnover_value=float(totals[TURNOVER]),
+            fees=float(totals[FEES]),
+            exposure_value=float(np.abs(held[:, QUANTITY] * held[:, MARK] * held[:, MULTIPLIER]).sum()),
+            equity=float(equity(self._account)),
+            drawdown_value=float(totals[DRAWDOWN]),
+            drawdown_worst_value=float(totals[WORST]),
+            hit_rate=float(totals[WINS] / trips) if trips else float("nan"),
+        )
+
+    def state(self) -> State:
+        """Return account, charts, what waits, counts and findings not yet taken."""
+        state: State = {
+            "positions": self._account.positions.copy(),
+            "totals": self._account.totals.copy(),
+            "fills": self._fills.copy(),
+            "orders": self._orders.copy(),
+            "newest": np.array([self._newest]),
+            "counts": self._counts.copy(),
+            "slippage": self._slippage.copy(),
+            "findings": self._queue.to_array(),
+        }
+        state |= {f"recent.{instrument}": last.copy() for instrument, last in self._recent.items()}
+        return state | self._charts.export("charts.")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        self._account = Account(state["positions"].copy(), state["totals"].copy())
+        self._fills, self._orders = state["fills"].astype(FILLED), state["orders"].astype(SENT_ORDER)
+        self._newest, self._counts = int(state["newest"][0]), state["counts"].copy()
+        self._slippage = state["slippage"].copy()
+        self._recent = {int(k.removeprefix("recent.")): v.copy() for k, v in state.items() if k.startswith("recent.")}
+        self._queue.from_array(state["findings"])
+        self._charts.take_back(state, "charts.")
+
+    def _take_decisions(self, decisions: Records) -> None:
+        """Count decisions and orders, chart how often orders are sent, keep what fills will be held against."""
+        if len(decisions) == 0:
+            return
+        self._newest = max(self._newest, int(decisions["sequence"][-1]))
+        sent = decisions["quantity"] != 0.0
+        self._counts[:2] += (len(decisions), int(sent.sum()))
+        fresh = np.empty(int(sent.sum()), SENT_ORDER)
+        for name in SENT_ORDER.names or ():
+            fresh[name] = decisions[name][sent]
+        self._orders = np.concatenate([self._orders, fresh])[-ORDERS_MAX:]
+        self._chart(SENT, decisions, sent)
+
+    def _take_inputs(self, events: EventBatch) -> None:
+        """Follow the account; chart round trips and answers; keep fills until their decision is known."""
+        kind = events["kind"].astype(np.int64)
+        closes = np.zeros(len(events), np.int64)
+        moves = Moves(
+            kind,
+            events["instrument"].astype(np.int64),
+            events["flags"].astype(np.int64),
+            np.ascontiguousarray(events["values"]),
+        )
+        quarter, start = self._settings.drawdown_value / 4.0, 0
+        while start < len(events):
+            at = follow(self._account, moves, closes, quarter, start)
+            if at < len(events):
+                self._tell_drawdown(events[at])
+            start = at + 1
+        answers = (kind == Kind.FILL) | (kind == Kind.REJECT)
+        self._counts[2:] += (int((kind == Kind.FILL).sum()), int((kind == Kind.REJECT).sum()))
+        self._chart(REFUSED, events[answers], kind[answers] == Kind.REJECT)
+        self._chart(LOST, events[closes != 0], closes[closes != 0] < 0)
+        self._keep(events[kind == Kind.FILL])
+
+    def _keep(self, fills: EventBatch) -> None:
+        """Keep fills until the decision behind each is read."""
+        fresh = np.empty(len(fills), FILLED)
+        fresh["sequence"], fresh["ts_event_ns"] = fills["sequence"], fills["ts_event_ns"]
+        fresh["order"], fresh["instrument"] = fills["reference"], fills["instrument"]
+        fresh["quantity"], fresh["price"] = fills["values"][:, 0], fills["values"][:, 1]
+        self._fills = np.concatenate([self._fills, fresh])[-ORDERS_MAX:]
+
+    def _match(self) -> None:
+        """Hold fills against the prices of their decisions, in the order filled, as far as decisions are read."""
+        unread = np.flatnonzero(self._fills["order"] > self._newest)
+        count = int(unread[0]) if len(unread) else len(self._fills)
+        if count == 0:
+            return
+        ready, self._fills = self._fills[:count], self._fills[count:]
+        at = np.searchsorted(self._orders["sequence"], ready["order"])
+        found = at < len(self._orders)
+        found[found] = self._orders["sequence"][at[found]] == ready["order"][found]
+        ready, price = ready[found], self._orders["price"][at[found]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            worse = np.sign(ready["quantity"]) * (ready["price"] - price) / price * 1e4
+        known = np.isfinite(worse)
+        self._slippage += (worse[known].sum(), known.sum())
+        self._chart(COSTLY, ready[known], worse[known] > self._settings.cost_bps, worse[known])
+
+    def _chart(self, question: int, records: Records, yes: npt.NDArray[np.bool_], sizes: Floats | None = None) -> None:
+        """Step one question's charts, an instrument each; put what alarms."""
+        first = records["instrument"].astype(np.int64) * len(QUESTIONS) + question
+        first[records["instrument"] >= len(self._instruments)] = -1
+        ts_ns, hits, start = np.ascontiguousarray(records["ts_event_ns"]), yes.astype(np.uint8)[:, None], 0
+        while start < len(records):
+            at = self._charts.watch(first, hits, ts_ns, start)
+            for i in range(start, min(at + 1, len(records)) if sizes is not None else start):
+                self._remember(int(records["instrument"][i]), float(sizes[i]) if sizes is not None else 0.0)
+            if at < len(records):
+                self._queue.put(self._finding(question, records[at]))
+            start = at + 1
+
+    def _remember(self, instrument: int, size: float) -> None:
+        """Keep the last slippages of an instrument, for the words of a finding."""
+        before = self._recent.get(instrument, np.empty(0))
+        self._recent[instrument] = np.append(before, size)[-RECENT:]
+
+    def _finding(self, question: int, record: np.void) -> Finding:
+        """Say what happens more often than it did."""
+        instrument = int(record["instrument"])
+        alarm = self._charts.take_alarms(instrument * len(QUESTIONS) + question, 1)[0]
+        usual = float(self._charts.state.usual[alarm.chart])
+        symbol, since = self._instruments[instrument].symbol, iso(alarm.since_ns)
+        counts = f"{alarm.hits} of {alarm.seen}"
+        extra = ""
+        if question == COSTLY:
+            worse = self._recent.get(instrument, np.zeros(1))[-max(1, alarm.seen) :].mean()
+            extra = f"; {worse:.1f} bps on average, the model says {self._settings.cost_bps:g} bps"
+        words = (
+            f"{counts} fills of {symbol} since {since} cost more than the model says",
+            f"{counts} answers to orders in {symbol} since {since} were refusals",
+            f"{counts} decisions on {symbol} since {since} sent an order",
+            f"{counts} round trips in {symbol} since {since} lost money",
+        )[question]
+        return Finding(
+            monitor=NAME,
+            subject=f"{symbol} {QUESTIONS[question]}",
+            kind=KIND,
+            sequence=int(record["sequence"]),
+            ts_event_ns=int(record["ts_event_ns"]),
+            since_ns=min(alarm.since_ns, int(record["ts_event_ns"])),
+            observed=alarm.share,
+            reference=usual,
+            unit="share",
+            statistic=alarm.total,
+            threshold=self._charts.limit,
+            false_alarms_per_10k=self._settings.false_alarms_per_10k,
+            sentence=f"{words}, {alarm.share:.0%}; usual was {usual:.0%}{extra}.",
+        )
+
+    def _tell_drawdown(self, event: np.void) -> None:
+        """Say how much of the allowed drawdown is used up."""
+        now, limit = float(self._account.totals[DRAWDOWN]), self._settings.drawdown_value
+        self._queue.put(
+            Finding(
+                monitor=NAME,
+                subject="drawdown",
+                kind=KIND,
+                severity="critical" if now >= limit else "warning",
+                sequence=int(event["sequence"]),
+                ts_event_ns=int(event["ts_event_ns"]),
+                since_ns=int(event["ts_event_ns"]),
+                observed=now,
+                reference=limit,
+                unit="currency",
+                statistic=now,
+                threshold=limit,
+                false_alarms_per_10k=self._settings.false_alarms_per_10k,
+                sentence=(
+                    f"Equity is {now:,.2f} below its peak of {self._account.totals[PEAK]:,.2f} made since the record "
+                    f"began, {now / limit:.0%} of the {limit:,.2f} allowed."
+                ),
+            )
+        )
