@@ -39,6 +39,7 @@ class Inbox:
         self.numbers: Numbers = self.records.view(np.float64).reshape(room, -1)
         self.prices: Numbers = np.full(room, np.nan)
         self.now_ns: Words = np.zeros(room, np.int64)
+        self._same = self.records.dtype
 
     @property
     def room(self) -> int:
@@ -48,8 +49,10 @@ class Inbox:
     def load(self, events: EventBatch) -> int:
         """Copy events in (at most `room`) and return how many fitted; values a narrower event lacks become NaN."""
         count = min(len(events), self.room)
-        if events.dtype == self.records.dtype:
-            self.records[:count] = events[:count]
+        if events.dtype is not self._same and events.dtype == self.records.dtype:
+            self._same = events.dtype  # comparing record types costs as much as a decision: once for each source
+        if events.dtype is self._same and events.flags.c_contiguous:
+            self.words[:count] = events[:count].view(np.int64).reshape(count, -1)
         else:
             _widen(self.records[:count], events[:count])
         return count

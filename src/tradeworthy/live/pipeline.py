@@ -148,10 +148,11 @@ class Pipeline:
     @property
     def role(self) -> int:
         """What the version may do now."""
-        return int(self._stage.facts["role"][0])
+        return self._role
 
     @role.setter
     def role(self, role: int) -> None:
+        self._role = int(role)
         self._stage.facts["role"] = role
 
     @property
@@ -297,6 +298,7 @@ class Pipeline:
         features = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         self.features.restore(features)
         self._stage.facts[:] = facts
+        self._role = int(facts["role"][0])
         self._stage.targets[:] = arrays["targets"]
         self._stage.warmed[:] = arrays["warmed"]
 

@@ -267,3 +267,13 @@ def test_decision_time_is_never_before_receipt():
     inbox.load(np.concatenate([one(Kind.BAR, ts=10), one(Kind.BAR, ts=30)]))
     inbox.stamp(0, 2, 20)
     assert inbox.now_ns.tolist() == [20, 30]
+
+
+def test_strided_batches_are_taken_in_as_they_are():
+    """Every second event of an array is a batch like any other."""
+    events = np.concatenate([one(Kind.BAR, ts=ts, close=100.0 + ts) for ts in range(1, 7)])
+    inbox = Inbox(4, 5)
+    assert inbox.load(events[1::2]) == 3
+    for name in ("ts_event_ns", "kind", "instrument", "flags"):
+        assert inbox.records[name][:3].tolist() == events[name][1::2].tolist()
+    assert inbox.records["values"][:3].tobytes() == np.ascontiguousarray(events["values"][1::2]).tobytes()
