@@ -12,6 +12,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable thing.
 
     Its number on the tape is its place in the desk's list of instruments.
+
+    Attributes
+    ----------
+    symbol : str
+        What market files, features and positions call it.
+    tick, lot : float
+        Steps of its prices and of its quantities.
+    currency : str
+        Of its prices.
+    multiplier : float
+        Value of one unit at a price of one.
+    traded : bool
+        Whether it may be traded; otherwise features read it, and no more.
     """
 
     symbol: str

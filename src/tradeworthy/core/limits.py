@@ -15,6 +15,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every limit of the order path; `None` is not set, and refuses.
 
     Values are in the instrument's currency, quantities in its units.
+
+    Attributes
+    ----------
+    price_collar_bps_max : float
+        How far an order's price may be from the reference price.
+    order_value_max, order_quantity_max : float
+        Of one order.
+    orders_per_minute_max : float
+        Messages to the venue within a minute; amends and cancels count.
+    repeated_orders_max : float
+        Repeated executions before the strategy is switched off until a person re-enables it.
+    duplicate_window_ms : float
+        An order like one sent within this time is refused.
+    position_quantity_max, position_value_max : float
+        Filled and in flight together, long or short.
+    drawdown_value_max : float
+        Loss from the highest equity.
+    market_age_ms_max : float
+        Age of the market data behind an order.
     """
 
     price_collar_bps_max: float | None = None

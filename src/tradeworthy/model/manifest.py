@@ -87,7 +87,15 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a risk officer wants to read before anything else; `next_review` is an ISO date."""
+    """What a risk officer wants to read before anything else.
+
+    Attributes
+    ----------
+    purpose, owner, data, known_failure_modes : str
+        What the version is for; whose it is; what it learned from; where it is known to fail.
+    next_review : str
+        ISO date.
+    """
 
     purpose: str = ""
     owner: str = ""

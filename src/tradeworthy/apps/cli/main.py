@@ -25,7 +25,7 @@ from tradeworthy.apps.cli.show import (
     show_look,
     show_status,
 )
-from tradeworthy.core.errors import TradeworthyError, near
+from tradeworthy.core.errors import TradeworthyError
 
 app = typer.Typer(
     name="tradeworthy",
@@ -317,12 +317,6 @@ def _refuse(kind: str, message: str) -> None:
 
 
 def _usage(error: typer.TyperException) -> str:
-    """Return what is wrong with the words given, the nearest command if one is unknown, and where help is."""
-    message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
-    hint = ""
-    if message.startswith("No such command"):
-        hint = near(
-            message.split("'")[1],
-            [command.callback.__name__ for command in app.registered_commands if command.callback],
-        )
-    return f"{message}{hint}; see: {context.command_path if context else 'tradeworthy'} --help"
+    """Return what is wrong with the words given, and where help is."""
+    context = getattr(error, "ctx", None)
+    return f"{error.format_message().rstrip('.')}; see: {context.command_path if context else 'tradeworthy'} --help"

@@ -29,7 +29,21 @@ EXIT_REFUSED = 3
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Section ``[gate]`` of tradeworthy.toml: what a version must show before it may trade."""
+    """Section ``[gate]`` of tradeworthy.toml: what a version must show before it may trade.
+
+    Attributes
+    ----------
+    auc_low_min : float
+        The lower bound of the out-of-fold AUC must lie above this.
+    performance_rows_min, parity_rows_min, latency_decisions_min : int
+        Fewer rows or decisions than this are no evidence.
+    log_loss_gain_min : float
+        The log loss must be better than the naive baseline's by more than this (nats a row).
+    serving_tolerance_max : float
+        How far our scores may be from the training library's, whatever the format allows itself.
+    latency_us_p99_max : float
+        Of one decision, microseconds.
+    """
 
     auc_low_min: float = 0.5
     performance_rows_min: int = 500

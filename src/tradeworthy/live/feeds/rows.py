@@ -33,8 +33,8 @@ class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Column of the stamp: when every value of the row was known.
     time_zone, time_unit : str
         For stamps without a zone of their own; for stamps that are numbers since 1970.
-    instrument : str or None
-        The instrument of every row; or `instrument_column` holds each row's symbol.
+    instrument, instrument_column : str or None
+        The instrument of every row, or the column that holds each row's symbol: one of the two.
     entity : str or None
         Column that names what the row is about (an account, an application).
     categories : mapping of str to sequence of str
@@ -62,7 +62,13 @@ class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RowFile(RowSchema, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One CSV or Parquet file of rows; `path` is relative to the project's folder."""
+    """One file of rows computed elsewhere.
+
+    Attributes
+    ----------
+    path : str
+        CSV or Parquet, relative to the project's folder.
+    """
 
     path: str
 

@@ -1,0 +1,85 @@
+"""`tradeworthy.toml`: what fits is read, what does not is named."""
+
+import pytest
+
+from tradeworthy.apps.settings import Settings, load_settings, section_of
+from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.testing.projects import SETTINGS
+
+
+def load(tmp_path, text):
+    """Read settings from a text."""
+    (tmp_path / "tradeworthy.toml").write_text(text, "utf-8")
+    return load_settings(tmp_path)
+
+
+def test_the_least_that_is_needed(tmp_path):
+    """A desk's name and one instrument are enough; all else has defaults."""
+    settings = load(tmp_path, '[desk]\nname = "d"\n[[instrument]]\nsymbol = "ABC"\n')
+    assert settings.desk.env == "paper"
+    assert settings.instrument == [Instrument(symbol="ABC")]
+    assert settings.limits.missing()
+
+
+def test_values_arrive(tmp_path):
+    """What stands in the file is what the sections hold."""
+    settings = load(tmp_path, SETTINGS)
+    assert settings.signal.enter_long == 0.6
+    assert settings.limits.missing() == []
+    assert settings.market[0].length_ns == 1_800_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("folds = 3", "fold = 3", "[training] has no key 'fold' (near: 'folds')"),
+        ("[signal]", "[singal]", "there is no section 'singal' (near: 'signal')"),
+        ("drawdown_value_max", "drawdown_max", "[limits] has no key 'drawdown_max' (near: 'drawdown_value_max')"),
+        ("folds = 3", 'folds = "three"', "$.training.folds"),
+        ('name = "small"', "", "name"),
+        ('name = "small"', 'name = "small"\nenv = "test"', "'test'"),
+        ('bar_time = "open"', "", "bar_time"),
+        ('period = "30m"', 'period = "half"', "such as '30m'"),
+        ('instrument = "ABC"', 'instrument = "ABD"', "(near: 'ABC')"),
+        ("folds = 3", 'instrument = "XYZ"', "[training] instrument 'XYZ' is not declared"),
+        ('symbol = "ABC"', 'symbol = "ABC"\ntraded = false', "traded = true"),
+        ('symbol = "ABC"', 'symbol = "ABC"\ntick = 0', "allowed is a positive number"),
+        ("[training]", '[[instrument]]\nsymbol = "ABC"\n[training]', "twice"),
+        ("exit_long = 0.5", "exit_long = 0.7", "exit_long 0.7 is above enter_long"),
+        ("= 50_000.0", "= -1.0", "zero or more"),
+        ("[training]", "[training", "not valid TOML"),
+        ("[training]", "[policy]\nretrain_on = ['boredom']\n[training]", "'boredom'; allowed are"),
+        ("[training]", "[engine.checks]\njmup = 1\n[training]", "[engine.checks] has no key 'jmup'"),
+        ("[training]", '[[rows]]\npath = "r"\ninstrument = "XYZ"\nfields = ["a"]\n[training]', "[[rows]] instrument"),
+    ],
+    ids=lambda value: None if "\n" in value else value[:24],
+)
+def test_what_does_not_fit_is_named(old, new, said, tmp_path):
+    """A wrong key, section or value is refused with its name, and the nearest or the allowed ones."""
+    assert old in SETTINGS
+    with pytest.raises(SettingsInvalid) as raised:
+        load(tmp_path, SETTINGS.replace(old, new))
+    assert said in str(raised.value)
+
+
+def test_no_file(tmp_path):
+    """A folder without settings is named, with two ways out."""
+    with pytest.raises(SettingsInvalid, match=r"--project, or run: tradeworthy init") as raised:
+        load_settings(tmp_path)
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    """Bytes that are no UTF-8 are refused, not raised through."""
+    (tmp_path / "tradeworthy.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsInvalid):
+        load_settings(tmp_path)
+
+
+def test_sections_are_structs():
+    """A section is a struct alone or in a list; a plain value is none."""
+    assert section_of(Settings) is Settings
+    assert section_of(list[Instrument]) is Instrument
+    assert section_of(list[str]) is None
+    assert section_of(int | None) is None
