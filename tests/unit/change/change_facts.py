@@ -14,6 +14,7 @@ class Line:
     ts_ns: int
     actor: str
     fact: facts.Fact
+    reason: str = "a test"
 
 
 def lines(*written: facts.Fact | tuple[str, facts.Fact], every_ns: int = 1_000) -> list[Line]:

@@ -143,9 +143,10 @@ class Delivery:
 
     def _load(self) -> SinkState:
         """Read the state; a sink that is new here begins with the next finding, not with the past."""
-        if self._path.exists():
-            return msgspec.json.decode(self._path.read_bytes(), type=SinkState)
-        return SinkState(name=self._settings.name, up_to=self._ledger.head()[0])
+        if not self._path.exists():
+            state = SinkState(name=self._settings.name, up_to=self._ledger.head()[0])
+            replace_file(self._path, msgspec.json.encode(state))
+        return msgspec.json.decode(self._path.read_bytes(), type=SinkState)
 
     def _save(self) -> None:
         replace_file(self._path, msgspec.json.encode(self.state))
