@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +64,7 @@ class Figure:
 
     def record(self) -> dict[str, Any]:
         """Return the figure as plain data."""
-        value = self.value and self.value.value
+        value = None if self.value is None else self.value.value
         peer = self.peer and {"name": self.peer.name, "version": self.peer.version, "value": digits(self.peer.value)}
         return {
             "name": self.name,
@@ -183,9 +182,11 @@ def machine() -> str:
 
 def context(*, quick: bool, realtime: bool) -> dict[str, Any]:
     """Return what belongs to every record of one family's run."""
+    from tradeworthy.core.time import SystemClock, iso  # noqa: PLC0415
+
     return {
         "realtime": realtime,
-        "taken": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "taken": iso(SystemClock().now_ns())[:16].replace("T", " ") + " UTC",
         "load": [round(load, 2) for load in os.getloadavg()],
         "quick": quick,
         "machine": machine(),

@@ -55,7 +55,7 @@ def run(setting: Setting, report: Report) -> None:
 def first_start(project: Path, copy: Path, environment: "os._Environ[str] | dict[str, str]") -> tuple[float, float]:
     """Start a run on a copy of the project; return the seconds to its first decision and its peak memory in MB."""
     shutil.copytree(project, copy)
-    start = time.perf_counter()
+    start = time.perf_counter_ns()
     process = subprocess.Popen(  # noqa: S603
         [str(COMMAND), "run", "--speed", "2000"],
         cwd=copy,
@@ -64,15 +64,19 @@ def first_start(project: Path, copy: Path, environment: "os._Environ[str] | dict
     )
     try:
         while not _decided(copy):
-            if process.poll() is not None or time.perf_counter() - start > WAIT_S:
+            if process.poll() is not None or _seconds_since(start) > WAIT_S:
                 raise RuntimeError(f"`tradeworthy run` made no decision; it ended with {process.returncode}")
             time.sleep(0.01)
-        seconds = time.perf_counter() - start
+        seconds = _seconds_since(start)
         time.sleep(1.0)
     finally:
         process.send_signal(signal.SIGINT)
     _, _, used = os.wait4(process.pid, 0)
     return seconds, used.ru_maxrss / 1024
+
+
+def _seconds_since(start_ns: int) -> float:
+    return (time.perf_counter_ns() - start_ns) / 1e9
 
 
 def _decided(project: Path) -> bool:
