@@ -156,6 +156,8 @@ class Registry:
         named = [digest for digest, fact in registered.items() if fact.name == word]
         if len(starting) > 1 and word not in registered:
             raise NotFound(f"{word!r} begins {len(starting)} versions; write more of the digest")
+        if starting and named and starting[0] not in named:
+            raise NotFound(f"{word!r} is a name, and begins version {starting[0][:SHORT]}; write more of the digest")
         if starting or named:
             return starting[0] if starting else named[-1]
         known = [*WORDS, *(fact.name for fact in registered.values()), *(digest[:SHORT] for digest in registered)]

@@ -26,7 +26,7 @@ from tradeworthy.core.instruments import Instrument
 ControlWords = npt.NDArray[np.uint64]
 """The block as the engine and its kernels see it."""
 
-MAGIC, GENERATION, HALT_ALL, RESUMES, CHAMPION, PREVIOUS, LIMITS_GENERATION = range(7)
+MAGIC, GENERATION, HALT_ALL, RESUMES, CHAMPION, PREVIOUS, LIMITS_GENERATION, RESUMES_HEARD = range(8)
 _SHADOWS = slice(8, 16)
 _VERSION_HALTS = slice(16, 48)
 _INSTRUMENT_HALTS = slice(64, 512)
@@ -93,6 +93,7 @@ class ControlView(NamedTuple):
     generation: int
     scopes: frozenset[Scope]
     resumes: int
+    resumes_heard: int
     champion: int
     previous: int
     shadows: tuple[int, ...]
@@ -133,6 +134,7 @@ class ControlBlock:
             generation=generation,
             scopes=frozenset(scopes),
             resumes=int(words[RESUMES]),
+            resumes_heard=int(words[RESUMES_HEARD]),
             champion=int(words[CHAMPION]),
             previous=int(words[PREVIOUS]),
             shadows=tuple(int(word) for word in words[_SHADOWS] if word),
@@ -167,6 +169,10 @@ class ControlBlock:
                 self.words[RESUMES] += np.uint64(1)
             else:
                 self._remove(*_slot(scope))
+
+    def hear_resumes(self, count: int) -> None:
+        """Note, as the engine, how many resumes have reached the desk: one that comes while no engine runs waits."""
+        self.words[RESUMES_HEARD] = count
 
     def set_champion(self, version: int) -> None:
         """Ask for a version to decide; the present one becomes the previous, a shadow leaves the shadows."""

@@ -10,7 +10,7 @@ Failure: if the tape cannot be written, the engine refuses first (nothing more i
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 import numpy as np
@@ -325,10 +325,11 @@ class Engine:
             self.swaps.append(Swap(int(control["sequence"]), number, previous, waited, events))
 
     def _cancel(self, scope: Scope) -> None:
-        """Cancel every resting order in a halted scope."""
-        for order in self.desk.resting(scope):
-            self._venue.cancel(int(order["order"]))
-            self.counters.cancels += 1
+        """Cancel every resting order in a halted scope; that the venue fails at one keeps none of the others."""
+        with ExitStack() as stack:
+            for order in self.desk.resting(scope)[::-1]:
+                stack.callback(self._venue.cancel, int(order["order"]))
+                self.counters.cancels += 1
 
     # -- keeping and failing -------------------------------------------------------------------------------------
 
@@ -358,12 +359,12 @@ class Engine:
         return halt
 
     def _fail_stop(self) -> None:
-        """Refuse everything, record the halt in the reserve, cancel what rests."""
+        """Refuse everything, halt in the block, cancel what rests, record the halt in the reserve; each if it can."""
         halt = self._refuse()
-        self._control.halt()
-        for order in self.desk.state.orders[: self.desk.state.account["open_orders"][0]]:
-            self._venue.cancel(int(order["order"]))
-        self._recorder.last_input(halt)
+        with ExitStack() as stack:
+            stack.callback(self._recorder.last_input, halt)
+            stack.callback(self._cancel, Scope.everything())
+            stack.callback(self._control.halt)
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

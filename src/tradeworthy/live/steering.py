@@ -76,7 +76,6 @@ class Steering:
         self._desk, self._block, self._limits = desk, block, limits
         self.staging, self._clock, self._warm_from, self._permit = staging, clock, warm_from, permit
         self.generation = int(block.view().generation) - 1
-        self._resumes = int(block.view().resumes)
         self._limits_generation = -1
         self._wished: tuple[int, int] = (0, 0)
 
@@ -128,11 +127,12 @@ class Steering:
         for scope in sorted(view.scopes - self._desk.scopes):
             yield self._event(Word.HALT, scope=scope)
         lifted = self._desk.scopes - view.scopes
-        if view.resumes != self._resumes:
-            self._resumes = view.resumes
+        if view.resumes != view.resumes_heard:
             lifted = lifted | ({Scope.everything()} - view.scopes)
         for scope in sorted(lifted):
             yield self._event(Word.RESUME, scope=scope)
+        if view.resumes != view.resumes_heard:
+            self._block.hear_resumes(view.resumes)
 
     def _limit_changes(self) -> Iterator[EventBatch]:
         wanted = self._limits().as_array()

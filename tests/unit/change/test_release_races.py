@@ -9,7 +9,7 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.release import Release
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
-from tradeworthy.core.errors import ReleaseRefused
+from tradeworthy.core.errors import NotFound, ReleaseRefused
 from tradeworthy.live.control import SHADOWS_MAX, ControlBlock
 
 
@@ -162,3 +162,24 @@ def test_after_a_roll_back_only_the_one_before_may_act(home):
     home.release.permit(version_number(first), Role.CHAMPION)
     with pytest.raises(ReleaseRefused, match="only the control block does"):
         home.release.permit(version_number(second), Role.CHAMPION)
+
+
+@pytest.mark.parametrize(("halted", "resumed"), [(64, 16), (16, 64), (20, 64)])
+def test_a_version_may_be_halted_and_resumed_under_names_of_any_length(home, halted, resumed):
+    """A halt that was lifted does not come back at the next start because the digest was written longer."""
+    digest = home.champion(1)
+    home.release.halt(f"version:{digest[:halted]}", actor="ada", reason="a test")
+    home.release.resume(f"version:{digest[:resumed]}", actor="ada", reason="a test")
+    assert home.registry.standing().halted == set()
+    other_hand(home).reconcile()
+    assert home.release.control.view().scopes == frozenset()
+
+
+def test_a_name_that_begins_another_digest_is_refused(home):
+    """A word that could mean two versions promotes neither."""
+    digest = home.registered(1)
+    fact = facts.VersionRegistered(version="f" * 64, name=digest[:3], author="ada", env="paper")
+    home.ledger.append(fact, actor="ada", reason="a test")
+    with pytest.raises(NotFound, match="is a name, and begins version"):
+        home.registry.resolve(digest[:3])
+    assert home.registry.resolve(digest[:16]) == digest

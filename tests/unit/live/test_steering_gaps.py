@@ -1,10 +1,12 @@
 """Steering where something happens between two looks: races, refusals, halts that come while a version is staged."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from tradeworthy.core.decisions import Role
-from tradeworthy.core.errors import ModelMismatch, NotFound, ReleaseRefused
+from tradeworthy.core.errors import ModelMismatch, NotFound, RecordUnwritable, ReleaseRefused
 from tradeworthy.core.events import Kind, Word
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.live.control import ControlBlock, Scope
@@ -17,6 +19,7 @@ from tradeworthy.model.features.expressions import row
 from tradeworthy.model.features.program import compile_program
 from tradeworthy.record.tape import TapeReader, TapeWriter
 from tradeworthy.testing.desks import INSTRUMENTS, LIMITS, START_NS, Shelf, SmallDesk, market
+from tradeworthy.testing.disks import FaultyDisk
 
 QUICK = EngineSettings(stage_in_background=False)
 
@@ -260,6 +263,77 @@ def test_a_change_whose_generation_was_lost_is_found_at_the_next_look(tmp_path, 
         small.control.words[2] = 1  # halted, without a new generation
         small.engine.look_up()
         assert Scope.everything() in small.engine.desk.scopes
+
+
+def test_a_resume_given_while_no_engine_runs_re_enables_the_strategy(tmp_path, shelf, events):
+    """A person's resume is heard by the next engine, once; a latch set after it stays."""
+    with SmallDesk(tmp_path, shelf=shelf) as small:
+        small.run(events[:60])
+        small.engine.desk.state.account["latched"] = 1
+    ControlBlock(tmp_path / "control").resume()
+    with SmallDesk(tmp_path, shelf=shelf) as small:
+        assert not small.engine.desk.state.account["latched"][0]
+        small.engine.desk.state.account["latched"] = 1
+    with SmallDesk(tmp_path, shelf=shelf) as small:
+        assert small.engine.desk.state.account["latched"][0]
+
+
+def test_a_latch_outlives_a_restart_and_a_change_of_champion(tmp_path, shelf, events):
+    """Nothing but a resume of everything clears it: no restart, no other version, no halt, no narrower resume."""
+    with SmallDesk(tmp_path, shelf=shelf) as small:
+        small.run(events[:60])
+        small.engine.desk.state.account["latched"] = 1
+    with SmallDesk(tmp_path, shelf=shelf) as small:
+        small.control.set_champion(small.numbers[1])
+        small.run(events[60:100])
+        small.control.halt(Scope.instrument(0))
+        small.run(events[100:110])
+        small.control.resume(Scope.instrument(0))
+        small.control.halt()
+        small.run(events[110:120])
+        assert small.engine.desk.champion.number == small.numbers[1]
+        assert small.engine.desk.state.account["latched"][0]
+        small.control.resume()
+        small.run(events[120:130])
+        assert not small.engine.desk.state.account["latched"][0]
+
+
+class Deaf(Resting):
+    """A venue that fails at every cancel but notes it."""
+
+    def cancel(self, order_id):
+        """Note the name, and fail."""
+        super().cancel(order_id)
+        raise ConnectionError("no answer")
+
+
+def test_a_venue_that_fails_at_one_cancel_is_asked_for_the_others(tmp_path, shelf, events):
+    """A halt asks the venue for every resting order, whatever it says about the first."""
+    venue = Deaf()
+    small = SmallDesk(tmp_path, shelf=shelf, venue=venue)
+    small.run(events[:200])
+    open_orders = int(small.engine.desk.state.account["open_orders"][0])
+    small.control.halt()
+    with pytest.raises(ConnectionError):
+        small.engine.consume(events[200:204])
+    assert len(venue.cancelled) == open_orders > 1
+    small.tape.close()
+    inputs = TapeReader(tmp_path / "tape").read("inputs")
+    assert inputs["values"][inputs["kind"] == Kind.CONTROL, 0].tolist()[-1] == Word.HALT
+
+
+def test_a_failing_tape_halts_the_block_even_if_the_venue_fails_too(tmp_path, shelf, events):
+    """Block, venue and reserve are each asked, whatever the others say; a restart finds the desk halted."""
+    disk, venue = FaultyDisk(), Deaf()
+    small = SmallDesk(tmp_path, shelf=shelf, venue=venue, disk=disk)
+    small.run(events[:200])
+    disk.fail("pwrite", errno.ENOSPC)
+    with pytest.raises((ConnectionError, RecordUnwritable)):
+        small.engine.consume(events[200:280])
+    assert small.control.view().scopes == {Scope.everything()}
+    assert len(venue.cancelled) == small.engine.desk.state.account["open_orders"][0] > 1
+    disk.heal()
+    small.tape.close()
 
 
 def test_rows_of_a_version_that_never_decided_are_a_difference(tmp_path, shelf, events):

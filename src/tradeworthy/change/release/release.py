@@ -114,14 +114,14 @@ class Release:
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> None:
         """Refuse every order in a scope from the next event on: ``all``, ``instrument:ETH`` or ``version:...``."""
         self.control.halt(Scope.parse(scope, self.instruments))
-        fact = facts.TradingHalted(scope=scope)
+        fact = facts.TradingHalted(scope=_canonical(scope))
         self.registry.ledger.append(fact, actor=actor.strip() or "unknown", reason=reason.strip() or "none was given")
 
     def resume(self, scope: str = "all", *, actor: str, reason: str) -> None:
         """Lift a halt, on the record first."""
         _require_words(actor=actor, reason=reason)
         parsed = Scope.parse(scope, self.instruments)
-        self.registry.ledger.append(facts.TradingResumed(scope=scope), actor=actor, reason=reason)
+        self.registry.ledger.append(facts.TradingResumed(scope=_canonical(scope)), actor=actor, reason=reason)
         self.control.resume(parsed)
 
     def reconcile(self) -> None:
@@ -213,6 +213,12 @@ class Release:
         self.registry.load(digest)
         if role == "champion" and self.registry.env == "live":
             _check_approval(standing, digest)
+
+
+def _canonical(scope: str) -> str:
+    """Return the one name of a scope under which facts are kept: a version's first 16 characters."""
+    kind, _, name = scope.partition(":")
+    return f"{kind}:{name[:SHORT]}" if kind == "version" else scope
 
 
 def _check_gate(standing: Standing, digest: str) -> None:
