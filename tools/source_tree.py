@@ -105,5 +105,6 @@ def definitions(tree: ast.AST, prefix: str = "", *, public: bool = True) -> Iter
 
 
 def python_files(folder: Path) -> list[SourceFile]:
-    """Return the Python files below `folder`, in order of their path."""
-    return [SourceFile(path) for path in sorted(folder.rglob("*.py"))]
+    """Return the Python files below `folder`, in order of their path; hidden folders hold other people's code."""
+    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*.py")))
+    return [SourceFile(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)]
