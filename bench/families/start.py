@@ -35,8 +35,7 @@ def run(setting: Setting, report: Report) -> None:
     unpin()
     with tempfile.TemporaryDirectory(dir=setting.folder) as name:
         folder = Path(name)
-        project = _project(folder)
-        first_start(project, folder / "warm", os.environ)
+        project = _warmed(folder)
         count = 1 if setting.quick else 7
         found = [first_start(project, folder / f"run-{k}", os.environ) for k in range(count)]
         note = (
@@ -89,16 +88,26 @@ def _decided(project: Path) -> bool:
         return False
 
 
-def _project(folder: Path) -> Path:
-    """Return a project with a champion; made once and kept, made again where it does not load any more."""
+def _warmed(folder: Path) -> Path:
+    """Return a project with a champion, after one run; it is made once and kept, and again where it runs no more."""
     kept = KEPT / "project"
-    if kept.exists() and _ran([str(COMMAND), "status"], kept):
-        return kept
+    try:
+        if kept.exists():
+            first_start(kept, folder / "warm", os.environ)
+            return kept
+    except RuntimeError:
+        shutil.rmtree(kept)
+    project = _project(folder, kept)
+    first_start(project, folder / "warmed", os.environ)
+    return project
+
+
+def _project(folder: Path, kept: Path) -> Path:
+    """Make a project with a champion, as a person does, and keep it."""
     made = folder / "project"
     for step in (("init", str(made)), *STEPS):
         if not _ran([str(COMMAND), *step], made if made.exists() else folder):
             raise RuntimeError(f"`tradeworthy {' '.join(step)}` failed")
-    shutil.rmtree(kept, ignore_errors=True)
     KEPT.mkdir(exist_ok=True)
     return Path(shutil.copytree(made, kept))
 
