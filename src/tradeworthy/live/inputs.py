@@ -32,6 +32,9 @@ from tradeworthy.live.state import LANE_WORDS, DeskState
 VALUE_MAX = 1e15
 """A price or size beyond this is no market's; its products would overflow."""
 
+FUTURE_MS_MAX = 3_600_000.0
+"""No event happened this much later than it was seen. If one were believed, all true ones after it would come late."""
+
 _BAR, _TRADE, _QUOTE, _ROW, _OUTCOME = (int(k) for k in (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.ROW, Kind.OUTCOME))
 _BOOK, _TIMER = int(Kind.BOOK), int(Kind.TIMER)
 _BAR_FIELDS, _QUOTE_FIELDS = len(FIELDS[Kind.BAR]), len(FIELDS[Kind.QUOTE])
@@ -183,8 +186,8 @@ def check_input(  # noqa: PLR0911  # one return for each reason
     code = check_order(lane, kind, words[place, TS_EVENT], words[place, REFERENCE])
     if code != _NONE:
         return code
-    age_ms = abs(float(words[place, TS_RECV]) - float(words[place, TS_EVENT])) / _NS_PER_MS
-    if age_ms > desk.rules[0]["input_age_ms_max"]:
+    age_ms = (float(words[place, TS_RECV]) - float(words[place, TS_EVENT])) / _NS_PER_MS
+    if abs(age_ms) > desk.rules[0]["input_age_ms_max"] or age_ms < -FUTURE_MS_MAX:
         return _STALE
     return check_jump(desk, instrument, price)
 

@@ -187,7 +187,10 @@ class TapeWriter:
             segment_bytes=self._pen.segment_bytes,
             meta=self._meta,
         )
-        self._declare(description, dtype)
+        try:
+            self._declare(description, dtype)
+        except OSError as error:
+            raise self._pen.fail(f"stream {name!r} cannot be declared", error) from error
         stream = Stream(
             self.folder / STREAMS / name,
             self._pen,

@@ -1,4 +1,4 @@
-"""`make simulate SEEDS=N SEED_FROM=K`: many seeds, on every core, and the ones that broke with how to see them again."""
+"""`make simulate SEEDS=N SEED_FROM=K`: many seeds, on every core; those that broke, with how to see them again."""
 
 import argparse
 import multiprocessing

@@ -17,9 +17,12 @@ from tradeworthy.judge.monitor.drift import DriftMonitor, drift_monitor
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.version import Signal, Version
 from tradeworthy.record.ledger import Ledger
-from tradeworthy.testing.desks import INSTRUMENTS, START_NS, Shelf
+from tradeworthy.testing.desks import INSTRUMENTS, START_NS, Shelf, small_program
 
 VERSIONS = 4
+WINDOW = 4
+"""Features warm up within a few bars, so that even a short day has orders."""
+
 LEDGER = "ledger.db"
 
 
@@ -48,7 +51,7 @@ class Cast:
         """Make the versions below a folder."""
         shelf = Shelf(home / "shelf")
         for seed in range(VERSIONS):
-            shelf.make(seed, signal=_signal(seed))
+            shelf.make(seed, signal=_signal(seed), program=small_program(WINDOW))
         numbers = tuple(shelf.versions)
         _register(home, shelf)
         return cls(home, shelf, numbers, _drift(shelf.versions[numbers[0]]))
@@ -84,9 +87,8 @@ def _register(home: Path, shelf: Shelf) -> None:
         shutil.copytree(shelf.folder / name, home / "versions" / version.digest[:SHORT])
         fact = facts.VersionRegistered(version=version.digest, name=name, author="drill", env="paper")
         ledger.append(fact, actor="drill", reason="a simulation")
-        report = GateReport(
-            version=version.digest, profile="quick", passed=True, results=[], created_ns=START_NS + place
-        )
+        at_ns = START_NS + place
+        report = GateReport(version=version.digest, profile="quick", passed=True, results=[], created_ns=at_ns)
         registry.record_gate(report, actor="drill", reason="a simulation")
     ledger.close()
 

@@ -57,6 +57,7 @@ class Exchange:
         self._outbox: list[EventBatch] = []
         self._last = np.zeros(0, event_dtype())
         self.said = np.zeros(0, event_dtype())
+        self._seen: dict[tuple[int, int], int] = {}
 
     @property
     def pending(self) -> int:
@@ -73,14 +74,20 @@ class Exchange:
         self._book.cancel(order_id)
 
     def match(self, event: np.void) -> None:
-        """Let the market move, whether the desk is there or not."""
+        """Let the market move; what a feed delivers again moves nothing here."""
+        lane, happened_ns = (int(event["instrument"]), int(event["kind"])), int(event["ts_event_ns"])
+        is_market = event["kind"] in (Kind.BAR, Kind.QUOTE, Kind.TRADE)
+        if is_market and happened_ns <= self._seen.get(lane, happened_ns - 1):
+            return
+        if is_market:
+            self._seen[lane] = happened_ns
         answers = self._book.observe(event)
         if len(answers):
             self.said = np.concatenate([self.said, answers])
             self._outbox.append(answers)
 
     def observe(self, event: np.void) -> EventBatch:
-        """Return what reaches the desk now: perhaps nothing yet, perhaps the last answer again, perhaps a stranger's."""
+        """Return what reaches the desk now: perhaps nothing yet, perhaps the last answer again, or a stranger's."""
         self.match(event)
         if self._rng.random() < 0.2:
             return np.zeros(0, event.dtype)

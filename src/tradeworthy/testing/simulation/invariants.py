@@ -81,7 +81,7 @@ def check_orders(inputs: EventBatch, decisions: Records, orders: Records, sent: 
 
 
 def check_positions(world: World, inputs: EventBatch) -> None:
-    """The position is the sum of the fills on the tape, and what the exchange believes."""
+    """Check that the position is the sum of the fills on the tape, and what the exchange believes."""
     fills = inputs[(inputs["kind"] == Kind.FILL) & (inputs["flags"] == 0) & is_own(inputs)]
     position, total = float(world.engine.desk.state.positions["quantity"][0]), float(fills["values"][:, 0].sum())
     require(abs(position - total) < _LOT, f"the position is the sum of fills; {position} is not {total}")
@@ -94,7 +94,7 @@ def check_positions(world: World, inputs: EventBatch) -> None:
 
 
 def check_record(world: World) -> None:
-    """The record verifies, and replay makes every decision again."""
+    """Check that the record verifies, and that replay makes every decision again."""
     report = verify(world.folder / "tape")
     require(report.ok, f"the record verifies; {[str(problem) for problem in report.problems[:3]]}")
     replayed = replay(world.folder / "tape", world.cast.load)
@@ -113,7 +113,8 @@ def _halted(inputs: EventBatch, sequences: npt.NDArray[np.uint64]) -> npt.NDArra
     if not len(turns):
         return np.zeros(len(sequences), np.bool_)
     last = np.searchsorted(turns["sequence"], sequences) - 1
-    return (last >= 0) & (turns["values"][last, 0] == Word.HALT)
+    halted: npt.NDArray[np.bool_] = (last >= 0) & (turns["values"][last, 0] == Word.HALT)
+    return halted
 
 
 def _repeated(sequences: npt.NDArray[np.uint64]) -> list[int]:

@@ -13,7 +13,7 @@ from tradeworthy.testing.simulation.mortal import drawn
 
 SPOILT = (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e308, -1e308, 5e-324)
 FOREIGN_KINDS = (0, Kind.BOOK, Kind.FILL, Kind.REJECT, Kind.CONTROL, Kind.TIMER, 99)
-BARS_MIN, BARS_MAX = 30, 60
+BARS_MIN, BARS_MAX = 15, 45
 _DISPLACED_MAX = 12.0
 
 
@@ -41,7 +41,8 @@ def displace(events: EventBatch, rng: np.random.Generator, rate: float) -> Event
     again = np.flatnonzero(rng.random(len(events)) < rate)
     when = places + np.where(late, rng.uniform(1.0, _DISPLACED_MAX, len(events)), 0.0)
     when = np.concatenate([when, again + rng.uniform(0.5, _DISPLACED_MAX, len(again))])
-    return events[np.concatenate([np.arange(len(events)), again])[np.argsort(when, kind="stable")]]
+    delivered: EventBatch = events[np.concatenate([np.arange(len(events)), again])[np.argsort(when, kind="stable")]]
+    return delivered
 
 
 def spoil(events: EventBatch, rng: np.random.Generator, rate: float) -> EventBatch:

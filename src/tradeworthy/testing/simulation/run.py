@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tradeworthy.core.events import Kind, events_from_columns
+from tradeworthy.core.events import FIELDS, Kind, events_from_columns
 from tradeworthy.testing.simulation.cast import Cast
 from tradeworthy.testing.simulation.invariants import check_all
 from tradeworthy.testing.simulation.mortal import Killed
@@ -114,7 +114,7 @@ def _end(world: World) -> None:
     price, at_ns = 300.0, int(world.clock.monotonic_ns())
     for _ in range(QUIET_BARS_MAX):
         at_ns += 1_000_000_000
-        columns = dict.fromkeys(("open", "high", "low", "close", "volume"), [price])
+        columns = {name: [price] for name in FIELDS[Kind.BAR]}
         bar = events_from_columns(Kind.BAR, 0, np.array([at_ns]), columns)
         with world.surviving():
             world.engine.consume(world.stamped(bar))

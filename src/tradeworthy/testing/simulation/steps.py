@@ -161,7 +161,7 @@ def second_engine(world: World) -> str:
 
 
 def usurper(world: World) -> str:
-    """Take the lock away, as a broken network disk may: the newer engine wins, the older finds out and sends nothing."""
+    """Take the lock away, as a broken network disk may: the newer engine wins, the older one finds out."""
     old_tape, old_engine = world.tape, world.engine
     if world.disk.failing or old_tape.failure is not None:
         return "no usurper on a failing disk"

@@ -86,11 +86,12 @@ class World:
         return hands
 
     def _venue(self) -> WatchedPaper | Exchange:
+        on_paper = not self.has_power_cuts and bool(self.rng.random() < 0.4)
         self._costs = PaperSettings(
-            participation_max=drawn(self.rng, None, None, _PARTIAL),
+            participation_max=None if on_paper else drawn(self.rng, None, _PARTIAL),
             half_spread_bps=drawn(self.rng, 1.0, 1.0, 1.0, 500.0),
         )
-        if not self.has_power_cuts and self.rng.random() < 0.4:
+        if on_paper:
             return WatchedPaper(self._costs, INSTRUMENTS, self.told)
         return Exchange(self._costs, INSTRUMENTS, self.told, np.random.default_rng(self.rng.integers(1 << 32)))
 
