@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 from source_tree import ROOT
 
-from tradeworthy.apps.settings import Settings, section_of
+from tradeworthy.apps.settings import Settings, sections_of
 
 PATH = ROOT / "docs" / "settings.md"
 
@@ -34,11 +34,23 @@ Struct = type[msgspec.Struct]
 def sections(kind: Struct = Settings, place: str = "") -> Iterator[tuple[str, Struct, bool]]:
     """Yield every section's dotted name, its struct, and whether it may stand several times."""
     for field in msgspec.structs.fields(kind):
-        inner = section_of(field.type)
-        if inner is not None:
+        for inner in sections_of(field.type):
             name = f"{place}{field.encode_name}"
             yield name, inner, get_origin(field.type) is list
             yield from sections(inner, f"{name}.")
+
+
+def choices(kind: Any) -> list[Struct]:
+    """Return the structs among which a list's sections choose by a key; none where there is no choice."""
+    inner = get_args(kind)[0] if get_origin(kind) is list else None
+    return list(get_args(inner)) if get_origin(inner) in {Union, types.UnionType} else []
+
+
+def title(name: str, kind: Struct, *, several: bool) -> str:
+    """Return a section's heading, with the key that chooses it."""
+    config = kind.__struct_config__
+    chosen = f' with `{config.tag_field} = "{config.tag}"`' if config.tag_field else ""
+    return f"## `[[{name}]]`{chosen}" if several else f"## `[{name}]`"
 
 
 def meanings(kind: Struct) -> dict[str, str]:
@@ -113,7 +125,7 @@ def rows(kind: Struct) -> list[str]:
     return [
         f"| `{field.encode_name}` | {type_words(field.type)} | {default_words(field)} | {said.get(field.name, '')} |"
         for field in msgspec.structs.fields(kind)
-        if section_of(field.type) is None
+        if not sections_of(field.type)
     ]
 
 
@@ -133,7 +145,9 @@ def page() -> str:
     """Return the whole page as Markdown."""
     parts = [OPENING]
     for name, kind, several in sections():
-        parts += [f"## `[[{name}]]`" if several else f"## `[{name}]`", ""]
+        config = kind.__struct_config__
+        which = f' with `{config.tag_field} = "{config.tag}"`' if config.tag_field else ""
+        parts += [f"## `[[{name}]]`{which}" if several else f"## `[{name}]`{which}", ""]
         parts += [about(kind), ""] if about(kind) else []
         lines = rows(kind)
         parts += ["| key | type | default | meaning |", "| --- | --- | --- | --- |", *lines, ""] if lines else []

@@ -93,7 +93,9 @@ class Companions:
 
     def _last_words(self, name: str) -> str:
         path = self._logs / f"{name}.log"
-        return path.read_text("utf-8", errors="replace")[-LAST_WORDS:].strip() or f"see {path}"
+        lines = path.read_text("utf-8", errors="replace")[-LAST_WORDS:].split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return f"{last}; see {path}"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ This module only reads the file and checks how the sections fit together; it def
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -110,20 +110,28 @@ def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str =
         if key not in fields:
             where = f"[{place}] has no key" if place else "there is no section"
             raise SettingsInvalid(f"{where} {key!r}{near(key, fields)}; allowed are {', '.join(fields)}")
-        section = section_of(fields[key])
-        if section is not None:
-            for part in value if isinstance(value, list) else [value]:
-                check_keys(part if isinstance(part, Mapping) else {}, section, f"{place}.{key}" if place else key)
+        for part in value if isinstance(value, list) else [value]:
+            for section in sections_of(fields[key]):
+                if isinstance(part, Mapping) and _is_meant(part, section):
+                    told = {name: held for name, held in part.items() if name != section.__struct_config__.tag_field}
+                    check_keys(told, section, f"{place}.{key}" if place else key)
 
 
-def section_of(kind: Any) -> type[msgspec.Struct] | None:
-    """Return the struct that a field's type holds, alone or in a list; None for plain values.
+def sections_of(kind: Any) -> list[type[msgspec.Struct]]:
+    """Return the structs that a field's type holds, alone, in a list, or as one of several; none for plain values.
 
-    >>> section_of(list[Instrument]).__name__
-    'Instrument'
+    >>> [section.__name__ for section in sections_of(list[Instrument])]
+    ['Instrument']
     """
-    inner = get_args(kind)[0] if get_origin(kind) is list else kind
-    return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return [section for part in get_args(kind) for section in sections_of(part)]
+
+
+def _is_meant(data: Mapping[str, Any], section: type[msgspec.Struct]) -> bool:
+    """Tell whether a section of several kinds is of this one."""
+    config = section.__struct_config__
+    return config.tag_field is None or data.get(config.tag_field) == config.tag
 
 
 def _check_symbols(settings: Settings) -> None:

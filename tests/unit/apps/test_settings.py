@@ -2,7 +2,8 @@
 
 import pytest
 
-from tradeworthy.apps.settings import Settings, load_settings, section_of
+from tradeworthy.apps.settings import Settings, load_settings, sections_of
+from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.testing.projects import SETTINGS
@@ -51,6 +52,8 @@ def test_values_arrive(tmp_path):
         ("[training]", "[training", "not valid TOML"),
         ("[training]", "[policy]\nretrain_on = ['boredom']\n[training]", "'boredom'; allowed are"),
         ("[training]", "[engine.checks]\njmup = 1\n[training]", "[engine.checks] has no key 'jmup'"),
+        ("[training]", '[[alert]]\nto = "file"\npaht = "a"\n[training]', "[alert] has no key 'paht' (near: 'path')"),
+        ("[training]", '[[alert]]\nto = "pigeon"\n[training]', "pigeon"),
         ("[training]", '[[rows]]\npath = "r"\ninstrument = "XYZ"\nfields = ["a"]\n[training]', "[[rows]] instrument"),
     ],
     ids=lambda value: None if "\n" in value else value[:24],
@@ -79,7 +82,7 @@ def test_a_file_that_is_no_text(tmp_path):
 
 def test_sections_are_structs():
     """A section is a struct alone or in a list; a plain value is none."""
-    assert section_of(Settings) is Settings
-    assert section_of(list[Instrument]) is Instrument
-    assert section_of(list[str]) is None
-    assert section_of(int | None) is None
+    assert sections_of(Settings) == [Settings]
+    assert sections_of(list[Instrument]) == [Instrument]
+    assert sections_of(list[str]) == sections_of(int | None) == []
+    assert len(sections_of(list[AlertSettings])) == 3

@@ -17,7 +17,17 @@ TRIES_MAX = 20
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="to"):
-    """What every way of telling is asked."""
+    """What every way of telling is asked.
+
+    Attributes
+    ----------
+    name : str
+        Of this way, unique; made from `to` and its place if left out.
+    severity_min, kinds : str, tuple of str
+        Only alerts at least so grave; only of these kinds (all if left out).
+    tries, backoff_s, timeout_s : int, float, float
+        Attempts at one alert; the first pause between two, doubled each time; the longest wait for an answer.
+    """
 
     name: str = ""
     severity_min: Literal["info", "warning", "critical"] = "warning"
@@ -46,12 +56,6 @@ class FileAlert(_Common, frozen=True, kw_only=True, tag="file"):
 
     Attributes
     ----------
-    name : str
-        Of this way, unique; made from `to` and its place if left out.
-    severity_min, kinds : str, tuple of str
-        Only alerts at least so grave; only of these kinds (all if left out).
-    tries, backoff_s, timeout_s : int, float, float
-        Attempts at one alert; the first pause between two, doubled each time; the longest wait for an answer.
     path : str
         The file; made if absent.
     """

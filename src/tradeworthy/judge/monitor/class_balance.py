@@ -44,6 +44,8 @@ class BalanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Scores from which the mix is estimated, at most.
     quiet : int
         Decisions without a further alarm after one; doubles while the shift stays.
+    seed : int
+        Of the draws that calibrate it.
     """
 
     false_alarms_per_10k: float = 0.5

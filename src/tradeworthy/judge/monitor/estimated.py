@@ -30,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 
 NAME = "estimated"
 KIND = "estimated_performance"
+OUTCOMES_MAX = 30_000
+"""Outcomes kept: a look of a watcher may bring so many before the decisions that are shown beside them."""
+
 BLIND = "an estimate from scores alone cannot see concept drift; only labels can"
 
 
@@ -44,6 +47,8 @@ class EstimatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Decisions, and outcomes, that the shown figures are of.
     quiet : int
         Decisions without a further alarm after one; doubles while it stays.
+    seed : int
+        Of the draws that calibrate it.
     """
 
     false_alarms_per_10k: float = 0.5
@@ -140,7 +145,8 @@ class EstimatedPerformanceMonitor:
             side="down",
         )
         self._recent = np.empty(0)
-        self._outcomes = np.empty(0, JOINED)
+        self._outcomes: list[Records] = []
+        self._kept = 0
         self._held: list[_Held] = []
         self._read_up_to = 0
         self._queue = FindingQueue()
@@ -154,7 +160,10 @@ class EstimatedPerformanceMonitor:
             self._recent = np.concatenate([self._recent, self._calibration(own["score"])])[-self._settings.window :]
         elif are_joined(records):
             own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
-            self._outcomes = np.concatenate([self._outcomes, own])[-20 * self._settings.window :]
+            self._outcomes.append(own)
+            self._kept += len(own)
+            while self._kept - len(self._outcomes[0]) > OUTCOMES_MAX + self._settings.window:
+                self._kept -= len(self._outcomes.pop(0))
         elif are_events(records) and len(records):
             self._read_up_to = max(self._read_up_to, int(records["sequence"][-1]))
         self._release()
@@ -165,13 +174,13 @@ class EstimatedPerformanceMonitor:
 
     def summary(self) -> EstimatedSummary:
         """Return estimated performance with realised performance beside it."""
-        return EstimatedSummary(estimated=estimate(self._recent), realised=self._realised(self._outcomes))
+        return EstimatedSummary(estimated=estimate(self._recent), realised=self._realised(self._known()))
 
     def state(self) -> State:
         """Return memory, last probabilities and outcomes, and findings held or not yet taken."""
         return {
             "recent": self._recent.copy(),
-            "outcomes": self._outcomes.copy(),
+            "outcomes": self._known()[-2 * self._settings.window :].copy(),
             "held": np.frombuffer(msgspec.json.encode(self._held), np.uint8).copy(),
             "read": np.array([self._read_up_to]),
             "findings": self._queue.to_array(),
@@ -179,7 +188,8 @@ class EstimatedPerformanceMonitor:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
-        self._recent, self._outcomes = state["recent"].copy(), state["outcomes"].astype(JOINED)
+        self._recent, self._outcomes = state["recent"].copy(), [state["outcomes"].astype(JOINED)]
+        self._kept = len(self._outcomes[0])
         self._held = msgspec.json.decode(state["held"].tobytes(), type=list[_Held])
         self._read_up_to = int(state["read"][0])
         self._queue.from_array(state["findings"])
@@ -193,14 +203,20 @@ class EstimatedPerformanceMonitor:
 
     def _release(self) -> None:
         """Tell the findings whose inputs are read, once there is realised performance to show beside them."""
-        kept = []
+        if not self._held:
+            return
+        kept, outcomes = [], self._known()
         for held in self._held:
-            known = self._outcomes[self._outcomes["sequence"] <= held.finding.sequence]
+            known = outcomes[outcomes["sequence"] <= held.finding.sequence]
             if self._read_up_to < held.finding.sequence:
                 kept.append(held)
             elif len(known):
                 self._queue.put(self._beside(held, known[-self._settings.window :]))
         self._held = kept
+
+    def _known(self) -> Records:
+        """Return the last outcomes in one array."""
+        return np.concatenate([np.empty(0, JOINED), *self._outcomes])
 
     def _beside(self, held: _Held, known: Records) -> Finding:
         """Put realised performance beside an estimate."""

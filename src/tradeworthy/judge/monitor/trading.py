@@ -2,12 +2,13 @@
 
 Idea:   each question is a rate: how often is a fill worse than the cost model, an order refused, an order sent, a
         round trip lost? Charts of rates learn what is usual from the first of each. The drawdown is a fact, told once
-        at each quarter of its limit from the half on.
+        at the half, at three quarters and at the whole of its limit.
 Flow:   inputs -> account, round trips, rejects; decisions -> orders sent; fills with their decisions -> slippage.
 State:  account, charts, fills that wait for their decision, the last slippages, findings not yet taken.
 Units:  slippage in basis points of the decision's price, positive is worse; money in the instruments' currency.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,8 +76,8 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         From how many decisions, and how many fills, refusals and round trips, it is learned what is usual.
     quiet : int
         Events of a question without a further alarm after one; doubles while it stays.
-    drawdown_value : float
-        The limit of the drawdown; infinite for none.
+    drawdown_value : float or None
+        The limit of the drawdown; none if left out.
     """
 
     false_alarms_per_10k: float = 0.2
@@ -84,7 +85,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     learn_decisions: int = 1_000
     learn_fills: int = 100
     quiet: int = 500
-    drawdown_value: float = float("inf")
+    drawdown_value: float | None = None
 
 
 class TradingSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,7 +214,8 @@ class TradingMonitor:
             events["flags"].astype(np.int64),
             np.ascontiguousarray(events["values"]),
         )
-        quarter, start = self._settings.drawdown_value / 4.0, 0
+        limit = self._settings.drawdown_value
+        quarter, start = math.inf if limit is None else limit / 4.0, 0
         while start < len(events):
             at = follow(self._account, moves, closes, quarter, start)
             if at < len(events):

@@ -1,0 +1,68 @@
+"""The demo tells its whole story, and its summary keeps what README promises."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+KEYS = (
+    "bars gaps decisions orders fills denied findings versions retrains promotions rollbacks rollback_events_lost "
+    "rollback_ms auc_out_of_fold auc_live pnl_after_costs explanation_sum_error replay_identical verify_ok wall_s"
+).split()
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Run the demo once, as a person would; return its summary and where it was run."""
+    place = tmp_path_factory.mktemp("demo")
+    words = ["demo", "--exit", "--json", "demo.json", "--speed", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tradeworthy.apps.cli", *words], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    return json.loads((place / "demo.json").read_text("utf-8"), parse_constant=pytest.fail), place, done.stdout
+
+
+def test_the_summary_has_its_keys(told):
+    """Exactly the agreed keys, each a number or an answer."""
+    summary, _, _ = told
+    assert list(summary) == KEYS
+    assert [key for key, value in summary.items() if not isinstance(value, int | float | bool)] == []
+
+
+def test_the_record_holds(told):
+    """The record verifies, replays bit for bit, and explains exactly."""
+    summary, _, _ = told
+    assert summary["verify_ok"] is True
+    assert summary["replay_identical"] is True
+    assert summary["explanation_sum_error"] <= 1e-9
+
+
+def test_the_story_happened(told):
+    """A challenger was trained, promoted and rolled back, and no event was lost to it."""
+    summary, _, _ = told
+    assert summary["retrains"] >= 1
+    assert summary["promotions"] >= 2
+    assert summary["rollbacks"] >= 1
+    assert summary["rollback_events_lost"] == 0
+
+
+def test_every_bar_was_decided(told):
+    """Real data went in, and each bar of the live part has one decision."""
+    summary, _, _ = told
+    assert (summary["bars"], summary["gaps"]) == (35_011, 13)
+    assert summary["decisions"] == 14_005
+    assert 0.5 < summary["auc_out_of_fold"] < 0.6
+    assert summary["fills"] <= summary["orders"] <= summary["decisions"]
+
+
+def test_one_page_is_left(told):
+    """The report is one HTML file that needs nothing from anywhere."""
+    _, place, said = told
+    page = place / "demo" / "desk" / "pages" / "report.html"
+    assert page.name in said
+    text = page.read_text("utf-8")
+    assert "<svg" in text
+    assert re.findall(r'(?:src|href)="https?://', text) == []
