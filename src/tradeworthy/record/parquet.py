@@ -155,7 +155,7 @@ def _encodings(table: pa.Table) -> tuple[list[str], dict[str, str]]:
 
 def _recurs(values: npt.NDArray[Any]) -> bool:
     """Tell whether a dictionary is small, and gives back every bit."""
-    bits = np.unique(values.view(f"u{values.dtype.itemsize}"))
+    bits = pa.array(values.view(f"u{values.dtype.itemsize}")).unique().to_numpy()
     if not 0 < bits.size <= min(_DICTIONARY_MAX, max(values.size // _DICTIONARY_SHARE, 1)):
         return False
     if values.dtype.kind != "f":
@@ -202,7 +202,7 @@ def decode_segment(data: bytes, path: Path) -> bytes:
         A newer release wrote it.
     """
     try:
-        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False) as file:
             contents = _contents(file.metadata.metadata, path)
             content = _rebuild(contents, file.read(use_threads=False), path)
     except (pa.ArrowException, OSError, KeyError, ValueError, zlib.error) as error:

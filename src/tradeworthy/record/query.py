@@ -42,6 +42,10 @@ _NO_ROWS = (
     "SELECT 0::UBIGINT AS sequence, 0::UBIGINT AS decision, '' AS version_name, [0.0] AS scores, [0.0] AS features "
     "WHERE false"
 )
+_SHOW = r"\s*show\s+tables\s*;?\s*"
+_LIST_TABLES = (
+    "SELECT table_name AS name FROM information_schema.tables WHERE NOT starts_with(table_name, 'tape_') ORDER BY name"
+)
 _LISTING = {"show", "information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns"}
 ROWS_MAX = 10_000
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -113,15 +117,15 @@ class Record:
         """
         connection = self._open(sql)
         try:
-            found = connection.execute(sql)
-            types = [str(column[1]) for column in found.description or ()]
+            found = connection.execute(_LIST_TABLES if re.fullmatch(_SHOW, sql, re.IGNORECASE) else sql)
+            columns = [(str(column[0]), str(column[1])) for column in found.description or ()]
             rows = found.fetchmany(rows_max + 1)
         except duckdb.Error as error:
             raise self._explained(error) from error
         finally:
             connection.close()
         cells = [[_cell(value) for value in row] for row in rows[:rows_max]]
-        names = [column[0] for column in found.description or ()]
+        names, types = ([column[part] for column in columns] for part in (0, 1))
         return Answer(columns=names, types=types, rows=cells, more=len(rows) > rows_max)
 
     def tables(self) -> list[str]:

@@ -38,7 +38,9 @@ class _StreamFiles:
     def indices(self) -> list[int]:
         """Return the numbers of the segments there are, on the tape or archived, refusing a gap."""
         found = [int(path.stem) for path in segment_paths(self.folder)]
-        if not found or found[0] > 1:  # listed after the tape: what left it meanwhile is in the archive
+        if (
+            found != list(range(1, len(found) + 1)) or not found
+        ):  # listed after the tape: what left it meanwhile is in the archive
             self._archived = archived_segments(self.folder)
             found = sorted({*found, *self._archived})
         if found and found != list(range(found[0], found[0] + len(found))):

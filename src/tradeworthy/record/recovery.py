@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import RecordCorrupt
 from tradeworthy.core.time import Clock
+from tradeworthy.record.archived import archived_segments
 from tradeworthy.record.checkpoint import checkpoint_paths, decode_checkpoint
 from tradeworthy.record.disk import Disk
 from tradeworthy.record.epochs import Recovery, Torn
@@ -113,9 +114,10 @@ def _scan_stream(stream: Path, scan: _Scan) -> None:
 
 
 def _check_present(stream: Path, paths: list[Path], mark: Mark) -> None:
-    """Refuse a stream without the segment that the mark says is on the disk."""
+    """Refuse a stream without the segment that the mark says is on the disk, be it archived."""
     index, _ = mark.ends.get(stream.name, (0, 0))
-    if index and segment_name(index) not in [path.name for path in paths]:
+    there = {int(path.stem) for path in paths}
+    if index and index not in there and index not in archived_segments(stream):
         raise RecordCorrupt(
             f"stream {stream.name!r}: segment {segment_name(index)} is missing although the durable mark names it. "
             "Nothing was changed; restore the segment from a copy"

@@ -29,7 +29,7 @@ from tradeworthy.record.epochs import writer_alive
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import SYNCER, End, MarkFile, durable_mark
 from tradeworthy.record.reader import STREAMS
-from tradeworthy.record.segment import NEXT, capacity_of, next_bytes, segment_name
+from tradeworthy.record.segment import NEXT, capacity_of, next_bytes, segment_name, segment_paths
 from tradeworthy.record.signing import FileSigner, Signer
 
 
@@ -82,6 +82,8 @@ class _Tail:
             path = self.folder / segment_name(self._index)
             if self._segment is None:
                 if not path.exists():
+                    if self._skip_archived():
+                        continue
                     return 0
                 self._segment, self._fd, self._synced = MappedSegment(path), self._disk.open(path), 0
             following = (self.folder / segment_name(self._index + 1)).exists()
@@ -91,6 +93,12 @@ class _Tail:
             self._finished.append(path)
             self._index += 1
             self.close()
+
+    def _skip_archived(self) -> bool:
+        """Go on to the oldest segment on the tape if those before it were archived, and so are durable."""
+        later = [int(path.stem) for path in segment_paths(self.folder) if int(path.stem) > self._index]
+        self._index = min(later, default=self._index)
+        return bool(later)
 
     def sync(self) -> None:
         """Return when all that `look` saw is on the disk."""

@@ -79,8 +79,14 @@ class FaultyDisk(Disk):
             self.space -= size
         super().preallocate(path, size)
 
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file its name."""
+        self._called("replace")
+        super().replace(path, target)
+
     def unlink(self, path: Path) -> None:
         """Delete a file and give its space back."""
+        self._called("unlink")
         if self.space is not None and path.exists():
             self.space += path.stat().st_size
         super().unlink(path)
