@@ -12,7 +12,7 @@ State:  4 KiB of 8-byte words. Each word means something by itself and is stored
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event as _Pause
 from typing import NamedTuple, Self
@@ -222,8 +222,9 @@ class ControlBlock:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Keep other writers out (as far as they let us), then raise the generation."""
-        with self.path.open("rb") as lock:
-            _lock_soon(lock.fileno())
+        with ExitStack() as held:
+            with suppress(OSError):  # no descriptor left: a halt is more than a lock
+                _lock_soon(held.enter_context(self.path.open("rb")).fileno())
             try:
                 yield
             finally:

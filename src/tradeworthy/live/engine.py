@@ -177,6 +177,7 @@ class Engine:
         RecordBusy
             Another engine has taken over the tape; this one sends nothing more.
         """
+        self.look_up()
         watching = asyncio.create_task(self._keep_watch())
         feeding = asyncio.create_task(self._take(feed))
         try:
@@ -196,9 +197,11 @@ class Engine:
 
     async def _keep_watch(self) -> None:
         """Look up every steering interval, whether events come or not."""
-        while not self._stopping:
+        while True:
             await asyncio.sleep(self.settings.steer_every_ms / 1_000)
             self.look_up()
+            if self._stopping:
+                return
 
     def stop(self) -> None:
         """End `run` after the batch in hand, and without one within a steering interval."""
@@ -239,6 +242,8 @@ class Engine:
             As `run`.
         """
         with self._failing_safe():
+            if self._recorder.tape.failure is not None:
+                raise RecordUnwritable(self._recorder.tape.failure)
             self._recorder.tape.check()
             self._steer()
 
