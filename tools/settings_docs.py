@@ -40,12 +40,6 @@ def sections(kind: Struct = Settings, place: str = "") -> Iterator[tuple[str, St
             yield from sections(inner, f"{name}.")
 
 
-def choices(kind: Any) -> list[Struct]:
-    """Return the structs among which a list's sections choose by a key; none where there is no choice."""
-    inner = get_args(kind)[0] if get_origin(kind) is list else None
-    return list(get_args(inner)) if get_origin(inner) in {Union, types.UnionType} else []
-
-
 def title(name: str, kind: Struct, *, several: bool) -> str:
     """Return a section's heading, with the key that chooses it."""
     config = kind.__struct_config__

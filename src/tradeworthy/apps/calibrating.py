@@ -59,5 +59,5 @@ def calibrate_version(project: "Project", word: str) -> Calibrated:
                 walk, rng = candidate.walk, np.random.default_rng(settings.performance.seed)
                 tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
             case _:
-                notes.append(f"{name}: has no reference of its own to measure delays on")
+                notes.append(f"{name}: no operating table; its limits are not charts over a reference")
     return Calibrated(version=digest, monitors=tables, notes=notes)

@@ -114,7 +114,8 @@ class Follower:
         project, standing = self._project, self._project.registry.standing()
         watcher = watcher_status(project)
         symbols = [instrument.symbol for instrument in self._instruments]
-        held = zip(symbols, self._held.tolist(), strict=True)
+        lots = np.array([instrument.lot for instrument in self._instruments])
+        held = zip(symbols, (np.round(self._held / lots) * lots).tolist(), strict=True)
         return Frame(
             desk=project.settings.desk.name,
             env=project.env,

@@ -48,12 +48,12 @@ def serving(server, received) -> Iterator[Received]:
         server.server_close()
 
 
-def webhook(*answers):
+def webhook(*answers: int | None):
     """Run an HTTP server that gives these answers; None hangs up without one."""
     received = Received(list(answers) or [200])
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802  # the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             received.requests.append((self.path, dict(self.headers), body))
             answer = received.answer()
@@ -65,21 +65,21 @@ def webhook(*answers):
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *args):
+        def log_message(self, *args: object) -> None:
             pass
 
     return serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler), received)
 
 
-def mail_server(*answers):
+def mail_server(*answers: str):
     """Run a mail server that gives these answers to each message's data."""
     received = Received(list(answers) or ["250 taken"])
 
     class Handler(socketserver.StreamRequestHandler):
-        def say(self, line):
+        def say(self, line: str) -> None:
             self.wfile.write(f"{line}\r\n".encode())
 
-        def handle(self):
+        def handle(self) -> None:
             self.say("220 here")
             for raw in self.rfile:
                 word = raw.decode().strip()
@@ -96,7 +96,7 @@ def mail_server(*answers):
                     case _:
                         self.say("250 ok")
 
-        def message(self):
+        def message(self) -> bytes:
             parts = []
             while (line := self.rfile.readline()) != b".\r\n":
                 parts.append(line)
@@ -111,7 +111,7 @@ def mail_server(*answers):
 class Scripted:
     """A sink that fails as it is told, then keeps what it is sent."""
 
-    def __init__(self, *failures):
+    def __init__(self, *failures: Exception | None) -> None:
         self.failures, self.sent, self.attempts = list(failures), [], 0
 
     def send(self, alert):
@@ -129,4 +129,5 @@ class Dead:
 
     def send(self, alert):
         """Fail."""
+        del alert
         raise AlertFailed("nobody there")

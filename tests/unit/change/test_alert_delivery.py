@@ -1,6 +1,7 @@
 """Alerts on their way: tried again, never lost, never in each other's way, and measured."""
 
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,13 +21,13 @@ SETTINGS = FileAlert(name="test", path="unused", tries=3, backoff_s=0.5)
 class Home:
     """A ledger, a clock, and pauses that only move the clock."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = VirtualClock(1_000 * NS_PER_S)
         self.ledger = Ledger(folder / "ledger.db", clock=self.clock)
         self.pauses = []
 
-    def raise_finding(self, sequence=10, *, origin_s=None, **changes):
+    def raise_finding(self, sequence=10, *, origin_s=None, **changes: object):
         """Write a finding down whose event happened so many seconds ago."""
         made = msgspec.structs.replace(finding(sequence=sequence), **changes)
         origin_ns = 0 if origin_s is None else self.clock.now_ns() - int(origin_s * NS_PER_S)
@@ -150,7 +151,7 @@ def test_a_stop_between_two_attempts_leaves_the_alert_for_the_next_start(home):
     """An alert that was not given up is taken up again."""
     delivery = home.delivery(Dead())
     home.raise_finding()
-    delivery.step(lambda seconds: True)
+    delivery.step(lambda _: True)
     assert delivery.state.failed == 0
     sink = Scripted()
     home.delivery(sink).step(home.wait)

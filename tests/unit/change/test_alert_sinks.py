@@ -30,13 +30,13 @@ def secret_file(folder: Path, data: bytes = SECRET, mode: int = 0o600) -> Path:
     return path
 
 
-def hook(port, **changes):
+def hook(port, **changes: object):
     """Return a webhook to this machine."""
     given = {"url": f"http://127.0.0.1:{port}/hook?desk=1", "secret_file": "secret", "timeout_s": 2.0} | changes
     return WebhookSink(WebhookAlert(**given), SECRET)
 
 
-def mail(port, **changes):
+def mail(port, **changes: object):
     """Return e-mail to a server on this machine."""
     given = {"host": "127.0.0.1", "port": port, "sender": "desk@firm.example", "recipients": ("ann@firm.example",)}
     return EmailSink(EmailAlert(**(given | {"tls": "none"} | changes)))

@@ -1,4 +1,4 @@
-"""Findings as cases: repeats of one cause are one case, people take them on and close them, and little is told twice."""
+"""Findings as cases: repeats of one cause are one case, people take it on and close it, little is told twice."""
 
 import msgspec
 import pytest

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, open_project
@@ -36,7 +35,7 @@ def findings(
     if as_json:
         show(found, as_json=True)
     elif found.cases:
-        console.print(cases_table(found.cases))
+        console.print(cases_view(found.cases), soft_wrap=True)
     else:
         console.print("nothing is open" if open_only else "nothing was found")
 
@@ -71,20 +70,17 @@ def close(
     show(open_project(folder).close_finding(number, actor=actor, reason=reason), as_json=as_json)
 
 
-def cases_table(cases: "Sequence[CaseLine]") -> Table:
-    """Lay out cases, a line each, with the last finding in words below."""
-    table = Table("number", "state", "severity", "finding", "times", "first", "last", box=None, pad_edge=False)
+def cases_view(cases: "Sequence[CaseLine]") -> Text:
+    """Lay out cases: a line of figures each, the last finding in words below it."""
+    view = Text()
     for case in cases:
-        words = Text(case.sentence)
+        view.append(f"{case.number:>5}  ")
+        view.append(f"{case.state:<12}", style=STYLES[case.state])
+        view.append(f"  {case.severity:<8}", style="bold red" if case.severity == "critical" else "")
+        times = "once" if case.count == 1 else f"{case.count:,} times, last {case.last[:16]}"
+        view.append(f"  {case.monitor}: {case.subject}, {case.first[:16]}, {times}\n")
+        view.append(f"       {case.sentence}\n")
         if case.actor:
-            words.append(f"\n{case.state} by {case.actor}: {case.reason}", style="dim")
-        table.add_row(
-            str(case.number),
-            Text(case.state, style=STYLES[case.state]),
-            Text(case.severity, style="bold red" if case.severity == "critical" else ""),
-            words,
-            f"{case.count:,}",
-            case.first[:16],
-            case.last[:16],
-        )
-    return table
+            view.append(f"       {case.state} by {case.actor}: {case.reason}\n", style="dim")
+    view.rstrip()
+    return view

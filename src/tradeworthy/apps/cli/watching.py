@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from tradeworthy.apps.cli.findings import cases_table
+from tradeworthy.apps.cli.findings import cases_view
 from tradeworthy.apps.cli.options import HERE, Folder, Json, Version, open_project
 from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
@@ -84,7 +84,7 @@ def frame_view(frame: "Frame") -> Group:
             "" if line.verdict == "NONE" else line.verdict,
         )
     parts.append(Panel(latest, title="Latest decisions", title_align="left"))
-    findings = cases_table(frame.findings) if frame.findings else Text("nothing is open")
+    findings = cases_view(frame.findings) if frame.findings else Text("nothing is open")
     parts.append(Panel(findings, title=f"Open findings: {len(frame.findings)}", title_align="left"))
     return Group(*parts)
 
@@ -140,8 +140,18 @@ def calibration_view(found: "Calibrated") -> Group:
     parts: list[Text | Table] = [Text(f"version {found.version[:16]}", style="bold")]
     for monitor in found.monitors:
         parts += [_heading(monitor), _operating(monitor)]
-    parts += [Text(note) for note in found.notes]
+        parts += [Text(f"{', '.join(names)}: {said}") for said, names in _said(monitor).items()]
+    parts += [Text("")] + [Text(note) for note in found.notes]
     return Group(*parts)
+
+
+def _said(monitor: "MonitorTable") -> dict[str, list[str]]:
+    """Return what the data cannot support, and for which series."""
+    found: dict[str, list[str]] = {}
+    for series in monitor.series:
+        if series.said:
+            found.setdefault(series.said, []).append(series.name)
+    return found
 
 
 def _heading(monitor: "MonitorTable") -> Text:
@@ -155,9 +165,9 @@ def _heading(monitor: "MonitorTable") -> Text:
 
 def _operating(monitor: "MonitorTable") -> Table:
     harms = list(monitor.series[0].delays) if monitor.series else []
-    table = Table("series", "smallest shift seen", *harms, "what the data cannot support", box=None, pad_edge=False)
+    table = Table("series", "smallest shift seen", *harms, box=None, pad_edge=False)
     for series in monitor.series:
         shift = "-" if series.shift_seen_sd is None else f"{series.shift_seen_sd:.2f} sd"
         delays = ("-" if delay is None else f"{delay:,.0f}" for delay in series.delays.values())
-        table.add_row(series.name, shift, *delays, series.said)
+        table.add_row(series.name, shift, *delays)
     return table

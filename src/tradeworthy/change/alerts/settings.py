@@ -23,10 +23,16 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ----------
     name : str
         Of this way, unique; made from `to` and its place if left out.
-    severity_min, kinds : str, tuple of str
-        Only alerts at least so grave; only of these kinds (all if left out).
-    tries, backoff_s, timeout_s : int, float, float
-        Attempts at one alert; the first pause between two, doubled each time; the longest wait for an answer.
+    severity_min : str
+        Only alerts at least so grave.
+    kinds : tuple of str
+        Only of these kinds; of all if left out.
+    tries : int
+        Attempts at one alert.
+    backoff_s : float
+        The first pause between two attempts, seconds; doubled each time.
+    timeout_s : float
+        The longest wait for an answer, seconds.
     """
 
     name: str = ""
@@ -94,14 +100,20 @@ class EmailAlert(_Common, frozen=True, kw_only=True, tag="email"):
 
     Attributes
     ----------
-    host, port : str, int
+    host : str
         The mail server.
-    sender, recipients : str, tuple of str
-        Addresses.
+    port : int
+        Its port.
+    sender : str
+        The address that alerts come from.
+    recipients : tuple of str
+        The addresses that they go to.
     tls : {'starttls', 'tls', 'none'}
         How the connection is protected; a password is never sent without.
-    user, password_file : str
-        For the server, if it asks; only the owner may read the file.
+    user : str
+        For the server, if it asks.
+    password_file : str
+        Its password; only the owner may read the file.
     """
 
     host: str

@@ -120,8 +120,8 @@ def _said(point: Operating, shift_asked_sd: float) -> str:
         return "a clockwork (time of day or the like): no chart can judge it, so it is not watched"
     if point.delay_events is None or point.shift_seen_sd > 1.001 * shift_asked_sd:
         return (
-            f"the reference cannot support a shift of {shift_asked_sd:g} sd at this false-alarm rate; the smallest "
-            f"told from noise is {point.shift_seen_sd:.2g} sd. A longer reference or a higher rate sees smaller ones"
+            f"the reference cannot support a shift of {shift_asked_sd:g} sd at this false-alarm rate; a longer "
+            "reference, or a higher rate, sees smaller shifts"
         )
     return ""
 
