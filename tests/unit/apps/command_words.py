@@ -5,7 +5,7 @@ import pytest
 from tradeworthy.apps.cli.main import run_command_line
 
 
-def tell(capsys, *words):
+def tell(capsys, *words: object):
     """Run a command; return its exit code and what it printed."""
     with pytest.raises(SystemExit) as left:
         run_command_line([str(word) for word in words])

@@ -1,4 +1,4 @@
-"""What monitors can see: delays of harms put into the reference, in the right order, and honest where nothing is seen."""
+"""What monitors can see: delays of harms put into the reference, in order, and honest where nothing is seen."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def walk(accuracy, n, seed=3):
     return scores, labels
 
 
-def of_performance(accuracy, n, **changes):
+def of_performance(accuracy, n, **changes: object):
     """Return the table of a performance monitor on such a walk."""
     settings = PerformanceSettings(charts=ChartSettings(runs=30, run_length=3_000, shift_sd=0.2), **changes)
     made = walk(accuracy, n)
@@ -101,7 +101,7 @@ def test_lost_accuracy_is_named_from_the_models_own(loss):
     """The harms begin at the accuracy that the model had, and five points lost are seen no later than two."""
     table = of_performance(0.9, 6_000, loss=loss)
     two, five = table.series[0].delays.values()
-    assert all(name.startswith("accuracy 9") or name.startswith("accuracy 8") for name in table.series[0].delays)
+    assert all(name.startswith(("accuracy 9", "accuracy 8")) for name in table.series[0].delays)
     assert five is not None
     assert two is None or five <= two
 
