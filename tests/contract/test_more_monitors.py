@@ -1,4 +1,4 @@
-"""The monitors of inputs, ranges, classes, estimates, trading, latency and groups keep the promise of the contract kit."""
+"""The monitors of inputs, ranges, classes, estimates, trading and groups keep the promise of the contract kit."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def joined(decisions, labels, horizon=6):
     return records
 
 
-def slices(*streams, size=300):
+def slices(*streams: object, size=300):
     """Return the streams read in turn, as a watcher polls them."""
     parts = [[s[i : i + size] for i in range(0, len(s), size)] for s in streams]
     return [part[turn] for turn in range(max(map(len, parts))) for part in parts if turn < len(part)]

@@ -107,7 +107,7 @@ def _moves(account: Account, kind: int, instrument: int, values: Floats) -> int:
 
 @kernel
 def follow(account: Account, events: Moves, closes: Longs, quarter: float, start: int) -> int:
-    """Book events until the drawdown passes a further quarter of its limit, from the half on.
+    """Book events until the drawdown passes the half, three quarters or the whole of its limit.
 
     Writes what each fill closed (1 a gain, -1 a loss, 0 nothing) to `closes`; drawdown and its worst are in the totals.
     A quarter is told again only once the peak has grown by the whole limit since.
@@ -130,7 +130,7 @@ def follow(account: Account, events: Moves, closes: Longs, quarter: float, start
         totals[PEAK] = max(totals[PEAK], now)
         totals[DRAWDOWN] = totals[PEAK] - now
         totals[WORST] = max(totals[WORST], totals[DRAWDOWN])
-        level = np.floor(totals[DRAWDOWN] / quarter)
+        level = min(4.0, np.floor(totals[DRAWDOWN] / quarter))
         if totals[PEAK] > totals[TOLD_PEAK] + 4.0 * quarter:
             totals[TOLD] = 0.0
         if level >= 2.0 and level > totals[TOLD]:

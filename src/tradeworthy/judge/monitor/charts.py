@@ -115,10 +115,9 @@ def step(table: ChartTable, state: ChartState, chart: int, value: float, ts_ns: 
         if sums[chart, SUM_UP + side] == 0.0:
             counts[chart, SINCE_UP + side] = ts_ns
         _advance(state, chart, side, toward - constants[chart, ALLOWANCE], value)
-    over_up = sums[chart, SUM_UP] / constants[chart, LIMIT_UP]
-    over_down = sums[chart, SUM_DOWN] / constants[chart, LIMIT_DOWN]
-    if over_up > 1.0 or over_down > 1.0:
-        return 1 if over_up >= over_down else -1
+    if sums[chart, SUM_UP] > constants[chart, LIMIT_UP] or sums[chart, SUM_DOWN] > constants[chart, LIMIT_DOWN]:
+        over_up = sums[chart, SUM_UP] / constants[chart, LIMIT_UP]
+        return 1 if over_up >= sums[chart, SUM_DOWN] / constants[chart, LIMIT_DOWN] else -1
     return 0
 
 

@@ -34,6 +34,7 @@ THURSDAY = 3
 """The weekday on which the count of days begins (1 January 1970)."""
 
 SESSIONS = ((0, 8, "00-08 UTC"), (8, 16, "08-16 UTC"), (16, 24, "16-24 UTC"))
+REPEATS_MAX = 10
 WAITING_MAX = 100_000
 WORDS = {
     "selection_rate": "calls a rise",
@@ -146,6 +147,7 @@ class FairnessMonitor:
         self._training = [self._training_counts(grouping, training) for grouping in self._groupings]
         self._totals = [np.zeros((len(g.names), COUNTS), np.int64) for g in self._groupings]
         self._window = [counts.copy() for counts in self._totals]
+        self._pauses = np.zeros((len(self._groupings), 2), np.int64)  # looks to skip, and how often told in a row
         self._seen = 0
         self._waiting = np.empty(0, JOINED)
         self._row_keys, self._rows = np.empty(0, np.uint64), np.empty((0, max(1, len(features))))
@@ -178,6 +180,7 @@ class FairnessMonitor:
         """Return counts, what waits, and findings not yet taken."""
         state: State = {
             "seen": np.array([self._seen]),
+            "pauses": self._pauses.copy(),
             "waiting": self._waiting.copy(),
             "row_keys": self._row_keys.copy(),
             "rows": self._rows.copy(),
@@ -191,6 +194,8 @@ class FairnessMonitor:
         """Go on from a state that `state` returned; a grouping that it does not know starts afresh."""
         self._seen, self._waiting = int(state["seen"][0]), state["waiting"].astype(JOINED)
         self._row_keys, self._rows = state["row_keys"].copy(), state["rows"].copy()
+        if state["pauses"].shape == self._pauses.shape:
+            self._pauses = state["pauses"].copy()
         self._queue.from_array(state["findings"])
         for place, grouping in enumerate(self._groupings):
             if f"totals.{grouping.by}" in state:
@@ -244,7 +249,7 @@ class FairnessMonitor:
         return count_groups(places, part["score"] > self._settings.score_cut, part["label"], len(grouping.names))
 
     def _look(self, last: np.void) -> None:
-        """Tell the widest gap of each grouping whose lower bound passes what is allowed."""
+        """Tell the widest gap of each grouping whose lower bound passes what is allowed, rarer while it stays."""
         for place, grouping in enumerate(self._groupings):
             z, groups = self._critical(), grouping.names
             table = fairness_table(self._window[place], groups, horizon=self._horizon, z=z)
@@ -253,7 +258,13 @@ class FairnessMonitor:
                 allowed = self._settings.allowed + self._training_gap(place, rate, gap)
                 if gap.difference_low > allowed:
                     told.append((gap.difference_low - allowed, gap, allowed))
-            if told:
+            pause = self._pauses[place]
+            if pause[0] > 0:
+                pause[0] -= 1
+            elif not told:
+                pause[1] = 0
+            else:
+                pause[:] = 2 ** min(pause[1] + 1, REPEATS_MAX) - 1, pause[1] + 1
                 self._put(grouping, max(told, key=lambda each: each[0])[1:], table, last, z)
 
     def _critical(self) -> float:

@@ -44,19 +44,24 @@ class Mix(NamedTuple):
 
 
 def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
-    """Fit a calibration to (n,) scores and labels of 0 and 1, by Newton steps on the smoothed likelihood."""
+    """Fit a calibration to (n,) scores and labels of 0 and 1, by damped Newton steps on the smoothed likelihood."""
     x, y = _logit(np.asarray(scores, np.float64)), np.asarray(labels, np.float64) > 0.5
     n_yes, n = int(y.sum()), len(y)
     target = np.where(y, (n_yes + 1.0) / (n_yes + 2.0), 1.0 / (n - n_yes + 2.0))
-    design, beta = np.column_stack([x, np.ones(n)]), np.array([1.0, 0.0])
+    scale = max(float(x.std()), EDGE)
+    design, beta = np.column_stack([x / scale, np.ones(n)]), np.zeros(2)
     for _ in range(50):
         p = _logistic(design @ beta)
         hessian = design.T @ (design * (p * (1.0 - p))[:, None]) + 1e-9 * n * np.eye(2)
         step = np.linalg.solve(hessian, design.T @ (target - p))
-        beta = beta + np.clip(step, -2.0, 2.0)
+        while (
+            _loss(design @ (beta + step), target) > _loss(design @ beta, target) + 1e-12 and np.abs(step).max() > 1e-12
+        ):
+            step = step / 2.0
+        beta = beta + step
         if np.abs(step).max() < 1e-10:
             break
-    return Platt(float(beta[0]), float(beta[1]))
+    return Platt(float(beta[0]) / scale, float(beta[1]))
 
 
 def bbse(predicted: Longs, labels: Longs, now: Longs, k: int) -> Floats:
@@ -192,6 +197,11 @@ def _logit(p: Floats) -> Floats:
     bounded = np.clip(p, EDGE, 1.0 - EDGE)
     odds: Floats = np.log(bounded / (1.0 - bounded))
     return odds
+
+
+def _loss(logits: Floats, target: Floats) -> float:
+    """Return the mean negative log likelihood of logits against shares."""
+    return float(np.mean(np.logaddexp(0.0, logits) - target * logits))
 
 
 def _logistic(x: Floats) -> Floats:

@@ -198,7 +198,7 @@ class LatencyMonitor:
         calm, before = len(slow) - int(slow.sum()), int(slow[:-1].sum())
         chance = float(upper_chance(float(onsets), float(calm)))
         again = float(upper_chance(float(stays), float(before))) if before else 0.5
-        self._charts.set_usual(chart, chance, min(max(again, 0.5), 0.999))
+        self._charts.set_usual(chart, chance, min(max(again, 0.5), 0.999), float(slow.mean()))
         self._limits[chart] = limit
         del self._first[chart]
 

@@ -109,7 +109,7 @@ class OutcomeJoin:
         elif are_events(records):
             self._add_outcomes(records[records["kind"] == Kind.OUTCOME])
             if self._label is not None:
-                self._add_market(records[np.isin(records["kind"], MARKET) & (records["flags"] == 0)])
+                self._add_market(records[(records["kind"] <= Kind.ROW) & (records["flags"] == 0)])
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
@@ -161,14 +161,16 @@ class OutcomeJoin:
         events, label = self._events, self._label
         if events is None or label is None:
             return np.empty(0, JOINED)
-        labels, values, places = label.compute(events, instrument, self._instruments)
         mine = np.flatnonzero(self._waiting["instrument"] == instrument)
         asked = self._waiting["input_sequence"][mine]
         place = np.searchsorted(events["sequence"], asked)
         known_at = _known_at(events, instrument, place, label.horizon)
+        here = (place < len(events)) & (known_at < len(events))
+        if not here.any():
+            return np.empty(0, JOINED)
+        labels, values, places = label.compute(events, instrument, self._instruments)
         by_place = np.full(len(events), -1, np.int64)
         by_place[places] = np.arange(len(places))
-        here = (place < len(events)) & (known_at < len(events))
         row = np.full(len(mine), -1, np.int64)
         row[here] = by_place[place[here]]
         row[here] = np.where(np.isfinite(labels[row[here]]), row[here], -1) if len(labels) else -1

@@ -163,6 +163,13 @@ def step_rate(state: RateState, chart: int, hit: int, ts_ns: int) -> float:
 
 
 @kernel
+def is_idle(memory: Longs, chart: int) -> bool:
+    """Tell whether a no changes nothing of a chart but the count of events since its last alarm."""
+    busy = memory[chart, LAST] + memory[chart, ACTIVE] + memory[chart, LEARN] + memory[chart, QUIET]
+    return bool(busy == 0)
+
+
+@kernel
 def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) -> int:
     """Step charts through events until one or more alarm.
 
@@ -188,7 +195,9 @@ def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) 
         for place in range(hits.shape[1] if first[i] >= 0 else 0):
             chart, hit = first[i] + place, hits[i, place]
             state.memory[chart, ALARM] = 0
-            if hit != UNSEEN and step_rate(state, chart, int(hit), events.ts_ns[i]) > limit:
+            if hit == 0 and is_idle(state.memory, chart):
+                state.memory[chart, AWAKE] += 1
+            elif hit != UNSEEN and step_rate(state, chart, int(hit), events.ts_ns[i]) > limit:
                 state.memory[chart, ALARM] = 1
                 alarms += 1
         if alarms > 0:
@@ -251,10 +260,10 @@ class RateCharts:
         self.limit = math.log(max(1, p) * SIDES * STEPS * 1e4 / false_alarms_per_10k)
         self._quiet = quiet
 
-    def set_usual(self, chart: int, chance: float, stays: float = RUN_MIN) -> None:
-        """Say what is usual of one chart: the chances of a yes after a no, and after a yes."""
+    def set_usual(self, chart: int, chance: float, stays: float = RUN_MIN, share: float | None = None) -> None:
+        """Say what is usual of one chart: chances of a yes after a no and after a yes, and the share that was seen."""
         self.state.chances[chart] = chance, stays
-        self.state.usual[chart] = chance / (1.0 + chance - stays)
+        self.state.usual[chart] = chance if share is None else share
         self.state.memory[chart, LEARN] = 0
         set_weights(self.state, chart)
 

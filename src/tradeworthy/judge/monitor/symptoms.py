@@ -106,13 +106,14 @@ def judge_values(kind: Longs, values: Floats, price: Floats, wrong: Bits) -> Non
         a, b, c, d = values[i, 0], values[i, 1], values[i, 2], values[i, 3]
         if kind[i] == _BAR:
             price[i] = d
-            wrong[i, 0] = not (c > 0.0 and c <= min(a, d) and max(a, d) <= b and values[i, 4] >= 0.0)
+            whole = np.isfinite(a + b + c + d + values[i, 4])
+            wrong[i, 0] = not (whole and c > 0.0 and c <= min(a, d) and max(a, d) <= b and values[i, 4] >= 0.0)
         elif kind[i] == _TRADE:
             price[i] = a
-            wrong[i, 0] = not (a > 0.0 and b >= 0.0)
+            wrong[i, 0] = not (np.isfinite(a + b) and a > 0.0 and b >= 0.0)
         elif kind[i] == _QUOTE:
             price[i] = 0.5 * (a + b)
-            wrong[i, 0] = not (a > 0.0 and b > 0.0)
+            wrong[i, 0] = not (np.isfinite(a + b + c + d) and a > 0.0 and b > 0.0)
             wrong[i, 1], wrong[i, 2] = a > b, a == b
         if wrong[i, 0]:
             price[i] = np.nan

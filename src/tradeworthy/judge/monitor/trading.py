@@ -305,7 +305,7 @@ class TradingMonitor:
 
     def _tell_drawdown(self, event: np.void) -> None:
         """Say how much of the allowed drawdown is used up."""
-        now, limit = float(self._account.totals[DRAWDOWN]), self._settings.drawdown_value
+        now, limit = float(self._account.totals[DRAWDOWN]), self._settings.drawdown_value or math.inf
         self._queue.put(
             Finding(
                 monitor=NAME,

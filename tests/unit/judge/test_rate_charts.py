@@ -1,0 +1,100 @@
+"""Charts of rates alarm as rarely as asked, hear what has become frequent or long, and forget nothing they need."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradeworthy.judge.monitor.rates import RUN_MIN, UNSEEN, RateCharts, upper_chance
+
+NONE = np.empty(0, np.int64)
+
+
+def alarms(charts, hits):
+    """Return the places at which a single chart alarms."""
+    hits = np.asarray(hits, np.uint8)[:, None]
+    first, ts, places, start = np.zeros(len(hits), np.int64), np.arange(len(hits)), [], 0
+    while start < len(hits):
+        at = charts.watch(first, hits, ts, start)
+        if at < len(hits):
+            places.append((at, charts.take_alarms(0, 1)[0]))
+        start = at + 1
+    return places
+
+
+def chain(rng, n, onset, stay):
+    """Return (n,) bits of a two-state chain."""
+    draws, bits, last = rng.random(n), np.zeros(n, np.uint8), 0
+    for i in range(n):
+        last = bits[i] = draws[i] < (stay if last else onset)
+    return bits
+
+
+@pytest.mark.parametrize(("onset", "stay"), [(0.001, 0.001), (0.02, 0.5), (0.3, 0.3), (0.01, 0.9)])
+def test_false_alarms_stay_under_the_asked_rate(onset, stay):
+    """With usual chances known, alarms are no more frequent than asked, whatever the chances."""
+    rng, told, n = np.random.default_rng(1), 0, 30_000
+    for _ in range(10):
+        charts = RateCharts(1, false_alarms_per_10k=2.0, quiet=0)
+        charts.set_usual(0, onset, max(stay, RUN_MIN))
+        told += len(alarms(charts, chain(rng, n, onset, stay)))
+    assert told / (10 * n) * 1e4 <= 2.0
+
+
+def test_what_is_learned_from_the_first_events_is_no_alarm():
+    """A chart that learns a rate does not alarm while that rate stays."""
+    rng, told = np.random.default_rng(2), 0
+    for _ in range(20):
+        told += len(alarms(RateCharts(1, false_alarms_per_10k=1.0, learn=1_000), chain(rng, 20_000, 0.03, 0.03)))
+    assert told / 40.0 <= 1.0
+
+
+def test_a_tenfold_rate_is_heard_soon_and_dated():
+    """From 0.1% to 5% of events the alarm comes within about a hundred events, and dates the change near it."""
+    rng = np.random.default_rng(3)
+    delays = []
+    for _ in range(20):
+        charts = RateCharts(1, false_alarms_per_10k=0.2)
+        charts.set_usual(0, 0.001)
+        at, alarm = alarms(charts, np.append(np.zeros(2_000, np.uint8), chain(rng, 2_000, 0.05, 0.05)))[0]
+        delays.append(at - 2_000)
+        assert alarm.since_ns >= 2_000
+    assert np.median(delays) <= 120
+
+
+def test_a_feed_that_gets_stuck_is_one_alarm_not_one_an_event():
+    """A run without end is told within forty events, and then rarer and rarer."""
+    charts = RateCharts(1, false_alarms_per_10k=0.2, quiet=500)
+    charts.set_usual(0, 0.01)
+    told = alarms(charts, np.append(np.zeros(500, np.uint8), np.ones(3_000, np.uint8)))
+    assert told[0][0] <= 540
+    assert told[0][1].longest == told[0][0] - 499
+    assert len(told) <= 4
+
+
+def test_what_cannot_be_said_changes_nothing():
+    """Events that are neither yes nor no leave a chart as it was."""
+    charts = RateCharts(1, false_alarms_per_10k=1.0)
+    before = {name: array.copy() for name, array in charts.export("").items()}
+    assert alarms(charts, np.full(100, UNSEEN)) == []
+    assert all((charts.export("")[name] == array).all() for name, array in before.items())
+
+
+def test_a_reference_says_what_is_usual():
+    """Chances are upper bounds of what the reference showed, onsets and runs apart."""
+    charts = RateCharts(1, false_alarms_per_10k=1.0)
+    bits = chain(np.random.default_rng(4), 20_000, 0.02, 0.8)
+    charts.learn_from(np.zeros(len(bits), np.int64), bits[:, None])
+    assert charts.state.usual[0] == pytest.approx(bits.mean())
+    assert charts.state.chances[0] == pytest.approx([0.02, 0.8], rel=0.2)
+    assert alarms(charts, chain(np.random.default_rng(5), 5_000, 0.02, 0.8)) == []
+
+
+@given(hits=st.integers(0, 500), more=st.integers(0, 5_000))
+@settings(max_examples=50, deadline=None)
+def test_an_upper_chance_is_above_what_was_seen(hits, more):
+    """The bound lies between the share seen and 1, and tightens with more of the same."""
+    n = max(1, hits + more)
+    bound = upper_chance(float(hits), float(n))
+    assert hits / n <= bound <= 1.0
+    assert upper_chance(10.0 * hits, 10.0 * n) <= bound + 1e-12
