@@ -149,6 +149,7 @@ class Watch:
         began_ns = self._clock.now_ns()
         observed, drained = self._observe()
         found = [finding for monitor in self._monitors.values() for finding in monitor.findings()]
+        found.sort(key=lambda finding: finding.sequence)
         if found or (observed and self._save_is_due()):
             self._offsets.pending, self._offsets.pending_since_ns = found, self._offsets.caught_up_ns
             self.save()
