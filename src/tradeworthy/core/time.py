@@ -4,6 +4,7 @@ Time:   `now_ns` is UTC nanoseconds since 1970, for records and people; it may j
         `monotonic_ns` never goes back and is for durations and timers only.
 """
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -97,6 +98,46 @@ class MarketClock:
     def advance_to(self, now_ns: int) -> None:
         """Move forward to `now_ns`; an earlier time leaves the clock where it is."""
         self._now_ns = max(self._now_ns, now_ns)
+
+
+class Stop(Protocol):
+    """A wish to stop, and pauses that end early where it comes; a `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Tell whether to stop."""
+
+    def wait(self, timeout: float | None = None, /) -> bool:
+        """Pause for so many seconds, and tell whether to stop."""
+
+
+class StopFlag:
+    """A wish to stop that a signal handler may set.
+
+    A `threading.Event` holds a lock while it waits; a handler that runs in the same thread and sets it can wait for
+    that lock for ever. This is a plain word: no lock, and a pause that is short enough to end by itself.
+    """
+
+    __slots__ = ("_set",)
+
+    PAUSE_S_MAX = 0.1
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        """Wish to stop."""
+        self._set = True
+
+    def is_set(self) -> bool:
+        """Tell whether to stop."""
+        return self._set
+
+    def wait(self, timeout: float | None = None, /) -> bool:
+        """Pause for so many seconds, in short pauses, and tell whether to stop."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._set and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, self.PAUSE_S_MAX))
+        return self._set
 
 
 def iso(ns: int) -> str:

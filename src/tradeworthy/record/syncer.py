@@ -14,7 +14,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -22,7 +21,7 @@ from typing import Self
 import msgspec
 
 from tradeworthy.core.errors import RecordUnwritable, TradeworthyError
-from tradeworthy.core.time import NS_PER_S, Clock, SystemClock
+from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
 from tradeworthy.record.chain import Notary
 from tradeworthy.record.disk import Disk
 from tradeworthy.record.epochs import writer_alive
@@ -246,7 +245,7 @@ class Syncer:
         if self._heads is not None and self._signer is not None:
             self._notary.publish(self._heads, self._signer)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Work until the writer is gone or `stop` is set, then finish.
 
         Raises
@@ -262,7 +261,7 @@ class Syncer:
             self.step()
         self.finish()
 
-    def _wait_for_writer(self, stop: threading.Event) -> bool:
+    def _wait_for_writer(self, stop: Stop) -> bool:
         until = self._clock.monotonic_ns() + int(self._settings.start_within_s * NS_PER_S)
         while not writer_alive(self._folder):
             if stop.wait(0.02) or self._clock.monotonic_ns() > until:
@@ -290,7 +289,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--key", type=Path, help="private key that signs them")
     parser.add_argument("--settings", default="{}", help="SyncerSettings as JSON")
     given = parser.parse_args(arguments)
-    stop = threading.Event()
+    stop = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 
 import msgspec
 
@@ -30,7 +29,7 @@ from tradeworthy.change.release.watch import Monitors, Watch
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import NS_PER_S, Clock, SystemClock
+from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
 from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.trust import SigningKey, TrustStore
@@ -148,7 +147,7 @@ class Watcher:
         write_pulse(self._state, pulse)
         write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
 
-    def run(self, stop: Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Step until told to stop, then save."""
         parent = os.getppid()
         self._deliveries.start()
@@ -210,7 +209,7 @@ def monitor_settings(candidate: Candidate, settings: MonitorSettings) -> Monitor
 def main(arguments: list[str]) -> int:
     """Watch as the job says until told to stop."""
     job = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=WatchJob)
-    stop = Event()
+    stop = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     os.nice(5)
