@@ -25,7 +25,9 @@ def _stage(name: str) -> Path:
     if name == "fresh":
         return write_project(_home() / name)
     before, step = STAGES[name]
-    folder = shutil.copytree(_stage(before), _home() / name)
+    folder = _home() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(_stage(before), folder)
     step(Project(folder))
     return folder
 

@@ -1,0 +1,67 @@
+"""The doctor: what is sound is said briefly, what is not comes with what to do."""
+
+import pytest
+from small_project import at, looked_at
+
+from tradeworthy.apps.doctor import examine
+from tradeworthy.testing.projects import write_project
+
+
+def items(folder):
+    """Return what the doctor found, by name."""
+    return {item.name: item for item in examine(folder).items}
+
+
+def test_the_machine_alone(tmp_path):
+    """Without a project only the machine is looked at, and nothing is made."""
+    found = items(tmp_path)
+    assert {"python", "packages", "cores", "disk"} <= set(found)
+    assert "settings" not in found
+    assert found["python"].ok
+    assert found["packages"].ok
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sound_project(tmp_path):
+    """A new project's own parts are all in order."""
+    found = items(write_project(tmp_path))
+    for name in ("settings", "strategy", "data files", "limits", "signing key"):
+        assert found[name].ok, found[name]
+        assert found[name].advice == ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "said"),
+    [
+        (lambda folder: (folder / "strategy.py").unlink(), "strategy", "strategy.py"),
+        (lambda folder: (folder / "ABC.csv").unlink(), "data files", "ABC.csv"),
+        (lambda folder: (folder / "tradeworthy.toml").write_text("[desk", "utf-8"), "settings", "not valid TOML"),
+    ],
+    ids=["strategy", "data", "settings"],
+)
+def test_what_is_missing_comes_with_advice(spoil, name, said, tmp_path):
+    """Each fault is named, and its advice is not empty."""
+    spoil(write_project(tmp_path))
+    found = items(tmp_path)
+    assert not found[name].ok
+    assert said in found[name].found
+    assert found[name].advice
+    assert not examine(tmp_path).healthy
+
+
+def test_a_key_that_others_can_read(tmp_path):
+    """A signing key with loose permissions is a fault, with the command that mends it."""
+    project = at("registered", tmp_path)
+    assert items(project.folder)["signing key"].ok
+    project.places.author_key.chmod(0o644)
+    found = items(project.folder)["signing key"]
+    assert not found.ok
+    assert found.advice == f"chmod 600 {project.places.author_key}"
+
+
+def test_looking_changes_nothing():
+    """The doctor reads; it writes no file."""
+    folder = looked_at("traded").folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    examine(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
