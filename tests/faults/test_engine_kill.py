@@ -122,6 +122,22 @@ def test_killed_at_any_write_the_desk_comes_back(tmp_path, shelf, step, torn):
     check(tmp_path, shelf)
 
 
+def test_rows_that_waited_are_written_by_the_next_start(tmp_path, shelf):
+    """Rows wait for the tape; those of many runs that a kill keeps from it are made again, in order."""
+    assert live(tmp_path, shelf, Deadly(110)) == -signal.SIGKILL
+    reader, names = TapeReader(tmp_path / "tape"), [f"rows-{number:016x}" for number in list(shelf.versions)[:2]]
+    before = sum(len(reader.read(name)) for name in names if name in reader.streams())
+    scored = np.isfinite(reader.read("decisions")["score"]).sum()
+    assert before < scored - 11
+    with SmallDesk(tmp_path, shelf=shelf, venue=Logging(tmp_path / "venue.log"), settings=SETTINGS):
+        pass
+    decisions = reader.read("decisions")
+    for name, number in zip(names, shelf.versions, strict=False):
+        made = decisions[(decisions["version"] == number) & np.isfinite(decisions["score"])]
+        assert reader.read(name)["decision"].tolist() == made["sequence"].tolist()
+    assert replay(tmp_path / "tape", shelf.load).identical
+
+
 def test_killed_again_and_again(tmp_path, shelf):
     """Many short lives make the same record as one long one would promise."""
     lives = 0

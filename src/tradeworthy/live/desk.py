@@ -162,9 +162,19 @@ class Desk:
 
     def run(self, start: int, stop: int, *, generation: int = 0, first_sequence: int = 0) -> Run:
         """Let the champion take market events of the inbox; see `Pipeline.run`."""
+        return self.acting.run(start, stop, generation=generation, first_sequence=first_sequence)
+
+    @property
+    def acting(self) -> Pipeline:
+        """The champion, where there must be one."""
         if self.champion is None:
             raise NotFound("the desk has no champion; promote a version first")
-        return self.champion.run(start, stop, generation=generation, first_sequence=first_sequence)
+        return self.champion
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether anybody but the champion sees events."""
+        return self.previous is not None or bool(self.shadows)
 
     def follow(self, start: int, stop: int) -> Iterator[tuple[Pipeline, Run]]:
         """Let everybody else take the events that the champion has consumed; yield what shadows wrote."""

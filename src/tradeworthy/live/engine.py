@@ -9,13 +9,12 @@ Failure: if the tape cannot be written, the engine refuses first (nothing more i
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import msgspec
 import numpy as np
 
-from tradeworthy.core.decisions import Role
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
@@ -25,7 +24,6 @@ from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.pipeline import Run, row_fields_of
-from tradeworthy.live.playback import outcome
 from tradeworthy.live.reconcile import reconcile
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.staging import Staging
@@ -140,6 +138,7 @@ class Engine:
         )
         self._events_at_wish = self._last_checkpoint = 0
         self._stopping = self._failed = False
+        self._failing_safe = _FailingSafe(self._fail_safe)
         self._start(load)
 
     # -- coming up -----------------------------------------------------------------------------------------------
@@ -193,7 +192,9 @@ class Engine:
         async for batch in feed.events():
             self.consume(batch)
             if self._stopping:
-                return
+                break
+        with self._failing_safe:
+            self._recorder.flush()
 
     async def _keep_watch(self) -> None:
         """Look up every steering interval, whether events come or not."""
@@ -226,10 +227,10 @@ class Engine:
         RecordUnwritable
             The tape failed; trading has stopped.
         """
-        with self._failing_safe():
+        with self._failing_safe:
             done = 0
             while done < len(batch):
-                count = self.desk.inbox.load(batch[done:])
+                count = self.desk.inbox.load(batch[done:] if done else batch)
                 self._consume_inbox(count)
                 done += count
 
@@ -241,10 +242,11 @@ class Engine:
         RecordUnwritable, RecordBusy
             As `run`.
         """
-        with self._failing_safe():
+        with self._failing_safe:
             if self._recorder.tape.failure is not None:
                 raise RecordUnwritable(self._recorder.tape.failure)
             self._recorder.tape.check()
+            self._recorder.flush()
             self._steer()
 
     def _consume_inbox(self, count: int) -> None:
@@ -269,16 +271,21 @@ class Engine:
         if run.stop == start:
             return start
         self._recorder.inputs(inbox.records[start : run.stop])
-        for made in outcome(desk, start, run):
-            last = self._recorder.outcome(made)
-            if made.pipeline.role == Role.CHAMPION:
-                self._count(start, run)
-                if run.ordered:
-                    desk.name_order(last)
-                    self._venue.submit(made.orders)
-            else:
-                self.counters.shadow_decisions += made.decisions.size
+        made = desk.acting.played(run)
+        last = self._recorder.outcome(made)
+        self._count(start, run)
+        if run.ordered:
+            desk.name_order(last)
+            self._venue.submit(made.orders)
+        if desk.has_followers:
+            self._follow(start, run.stop)
         return run.stop
+
+    def _follow(self, start: int, stop: int) -> None:
+        """Let everybody else take what the champion has taken, and write what the shadows make of it."""
+        for pipeline, run in self.desk.follow(start, stop):
+            self._recorder.outcome(pipeline.played(run))
+            self.counters.shadow_decisions += run.decisions
 
     def _now_ns(self) -> int:
         """Return the time of decisions; on a virtual clock an event is decided at its own arrival."""
@@ -343,18 +350,12 @@ class Engine:
         self.counters.checkpoints += 1
         self._last_checkpoint = self.counters.events
 
-    @contextmanager
-    def _failing_safe(self) -> Iterator[None]:
+    def _fail_safe(self, error: RecordBusy | RecordUnwritable) -> None:
         """Stop trading when the tape cannot be written any more; only once, however often it is met."""
-        try:
-            yield
-        except RecordBusy:
+        if isinstance(error, RecordBusy):
             self._refuse()
-            raise
-        except RecordUnwritable:
-            if not self._failed:
-                self._fail_stop()
-            raise
+        elif not self._failed:
+            self._fail_stop()
 
     def _refuse(self) -> EventBatch:
         """Refuse everything from now on, and return the halt that says so."""
@@ -370,6 +371,27 @@ class Engine:
             stack.callback(self._recorder.last_input, halt)
             stack.callback(self._cancel, Scope.everything())
             stack.callback(self._control.halt)
+
+
+class _FailingSafe:
+    """A context in which a tape that cannot be written any more is told of; it costs less than a generator.
+
+    Parameters
+    ----------
+    fail_safe : callable
+        Told, before the error goes on.
+    """
+
+    def __init__(self, fail_safe: Callable[[RecordBusy | RecordUnwritable], None]) -> None:
+        self._fail_safe = fail_safe
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Tell of the error, if it is the tape's."""
+        if isinstance(error, RecordBusy | RecordUnwritable):
+            self._fail_safe(error)
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

@@ -40,6 +40,8 @@ class Inbox:
         self.prices: Numbers = np.full(room, np.nan)
         self.now_ns: Words = np.zeros(room, np.int64)
         self._same = self.records.dtype
+        self._width = self.words.shape[1]
+        self._flat = self.words.reshape(-1)
 
     @property
     def room(self) -> int:
@@ -52,13 +54,18 @@ class Inbox:
         if events.dtype is not self._same and events.dtype == self.records.dtype:
             self._same = events.dtype  # comparing record types costs as much as a decision: once for each source
         if events.dtype is self._same and events.flags.c_contiguous:
-            self.words[:count] = events[:count].view(np.int64).reshape(count, -1)
+            if count:
+                size = count * self._width
+                self._flat[:size] = np.frombuffer(events, np.int64, size)
         else:
             _widen(self.records[:count], events[:count])
         return count
 
     def stamp(self, start: int, stop: int, now_ns: int) -> None:
         """Set the decision time of events: now, and never before the event was received."""
+        if stop == start + 1:
+            self.now_ns[start] = max(int(self.words[start, TS_RECV]), now_ns)
+            return
         np.maximum(self.words[start:stop, TS_RECV], now_ns, out=self.now_ns[start:stop])
 
 

@@ -56,6 +56,22 @@ class Run(NamedTuple):
     ordered: bool
 
 
+class Played(NamedTuple):
+    """What one version made of a stretch of events; views that the next stretch overwrites.
+
+    Attributes
+    ----------
+    orders : (0 or 1,) ORDER
+        Sent by the last decision.
+    """
+
+    pipeline: "Pipeline"
+    decisions: Records
+    rows: Records
+    row_decisions: npt.NDArray[np.int64]
+    orders: Records
+
+
 class Pipeline:
     """One version over the desk's instruments.
 
@@ -118,6 +134,7 @@ class Pipeline:
             trees=version.predictor.table if isinstance(version.predictor, Trees) else no_trees(),
         )
         self._handle = hold_circuit(self._circuit)
+        self._one = self.decisions[:1], self.rows[:1], self.row_decisions[:1], self.order[:0]
         self.role = role
 
     @classmethod
@@ -215,6 +232,18 @@ class Pipeline:
         if self._is_trees:
             return Run(*run_trees(self._handle, start, stop, generation, first_sequence))
         return self._run_stepwise(start, stop, generation, first_sequence)
+
+    def played(self, run: Run) -> Played:
+        """Return what a run wrote."""
+        if run.decisions == run.rows == 1 and not run.ordered:
+            return Played(self, *self._one)  # the usual case of a live desk: its views are made once
+        return Played(
+            self,
+            self.decisions[: run.decisions],
+            self.rows[: run.rows],
+            self.row_decisions[: run.rows],
+            self.order[: int(run.ordered)],
+        )
 
     def _run_stepwise(self, start: int, stop: int, generation: int, first_sequence: int) -> Run:
         """Do what `run_trees` does, with the predictor called between the kernels."""

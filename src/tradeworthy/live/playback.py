@@ -19,7 +19,7 @@ from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
 from tradeworthy.live.control import GENERATION
 from tradeworthy.live.desk import Desk, config_in, is_own
 from tradeworthy.live.path import LATE
-from tradeworthy.live.pipeline import Pipeline, Run
+from tradeworthy.live.pipeline import Pipeline, Played, Run
 from tradeworthy.live.staging import INPUTS, load_checked, warm_between
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader
@@ -34,33 +34,6 @@ ROWS = "rows-"
 def rows_stream(pipeline: Pipeline) -> str:
     """Return the name of a version's stream of rows."""
     return f"{ROWS}{pipeline.name}"
-
-
-class Played(NamedTuple):
-    """What one version made of a stretch of events; views that the next stretch overwrites.
-
-    Attributes
-    ----------
-    orders : (0 or 1,) ORDER
-        Sent by the last decision.
-    """
-
-    pipeline: Pipeline
-    decisions: Records
-    rows: Records
-    row_decisions: npt.NDArray[np.int64]
-    orders: Records
-
-
-def played(pipeline: Pipeline, run: Run) -> Played:
-    """Return what a run wrote."""
-    return Played(
-        pipeline,
-        pipeline.decisions[: run.decisions],
-        pipeline.rows[: run.rows],
-        pipeline.row_decisions[: run.rows],
-        pipeline.order[: int(run.ordered)],
-    )
 
 
 def read_or_none(reader: TapeReader, stream: str, dtype: np.dtype[np.void], after: int = 0) -> Records:
@@ -205,9 +178,9 @@ class Playback:
 def outcome(desk: Desk, start: int, run: Run) -> Iterator[Played]:
     """Yield what the champion wrote in a run, then let the others follow and yield what the shadows wrote."""
     if desk.champion is not None:
-        yield played(desk.champion, run)
+        yield desk.champion.played(run)
     for pipeline, made in desk.follow(start, run.stop):
-        yield played(pipeline, made)
+        yield pipeline.played(made)
 
 
 def restored_desk(reader: TapeReader, load: Callable[[int], Version], before: int | None = None) -> tuple[Desk, int]:

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from tradeworthy.core.decisions import DECISION, ORDER, version_name
 from tradeworthy.core.events import FRAME, Kind
 from tradeworthy.core.kernel import fingerprint
+from tradeworthy.live.pipeline import Played
 from tradeworthy.live.playback import (
     DECISIONS,
     ORDERS,
     ROWS,
     Playback,
-    Played,
     inputs_after,
     read_or_none,
     restored_desk,

@@ -7,6 +7,7 @@ Flow:   the newest checkpoint, then every recorded input after it, as in replay.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,10 @@ from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
-from tradeworthy.live.pipeline import Pipeline
+from tradeworthy.live.pipeline import Pipeline, Played
 from tradeworthy.live.playback import (
     DECISIONS,
     Playback,
-    Played,
     Recorded,
     inputs_after,
     read_or_none,
@@ -95,8 +95,7 @@ class Resumption:
         playback = Playback(self._reader, desk, self._load, sequence)
         inputs = inputs_after(self._reader, sequence)
         decided = inputs["sequence"] <= playback.recorded.last_input
-        first_input = playback.recorded.last_input - desk.config.room
-        completion = _Completion(self._reader, self._recorder, sequence, first_input)
+        completion = _Completion(self._reader, self._recorder, sequence)
         for made in playback.play(inputs[decided]):
             completion.write(made)
         self._decide_late(playback, inputs[~decided])
@@ -126,41 +125,69 @@ class Resumption:
             self._recorder.outcome(made)
 
 
+class _Known(NamedTuple):
+    """What a tape has of one version after a checkpoint: its decisions' inputs and names, and how far its rows go.
+
+    Attributes
+    ----------
+    last_input, last_row : int
+        The input of the last decision, the decision of the last row; 0 for none.
+    complete : int
+        Up to this input nothing is missing.
+    """
+
+    inputs: npt.NDArray[np.uint64]
+    names: npt.NDArray[np.uint64]
+    last_input: int
+    last_row: int
+    complete: int
+
+    @classmethod
+    def of(cls, decisions: Records, rows: Records) -> Self:
+        """Return it for the decisions and rows of the tape."""
+        inputs, names = decisions["input_sequence"], decisions["sequence"]
+        last_input = int(inputs[-1]) if inputs.size else 0
+        last_row = int(rows["decision"][-1]) if rows.size else 0
+        with_row = int(np.searchsorted(names, last_row, side="right"))
+        return cls(inputs, names, last_input, last_row, int(inputs[with_row - 1]) if with_row else 0)
+
+
 class _Completion:
     """Writes those records of the last run that the tape does not have.
 
-    Only the last run before a crash can be incomplete, and the inputs of a run stand next to each other.
+    Of each version, the last decisions and the last rows can be missing: both are written in order.
     """
 
-    def __init__(self, reader: TapeReader, recorder: Recorder, after: int, first_input: int) -> None:
-        self._reader, self._recorder, self._after, self._first_input = reader, recorder, after, first_input
+    def __init__(self, reader: TapeReader, recorder: Recorder, after: int) -> None:
+        self._reader, self._recorder, self._after = reader, recorder, after
         self._decisions = read_or_none(reader, DECISIONS, DECISION, after)
+        self._known: dict[int, _Known] = {}
 
     def write(self, made: Played) -> None:
         """Write what is missing of the decisions and rows of one version's run."""
-        decisions = made.decisions
-        if not decisions.size or decisions["input_sequence"][-1] < self._first_input:
+        inputs, known = made.decisions["input_sequence"], self._known_of(made.pipeline)
+        if not inputs.size or inputs[-1] <= known.complete:
             return
-        known = self._decisions[self._decisions["version"] == made.pipeline.number]
-        count = int(np.isin(decisions["input_sequence"], known["input_sequence"]).sum())
+        count = int(np.searchsorted(inputs, known.last_input, side="right"))
         early = made.row_decisions < count
-        self._lost_rows(made.pipeline, made.rows[early], decisions["input_sequence"][made.row_decisions[early]], known)
+        names = known.names[np.searchsorted(known.inputs, inputs[made.row_decisions[early]])]
+        lost = names > known.last_row
+        if lost.any():
+            self._recorder.rows(made.pipeline, made.rows[early][lost], names[lost])
         self._recorder.outcome(
             Played(
                 made.pipeline,
-                decisions[count:],
+                made.decisions[count:],
                 made.rows[~early],
                 made.row_decisions[~early] - count,
                 made.orders[:0],
             )
         )
 
-    def _lost_rows(self, pipeline: Pipeline, rows: Records, inputs: Records, known: Records) -> None:
-        """Write the rows of recorded decisions that are missing."""
-        if not rows.size:
-            return
-        names = known["sequence"][np.searchsorted(known["input_sequence"], inputs)]
-        stored = read_or_none(self._reader, rows_stream(pipeline), rows.dtype, self._after)
-        lost = ~np.isin(names, stored["decision"])
-        if lost.any():
-            self._recorder.rows(pipeline, rows[lost], names[lost])
+    def _known_of(self, pipeline: Pipeline) -> _Known:
+        """Return what the tape had of a version, before anything was completed."""
+        if pipeline.number not in self._known:
+            decisions = self._decisions[self._decisions["version"] == pipeline.number]
+            rows = read_or_none(self._reader, rows_stream(pipeline), pipeline.rows.dtype, self._after)
+            self._known[pipeline.number] = _Known.of(decisions, rows)
+        return self._known[pipeline.number]
