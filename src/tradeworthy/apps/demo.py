@@ -26,11 +26,12 @@ from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
 from tradeworthy.core.time import NS_PER_MS, NS_PER_S
+from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.live.summary import RunSummary
 
 LIVE_SECONDS = 25.0
 SLOWER_WHILE_TRAINING = 0.25
-KEPT_FOR_SHADOW, KEPT_FOR_LEAD, SLOWING_EVENTS = 7_000, 3_000, 3_000
+KEPT_FOR_SHADOW, KEPT_FOR_LEAD, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 4_000, 500, 2_000
 HELD_SECONDS_MAX = 300.0
 EVENTS_BEFORE_ROLLBACK = 1_500
 LOOK_EVERY_S = 0.1
@@ -117,7 +118,8 @@ class Story:
         self.summary = Summary()
         self._standing = Standing()
         self._base_pace, self._led_from = math.inf, sys.maxsize
-        self._events_left, self._hold_until_ns = sys.maxsize, 0
+        self._feed: ReplayFeed | None = None
+        self._hold_until_ns = 0
 
     def tell(self) -> Summary:
         """Tell every chapter in turn."""
@@ -192,7 +194,8 @@ class Story:
         """Return events a second: slower while a challenger is on its way, slower still where it would come late."""
         slower = SLOWER_WHILE_TRAINING if self._challenger_coming() else 1.0
         kept = self._events_kept()
-        return self._base_pace * (min(slower, max(self._events_left - kept, 0) / SLOWING_EVENTS) if kept else slower)
+        left = len(self._feed) - self._feed.position if self._feed else 0
+        return self._base_pace * (min(slower, max(left - kept, 0) / SLOWING_EVENTS) if kept else slower)
 
     def _events_kept(self) -> int:
         """Return how many events the rest of the story needs: a busy machine has history enough, but not time."""
@@ -202,8 +205,10 @@ class Story:
         if not retrains or retrains[-1].ended is None:
             return KEPT_FOR_SHADOW
         version = retrains[-1].ended.version
-        if version is None or version in (*standing.retired, standing.champion):
+        if version is None or version in standing.retired:
             return 0
+        if version == standing.champion:
+            return KEPT_FOR_ROLLBACK
         if version not in standing.gates:
             return KEPT_FOR_SHADOW
         return KEPT_FOR_LEAD if standing.gates[version].passed else 0
@@ -220,14 +225,13 @@ class Story:
 
     async def _beside(self, running: Running, show: LiveView) -> None:
         """Follow the facts while events flow; roll back once the challenger has led for a while."""
-        total = len(running.feed)
+        self._feed, total = running.feed, len(running.feed)
         self._base_pace = total / LIVE_SECONDS * self.speed
         self._hold_until_ns = self.project.clock.monotonic_ns() + int(HELD_SECONDS_MAX * NS_PER_S)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
-            self._events_left = total - running.feed.position
             show.update(running.feed.position / total, now, self._standing, self._doing())
             self._narrate(show, now)
             if now.swaps and not self.summary.rollbacks:
@@ -259,20 +263,24 @@ class Story:
 
     async def _roll_back(self, running: Running, show: LiveView) -> None:
         """Chapter 7: give the command in a process of its own, while events flow, and time its effect."""
-        self.summary.rollbacks = 1
         before = len(running.engine.swaps)
         arguments = ["--actor", OFFICER, "--reason", "drill: back to the version before"]
         process = await asyncio.create_subprocess_exec(
             *_command(self.project.folder, "rollback"), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        while len(running.engine.swaps) == before and process.returncode is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-        seen_ns = self.project.clock.now_ns()
-        _, said = await process.communicate()
+        try:
+            while len(running.engine.swaps) == before and process.returncode is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            seen_ns = self.project.clock.now_ns()
+            _, said = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
         if process.returncode or len(running.engine.swaps) == before:
             raise TradeworthyError(f"the rollback command had no effect: {said.decode().strip()}")
         ordered_ns = self.project.ledger.facts(facts.VersionRolledBack)[-1].ts_ns
-        self.summary.rollback_ms = (seen_ns - ordered_ns) / NS_PER_MS
+        self.summary.rollbacks, self.summary.rollback_ms = 1, (seen_ns - ordered_ns) / NS_PER_MS
         show.tell("rollback", f"rolled back by command, in effect {self.summary.rollback_ms:.1f} ms after its fact")
 
     def explain(self) -> None:
