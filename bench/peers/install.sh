@@ -8,3 +8,6 @@ mkdir -p "$folder"
 "$python" -m venv "$folder/nautilus"
 "$folder/nautilus/bin/pip" --disable-pip-version-check --quiet install "nautilus_trader==1.221.0" "lightgbm>=4.5" pandas
 "$folder/nautilus/bin/python" -c "import nautilus_trader; print('NautilusTrader', nautilus_trader.__version__)"
+"$python" -m venv "$folder/river"
+"$folder/river/bin/pip" --disable-pip-version-check --quiet install "river>=0.21"
+"$folder/river/bin/python" -c "import river; print('river', river.__version__)"

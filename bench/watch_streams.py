@@ -1,0 +1,63 @@
+"""Streams with known change points, and streams without any, for the detection table.
+
+Idea:   laws that fool drift tests on markets: heavy tails, volatility clustering, persistence, regimes, overlapping
+        labels. Tuning used seeds 0 to 29; what is reported uses `REPORTED`, which nothing was tuned on.
+Units:  features have mean 0 and deviation 1 before a change; errors are 0 or 1.
+"""
+
+import math
+
+import numpy as np
+from jobs import Floats
+
+from tradeworthy.core.kernel import kernel
+
+REPORTED = range(100, 130)
+BURN = 500
+
+
+@kernel
+def _garch(shocks: Floats, out: Floats) -> None:
+    """Turn shocks into a GARCH(1, 1) series of unit variance."""
+    variance = 1.0
+    for t in range(shocks.shape[0]):
+        out[t] = math.sqrt(variance) * shocks[t]
+        variance = 0.02 + 0.08 * out[t] ** 2 + 0.90 * variance
+
+
+@kernel
+def _persist(shocks: Floats, phi: float, out: Floats) -> None:
+    """Turn shocks into an autoregression of unit variance."""
+    level = 0.0
+    for t in range(shocks.shape[0]):
+        level = phi * level + math.sqrt(1.0 - phi * phi) * shocks[t]
+        out[t] = level
+
+
+def feature(law: str, n: int, seed: int) -> Floats:
+    """Return (n,) values of one law without change."""
+    rng = np.random.default_rng([sum(map(ord, law)), seed])
+    out = np.empty(n + BURN)
+    if law == "gauss":
+        return rng.standard_normal(n)
+    if law == "t3":
+        return rng.standard_t(3, n) / math.sqrt(3.0)
+    if law == "garch":
+        _garch(rng.standard_t(5, n + BURN) / math.sqrt(5.0 / 3.0), out)
+    elif law == "ar1":
+        _persist(rng.standard_normal(n + BURN), 0.95, out)
+    else:
+        calm = np.repeat(rng.random(n // 250 + 4) < 0.5, 250)[: n + BURN]
+        out = np.where(calm, 0.6, 1.28) * rng.standard_normal(n + BURN)
+    return out[BURN:]
+
+
+def errors(rate: float, horizon: int, n: int, seed: int, *, change: int | None = None, after: float = 0.0) -> Floats:
+    """Return (n,) errors: 1 with a chance of `rate`, from `change` on of `after`; labels overlap over `horizon`."""
+    rng = np.random.default_rng([horizon, int(1e4 * rate), seed])
+    ahead = np.convolve(rng.standard_normal(n + horizon - 1), np.ones(horizon), "valid") / math.sqrt(horizon)
+    uniform = 0.5 * (1.0 + np.array([math.erf(x / math.sqrt(2.0)) for x in ahead]))
+    rates = np.full(n, rate)
+    if change is not None:
+        rates[change:] = after
+    return (uniform < rates).astype(np.float64)
