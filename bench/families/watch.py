@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from harness import HERE, PEERS, Aim, Peer, Report, Setting, digits
+from harness import HERE, PEERS, Aim, Peer, Report, Setting, context, digits
 from jobs import ETH, FEATURES, HALF_HOUR_NS, Floats, eth_bars
 from measure import median_of, rates
 from watch_streams import REPORTED, errors, feature
@@ -62,7 +62,7 @@ def run(setting: Setting, report: Report) -> None:
         "watched": WATCHED,
         "asked_per_10k": 1.0,
         "quick": setting.quick,
-        "taken": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "taken": context(quick=setting.quick, realtime=False)["taken"],
         "peers": "river" if peers else None,
     }
     figures = {name: figure.record() for name, figure in report.figures.items()}
