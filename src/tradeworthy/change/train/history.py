@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from tradeworthy.core.errors import DataInvalid, NotFound
-from tradeworthy.core.events import EventBatch, Kind, merge
+from tradeworthy.core.events import FRAME, EventBatch, Kind, merge
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.feeds.files import MarketFile
 from tradeworthy.live.feeds.rows import RowFile, read_events
@@ -64,7 +64,10 @@ def read_history(sources: Sequence[History], instruments: Sequence[Instrument]) 
         batches.append(_later(_read(source, instruments), batches))
     if not any(len(batch) for batch in batches):
         raise DataInvalid(f"the history is empty in {len(batches)} sources; check files, tape and sequences")
-    return merge(batches)
+    history = merge(batches)
+    for name, _ in FRAME:
+        history[name] = 0  # a history has no place on a tape
+    return history
 
 
 def _read(source: History, instruments: Sequence[Instrument]) -> EventBatch:
