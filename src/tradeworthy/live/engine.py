@@ -170,10 +170,8 @@ class Engine:
 
         Raises
         ------
-        RecordUnwritable
-            The tape failed; trading has stopped.
-        RecordBusy
-            Another engine has taken over the tape; this one sends nothing more.
+        RecordUnwritable, RecordBusy
+            The tape failed, or another engine has taken it over; this one sends nothing more.
         """
         self.look_up()
         watching = asyncio.create_task(self._keep_watch())

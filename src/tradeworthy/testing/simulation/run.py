@@ -109,7 +109,7 @@ def _live(world: World) -> None:
 def _end(world: World) -> None:
     """Repair everything, halt, let every order be answered, and stop in good order."""
     world.disk.revive()
-    world.control.cut = ""
+    world.admin.cut = ""
     world.control.halt()
     price, at_ns = 300.0, int(world.clock.monotonic_ns())
     for _ in range(QUIET_BARS_MAX):

@@ -15,7 +15,7 @@ from tradeworthy.record.tape import TapeWriter
 from tradeworthy.testing.contract import require
 from tradeworthy.testing.desks import LIMITS
 from tradeworthy.testing.simulation.hands import scopes
-from tradeworthy.testing.simulation.mortal import drawn
+from tradeworthy.testing.simulation.mortal import Killed, drawn
 from tradeworthy.testing.simulation.world import World
 
 Step = Callable[[World], str]
@@ -75,8 +75,8 @@ def roll_back(world: World) -> str:
 def cut_admin(world: World) -> str:
     """Kill the admin process in its next step, between the fact and the word or after both."""
     if world.ledger is not None:
-        world.control.cut = drawn(world.rng, "before", "after")
-    return f"admin dies next time {world.control.cut or 'never'}"
+        world.admin.cut = drawn(world.rng, "before", "after")
+    return f"admin dies next time {world.admin.cut or 'never'}"
 
 
 def limits(world: World) -> str:
@@ -113,13 +113,17 @@ def kill_now(world: World) -> str:
 
 
 def restart(world: World) -> str:
-    """Stop and start the engine in good order."""
-    with world.surviving():
+    """Stop the engine in good order, as far as the disk lets it, and start it again."""
+    try:
         world.engine.close()
         world.tape.close()
-    if world.tape.failure is not None:
-        world.bury()
-        world.start()
+    except Killed:
+        world.die(world.disk.died_at)
+        return "died while stopping"
+    except RecordUnwritable as failure:  # nobody trades any more: there is nothing to halt
+        world.say(f"stopped badly: {str(failure)[-60:]}")
+    world.bury()
+    world.start()
     return "restarted"
 
 

@@ -16,7 +16,7 @@ from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import RecordUnwritable
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.limits import Limits
-from tradeworthy.live.control import Scope
+from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.engine import Engine, EngineSettings
 from tradeworthy.live.venues.base import OrderBatch
 from tradeworthy.live.venues.paper import PaperSettings
@@ -61,7 +61,8 @@ class World:
         self.has_power_cuts = bool(self.rng.random() < 0.15)
         self.disk = MortalDisk(remember=self.has_power_cuts)
         self.clock = DriftingClock(START_NS)
-        self.control = MortalControl(folder / "control")
+        self.control = ControlBlock(folder / "control")
+        self.admin = MortalControl(folder / "control")
         self.control.set_champion(cast.numbers[0])
         self.ledger: Ledger | None = None
         self.hands = self._hands()
@@ -81,7 +82,7 @@ class World:
         registry = self.cast.registry(self.folder / LEDGER, self.clock)
         self.ledger = registry.ledger
         names = {number: version.digest for number, version in self.cast.shelf.versions.items()}
-        hands = ReleaseHands(Release(registry, self.control, INSTRUMENTS), names)
+        hands = ReleaseHands(Release(registry, self.admin, INSTRUMENTS), names)
         hands.role(self.cast.numbers[0], "champion")
         return hands
 
