@@ -4,7 +4,7 @@ Flow:   for each event: what people have steered; the venue's answers; then the 
         the tape, order to the venue; only then the shadows. While no order is open, a stretch of events is one run.
 State:  the desk (`desk.Desk`), kept in checkpoints; all else is on the tape. After kill -9 it goes on from there.
 Time:   the clock is asked once a run; a decision is never timed before its event was received.
-Failure: a tape that cannot be written halts: nothing more is sent, the halt goes to its reserve, what rests is cancelled.
+Failure: a tape that cannot be written halts: nothing more is sent, its reserve keeps the halt, what rests is cancelled.
 """
 
 import asyncio
