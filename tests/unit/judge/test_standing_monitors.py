@@ -22,6 +22,7 @@ SETTINGS = MonitorSettings(
     performance=PerformanceSettings(charts=CHARTS),
     class_balance=BalanceSettings(charts=CHARTS),
     estimated=EstimatedSettings(charts=CHARTS),
+    off=(),
 )
 ETH = [Instrument(symbol="ETH")]
 
@@ -60,6 +61,13 @@ def test_the_standing_set_hears_drift_and_harm():
         for monitor in monitors.values():
             monitor.observe(records)
     assert {f.kind for m in monitors.values() for f in m.findings()} >= {"data_drift", "performance"}
+
+
+def test_a_monitor_that_is_off_is_not_made():
+    """The class mix estimated without labels is off unless it is asked for."""
+    chosen = MonitorSettings(drift=SETTINGS.drift, performance=SETTINGS.performance, estimated=SETTINGS.estimated)
+    assert "class_balance" not in standing_set(version(), ETH, walk=walk(1_000), settings=chosen)
+    assert "class_balance" in standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
 
 
 @pytest.mark.parametrize("known", [None, walk(100)])

@@ -33,8 +33,16 @@ Walk = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Section ``[monitor]`` of tradeworthy.toml."""
+    """Section ``[monitor]`` of tradeworthy.toml.
 
+    Attributes
+    ----------
+    off : tuple of str
+        Monitors that are not run, by name. The class mix estimated without labels is off by default: with scores that
+        tell little (an AUC near 0.55) its estimate runs to 0 or 1 with an interval that is far too narrow.
+    """
+
+    off: tuple[str, ...] = ("class_balance",)
     drift: DriftSettings = DriftSettings()
     performance: PerformanceSettings = PerformanceSettings()
     inputs: InputSettings = InputSettings()
@@ -72,9 +80,9 @@ def standing_set(
     """
     settings = settings or MonitorSettings()
     symbols, horizon = [each.symbol for each in instruments], label.horizon if label is not None else 1
-    listeners = _of_labels(version, symbols, walk, horizon, settings)
+    listeners = _wanted(_of_labels(version, symbols, walk, horizon, settings), settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
-    return {
+    made = {
         **_of_rows(version, symbols, settings),
         "performance": _performance(join, label, walk, settings.performance),
         **listeners,
@@ -82,6 +90,12 @@ def standing_set(
         "trading": TradingMonitor(instruments, settings.trading),
         "latency": LatencyMonitor(symbols, settings.latency),
     }
+    return _wanted(made, settings)
+
+
+def _wanted(made: Mapping[str, Monitor], settings: MonitorSettings) -> dict[str, Monitor]:
+    """Leave out what the settings switch off."""
+    return {name: monitor for name, monitor in made.items() if name not in settings.off}
 
 
 def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
