@@ -22,7 +22,7 @@ def cast(tmp_path_factory):
     return Cast.make(tmp_path_factory.mktemp("cast"))
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", [*range(24), 813])  # 813 found that a late champion stayed late as a shadow
 def test_a_day_of_faults_breaks_no_promise(tmp_path, cast, seed):
     """Kills, power cuts, failing disks, dirty feeds, release steps: every invariant holds at the end of the day."""
     assert simulate_seed(seed, tmp_path / "world", cast).broken == ""

@@ -162,9 +162,9 @@ class Playback:
 
     def _market(self, events: EventBatch, known: Recorded) -> Iterator[Played]:
         """Run market events that are all late, or all not."""
-        inbox, done = self.desk.inbox, 0
-        if self.desk.champion is not None:
-            self.desk.champion.late = bool(known.late[0])
+        inbox, done, champion = self.desk.inbox, 0, self.desk.champion
+        if champion is not None:
+            champion.late = bool(known.late[0])
         while done < len(events):
             count = inbox.load(events[done:])
             inbox.now_ns[:count] = known.decided_ns[done : done + count]
@@ -173,6 +173,8 @@ class Playback:
             if run.ordered:
                 self.desk.name_order(int(known.sequences[done - 1]))
             yield from outcome(self.desk, 0, run)
+        if champion is not None:
+            champion.late = False  # what it decides next, in whatever role, is not late any more
 
 
 def outcome(desk: Desk, start: int, run: Run) -> Iterator[Played]:
