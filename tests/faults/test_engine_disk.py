@@ -313,3 +313,29 @@ def test_the_feed_of_a_failed_engine_is_closed(tmp_path, shelf):
         asyncio.run(small.engine.run(feed))
     assert feed.position < len(EVENTS)
     small.tape.close()
+
+
+def test_orders_that_rest_under_a_halt_are_cancelled_after_a_crash(tmp_path, shelf):
+    """A kill between a halt's record and its cancels leaves no order to fill: the next life cancels it."""
+
+    class Deaf(CountingPaper):
+        """A venue whose line is dead when the halt comes."""
+
+        def cancel(self, order_id) -> None:
+            raise KeyboardInterrupt(order_id)
+
+    venue = Deaf()
+    small = SmallDesk(tmp_path, shelf=shelf, venue=venue)
+    place = 0
+    while not small.engine.summary().open_orders:
+        small.engine.consume(EVENTS[place : place + 1].copy())
+        place += 1
+    small.control.halt()
+    with pytest.raises(KeyboardInterrupt):
+        small.engine.look_up()
+    small.tape.close()
+    with SmallDesk(tmp_path, shelf=shelf, venue=CountingPaper()) as back:
+        assert back.engine.counters.cancels == 1
+        assert back.run(EVENTS[place : place + 4]).open_orders == 0
+        assert back.engine.summary().positions["ETH"] == 0.0
+    assert replay(tmp_path / "tape", shelf.load).identical

@@ -22,7 +22,11 @@ def cast(tmp_path_factory):
     return Cast.make(tmp_path_factory.mktemp("cast"))
 
 
-@pytest.mark.parametrize("seed", [*range(24), 813])  # 813 found that a late champion stayed late as a shadow
+FOUND = (813, 22_982, 23_570)
+"""Seeds that broke once: late for ever after, an order at rest under a halt, a first champion lost with the power."""
+
+
+@pytest.mark.parametrize("seed", [*range(24), *FOUND])
 def test_a_day_of_faults_breaks_no_promise(tmp_path, cast, seed):
     """Kills, power cuts, failing disks, dirty feeds, release steps: every invariant holds at the end of the day."""
     assert simulate_seed(seed, tmp_path / "world", cast).broken == ""

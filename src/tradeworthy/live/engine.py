@@ -159,6 +159,9 @@ class Engine:
         if self.desk.champion is None:
             wanted = self._control.view().champion
             raise NotFound(f"the champion cannot be let in: {self._staging.refused.get(wanted, 'it is not there')}")
+        for scope in sorted(self.desk.scopes):  # a crash may have come between a halt and its cancels
+            self._cancel(scope)
+        self._recorder.tape.sync()
 
     def _warm_from(self) -> int:
         return max(0, self._recorder.next_sequence - self.settings.warm_records)
@@ -325,9 +328,7 @@ class Engine:
         word = int(control["values"][0])
         if word == Word.HALT:
             self._cancel(scope_of(control))
-        elif word == Word.CHAMPION:
-            if not previous:
-                return
+        elif word == Word.CHAMPION and previous:
             number = int(control["reference"])
             events = self.counters.events - self._events_at_wish if self._steering.wished == number else 0
             waited = self._steering.waited_ns(number)
