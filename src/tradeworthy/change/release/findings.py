@@ -10,43 +10,19 @@ Alerts: the first of a case is told; repeats only if they are graver, or a day a
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound, ReleaseRefused
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_DAY
-from tradeworthy.record.ledger import Ledger
+from tradeworthy.record.ledger import Entry, Ledger
 
 SEVERITIES = ("info", "warning", "critical")
 REMIND_NS = NS_PER_DAY
 
 State = Literal["open", "acknowledged", "closed"]
 Cause = tuple[str, str, str, str]
-
-
-class Entry(Protocol):
-    """One line of the ledger, as far as cases read it."""
-
-    @property
-    def number(self) -> int:
-        """Place in the ledger, ascending."""
-
-    @property
-    def ts_ns(self) -> int:
-        """When it was written, UTC nanoseconds."""
-
-    @property
-    def actor(self) -> str:
-        """Who did it."""
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-
-    @property
-    def fact(self) -> facts.Fact:
-        """What happened."""
 
 
 @dataclass(slots=True)

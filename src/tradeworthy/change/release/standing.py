@@ -8,30 +8,10 @@ State:  champions form a stack. A promotion pushes, a roll back pops: rolling ba
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tradeworthy.core import facts
 from tradeworthy.core.findings import Finding
-
-
-class Entry(Protocol):
-    """One line of the ledger, as far as the projection reads it."""
-
-    @property
-    def number(self) -> int:
-        """Place in the ledger, ascending."""
-
-    @property
-    def ts_ns(self) -> int:
-        """When it was written, UTC nanoseconds."""
-
-    @property
-    def actor(self) -> str:
-        """Who did it."""
-
-    @property
-    def fact(self) -> facts.Fact:
-        """What happened."""
+from tradeworthy.record.ledger import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events
-from tradeworthy.judge.monitor.rates import UNSEEN, Bits, Longs, RateAlarm, RateCharts
+from tradeworthy.judge.monitor.rates import UNSEEN, Bits, Longs, RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.symptoms import (
     CROSSED,
     DUPLICATE,
@@ -187,23 +187,17 @@ class InputQualityMonitor:
         others = [WORDS[SYMPTOMS[chart - first]] for chart in leaning if chart != alarm.chart]
         symptom = SYMPTOMS[alarm.chart - first]
         usual = float(self._charts.state.usual[alarm.chart])
-        return Finding(
+        words = RateWords(
             monitor=NAME,
             subject=f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()} {symptom}",
             kind=KIND,
-            sequence=int(event["sequence"]),
-            ts_event_ns=int(event["ts_event_ns"]),
-            since_ns=min(alarm.since_ns, int(event["ts_event_ns"])),
-            observed=alarm.share * 1e4,
-            reference=usual * 1e4,
             unit="per 10,000 events",
-            statistic=alarm.total,
-            threshold=self._charts.limit,
-            false_alarms_per_10k=self._settings.false_alarms_per_10k,
             sentence=self._sentence(lane, alarm, symptom, usual)
             + (f"; also {', '.join(others)}" if others else "")
             + ".",
+            per=1e4,
         )
+        return self._charts.finding(alarm, event, words)
 
     def _sentence(self, lane: int, alarm: RateAlarm, symptom: str, usual: float) -> str:
         """Say what happens how often, since when, and what was usual."""

@@ -18,7 +18,7 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_MS, iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
-from tradeworthy.judge.monitor.rates import RateCharts, upper_chance
+from tradeworthy.judge.monitor.rates import RateCharts, RateWords, upper_chance
 
 Floats = npt.NDArray[np.float64]
 
@@ -218,21 +218,14 @@ class LatencyMonitor:
         usual, limit = float(self._charts.state.usual[chart]), float(self._limits[chart])
         what = ("events arrive", "decisions stand")[chart % 2]
         symbol = self._instruments[chart // 2]
-        return Finding(
+        words = RateWords(
             monitor=NAME,
             subject=f"{symbol} {LAGS[chart % 2]}",
             kind=KIND,
-            sequence=int(record["sequence"]),
-            ts_event_ns=int(record["ts_event_ns"]),
-            since_ns=min(alarm.since_ns, int(record["ts_event_ns"])),
-            observed=alarm.share,
-            reference=usual,
             unit=f"share over {limit:.3g} ms",
-            statistic=alarm.total,
-            threshold=self._charts.limit,
-            false_alarms_per_10k=self._settings.false_alarms_per_10k,
             sentence=(
                 f"{symbol}: {alarm.hits} of {alarm.seen} {what} later than {limit:.3g} ms since "
                 f"{iso(alarm.since_ns)} (the last one {lag_ms:.3g} ms); {usual:.2%} were that slow at first."
             ),
         )
+        return self._charts.finding(alarm, record, words)

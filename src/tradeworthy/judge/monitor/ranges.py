@@ -17,7 +17,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State
 from tradeworthy.judge.monitor.pairing import RowPairing
-from tradeworthy.judge.monitor.rates import Bits, RateCharts
+from tradeworthy.judge.monitor.rates import Bits, RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 
@@ -135,23 +135,17 @@ class RangeMonitor:
         usual = float(self._charts.state.usual[alarm.chart])
         of = f" of {self._instruments[first // p]}" if self._instruments else ""
         name = self._names[place]
-        return Finding(
+        words = RateWords(
             monitor=NAME,
             subject=name,
             kind=KIND,
-            sequence=int(head["sequence"]),
-            ts_event_ns=int(head["ts_event_ns"]),
-            since_ns=min(alarm.since_ns, int(head["ts_event_ns"])),
-            observed=alarm.share * 1e4,
-            reference=usual * 1e4,
             unit="per 10,000 rows",
-            statistic=alarm.total,
-            threshold=self._charts.limit,
-            false_alarms_per_10k=self._settings.false_alarms_per_10k,
             sentence=(
                 f"{name}{of} lies outside its training range ({self._lowest[place]:.4g} to {self._highest[place]:.4g}; "
                 f"now {row[place]:.4g}) in {alarm.hits} of {alarm.seen} rows since {iso(alarm.since_ns)}, at most "
                 f"{alarm.longest} in a row; {usual * 1e4:.3g} of 10,000 rows were usual in training"
                 + (f"; with it {', '.join(others[:5])}." if others else ".")
             ),
+            per=1e4,
         )
+        return self._charts.finding(alarm, head, words)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.monitor.base import State
 
@@ -234,6 +235,20 @@ class RateAlarm(NamedTuple):
         return self.hits / max(1, self.seen)
 
 
+class RateWords(NamedTuple):
+    """What a monitor says of an alarm: itself, what moved, of which kind, in which unit, and the sentence.
+
+    `per` is what a share is multiplied by to be in the unit.
+    """
+
+    monitor: str
+    subject: str
+    kind: str
+    unit: str
+    sentence: str
+    per: float = 1.0
+
+
 class RateCharts:
     """p charts of rates with one limit.
 
@@ -286,6 +301,25 @@ class RateCharts:
         for chart in charts:
             self._quieten(int(chart))
         return alarms
+
+    def finding(self, alarm: RateAlarm, record: np.void, words: RateWords) -> Finding:
+        """Return what an alarm at a record of the tape is to people."""
+        ts_event_ns = int(record["ts_event_ns"])
+        return Finding(
+            monitor=words.monitor,
+            subject=words.subject,
+            kind=words.kind,
+            sequence=int(record["sequence"]),
+            ts_event_ns=ts_event_ns,
+            since_ns=min(alarm.since_ns, ts_event_ns),
+            observed=alarm.share * words.per,
+            reference=float(self.state.usual[alarm.chart]) * words.per,
+            unit=words.unit,
+            statistic=alarm.total,
+            threshold=self.limit,
+            false_alarms_per_10k=self.false_alarms_per_10k,
+            sentence=words.sentence,
+        )
 
     def leaning(self, first: int, width: int) -> list[int]:
         """Return the neighbouring charts with a sum past half of the limit."""

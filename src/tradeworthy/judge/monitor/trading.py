@@ -39,7 +39,7 @@ from tradeworthy.judge.monitor.account import (
     follow,
 )
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
-from tradeworthy.judge.monitor.rates import LEARN, RateCharts
+from tradeworthy.judge.monitor.rates import LEARN, RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 
@@ -281,27 +281,20 @@ class TradingMonitor:
         if question == COSTLY:
             worse = self._recent.get(instrument, np.zeros(1))[-max(1, alarm.seen) :].mean()
             extra = f"; {worse:.1f} bps on average, the model says {self._settings.cost_bps:g} bps"
-        words = (
+        said = (
             f"{counts} fills of {symbol} since {since} cost more than the model says",
             f"{counts} answers to orders in {symbol} since {since} were refusals",
             f"{counts} decisions on {symbol} since {since} sent an order",
             f"{counts} round trips in {symbol} since {since} lost money",
         )[question]
-        return Finding(
+        words = RateWords(
             monitor=NAME,
             subject=f"{symbol} {QUESTIONS[question]}",
             kind=KIND,
-            sequence=int(record["sequence"]),
-            ts_event_ns=int(record["ts_event_ns"]),
-            since_ns=min(alarm.since_ns, int(record["ts_event_ns"])),
-            observed=alarm.share,
-            reference=usual,
             unit="share",
-            statistic=alarm.total,
-            threshold=self._charts.limit,
-            false_alarms_per_10k=self._settings.false_alarms_per_10k,
-            sentence=f"{words}, {alarm.share:.0%}; usual was {usual:.0%}{extra}.",
+            sentence=f"{said}, {alarm.share:.0%}; usual was {usual:.0%}{extra}.",
         )
+        return self._charts.finding(alarm, record, words)
 
     def _tell_drawdown(self, event: np.void) -> None:
         """Say how much of the allowed drawdown is used up."""
