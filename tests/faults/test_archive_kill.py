@@ -15,13 +15,12 @@ from tradeworthy.core.errors import RecordUnwritable
 from tradeworthy.core.time import NS_PER_DAY, VirtualClock
 from tradeworthy.record.archive import ArchiveSettings, archive_lock, archive_tape
 from tradeworthy.record.chain import Notary
-from tradeworthy.record.disk import Disk
 from tradeworthy.record.query import Record
 from tradeworthy.record.retention import delete, expired
 from tradeworthy.record.segment import segment_paths
 from tradeworthy.record.tape import TapeReader, TapeWriter
 from tradeworthy.record.verify import verify
-from tradeworthy.testing.disks import FaultyDisk
+from tradeworthy.testing.disks import DeadlyDisk, FaultyDisk
 from tradeworthy.testing.tapes import SAMPLE, SEGMENT_BYTES, samples, write_trading
 
 LATER = VirtualClock(10**19)
@@ -29,39 +28,12 @@ AT_ONCE = ArchiveSettings(after_s=0.0)
 MINUTES = 90
 
 
-class DeadlyDisk(Disk):
-    """Kills its process before its n-th step; half of a write is done where it dies in one."""
+COUNTED = ("pwrite", "fdatasync", "replace", "unlink", "sync_folder")
 
-    def __init__(self, steps: int) -> None:
-        self._left = steps
 
-    def _step(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def pwrite(self, fd, data, offset):
-        raw = memoryview(data).cast("B")
-        if self._left == 0:
-            os.pwrite(fd, raw[: len(raw) // 2], offset)
-        self._step()
-        return os.pwrite(fd, raw, offset)
-
-    def fdatasync(self, fd):
-        self._step()
-        super().fdatasync(fd)
-
-    def replace(self, path, target):
-        self._step()
-        super().replace(path, target)
-
-    def unlink(self, path):
-        self._step()
-        super().unlink(path)
-
-    def sync_folder(self, folder):
-        self._step()
-        super().sync_folder(folder)
+def deadly(steps):
+    """Return a disk that kills its process after so many steps, half-way through where that is a write."""
+    return DeadlyDisk(steps, half=True, counted=COUNTED)
 
 
 def survived(work):
@@ -98,7 +70,7 @@ def test_kill_9_between_any_two_steps_of_archiving(tmp_path):
     Notary(tmp_path, clock=LATER).extend()
     before = sum(len(segment_paths(stream)) for stream in (tmp_path / "streams").iterdir())
     deaths = 0
-    while not survived(partial(archive_tape, tmp_path, AT_ONCE, clock=LATER, disk=DeadlyDisk(deaths))):
+    while not survived(partial(archive_tape, tmp_path, AT_ONCE, clock=LATER, disk=deadly(deaths))):
         check(tmp_path, f"killed before step {deaths}")
         deaths += 1
     check(tmp_path, "at the end")
@@ -114,9 +86,7 @@ def test_kill_9_while_a_fresh_archive_is_made(tmp_path, offset):
     for step in range(offset, 9 * 2, 9):
         tape = tmp_path / str(step)
         write_trading(tape, 60)
-        assert not survived(
-            lambda tape=tape, step=step: archive_tape(tape, AT_ONCE, clock=LATER, disk=DeadlyDisk(step))
-        )
+        assert not survived(lambda tape=tape, step=step: archive_tape(tape, AT_ONCE, clock=LATER, disk=deadly(step)))
         check(tape, f"killed before step {step}", 60)
         write_trading(tape, 20, first=60)
         check(tape, f"killed before step {step}, then traded on", 80)
@@ -128,7 +98,7 @@ def test_kill_9_of_the_writer_while_segments_end_by_age(tmp_path):
     def write(step) -> None:
         clock = VirtualClock()
         with TapeWriter.open(
-            tmp_path, clock=clock, segment_bytes=SEGMENT_BYTES, segment_s=1.0, disk=DeadlyDisk(step)
+            tmp_path, clock=clock, segment_bytes=SEGMENT_BYTES, segment_s=1.0, disk=deadly(step)
         ) as tape:
             stream = tape.stream("a", SAMPLE)
             for second in range(1, 4):
@@ -152,7 +122,7 @@ def test_kill_9_between_any_two_steps_of_deleting(tmp_path):
     def work(step) -> None:
         with archive_lock(tmp_path):
             going = expired(tmp_path, keep_days={"rows-*": 1.0}, now_ns=LATER.now_ns() + NS_PER_DAY)
-            delete(tmp_path, going, DeadlyDisk(step))
+            delete(tmp_path, going, deadly(step))
 
     step = 0
     while not survived(partial(work, step)):

@@ -16,28 +16,17 @@ from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.reconcile import NEVER_SENT, NOT_AT_VENUE
 from tradeworthy.live.replay import replay
 from tradeworthy.live.venues.paper import Paper, PaperSettings
-from tradeworthy.record.disk import Disk
 from tradeworthy.record.tape import TapeReader
 from tradeworthy.testing.desks import INSTRUMENTS, Shelf, SmallDesk, market
+from tradeworthy.testing.disks import DeadlyDisk
 
 EVENTS = market(80, seed=15)
 SETTINGS = EngineSettings(stage_in_background=False, checkpoint_every=40)
 
 
-class Deadly(Disk):
-    """A disk that kills the process at its n-th write, before it or halfway through it."""
-
-    def __init__(self, step, *, torn=False) -> None:
-        self._left, self._torn = step, torn
-
-    def pwrite(self, fd, data, offset):
-        self._left -= 1
-        if self._left == 0:
-            if self._torn:
-                raw = memoryview(data).cast("B")
-                os.pwrite(fd, raw[: len(raw) // 2], offset)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return os.pwrite(fd, data, offset)
+def deadly(step, *, torn=False):
+    """Return a disk that kills the process at its n-th write, before it or halfway through it."""
+    return DeadlyDisk(step - 1, half=torn)
 
 
 class Logging(Paper):
@@ -116,7 +105,7 @@ def check(folder, shelf):
 @pytest.mark.parametrize("step", [*range(30, 130, 6), 131, 163, 197, 229])
 def test_killed_at_any_write_the_desk_comes_back(tmp_path, shelf, step, torn):
     """After a kill at any step every event has one decision, no order is doubled, and replay finds no difference."""
-    first = live(tmp_path, shelf, Deadly(step, torn=torn))
+    first = live(tmp_path, shelf, deadly(step, torn=torn))
     assert first in (-signal.SIGKILL, 0)
     assert live(tmp_path, shelf) == 0
     check(tmp_path, shelf)
@@ -124,7 +113,7 @@ def test_killed_at_any_write_the_desk_comes_back(tmp_path, shelf, step, torn):
 
 def test_rows_that_waited_are_written_by_the_next_start(tmp_path, shelf):
     """Rows wait for the tape; those of many runs that a kill keeps from it are made again, in order."""
-    assert live(tmp_path, shelf, Deadly(110)) == -signal.SIGKILL
+    assert live(tmp_path, shelf, deadly(110)) == -signal.SIGKILL
     reader, names = TapeReader(tmp_path / "tape"), [f"rows-{number:016x}" for number in list(shelf.versions)[:2]]
     before = sum(len(reader.read(name)) for name in names if name in reader.streams())
     scored = np.isfinite(reader.read("decisions")["score"]).sum()
@@ -141,7 +130,7 @@ def test_rows_that_waited_are_written_by_the_next_start(tmp_path, shelf):
 def test_killed_again_and_again(tmp_path, shelf):
     """Many short lives make the same record as one long one would promise."""
     lives = 0
-    while live(tmp_path, shelf, Deadly(55 + 7 * lives, torn=lives % 2 == 1)) != 0:
+    while live(tmp_path, shelf, deadly(55 + 7 * lives, torn=lives % 2 == 1)) != 0:
         lives += 1
         assert lives < 60
     assert lives > 2
@@ -219,7 +208,7 @@ def test_order_that_never_left_is_closed(tmp_path, shelf):
     """A decision approved in the instant of the kill, without an order record, becomes a recorded reject."""
     for step in range(50, 120):
         folder = tmp_path / str(step)
-        if live(folder, shelf, Deadly(step)) == 0:
+        if live(folder, shelf, deadly(step)) == 0:
             continue
         live(folder, shelf)
         inputs = TapeReader(folder / "tape").read("inputs")

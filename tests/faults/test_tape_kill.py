@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from tradeworthy.core.errors import RecordBusy, RecordUnwritable
-from tradeworthy.record.disk import Disk
 from tradeworthy.record.epochs import writer_alive
 from tradeworthy.record.tape import TapeReader, TapeWriter
 from tradeworthy.record.verify import verify
-from tradeworthy.testing.disks import FaultyDisk
+from tradeworthy.testing.disks import DeadlyDisk, FaultyDisk
 from tradeworthy.testing.tapes import SAMPLE, open_small, samples
 
 
@@ -99,40 +98,7 @@ def test_kill_9_again_and_again(tmp_path):
         check(tmp_path, last, f"seed {seed}, killed after {delay:.4f} s, {last} acknowledged")
 
 
-class DeadlyDisk(Disk):
-    """Kills its process at the n-th operation: before it, or half-way through a write."""
-
-    def __init__(self, step: int, half: bool) -> None:  # noqa: FBT001
-        self._left = step
-        self._half = half
-
-    def _step(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def pwrite(self, fd, data, offset):
-        if self._left == 0 and self._half:
-            raw = memoryview(data).cast("B")
-            os.pwrite(fd, raw[: len(raw) // 2], offset)
-        self._step()
-        return os.pwrite(fd, data, offset)
-
-    def fdatasync(self, fd):
-        self._step()
-        super().fdatasync(fd)
-
-    def preallocate(self, path, size):
-        self._step()
-        super().preallocate(path, size)
-
-    def sync_folder(self, folder):
-        self._step()
-        super().sync_folder(folder)
-
-    def open(self, path, *, write=False):
-        self._step()
-        return super().open(path, write=write)
+COUNTED = ("pwrite", "fdatasync", "preallocate", "sync_folder", "open")
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -143,7 +109,7 @@ def test_kill_9_at_every_step(tmp_path, half):
     """
     for step in range(half, 90, 2):
         folder = tmp_path / f"{step % 30}"  # so that each tape is also recovered, and killed while recovering
-        last = run_until_killed(folder, step, DeadlyDisk(step, half))
+        last = run_until_killed(folder, step, DeadlyDisk(step, half=half, counted=COUNTED))
         check(folder, last, f"step {step}, half {half}, {last} acknowledged")
 
 

@@ -1,4 +1,4 @@
-"""Disks that fail on demand: short writes, errors, no space, and power cuts that lose what was not synced.
+"""Disks that fail on demand: short writes, errors, no space, power cuts that lose what was not synced, and kills.
 
 Idea:   a `record.disk.Disk` like any other, with a plan. The tape cannot tell it from a bad day.
 State:  what was synced, so that `cut_power` can put back any mixture of old and new sectors, as a real disk may.
@@ -6,6 +6,8 @@ State:  what was synced, so that `cut_power` can put back any mixture of old and
 
 import errno
 import os
+import signal
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,66 @@ class FaultyDisk(Disk):
     def synced(self, path: Path) -> bytes:
         """Return what the file held when it was last synced."""
         return self._synced.get(path.stat().st_ino, b"")
+
+
+class DeadlyDisk(Disk):
+    """A disk that kills its process, with SIGKILL, at one of its operations.
+
+    Parameters
+    ----------
+    steps : int
+        Counted operations that are still done; the next one is deadly.
+    half : bool
+        Whether a deadly write is half done first; any other operation is not begun.
+    counted : collection of str
+        Names of the operations that count.
+    """
+
+    def __init__(self, steps: int, *, half: bool = False, counted: Collection[str] = ("pwrite",)) -> None:
+        self._left, self._half, self._counted = steps, half, frozenset(counted)
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> int:
+        """Write; where that is deadly, perhaps one half first."""
+        if self._half and self._left == 0 and "pwrite" in self._counted:
+            raw = memoryview(data).cast("B")
+            os.pwrite(fd, raw[: len(raw) // 2], offset)
+        self._step("pwrite")
+        return super().pwrite(fd, data, offset)
+
+    def fdatasync(self, fd: int) -> None:
+        """Sync a file."""
+        self._step("fdatasync")
+        super().fdatasync(fd)
+
+    def preallocate(self, path: Path, size: int) -> None:
+        """Make a file of zeros."""
+        self._step("preallocate")
+        super().preallocate(path, size)
+
+    def open(self, path: Path, *, write: bool = False) -> int:
+        """Open a file."""
+        self._step("open")
+        return super().open(path, write=write)
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Rename a file over another."""
+        self._step("replace")
+        super().replace(path, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file."""
+        self._step("unlink")
+        super().unlink(path)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Sync a folder's names."""
+        self._step("sync_folder")
+        super().sync_folder(folder)
+
+    def _step(self, operation: str) -> None:
+        """Count an operation, and die where it is the deadly one."""
+        if operation not in self._counted:
+            return
+        if self._left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
