@@ -185,7 +185,7 @@ class Story:
         summary.auc_live = realised_auc(self.project)
         self.stage.say(
             f"{run.events:,} events, {run.decisions:,} decisions, {run.orders} orders, {run.fills} fills; "
-            f"{run.pnl_after_costs:+,.2f} USD after {run.fees:,.2f} USD of fees, spread and slippage included"
+            f"{run.pnl_after_costs:+,.2f} USD after all costs, of which {run.fees:,.2f} USD are fees"
         )
         if not summary.rollbacks:
             self.stage.verdict("missing", "no challenger came to lead in time, so there was nothing to roll back")
