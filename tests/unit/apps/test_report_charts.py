@@ -152,6 +152,15 @@ def test_a_waterfall_above_zero_still_draws_its_totals():
     assert all(float(e.get("width")) >= 1.0 for e in classes(chart, "bar") if e.tag == "rect")
 
 
+def test_a_waterfall_of_amounts_shows_zero():
+    """Totals whose lengths are compared begin at zero: one ten times another is drawn ten times as long."""
+    steps = [bars.Step("costs", -90.0)]
+    start, end = bars.Step("before", 100.0), bars.Step("after", 10.0)
+    chart = bars.waterfall("x", steps, start=start, end=end, unit="u", from_zero=True)
+    before, _, after = [float(e.get("width")) for e in classes(chart, "bar") if e.tag == "rect"]
+    assert before / after == pytest.approx(10.0, rel=0.02)
+
+
 def test_intervals_show_value_and_bounds():
     """Each row has a whisker from bound to bound with its value between them."""
     rows = [bars.Interval("fold 1", 0.55, 0.52, 0.58), bars.Interval("all", 0.54, 0.53, 0.55, strong=True)]

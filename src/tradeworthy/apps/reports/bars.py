@@ -66,15 +66,17 @@ def waterfall(
     places: int = 4,
     description: str = "",
     caption: str | Markup = "",
+    from_zero: bool = False,
 ) -> Markup:
     """Draw how steps lead from a start to an end: each bar begins where the one above stopped.
 
-    The caller gives steps in the order in which they should be read; `start.value` plus all steps is `end.value`.
+    The caller gives steps in the order in which they should be read; `start.value` plus all steps is `end.value`. With
+    `from_zero` the axis shows zero, for totals whose lengths are to be compared.
     """
     totals = [start.value]
     for step in steps:
         totals.append(totals[-1] + step.value)
-    plot = _row_plot(widened(*extent([totals, [end.value]])), len(steps) + 2)
+    plot = _row_plot(widened(*extent([totals, [end.value], [0.0] if from_zero else []])), len(steps) + 2)
     rows = [_total_row(plot, 0, start, places)]
     rows += [_step_row(plot, place + 1, step, totals[place], places) for place, step in enumerate(steps)]
     rows.append(_total_row(plot, len(steps) + 1, end, places))

@@ -75,7 +75,7 @@ def _costs(costs: Costs, unit: str) -> Markup:
     """Draw how costs lead from the gross result to the net one."""
     steps = [Step("fees", -costs.fees), Step("half spread", -costs.spread), Step("slippage", -costs.slippage)]
     start, end = Step("before costs", costs.gross), Step("after costs", costs.net)
-    return waterfall("From gross to net", steps, start=start, end=end, unit=unit, places=2)
+    return waterfall("From gross to net", steps, start=start, end=end, unit=unit, places=2, from_zero=True)
 
 
 def _summary(outcome: Outcome, unit: str) -> Markup:
@@ -85,7 +85,7 @@ def _summary(outcome: Outcome, unit: str) -> Markup:
         [
             KeyFigure("Traded value", amount(outcome.turnover), unit, f"costs {decimal(per_value, 1)} bps of it"),
             KeyFigure("Sharpe ratio", decimal(outcome.sharpe, 2), "a year", "after costs"),
-            KeyFigure("Hit rate", f"{outcome.hit_rate:.1%}", remark="share of directions that came true"),
+            KeyFigure("Hit rate", f"{outcome.hit_rate:.1%}", remark="share of round trips that gained after costs"),
         ]
     )
 
