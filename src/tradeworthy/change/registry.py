@@ -17,7 +17,7 @@ from tradeworthy.change.release.standing import Standing, stand
 from tradeworthy.change.train.candidate import Candidate, load_candidate, save_candidate
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
-from tradeworthy.core.errors import BundleRefused, NotFound, near
+from tradeworthy.core.errors import BundleRefused, NotFound, SettingsInvalid, near
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.manifest import Card, Signal
@@ -36,6 +36,11 @@ class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
     signal: Signal = Signal()
     bounds: Limits = Limits()
     card: Card = Card()
+
+    def __post_init__(self) -> None:
+        """Refuse a version that nobody could call by its name."""
+        if not self.name.strip():
+            raise SettingsInvalid("the version has no name; give one with --name")
 
 
 class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):

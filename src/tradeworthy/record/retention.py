@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_DAY, iso
 from tradeworthy.record.archived import archived_segments
 from tradeworthy.record.checkpoint import checkpoint_paths
@@ -42,6 +43,11 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...] = ("*",)
     from_ns: int | None = None
     to_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a hold that nobody could name again to lift it."""
+        if not self.name.strip():
+            raise SettingsInvalid("the legal hold has no name; give the case's")
 
     def covers(self, stream: str, created_ns: int, sealed_ns: int) -> bool:
         """Tell whether a segment, begun and sealed at these times, is held."""

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tradeworthy.apps.cli.main import app
 from tradeworthy.apps.project import Project
 from tradeworthy.apps.settings import FILE_NAME
-from tradeworthy.core.errors import NotFound, QueryInvalid, SettingsInvalid
+from tradeworthy.core.errors import NotFound, QueryInvalid, SettingsInvalid, TradeworthyError
 from tradeworthy.core.facts import FindingRaised, LegalHoldPlaced, RecordDeleted, TradingHalted
 from tradeworthy.core.time import NS_PER_DAY, VirtualClock
 from tradeworthy.record.retention import Hold
@@ -177,6 +177,16 @@ def test_the_commands(tmp_path):
     assert isinstance(refused.exception, QueryInvalid)
     path = next(made.places.tape.glob("streams/decisions/*.seg"))
     assert path.exists()
+
+
+@pytest.mark.parametrize("option", ["--hold", "--lift"])
+def test_a_hold_without_a_name_archives_nothing(tmp_path, option):
+    """An empty name, as an unset variable of a script gives it, is refused and does not begin to archive."""
+    made = project(tmp_path)
+    before = sorted(made.places.tape.rglob("*"))
+    refused = told(tmp_path, "archive", option, "", "--actor", "lea", "--reason", "letter")
+    assert isinstance(refused.exception, TradeworthyError)
+    assert sorted(made.places.tape.rglob("*")) == before
 
 
 def test_damage_makes_the_exit_code_one(tmp_path):

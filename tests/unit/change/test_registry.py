@@ -5,8 +5,9 @@ import shutil
 import pytest
 from change_desk import SETTINGS, desk, trained
 
+from tradeworthy.change.registry import VersionSettings
 from tradeworthy.core import facts
-from tradeworthy.core.errors import BundleRefused, NotFound
+from tradeworthy.core.errors import BundleRefused, NotFound, SettingsInvalid
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.trust import SigningKey
 
@@ -85,6 +86,13 @@ def test_words_that_name_nothing_are_refused(home, word):
     home.registered()
     with pytest.raises(NotFound):
         home.registry.resolve(word)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_version_without_a_name_is_refused(name):
+    """Nobody could call it."""
+    with pytest.raises(SettingsInvalid, match="no name"):
+        VersionSettings(name=name)
 
 
 def test_near_misses_get_a_hint(home):

@@ -224,10 +224,10 @@ def archive(
     from tradeworthy.record.retention import Hold  # noqa: PLC0415
 
     desk = _project(project)
-    if hold or lift:
-        if hold:
+    if hold is not None or lift is not None:
+        if hold is not None:
             _finish(desk.hold(Hold(name=hold), actor=actor, reason=reason), as_json=as_json)
-        if lift:
+        if lift is not None:
             _finish(desk.lift_hold(lift, actor=actor, reason=reason), as_json=as_json)
         return
     with waiting("archiving"):
