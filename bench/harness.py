@@ -175,7 +175,7 @@ def unpin() -> None:
 
 def machine() -> str:
     """Say where figures are taken; figures of another machine are dropped when results are merged."""
-    from tradeworthy.core.kernel import fingerprint  # noqa: PLC0415 - the parent starts without numba
+    from tradeworthy.core.kernel_cache import fingerprint  # noqa: PLC0415 - the parent starts without numba
 
     return f"{fingerprint()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
 

@@ -12,7 +12,7 @@ import msgspec
 
 from tradeworthy.apps.settings import FILE_NAME, Settings, load_settings
 from tradeworthy.core.errors import TradeworthyError
-from tradeworthy.core.kernel import cache_folder, fingerprint
+from tradeworthy.core.kernel_cache import cache_folder, fingerprint
 
 DISK_FREE_MIN_GB = 2.0
 

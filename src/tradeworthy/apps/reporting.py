@@ -22,7 +22,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FIELDS, Kind, Word
-from tradeworthy.core.kernel import fingerprint
+from tradeworthy.core.kernel_cache import fingerprint
 from tradeworthy.core.time import NS_PER_MS
 from tradeworthy.judge.metrics_trading import drawdown, sharpe
 from tradeworthy.judge.validate.gate import GateReport

@@ -3,50 +3,20 @@
 Idea:   one decorator for every hot loop, so that flags which decide the last bit are chosen once.
 Bits:   no fast-math, so addition is never reordered: one event at a time and a whole batch give the same bits.
 Errors: NumPy rules (1/0 is inf, 0/0 is NaN); a kernel never raises, undefined values travel as NaN.
-Cache:  one folder per digest of all kernel sources and of the runtime, so a changed kernel never meets old code.
+Cache:  see `kernel_cache`; a changed kernel never meets old code.
 """
 
-import hashlib
-import os
-import platform
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import llvmlite
-import llvmlite.binding as llvm
 import numba
-import numpy as np
+
+from tradeworthy.core.kernel_cache import keep_by_content
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-@cache
-def fingerprint() -> str:
-    """Name what the last bit of a result depends on: library versions and processor.
-
-    Returns
-    -------
-    str
-        For example ``numba 0.68.1, llvmlite 0.50.0, numpy 2.4.6, x86_64 znver3``.
-    """
-    return (
-        f"numba {numba.__version__}, llvmlite {llvmlite.__version__}, numpy {np.__version__}, "
-        f"{platform.machine()} {llvm.get_host_cpu_name()}"
-    )
-
-
-@cache
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels for these sources on this runtime."""
-    digest = hashlib.sha256(fingerprint().encode())
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
-        text = source.read_bytes()
-        if b"tradeworthy.core.kernel import" in text:
-            digest.update(text)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "tradeworthy" / f"kernels-{digest.hexdigest()[:16]}"
+keep_by_content()
 
 
 def kernel(function: F) -> F:
@@ -80,7 +50,3 @@ def inlined(function: F) -> F:
     options: dict[str, Any] = {"_nrt": False, "forceinline": True}
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, **options)(function)
     return cast(F, compiled)
-
-
-if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # set by numba at run time

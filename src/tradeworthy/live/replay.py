@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, ORDER, version_name
 from tradeworthy.core.events import FRAME, Kind
-from tradeworthy.core.kernel import fingerprint
+from tradeworthy.core.kernel_cache import fingerprint
 from tradeworthy.live.pipeline import Played
 from tradeworthy.live.playback import (
     DECISIONS,

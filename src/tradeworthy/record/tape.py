@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid, RecordBusy, RecordUnwritable
-from tradeworthy.core.kernel import fingerprint
+from tradeworthy.core.kernel_cache import fingerprint
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.record.checkpoint import write_checkpoint
 from tradeworthy.record.disk import Disk, write_whole

@@ -79,8 +79,8 @@ class RateEvents(NamedTuple):
 
 @kernel
 def upper_chance(hits: float, n: float) -> float:
-    """Return the upper 99% bound (Wilson) of a chance that showed `hits` in `n`; 1 for nothing seen."""
-    if n <= 0.0:
+    """Return the upper 99% bound (Wilson) of a chance that showed `hits` in `n`; 1 where nothing else was seen."""
+    if hits >= n:
         return 1.0
     square = Z_UPPER * Z_UPPER
     share = hits / n
