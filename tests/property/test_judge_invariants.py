@@ -13,8 +13,10 @@ from tradeworthy.judge.metrics import auc, classification
 from tradeworthy.judge.metrics_trading import drawdown
 from tradeworthy.judge.monitor.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift
-from tradeworthy.judge.validate.evidence import Evidence, Latency, Parity
+from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.judge.validate.latency import Latency
+from tradeworthy.judge.validate.parity import Parity
 
 SCORES = arrays.arrays(np.float64, st.integers(2, 60), elements=st.integers(0, 20).map(lambda v: v / 20))
 WILD = st.floats(width=64)
@@ -98,14 +100,18 @@ def test_no_check_passes_figures_that_are_not_numbers(figures, counts):
     error, tolerance, p50, p99 = figures
     evidence = Evidence(
         version="00",
-        parity=Parity(
-            stream_batch_rows=counts[0],
-            stream_batch_differences=counts[1],
-            serving_rows=counts[2],
-            serving_error_max=error,
-            serving_tolerance=tolerance,
+        parts=(
+            Parity(
+                stream_batch_rows=counts[0],
+                stream_batch_differences=counts[1],
+                serving_rows=counts[2],
+                serving_error_max=error,
+                serving_tolerance=tolerance,
+                golden_rows=counts[3],
+                golden_error_max=error,
+            ),
+            Latency(decisions=counts[3], us_p50=p50, us_p99=p99),
         ),
-        latency=Latency(decisions=counts[3], us_p50=p50, us_p99=p99),
     )
     verdicts = {check.name: check.judge(evidence).verdict for check in GateSettings().checks()}
     assert verdicts["performance"] == "missing"

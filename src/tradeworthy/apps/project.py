@@ -153,7 +153,9 @@ class Project:
         """Return the digest of a version; see `Registry.resolve`."""
         return self.registry.resolve(word)
 
-    def gate(self, version: str = "newest", *, profile: str = "quick", actor: str) -> GateReport:
+    def gate(
+        self, version: str = "newest", *, profile: str = "quick", actor: str, report: Report | None = None
+    ) -> GateReport:
         """Gather evidence for a version, judge it, and keep the report in every format."""
         digest = self.resolve(version)
         evidence = gather(
@@ -163,12 +165,13 @@ class Project:
             limits=self.settings.limits,
             events=self.history(),
             profile=profile,
+            report=report,
         )
-        report = judge(evidence, self.settings.gate, clock=self.clock)
-        path = self.registry.record_gate(report, actor=actor, reason=f"gate, profile {profile}")
-        path.with_suffix(".xml").write_text(gate_report.to_junit(report), "utf-8")
-        path.with_suffix(".md").write_text(gate_report.to_markdown(report), "utf-8")
-        return report
+        judged = judge(evidence, self.settings.gate, clock=self.clock)
+        path = self.registry.record_gate(judged, actor=actor, reason=f"gate, profile {profile}")
+        path.with_suffix(".xml").write_text(gate_report.to_junit(judged), "utf-8")
+        path.with_suffix(".md").write_text(gate_report.to_markdown(judged), "utf-8")
+        return judged
 
     def approve(self, version: str, *, actor: str, reason: str) -> results.Step:
         """Approve a version for this environment; its author may not."""

@@ -5,6 +5,7 @@ Time:   `now_ns` is UTC nanoseconds since 1970, for records and people; it may j
 """
 
 import math
+import os
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -138,6 +139,12 @@ class StopFlag:
         while not self._set and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, self.PAUSE_S_MAX))
         return self._set
+
+
+def processor_ns() -> int:
+    """Return the processor time that this process and those it waited for have taken, in nanoseconds."""
+    spent = os.times()
+    return int((spent.user + spent.system + spent.children_user + spent.children_system) * NS_PER_S)
 
 
 def iso(ns: int) -> str:

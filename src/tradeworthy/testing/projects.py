@@ -52,8 +52,8 @@ position_value_max = 50_000.0
 drawdown_value_max = 50_000.0
 market_age_ms_max = 60_000.0
 
-[gate]
-latency_us_p99_max = 1e9
+[gate.latency]
+us_p99_max = 1e9
 """
 
 STRATEGY = '''\

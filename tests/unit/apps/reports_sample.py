@@ -4,7 +4,7 @@ import numpy as np
 
 from tradeworthy.apps.reports import run_data as data
 from tradeworthy.core.findings import Finding
-from tradeworthy.judge.validate.checks import CheckResult
+from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.live.feeds.quality import FileReport, Gap, StampEvidence
 

@@ -115,7 +115,10 @@ def test_a_gate_that_refuses_leaves_with_one(call, tmp_path):
     """A version that fails a check gives exit code 1, and the line says what was required."""
     project = at("registered", tmp_path)
     path = project.folder / "tradeworthy.toml"
-    path.write_text(path.read_text("utf-8").replace("[gate]", "[gate]\nauc_low_min = 0.99"), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace("[gate.latency]", "[gate.performance]\nauc_low_min = 0.99\n\n[gate.latency]"),
+        "utf-8",
+    )
     code, out, _ = call("gate", "newest", "--actor", ADA, project=project)
     assert code == 1
     assert "required: lower confidence bound" in out

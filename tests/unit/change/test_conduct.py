@@ -26,6 +26,7 @@ from tradeworthy.change.train.worker import CANDIDATE, JOB, TrainJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.judge.validate.latency import LatencySettings
 
 POLICY = PolicySettings(cool_down_decisions=10, shadow_decisions=300, loss_margin=0.05)
 
@@ -55,7 +56,7 @@ def conductor(home, tape, policy=POLICY):
         limits=EVERY_LIMIT,
         version=SETTINGS,
         training=TRAINING,
-        gate=GateSettings(latency_us_p99_max=1e9),
+        gate=GateSettings(latency=LatencySettings(us_p99_max=1e9)),
         policy=policy,
     )
     return Conductor(

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 from change_desk import EVERY_LIMIT, INSTRUMENTS, START_NS, desk, market, trained
 
-from tradeworthy.change.evidence.gather import StreamRun, gather, latency, run_stream
+from tradeworthy.change.evidence.context import Context, Gatherer, NotGathered, Work
+from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.evidence.stream import run_stream
 from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import VirtualClock
+from tradeworthy.judge.validate.evidence import Part
 from tradeworthy.judge.validate.gate import GateSettings, judge
+from tradeworthy.judge.validate.latency import Latency, LatencySettings
+from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.parity import Parity
+from tradeworthy.judge.validate.performance import Performance
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def evidence_of(home, digest, **changes: Any):
 
 def verdicts(evidence):
     """Judge with a gate that does not mind a busy machine."""
-    settings = GateSettings(latency_us_p99_max=1e9)
+    settings = GateSettings(latency=LatencySettings(us_p99_max=1e9))
     report = judge(evidence, settings, clock=VirtualClock(START_NS))
     return {result.name: result.verdict for result in report.results}
 
@@ -38,12 +45,12 @@ def verdicts(evidence):
 def test_a_sound_version_passes_every_check(home):
     """Stream and batch agree to the bit, serving and library to 1e-12, and every part is there."""
     found = evidence_of(home, home.registered())
-    assert found.parity.stream_batch_rows == 400 - 12
-    assert found.parity.stream_batch_differences == 0
-    assert found.parity.serving_error_max <= 1e-12
-    assert found.latency.decisions == 400 - 12 - 50
-    assert 0 < found.latency.us_p50 <= found.latency.us_p99
-    assert found.performance == trained().performance
+    assert found.part(Parity).stream_batch_rows == 400 - 12
+    assert found.part(Parity).stream_batch_differences == 0
+    assert found.part(Parity).serving_error_max <= 1e-12
+    assert found.part(Latency).decisions == 400 - 12 - 50
+    assert 0 < found.part(Latency).us_p50 <= found.part(Latency).us_p99
+    assert found.part(Performance) == trained().performance
     assert set(verdicts(found).values()) == {"pass"}
 
 
@@ -69,15 +76,15 @@ def test_the_evidence_of_another_candidate_is_refused(home):
     digest = home.registered(1)
     save_candidate(trained(2), home.folder / "candidates" / digest[:16])
     found = evidence_of(home, digest)
-    assert found.performance is None
+    assert found.part(Performance) is None
     assert verdicts(found)["artifact_safety"] == "fail"
 
 
 def test_desk_and_bundle_limits_are_joined(home):
     """The tighter limit counts; one that only the bundle sets counts too."""
     found = evidence_of(home, home.registered(), limits=Limits(order_value_max=5.0))
-    assert found.limits.order_value_max == 5.0
-    assert found.limits.missing() == []
+    assert found.part(LimitsInForce).limits.order_value_max == 5.0
+    assert found.part(LimitsInForce).unset == []
 
 
 def test_the_live_rows_are_those_of_training(home):
@@ -90,13 +97,84 @@ def test_the_live_rows_are_those_of_training(home):
     np.testing.assert_array_equal(stream.rows[kept], trained().golden_rows)
 
 
-def test_too_few_decisions_give_no_latency():
+def test_too_few_decisions_give_no_latency(home):
     """The first decisions are not timed."""
-    run = StreamRun(rows=np.zeros((50, 1)), places=np.arange(50), nanoseconds=np.full(50, 1_000))
-    assert latency(run) is None
+    found = evidence_of(home, home.registered(), events=market(12 + 50))
+    assert found.part(Latency) is None
+    assert found.why(Latency) == "it made 50 decisions, of which the first 50 are not timed"
 
 
 def test_an_unknown_profile_is_refused(home):
     """The message names the profiles there are."""
     with pytest.raises(NotFound, match="quick, full"):
         evidence_of(home, home.registered(), profile="quik")
+
+
+class Nothing(Part, frozen=True, kw_only=True):
+    """A part that a test gathers."""
+
+    share: float
+
+
+def with_gatherer(home, gather_nothing, *, profile="quick", quick=True, **given: Any):
+    """Gather with one gatherer of a test's own."""
+    gatherer = Gatherer(Nothing, gather_nothing, "looking for nothing", budget_s=2.0, quick=quick)
+    return evidence_of(home, home.registered(), gatherers=(gatherer,), profile=profile, **given)
+
+
+def test_a_gatherer_is_told_its_budget_and_tells_its_progress(home):
+    """Processor time is counted down; progress is a share of the whole."""
+    spent = iter((0, 0, 500_000_000))
+    told: list[Any] = []
+
+    def half(context: Context, work: Work) -> Nothing:
+        work.tell(0.5)
+        return Nothing(share=work.left_s if work.spent_s >= 0 else 0.0)
+
+    found = with_gatherer(home, half, timer=lambda: next(spent), report=lambda *words: told.append(words))
+    assert found.part(Nothing) == Nothing(share=1.5)
+    assert told == [("looking for nothing", 0.0), ("looking for nothing", 0.5), ("gathered", 1.0)]
+
+
+def test_what_cannot_be_gathered_is_absent_with_its_reason(home):
+    """The reason is kept for the report; the other parts are not disturbed."""
+
+    def refuse(context: Context, work: Work) -> Nothing:
+        raise NotGathered("there is nothing to look at")
+
+    found = with_gatherer(home, refuse)
+    assert found.part(Nothing) is None
+    assert found.why(Nothing) == "there is nothing to look at"
+
+
+def test_a_mistake_in_a_gatherer_is_no_evidence_and_no_silence(home):
+    """A programmer's mistake crashes; it is never read as missing."""
+
+    def stumble(context: Context, work: Work) -> Nothing:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        with_gatherer(home, stumble)
+
+
+def test_the_quick_profile_leaves_out_what_is_only_full(home):
+    """A gatherer for the full profile runs there and not in the quick one."""
+
+    def found(context: Context, work: Work) -> Nothing:
+        return Nothing(share=1.0)
+
+    assert with_gatherer(home, found, quick=False).parts == []
+    assert with_gatherer(home, found, quick=False, profile="full").parts == [Nothing(share=1.0)]
+
+
+def test_what_one_gatherer_draws_does_not_depend_on_the_others(home):
+    """Generators are fresh and named: the same name draws the same again, another name something else."""
+    draws = []
+
+    def draw(context: Context, work: Work) -> Nothing:
+        draws.append([context.rng(name).random() for name in ("a", "a", "b")])
+        return Nothing(share=1.0)
+
+    with_gatherer(home, draw)
+    ((first, again, other),) = draws
+    assert first == again != other

@@ -7,7 +7,9 @@ from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import train
 from tradeworthy.core.time import VirtualClock
+from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.gate import GateSettings, judge
+from tradeworthy.judge.validate.latency import LatencySettings
 
 FITS = {
     "xgboost": (
@@ -35,9 +37,9 @@ def test_other_models_go_the_whole_way(tmp_path, family, form):
     candidate = train(strategy, market(), INSTRUMENTS, TRAINING, clock=VirtualClock(START_NS))
     digest = home.registry.register(candidate, SETTINGS, key=home.key, author="ada", reason="a test")
     found = gather(home.registry, digest, instruments=INSTRUMENTS, limits=EVERY_LIMIT, events=market(300))
-    report = judge(found, GateSettings(latency_us_p99_max=1e9), clock=home.clock)
+    report = judge(found, GateSettings(latency=LatencySettings(us_p99_max=1e9)), clock=home.clock)
     assert report.failed == []
-    assert found.artifact.formats == [form]
+    assert found.part(Artifact).formats == [form]
     home.registry.record_gate(report, actor="ada", reason="a test")
     assert home.release.promote(digest, "champion", actor="ada", reason="a test") == digest
     home.close()

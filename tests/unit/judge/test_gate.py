@@ -7,9 +7,11 @@ import pytest
 from gate_evidence import GOOD, spoiled, without
 
 from tradeworthy.core.time import VirtualClock
-from tradeworthy.judge.validate.checks import CheckResult
+from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.gate import GateReport, GateSettings, judge
+from tradeworthy.judge.validate.latency import Latency, LatencySettings
+from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.judge.validate.report import to_html, to_junit, to_markdown
 
 CLOCK = VirtualClock(1_500_000_000_000_000_000)
@@ -26,17 +28,17 @@ class Forbidding(msgspec.Struct, frozen=True):
 
 
 def test_a_version_passes_when_every_check_does():
-    """All seven checks pass: the report passes, with exit code 0 and the clock's time."""
+    """Every check passes: the report passes, with exit code 0 and the clock's time."""
     report = judge(GOOD, clock=CLOCK)
     assert (report.passed, report.exit_code, report.failed) == (True, 0, [])
-    assert len(report.results) == 7
+    assert len(report.results) == len(GateSettings().checks("quick"))
     assert report.created_ns == CLOCK.now_ns()
     assert (report.version, report.profile) == (GOOD.version, "quick")
 
 
 def test_missing_evidence_stops_a_version():
     """A part that was not gathered refuses the version as a failure does."""
-    report = judge(without("latency"), clock=CLOCK)
+    report = judge(without(Latency), clock=CLOCK)
     assert (report.passed, report.exit_code, report.failed) == (False, 3, ["latency"])
 
 
@@ -54,12 +56,12 @@ def test_a_users_own_check_counts():
 
 def test_settings_reach_the_checks():
     """A tighter requirement refuses the same evidence."""
-    assert judge(GOOD, GateSettings(latency_us_p99_max=1.0), clock=CLOCK).failed == ["latency"]
+    assert judge(GOOD, GateSettings(latency=LatencySettings(us_p99_max=1.0)), clock=CLOCK).failed == ["latency"]
 
 
 def test_a_report_survives_json():
     """The stored report reads back equal, and its digest names its bytes."""
-    report = judge(spoiled("performance", auc_low=0.49), clock=CLOCK)
+    report = judge(spoiled(Performance, auc_low=0.49), clock=CLOCK)
     again = GateReport.from_json(report.to_json())
     assert again == report
     assert again.digest == report.digest
@@ -69,13 +71,13 @@ def test_a_report_survives_json():
 @pytest.fixture(scope="module")
 def refused():
     """Return a report with a pass, a failure, a missing part and hostile text."""
-    return judge(without("latency"), clock=CLOCK, extra=[Forbidding()])
+    return judge(without(Latency), clock=CLOCK, extra=[Forbidding()])
 
 
 def test_junit_counts_failures_and_missing_evidence(refused):
     """A CI system reads one case a check; fail is a failure, missing an error."""
     suite = ET.fromstring(to_junit(refused))  # noqa: S314  # our own text
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("8", "1", "1")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(len(refused.results)), "1", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["house_rule"]
     assert [case.get("name") for case in suite if case.find("error") is not None] == ["latency"]
 

@@ -6,17 +6,24 @@ import msgspec
 import pytest
 from gate_evidence import GOOD, spoiled, without
 
+from tradeworthy.core.limits import Limits
+from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.judge.validate.latency import Latency, LatencySettings
+from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.parity import Parity
+from tradeworthy.judge.validate.performance import Performance, PerformanceSettings
 
 CHECKS = {check.name: check for check in GateSettings().checks()}
 PART = {
-    "parity_features": "parity",
-    "parity_serving": "parity",
-    "performance": "performance",
-    "beats_baseline": "performance",
-    "latency": "latency",
-    "artifact_safety": "artifact",
-    "limits_complete": "limits",
+    "parity_features": Parity,
+    "parity_serving": Parity,
+    "parity_golden": Parity,
+    "performance": Performance,
+    "beats_baseline": Performance,
+    "latency": Latency,
+    "artifact_safety": Artifact,
+    "limits_complete": LimitsInForce,
 }
 
 
@@ -33,29 +40,31 @@ def test_a_good_candidate_passes(name):
 @pytest.mark.parametrize("name", PART)
 def test_evidence_that_was_not_gathered_is_missing(name):
     """An absent part is missing, never pass and never fail."""
-    result = CHECKS[name].judge(without(PART[name]))
+    result = CHECKS[name].judge(without(PART[name], "nobody looked"))
     assert result.verdict == "missing"
-    assert "not gathered" in result.measured
+    assert "not gathered: nobody looked" in result.measured
 
 
 BAD = [
-    ("parity_features", "parity", {"stream_batch_differences": 1}),
-    ("parity_features", "parity", {"stream_batch_rows": 5}),
-    ("parity_serving", "parity", {"serving_error_max": 2e-12}),
-    ("parity_serving", "parity", {"serving_error_max": 1e-3, "serving_tolerance": 1.0}),
-    ("parity_serving", "parity", {"serving_rows": 3}),
-    ("performance", "performance", {"auc_low": 0.5}),
-    ("performance", "performance", {"n": 20}),
-    ("beats_baseline", "performance", {"log_loss": 0.694}),
-    ("beats_baseline", "performance", {"log_loss_gain_low": -0.001, "log_loss_gain_high": 0.01}),
-    ("beats_baseline", "performance", {"auc": 0.55, "baseline_auc": 0.56}),
-    ("latency", "latency", {"us_p99": 1_001.0}),
-    ("latency", "latency", {"decisions": 10}),
-    ("artifact_safety", "artifact", {"signature_ok": False}),
-    ("artifact_safety", "artifact", {"digests_ok": False}),
-    ("artifact_safety", "artifact", {"formats": ["trees", "pickle"]}),
-    ("artifact_safety", "artifact", {"formats": []}),
-    ("limits_complete", "limits", {"drawdown_value_max": None}),
+    ("parity_features", Parity, {"stream_batch_differences": 1}),
+    ("parity_features", Parity, {"stream_batch_rows": 5}),
+    ("parity_serving", Parity, {"serving_error_max": 2e-12}),
+    ("parity_serving", Parity, {"serving_error_max": 1e-3, "serving_tolerance": 1.0}),
+    ("parity_serving", Parity, {"serving_rows": 3}),
+    ("performance", Performance, {"auc_low": 0.5}),
+    ("performance", Performance, {"n": 20}),
+    ("beats_baseline", Performance, {"log_loss": 0.694}),
+    ("beats_baseline", Performance, {"log_loss_gain_low": -0.001, "log_loss_gain_high": 0.01}),
+    ("beats_baseline", Performance, {"auc": 0.55, "baseline_auc": 0.56}),
+    ("parity_golden", Parity, {"golden_error_max": 1e-3}),
+    ("parity_golden", Parity, {"golden_rows": 0}),
+    ("latency", Latency, {"us_p99": 1_001.0}),
+    ("latency", Latency, {"decisions": 10}),
+    ("artifact_safety", Artifact, {"signature_ok": False}),
+    ("artifact_safety", Artifact, {"digests_ok": False}),
+    ("artifact_safety", Artifact, {"formats": ["trees", "pickle"]}),
+    ("artifact_safety", Artifact, {"formats": []}),
+    ("limits_complete", LimitsInForce, {"unset": ["drawdown_value_max"]}),
 ]
 
 
@@ -68,10 +77,10 @@ def test_a_bad_candidate_is_refused_by_the_right_check(name, part, changes):
 @pytest.mark.parametrize(
     ("name", "part", "field"),
     [
-        ("parity_serving", "parity", "serving_error_max"),
-        ("performance", "performance", "auc_low"),
-        ("beats_baseline", "performance", "log_loss"),
-        ("latency", "latency", "us_p99"),
+        ("parity_serving", Parity, "serving_error_max"),
+        ("performance", Performance, "auc_low"),
+        ("beats_baseline", Performance, "log_loss"),
+        ("latency", Latency, "us_p99"),
     ],
 )
 def test_a_figure_that_is_not_a_number_is_missing(name, part, field):
@@ -81,20 +90,21 @@ def test_a_figure_that_is_not_a_number_is_missing(name, part, field):
 
 def test_a_candidate_may_fail_one_check_only():
     """A fault of one part leaves the other checks as they were."""
-    evidence = spoiled("latency", us_p99=math.inf)
+    evidence = spoiled(Latency, us_p99=math.inf)
     verdicts = {name: check.judge(evidence).verdict for name, check in CHECKS.items()}
     assert verdicts == {name: "fail" if name == "latency" else "pass" for name in CHECKS}
 
 
 def test_the_limits_that_are_not_set_are_named():
     """A person reads which limits to set."""
-    result = CHECKS["limits_complete"].judge(spoiled("limits", order_value_max=None, drawdown_value_max=None))
-    assert "order_value_max, drawdown_value_max" in result.measured
+    part = LimitsInForce.of(Limits(position_value_max=1.0))
+    result = CHECKS["limits_complete"].judge(spoiled(LimitsInForce, unset=part.unset))
+    assert "order_value_max, order_quantity_max" in result.measured
 
 
 def test_a_requirement_moves_with_the_settings():
     """A stricter desk refuses what the default lets pass."""
-    strict = GateSettings(auc_low_min=0.54, latency_us_p99_max=20.0)
+    strict = GateSettings(performance=PerformanceSettings(auc_low_min=0.54), latency=LatencySettings(us_p99_max=20.0))
     refused = {check.name for check in strict.checks() if check.judge(GOOD).verdict != "pass"}
     assert refused == {"performance", "latency"}
 
@@ -102,4 +112,4 @@ def test_a_requirement_moves_with_the_settings():
 def test_unknown_settings_are_refused():
     """A misspelt requirement must not be read as none."""
     with pytest.raises(msgspec.ValidationError, match="auc_low_minimum"):
-        msgspec.toml.decode(b"auc_low_minimum = 0.6", type=GateSettings)
+        msgspec.toml.decode(b"[performance]\nauc_low_minimum = 0.6", type=GateSettings)

@@ -95,8 +95,8 @@ def gate(
     as_json: Json = False,
 ) -> None:
     """Judge a version; exit code 1 unless every check passes."""
-    with waiting("gathering evidence and judging it"):
-        result = _project(project).gate(version, profile=profile, actor=actor)
+    with bar("reading the history") as report:
+        result = _project(project).gate(version, profile=profile, actor=actor, report=report)
     show_gate(result, as_json=as_json)
     if not result.passed:
         raise typer.Exit(1)

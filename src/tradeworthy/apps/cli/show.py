@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.results import Explained, Look, Status
     from tradeworthy.judge.validate.gate import GateReport
 
-MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow")}
+MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow"), "info": ("i", "cyan")}
 
 SHORT = 16
 
@@ -38,7 +38,7 @@ def show_gate(report: "GateReport", *, as_json: bool) -> None:
     for result in report.results:
         mark, style = MARKS[result.verdict]
         console.print(Text.assemble((f"{mark} ", style), (result.name, "bold"), f"  {result.measured}"))
-        if result.verdict != "pass":
+        if result.stops:
             console.print(Text(f"    required: {result.requirement}"))
     verdict = "passed" if report.passed else "refused"
     console.print(f"version {report.version[:16]} {verdict}, profile {report.profile}")

@@ -28,13 +28,13 @@ from tradeworthy.apps.reports.run_data import (
     VersionLine,
 )
 from tradeworthy.apps.reports.scales import day, minute
-from tradeworthy.judge.validate.checks import CheckResult
+from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.live.feeds.quality import FileReport
 
 CONTRIBUTIONS_SHOWN = 10
 
-_TONES: Mapping[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn"}
+_TONES: Mapping[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn", "info": ""}
 
 
 def sections(report: RunReport) -> list[Section]:

@@ -1,1 +1,1 @@
-"""Runs a candidate to gather what the gate judges."""
+"""Runs a candidate to gather what the gate judges: figures, no verdicts."""

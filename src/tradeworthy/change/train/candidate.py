@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import BundleRefused, NotFound
-from tradeworthy.judge.validate.evidence import Performance
+from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.features.labels import Label
 from tradeworthy.model.features.program import Program

@@ -26,7 +26,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
 from tradeworthy.judge.metrics import auc, brier, log_losses
 from tradeworthy.judge.metrics_interval import auc_interval, mean_interval
-from tradeworthy.judge.validate.evidence import Performance
+from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.features.program import compile_program
 from tradeworthy.model.manifest import Lineage
 from tradeworthy.model.predictors.base import Predictor

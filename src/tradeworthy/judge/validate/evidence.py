@@ -1,66 +1,55 @@
-"""What was gathered about one candidate: numbers only, filled by change/evidence, judged here.
+"""What was gathered about one candidate: parts, each filled by one gatherer of change/evidence and judged here.
 
-Undefined: a part that was not gathered is None, and the checks that need it answer *missing*, never *pass*.
-Units:     latency in microseconds; log loss in nats; errors and tolerances in units of the score.
+Idea:      a part is a struct of plain figures, defined in the file of the checks that judge it.
+Undefined: a part that was not gathered is absent, with the reason why; the checks that need it answer *missing*.
+Units:     in the names; log loss in nats; errors and tolerances in units of the score.
 """
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
-from tradeworthy.core.limits import Limits
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One subject's figures. Its docstring opens with what they say about the candidate."""
+
+    @classmethod
+    def what(cls) -> str:
+        """Return what the part is called in a sentence: its class's name in words."""
+        words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
+        return f"evidence of {words.strip()}"
 
 
-class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """How right the candidate's out-of-fold scores were, with the interval of the AUC and a naive baseline."""
-
-    n: int
-    auc: float
-    auc_low: float
-    auc_high: float
-    log_loss: float
-    brier: float
-    baseline_name: str
-    baseline_log_loss: float
-    baseline_auc: float = 0.5
-    level: float = 0.95
-    block: int = 0
-    log_loss_gain_low: float | None = None
-    log_loss_gain_high: float | None = None
+P = TypeVar("P", bound=Part)
 
 
-class Parity(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether what serves is what was trained: stream against batch, and our scores against the training library's."""
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was gathered about one version.
 
-    stream_batch_rows: int
-    stream_batch_differences: int
-    serving_rows: int
-    serving_error_max: float
-    serving_tolerance: float
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """How long one decision takes on this machine."""
-
-    decisions: int
-    us_p50: float
-    us_p99: float
-
-
-class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bundle is made of, and whether its bytes are the ones that were signed."""
-
-    formats: list[str]
-    signature_ok: bool
-    digests_ok: bool
-    files: list[str]
-
-
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was gathered about one version; a part that is None was not."""
+    Attributes
+    ----------
+    version : str
+        Digest of the version.
+    profile : str
+        How much was to be gathered: ``quick`` or ``full``.
+    parts : sequence of Part
+        One of a kind.
+    absent : mapping of str to str
+        By the name of a kind of part: why it was not gathered.
+    """
 
     version: str
     profile: str = "quick"
-    performance: Performance | None = None
-    parity: Parity | None = None
-    latency: Latency | None = None
-    artifact: Artifact | None = None
-    limits: Limits | None = None
+    parts: Sequence[Part] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, kind: type[P]) -> P | None:
+        """Return the part of a kind, or None if it was not gathered."""
+        return next((part for part in self.parts if isinstance(part, kind)), None)
+
+    def why(self, kind: type[Part]) -> str:
+        """Return why a kind of part is absent; empty if nobody said."""
+        return self.absent.get(kind.__name__, "")

@@ -1,6 +1,6 @@
-"""The gate: may this version trade? A list of checks, one report, one exit code.
+"""The gate: may this version trade? A list of families of checks, one report, one exit code.
 
-Idea:      a version passes when every check of the profile passes; *missing* stops it just as *fail* does.
+Idea:      a version passes when no check of the profile stops it; *missing* stops it just as *fail* does.
 Reference: the report is stored as canonical JSON; its SHA-256 goes into the ledger's `GateJudged` fact.
 """
 
@@ -10,18 +10,13 @@ from collections.abc import Sequence
 import msgspec
 
 from tradeworthy.core.time import Clock
-from tradeworthy.judge.validate.checks import (
-    ArtifactSafety,
-    BeatsBaseline,
-    Check,
-    CheckResult,
-    DecisionLatency,
-    LimitsComplete,
-    ParityFeatures,
-    ParityServing,
-    PerformanceAboveChance,
-)
+from tradeworthy.judge.validate.artifact import ArtifactSettings
+from tradeworthy.judge.validate.check import Check, CheckResult, Family, ProfileName
 from tradeworthy.judge.validate.evidence import Evidence
+from tradeworthy.judge.validate.latency import LatencySettings
+from tradeworthy.judge.validate.limits import LimitsSettings
+from tradeworthy.judge.validate.parity import ParitySettings
+from tradeworthy.judge.validate.performance import PerformanceSettings
 
 EXIT_PASSED = 0
 EXIT_REFUSED = 3
@@ -29,41 +24,21 @@ EXIT_REFUSED = 3
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Section ``[gate]`` of tradeworthy.toml: what a version must show before it may trade.
+    """What a version must show before it may trade: a section for each family of checks.
 
-    Attributes
-    ----------
-    auc_low_min : float
-        The lower bound of the out-of-fold AUC must lie above this.
-    performance_rows_min, parity_rows_min, latency_decisions_min : int
-        Fewer rows or decisions than this are no evidence.
-    log_loss_gain_min : float
-        The log loss must be better than the naive baseline's by more than this (nats a row).
-    serving_tolerance_max : float
-        How far our scores may be from the training library's, whatever the format allows itself.
-    latency_us_p99_max : float
-        Of one decision, microseconds.
+    This is the list of families: a new one is a field here, in the order in which its checks are reported.
     """
 
-    auc_low_min: float = 0.5
-    performance_rows_min: int = 500
-    log_loss_gain_min: float = 0.0
-    parity_rows_min: int = 100
-    serving_tolerance_max: float = 1e-5
-    latency_us_p99_max: float = 1_000.0
-    latency_decisions_min: int = 100
+    artifact: ArtifactSettings = ArtifactSettings()
+    parity: ParitySettings = ParitySettings()
+    performance: PerformanceSettings = PerformanceSettings()
+    latency: LatencySettings = LatencySettings()
+    limits: LimitsSettings = LimitsSettings()
 
-    def checks(self) -> list[Check]:
-        """Return the built-in checks with these requirements."""
-        return [
-            ParityFeatures(rows_min=self.parity_rows_min),
-            ParityServing(rows_min=self.parity_rows_min, tolerance_max=self.serving_tolerance_max),
-            PerformanceAboveChance(auc_low_min=self.auc_low_min, rows_min=self.performance_rows_min),
-            BeatsBaseline(gain_min=self.log_loss_gain_min),
-            DecisionLatency(us_p99_max=self.latency_us_p99_max, decisions_min=self.latency_decisions_min),
-            ArtifactSafety(),
-            LimitsComplete(),
-        ]
+    def checks(self, profile: ProfileName = "full") -> list[Check]:
+        """Return the built-in checks of a profile with these requirements."""
+        families: list[Family] = [getattr(self, name) for name in self.__struct_fields__]
+        return [check for family in families for check in family.checks(profile)]
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +52,8 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> list[str]:
-        """Names of the checks that did not pass."""
-        return [result.name for result in self.results if result.verdict != "pass"]
+        """Names of the checks that stop the version."""
+        return [result.name for result in self.results if result.stops]
 
     @property
     def exit_code(self) -> int:
@@ -101,7 +76,11 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    evidence: Evidence, settings: GateSettings | None = None, *, clock: Clock, extra: Sequence[Check] = ()
+    evidence: Evidence,
+    settings: GateSettings | None = None,
+    *,
+    clock: Clock,
+    extra: Sequence[Check] = (),
 ) -> GateReport:
     """Judge one version's evidence.
 
@@ -119,14 +98,15 @@ def judge(
     Returns
     -------
     GateReport
-        Passed only if every check passed; a gate without checks passes nothing.
+        Passed only if no check stops it; a gate without checks passes nothing.
     """
-    checks = [*(settings or GateSettings()).checks(), *extra]
+    profile: ProfileName = "full" if evidence.profile == "full" else "quick"
+    checks = [*(settings or GateSettings()).checks(profile), *extra]
     results = [check.judge(evidence) for check in checks]
     return GateReport(
         version=evidence.version,
-        profile=evidence.profile,
-        passed=all(result.verdict == "pass" for result in results),
+        profile=profile,
+        passed=bool(results) and not any(result.stops for result in results),
         results=results,
         created_ns=clock.now_ns(),
     )

@@ -7,7 +7,7 @@ from html import escape
 from xml.etree import ElementTree as ET
 
 from tradeworthy.core.time import iso
-from tradeworthy.judge.validate.checks import CheckResult
+from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.gate import GateReport
 
 SHORT = 16

@@ -1,0 +1,146 @@
+"""What a gatherer works with: one candidate, what it can be run on, and a budget.
+
+Idea:   a gatherer is one function from a `Context` and its `Work` to one part of the evidence. What several of them
+        need is made once, when the first one asks for it, and kept in the context.
+Time:   budgets are processor time, so that a busy machine does not thin the evidence.
+Units:  seconds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from tradeworthy.change.evidence.stream import StreamRun, run_stream
+from tradeworthy.change.train.candidate import Candidate
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import NS_PER_S
+from tradeworthy.judge.validate.check import ProfileName
+from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.model.version import Version
+
+Report = Callable[[str, float], None]
+"""``report(what goes on, share done from 0 to 1)``."""
+
+Timer = Callable[[], int]
+"""Nanoseconds of processor time, from an arbitrary start."""
+
+
+class NotGathered(Exception):  # named by what happened
+    """A part cannot be gathered here; the sentence is the reason that the gate's report gives."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Context:
+    """One candidate, and what it can be run on.
+
+    Attributes
+    ----------
+    version : Version
+        Loaded and verified.
+    candidate : Candidate
+        How it was trained.
+    instruments : sequence of Instrument
+        The desk's list.
+    limits : Limits
+        Of the desk's limits and the version's bounds the tighter.
+    events : (n,) event records or None
+        All market events that there are to run it on, in the order of time.
+    profile : str
+        ``quick`` or ``full``.
+    seed : int
+        Of every draw; see `rng`.
+    """
+
+    version: Version
+    candidate: Candidate
+    instruments: Sequence[Instrument]
+    limits: Limits
+    events: EventBatch | None
+    profile: ProfileName
+    seed: int = 1
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return a fresh generator of a name: what one gatherer draws does not depend on the others."""
+        return np.random.default_rng([self.seed, *name.encode()])
+
+    @cached_property
+    def stream(self) -> StreamRun:
+        """What the live pipeline does with the latest events.
+
+        Raises
+        ------
+        NotGathered
+            There are no events.
+        """
+        if self.events is None or not len(self.events):
+            raise NotGathered("there are no market events to run it on")
+        latest = self.events[-STREAM_EVENTS[self.profile] :]
+        return run_stream(self.version, self.instruments, self.limits, latest)
+
+
+STREAM_EVENTS: dict[ProfileName, int] = {"quick": 6_000, "full": 30_000}
+"""How many of the latest events are decided on one by one."""
+
+
+class Work:
+    """One gatherer's progress and budget.
+
+    Parameters
+    ----------
+    title : str
+        What it does.
+    budget_s : float
+        Processor time that it may take.
+    timer : Timer
+        Counts it.
+    report : Report
+        Told the title and the share done of this gatherer.
+    """
+
+    def __init__(self, title: str, budget_s: float, *, timer: Timer, report: Report) -> None:
+        self._title, self._budget_s, self._timer, self._report = title, budget_s, timer, report
+        self._begun_ns = timer()
+        self.tell(0.0)
+
+    @property
+    def spent_s(self) -> float:
+        """Processor time taken so far."""
+        return (self._timer() - self._begun_ns) / NS_PER_S
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the budget; negative where it was overdrawn."""
+        return self._budget_s - self.spent_s
+
+    def tell(self, done: float) -> None:
+        """Say what share of the work is done, 0 to 1."""
+        self._report(self._title, done)
+
+
+class Gatherer(NamedTuple):
+    """One entry of the list of gatherers.
+
+    Attributes
+    ----------
+    kind : type of Part
+        What it gathers.
+    gather : callable
+        From a context and its work to the part; raises `NotGathered` with the reason why not.
+    title : str
+        What it does, for the progress bar.
+    budget_s : float
+        Processor time it may take in the full profile.
+    quick : bool
+        Whether the quick profile gathers it too.
+    """
+
+    kind: type[Part]
+    gather: Callable[[Context, Work], Part]
+    title: str
+    budget_s: float
+    quick: bool = True

@@ -1,0 +1,162 @@
+"""What a check of the gate is: one requirement, held against one part of the evidence.
+
+Idea:      a check is a small object with a name, its requirement in words, and one method; the gate runs a list.
+           Checks on one subject form a family: a part of the evidence, a struct of requirements, and the checks, all in
+           one file. `GateSettings` in gate.py is the list of families.
+Undefined: evidence that is absent, or not a number, is *missing*; it never passes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from tradeworthy.judge.validate.evidence import Evidence, Part
+
+ProfileName = Literal["quick", "full"]
+"""How much evidence is gathered: seconds of it, or all of it."""
+
+Verdict = Literal["pass", "fail", "missing", "info"]
+"""`missing` stops a version as `fail` does; `info` is measured and shown, and nothing is required of it."""
+
+Cell = float | int | str | bool | None
+P = TypeVar("P", bound=Part)
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of figures behind a verdict, for people.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    columns : list of str
+        Their names, with units.
+    rows : list of list
+        A cell a column; None is not known.
+    chart : str
+        How a page draws it: ``bars`` of the first number in each row under the row's first cell, ``line`` of the second
+        column over the first, or nothing.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    chart: Literal["", "bars", "line"] = ""
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check's verdict, with what it rests on."""
+
+    name: str
+    requirement: str
+    measured: str
+    verdict: Verdict
+    interval: tuple[float, float] | None = None
+    evidence: dict[str, float | int | str | bool | list[str]] = {}
+    tables: list[Table] = []
+
+    @property
+    def stops(self) -> bool:
+        """Whether the version is refused because of it."""
+        return self.verdict in {"fail", "missing"}
+
+
+class Check(Protocol):
+    """Judges evidence; gathers none and runs nothing."""
+
+    @property
+    def name(self) -> str:
+        """Short name, unique in a gate."""
+
+    @property
+    def requirement(self) -> str:
+        """What must hold, in words."""
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Return the verdict on one version's evidence."""
+
+
+class Family(Protocol):
+    """The requirements of one subject: a section ``[gate.NAME]`` of the settings."""
+
+    def checks(self, profile: ProfileName, /) -> Sequence[Check]:
+        """Return the checks that a profile asks for."""
+
+
+class Measured(NamedTuple):
+    """What a check found in its part of the evidence.
+
+    Attributes
+    ----------
+    said : str
+        The figures, in words.
+    holds : bool or None
+        Whether the requirement is met; None where nothing is required.
+    numbers : tuple of float
+        What the verdict rests on: if one is NaN, the evidence is missing.
+    interval : (float, float), optional
+        Of the leading figure.
+    tables : sequence of Table
+        For people.
+    """
+
+    said: str
+    holds: bool | None
+    numbers: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
+    tables: Sequence[Table] = ()
+
+
+def verdict_on(check: Check, evidence: Evidence, kind: type[P], measure: Callable[[P], Measured]) -> CheckResult:
+    """Return a check's verdict on one part of the evidence.
+
+    Parameters
+    ----------
+    check : Check
+        Whose verdict it is.
+    evidence : Evidence
+        What was gathered.
+    kind : type of Part
+        The part that the check judges; where it was not gathered the verdict is *missing*.
+    measure : callable
+        Holds the requirement against the part.
+    """
+    part = evidence.part(kind)
+    if part is None:
+        why = evidence.why(kind)
+        said = f"{kind.what()} was not gathered{': ' + why if why else ''}"
+        return CheckResult(name=check.name, requirement=check.requirement, measured=said, verdict="missing")
+    found = measure(part)
+    return CheckResult(
+        name=check.name,
+        requirement=check.requirement,
+        measured=found.said,
+        verdict=_verdict(found),
+        interval=found.interval,
+        evidence=_fields(part),
+        tables=list(found.tables),
+    )
+
+
+def _verdict(found: Measured) -> Verdict:
+    """Return the verdict; a number that is not one makes it missing."""
+    if any(math.isnan(number) for number in found.numbers):
+        return "missing"
+    if found.holds is None:
+        return "info"
+    return "pass" if found.holds else "fail"
+
+
+def _fields(part: Part) -> dict[str, float | int | str | bool | list[str]]:
+    """Return a part's plain values; tables and what is absent are left out."""
+    found = {name: getattr(part, name) for name in part.__struct_fields__}
+    return {name: value for name, value in found.items() if _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value is a number, a text, or a list of texts."""
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    return isinstance(value, float | int | str)

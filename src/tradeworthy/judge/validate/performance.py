@@ -1,0 +1,100 @@
+"""Performance: whether it is right more often than chance and a naive rule, by more than luck explains."""
+
+import msgspec
+
+from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
+from tradeworthy.judge.validate.evidence import Evidence, Part
+
+
+class Performance(Part, frozen=True, kw_only=True):
+    """How right the candidate's out-of-fold scores were, with the interval of the AUC and a naive baseline."""
+
+    n: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    log_loss: float
+    brier: float
+    baseline_name: str
+    baseline_log_loss: float
+    baseline_auc: float = 0.5
+    level: float = 0.95
+    block: int = 0
+    log_loss_gain_low: float | None = None
+    log_loss_gain_high: float | None = None
+
+
+class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How right a version must be.
+
+    Attributes
+    ----------
+    auc_low_min : float
+        The lower bound of the out-of-fold AUC must lie above this.
+    rows_min : int
+        Fewer out-of-fold rows than this are no evidence.
+    log_loss_gain_min : float
+        The log loss must be better than the naive baseline's by more than this (nats a row).
+    """
+
+    auc_low_min: float = 0.5
+    rows_min: int = 500
+    log_loss_gain_min: float = 0.0
+
+    def checks(self, _profile: ProfileName, /) -> list[Check]:
+        """Return the checks, in every profile."""
+        return [
+            PerformanceAboveChance(auc_low_min=self.auc_low_min, rows_min=self.rows_min),
+            BeatsBaseline(gain_min=self.log_loss_gain_min),
+        ]
+
+
+class PerformanceAboveChance(msgspec.Struct, frozen=True, kw_only=True):
+    """Even at the low end of its interval the ranking beats chance."""
+
+    auc_low_min: float = 0.5
+    rows_min: int = 500
+    name: str = "performance"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        return f"lower confidence bound of the out-of-fold AUC above {self.auc_low_min:g} on {self.rows_min:,} rows"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge the lower confidence bound."""
+        return verdict_on(self, evidence, Performance, self._measure)
+
+    def _measure(self, part: Performance) -> Measured:
+        return Measured(
+            f"AUC {part.auc:.4f} [{part.auc_low:.4f}, {part.auc_high:.4f}] on {part.n:,} rows",
+            part.auc_low > self.auc_low_min and part.n >= self.rows_min,
+            (part.auc, part.auc_low),
+            (part.auc_low, part.auc_high),
+        )
+
+
+class BeatsBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """The probabilities say more than a naive rule does."""
+
+    gain_min: float = 0.0
+    name: str = "beats_baseline"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        return f"log loss below the naive baseline's by more than {self.gain_min:g}, and AUC above the baseline's"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge the gain over the baseline; its lower bound, where there is one."""
+        return verdict_on(self, evidence, Performance, self._measure)
+
+    def _measure(self, part: Performance) -> Measured:
+        low, high = part.log_loss_gain_low, part.log_loss_gain_high
+        judged = part.baseline_log_loss - part.log_loss if low is None else low
+        return Measured(
+            f"log loss {part.log_loss:.5f} against {part.baseline_log_loss:.5f} ({part.baseline_name})",
+            judged > self.gain_min and part.auc > part.baseline_auc,
+            (judged, part.auc, part.baseline_auc),
+            None if low is None or high is None else (low, high),
+        )
