@@ -18,6 +18,7 @@ from measure import Samples, in_turn, median_of, rates
 
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import SystemClock
+from tradeworthy.record.disk import Disk
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.record.tape import TapeWriter
 from tradeworthy.record.verify import verify
@@ -87,7 +88,7 @@ def _paced(call: Callable[[int], object], count: int) -> np.ndarray:
 @contextmanager
 def _bare(path: Path, size: int) -> Iterator[Callable[[EventBatch], None]]:
     """Give a function that writes records one after the other into a zeroed file, from its start again at the end."""
-    path.write_bytes(bytes(size))
+    Disk().preallocate(path, size)
     file, place = os.open(path, os.O_WRONLY), 0
     os.fsync(file)
 

@@ -12,7 +12,7 @@ from typing import Any
 Bytes = Any
 """Anything that lends its bytes: bytes, a memory view, an array."""
 
-_ZEROS = bytes(1 << 20)
+_PAGE = bytes(4096)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -31,12 +31,16 @@ class Disk:
         os.fdatasync(fd)
 
     def preallocate(self, path: Path, size: int) -> None:
-        """Create (or replace) a file of `size` zero bytes, really written, so that later writes allocate nothing."""
+        """Create (or replace) a file of `size` zero bytes, really written, so that later writes allocate nothing.
+
+        Written page by page, so that the system caches single pages. What is written at once may be cached as one large
+        piece, and then every small write into it looks at all of its blocks: ten times the cost.
+        """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             os.posix_fallocate(fd, 0, size)
-            for offset in range(0, size, len(_ZEROS)):
-                self.write_all(fd, memoryview(_ZEROS)[: size - offset], offset)
+            while size > 0:
+                size -= os.write(fd, memoryview(_PAGE)[:size])
         except OSError:
             path.unlink(missing_ok=True)
             raise

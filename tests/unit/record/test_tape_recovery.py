@@ -55,10 +55,10 @@ def test_a_torn_tail_is_cut_off_and_reported(tmp_path):
     assert not any(path.read_bytes()[HEADER + 43 * WIDTH :])
 
 
-def _opens(folder: Path, *, after: int) -> bool:
-    """Open and close on a disk whose writes fail after so many; tell whether that was enough."""
+def _opens(folder: Path, operation: str, *, after: int) -> bool:
+    """Open and close on a disk whose writes (or another operation) fail after so many; tell whether that was enough."""
     disk = FaultyDisk()
-    disk.fail("pwrite", after=after)
+    disk.fail(operation, after=after)
     try:
         open_small(folder, disk=disk).close()
     except (OSError, RecordUnwritable):
@@ -67,14 +67,16 @@ def _opens(folder: Path, *, after: int) -> bool:
     return True
 
 
-def test_an_interrupted_recovery_is_done_again(tmp_path):
-    """A recovery that dies between its steps leaves a tape that recovers."""
+@pytest.mark.parametrize(("operation", "least"), [("pwrite", 4), ("preallocate", 1), ("fdatasync", 4)])
+def test_an_interrupted_recovery_is_done_again(tmp_path, operation, least):
+    """A recovery that dies between its steps leaves a tape that recovers, also of a writer that freed its reserve."""
     abandon(tmp_path)
+    (tmp_path / "reserve").unlink()
     change(tmp_path / "streams" / "a" / "00000001.seg", HEADER + 43 * WIDTH, b"\x33" * 40)
     failures = 0
-    while not _opens(tmp_path, after=failures):
+    while not _opens(tmp_path, operation, after=failures):
         failures += 1
-    assert failures > 4
+    assert failures >= least
     assert values(tmp_path) == list(range(1, 51))
 
 
