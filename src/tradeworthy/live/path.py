@@ -181,8 +181,8 @@ def take_in(c: Circuit, place: int) -> int:
 
 
 @kernel
-def sense(c: Circuit, place: int, row: Numbers) -> int:
-    """Admit an event and step the features.
+def perceive(c: Circuit, place: int, refused: int, row: Numbers) -> int:
+    """Step the features by an event that was admitted, or refused for the reason given.
 
     Returns
     -------
@@ -190,7 +190,6 @@ def sense(c: Circuit, place: int, row: Numbers) -> int:
         `NOT_ASKED`; or why there can be no score; or `NONE` or `FEATURES_OUT_OF_RANGE` with `row` filled.
     """
     asked = is_asked(c, place)
-    refused = take_in(c, place)
     if refused != _NONE:
         return refused if asked else NOT_ASKED
     kind, instrument, stage = kind_of(c.words, place), instrument_of(c.words, place), c.stage
@@ -203,6 +202,12 @@ def sense(c: Circuit, place: int, row: Numbers) -> int:
         return _NOT_FINITE if stage.warmed[instrument] != 0 else _WARMING
     stage.warmed[instrument] = 1
     return range_verdict(stage, row)
+
+
+@kernel
+def sense(c: Circuit, place: int, row: Numbers) -> int:
+    """Admit an event and step the features; see `perceive`."""
+    return perceive(c, place, take_in(c, place), row)
 
 
 @kernel

@@ -34,6 +34,7 @@ from tradeworthy.live.path import (
     run_trees,
     sense_one,
 )
+from tradeworthy.live.rerun import decide_again, recall_rows
 from tradeworthy.live.signal import signal_record
 from tradeworthy.live.state import DeskSettings, DeskState, new_desk
 from tradeworthy.model.features.runtime import FeatureState
@@ -61,8 +62,8 @@ class Played(NamedTuple):
 
     Attributes
     ----------
-    orders : (0 or 1,) ORDER
-        Sent by the last decision.
+    orders : (k,) ORDER
+        Sent by them; a run ends with its first.
     """
 
     pipeline: "Pipeline"
@@ -134,6 +135,7 @@ class Pipeline:
             trees=version.predictor.table if isinstance(version.predictor, Trees) else no_trees(),
         )
         self._handle = hold_circuit(self._circuit)
+        self._verdicts, self._sent = np.zeros(inbox.room, np.int64), np.zeros(inbox.room, ORDER)
         self._one = self.decisions[:1], self.rows[:1], self.row_decisions[:1], self.order[:0]
         self.role = role
 
@@ -244,6 +246,24 @@ class Pipeline:
             self.row_decisions[: run.rows],
             self.order[: int(run.ordered)],
         )
+
+    def rerun(self, count: int, names: npt.NDArray[np.int64]) -> Played:
+        """Take the inbox's first `count` recorded inputs, answers included, to decisions; see `rerun`.
+
+        Parameters
+        ----------
+        names : (count,) int64
+            The recorded sequence of each input's decision.
+        """
+        if self.role == STANDBY:
+            keep_warm(self._handle, 0, count, self._scratch)
+            return self.played(Run(count, 0, 0, ordered=False))
+        rows, n = recall_rows(self._handle, count, self._verdicts), len(self._scratch)
+        inputs = self._words[:rows, ROW_HEADER : ROW_HEADER + n]
+        self._words[:rows, ROW_HEADER + n :] = self.version.predictor.many(inputs)
+        decisions, sent = decide_again(self._handle, count, self._verdicts, names, self._sent)
+        made = self.decisions[:decisions], self.rows[:rows], self.row_decisions[:rows]
+        return Played(self, *made, self._sent[:sent])
 
     def _run_stepwise(self, start: int, stop: int, generation: int, first_sequence: int) -> Run:
         """Do what `run_trees` does, with the predictor called between the kernels."""

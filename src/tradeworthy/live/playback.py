@@ -16,10 +16,9 @@ from tradeworthy.core.decisions import DECISION, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
-from tradeworthy.live.control import GENERATION
 from tradeworthy.live.desk import Desk, config_in, is_own
-from tradeworthy.live.path import LATE
-from tradeworthy.live.pipeline import Pipeline, Played, Run
+from tradeworthy.live.path import LATE, STANDBY
+from tradeworthy.live.pipeline import Pipeline, Played
 from tradeworthy.live.staging import INPUTS, load_checked, warm_between
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader
@@ -29,6 +28,7 @@ Records = npt.NDArray[np.void]
 DECISIONS = "decisions"
 ORDERS = "orders"
 ROWS = "rows-"
+ANSWERS = (int(Kind.FILL), int(Kind.REJECT))
 
 
 def rows_stream(pipeline: Pipeline) -> str:
@@ -117,23 +117,29 @@ class Playback:
     desk : Desk
         Another one after a restart with other settings.
     recorded : Recorded
+    misjudged : list of str
+        Inputs whose admission came out otherwise than recorded, in words.
     """
 
     def __init__(self, reader: TapeReader, desk: Desk, load: Callable[[int], Version], after: int) -> None:
         self.desk, self.recorded = desk, Recorded.read(reader, after)
+        self.misjudged: list[str] = []
         self._reader, self._load = reader, load
 
     def play(self, inputs: EventBatch) -> Iterator[Played]:
-        """Consume inputs in order, and yield what each version makes of each stretch of market events."""
+        """Consume inputs in order, and yield what each version makes of each stretch between two control events.
+
+        The venue's answers are settled where they stand, so that a stretch goes on over its orders.
+        """
         known = self.recorded.of(inputs)
-        own = is_own(inputs)
-        turns = np.flatnonzero((np.diff(own) != 0) | (np.diff(known.late) != 0)) + 1
+        alone = is_own(inputs) & ~np.isin(inputs["kind"], ANSWERS)
+        turns = np.flatnonzero((np.diff(alone) != 0) | (np.diff(known.late) != 0)) + 1
         for start, stop in zip([0, *turns.tolist()], [*turns.tolist(), len(inputs)], strict=True):
-            if start < stop and own[start]:
+            if start < stop and alone[start]:
                 for record in inputs[start:stop]:
                     self.apply(record)
             elif start < stop:
-                yield from self._market(inputs[start:stop], known.part(start, stop))
+                yield from self._stretch(inputs[start:stop], known.part(start, stop))
 
     def apply(self, record: np.void) -> None:
         """Consume one answer or control event; what a venue may not say changes nothing again."""
@@ -160,29 +166,29 @@ class Playback:
         warm_between(pipeline, self._reader, int(control["values"][1]), int(control["sequence"]))
         return pipeline
 
-    def _market(self, events: EventBatch, known: Recorded) -> Iterator[Played]:
-        """Run market events that are all late, or all not."""
+    def _stretch(self, events: EventBatch, known: Recorded) -> Iterator[Played]:
+        """Run market events that are all late, or all not, and the answers among them."""
         inbox, done, champion = self.desk.inbox, 0, self.desk.champion
+        names = known.sequences.astype(np.int64)
         if champion is not None:
             champion.late = bool(known.late[0])
         while done < len(events):
             count = inbox.load(events[done:])
             inbox.now_ns[:count] = known.decided_ns[done : done + count]
-            run = self.desk.run(0, count, generation=int(self.desk.control[GENERATION]))
-            done += run.stop
-            if run.ordered:
-                self.desk.name_order(int(known.sequences[done - 1]))
-            yield from outcome(self.desk, 0, run)
+            for pipeline in self.desk.pipelines():
+                made = pipeline.rerun(count, names[done : done + count])
+                if pipeline.role != STANDBY:
+                    yield made
+            self._judge(events[done : done + count], inbox.records["flags"][:count])
+            done += count
         if champion is not None:
             champion.late = False  # what it decides next, in whatever role, is not late any more
 
-
-def outcome(desk: Desk, start: int, run: Run) -> Iterator[Played]:
-    """Yield what the champion wrote in a run, then let the others follow and yield what the shadows wrote."""
-    if desk.champion is not None:
-        yield desk.champion.played(run)
-    for pipeline, made in desk.follow(start, run.stop):
-        yield pipeline.played(made)
+    def _judge(self, events: EventBatch, verdicts: npt.NDArray[np.uint8]) -> None:
+        """Note the inputs that were admitted, or refused, otherwise than the record says."""
+        for place in np.flatnonzero(events["flags"] != verdicts).tolist():
+            found, made = (DenialCode(int(code)).name for code in (events["flags"][place], verdicts[place]))
+            self.misjudged.append(f"input {events['sequence'][place]}: {found} on the tape, {made} here")
 
 
 def restored_desk(reader: TapeReader, load: Callable[[int], Version], before: int | None = None) -> tuple[Desk, int]:

@@ -98,6 +98,7 @@ def replay(
         comparison.compare(made)
         if tell is not None and made.decisions.size:
             tell(int(np.searchsorted(inputs["sequence"], made.decisions["input_sequence"][-1])) + 1, len(inputs))
+    comparison.note_misjudged(playback.misjudged)
     comparison.finish()
     here = fingerprint()
     return ReplayReport(
@@ -139,7 +140,7 @@ class Comparison:
         self._note(made.decisions, stored, f"decision of {version_name(number)}")
         names = stored["sequence"]
         self._compare_rows(made, names)
-        self._compare_orders(made, names)
+        self._compare_orders(made.orders)
 
     def _compare_rows(self, made: Played, names: npt.NDArray[np.uint64]) -> None:
         number, rows = made.pipeline.number, made.rows.copy()
@@ -153,16 +154,17 @@ class Comparison:
         self.rows += rows.size
         self._note(rows, self._rows[number][done : done + rows.size], f"row of {version_name(number)}")
 
-    def _compare_orders(self, made: Played, names: npt.NDArray[np.uint64]) -> None:
-        if not made.orders.size:
-            return
-        name = int(names[-1]) if names.size else 0
-        if name in self._never_sent:
-            return
-        orders = made.orders.copy()
-        orders["decision"] = name
-        self._note(orders, self._orders[self.orders : self.orders + 1], "order")
-        self.orders += 1
+    def _compare_orders(self, orders: Records) -> None:
+        if self._never_sent.size:
+            orders = np.compress(~np.isin(orders["decision"], self._never_sent), orders)
+        if orders.size:
+            self._note(orders, self._orders[self.orders : self.orders + orders.size], "order")
+            self.orders += orders.size
+
+    def note_misjudged(self, words: list[str]) -> None:
+        """Count inputs whose admission came out otherwise."""
+        if words:
+            self._difference(len(words), words[0])
 
     def finish(self) -> None:
         """Count what is on the tape and was not made again."""
@@ -203,11 +205,11 @@ def first_checkpoint(folder: Path) -> int | None:
     return int(paths[0].stem) if paths else None
 
 
-def _never_sent(reader: TapeReader, after: int) -> set[int]:
+def _never_sent(reader: TapeReader, after: int) -> npt.NDArray[np.uint64]:
     """Return the orders that were approved in a run that a crash cut short."""
     inputs = inputs_after(reader, after)
-    rejects = inputs[(inputs["kind"] == Kind.REJECT) & (inputs["values"][:, 0] == NEVER_SENT)]
-    return {int(order) for order in rejects["reference"]}
+    is_ours = (inputs["kind"] == Kind.REJECT) & (inputs["values"][:, 0] == NEVER_SENT)
+    return np.compress(is_ours, inputs["reference"])
 
 
 def _bytes(records: Records) -> npt.NDArray[np.uint8]:
