@@ -141,6 +141,24 @@ class RecordDeleted(Fact, frozen=True, kw_only=True, tag=True):
     digest: str
 
 
+class KeyIssued(Fact, frozen=True, kw_only=True, tag=True):
+    """An API key was made; the ledger keeps the SHA-256 of its secret, bounds are absent where None."""
+
+    key: str
+    owner: str
+    scopes: list[str]
+    digest: str
+    rate_per_s: float | None = None
+    rows_per_day: int | None = None
+    expires_ns: int | None = None
+
+
+class KeyRevoked(Fact, frozen=True, kw_only=True, tag=True):
+    """An API key opens nothing any more."""
+
+    key: str
+
+
 AnyFact = (
     VersionRegistered
     | GateJudged
@@ -158,5 +176,7 @@ AnyFact = (
     | LegalHoldPlaced
     | LegalHoldLifted
     | RecordDeleted
+    | KeyIssued
+    | KeyRevoked
 )
 """Every kind of fact this release knows."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli import findings, watching
+from tradeworthy.apps.cli import findings, keys, watching
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
@@ -286,6 +286,7 @@ def demo(
 
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
+app.add_typer(keys.app, name="keys")
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> None:
