@@ -146,6 +146,7 @@ class Ledger:
     """
 
     def __init__(self, url_or_path: str | Path, *, clock: Clock) -> None:
+        self.address = str(url_or_path)
         self._clock = clock
         self._engine = _engine(url_or_path)
         self._sqlite = self._engine.dialect.name == "sqlite"

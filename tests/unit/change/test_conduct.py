@@ -18,11 +18,13 @@ from change_desk import (
 )
 from change_facts import raised
 
+from tradeworthy.change.attempts import FAILED, JOB
+from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
 from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.change.train.history import ArrayHistory
-from tradeworthy.change.train.worker import CANDIDATE, JOB, TrainJob
+from tradeworthy.change.train.worker import CANDIDATE, TrainJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.judge.validate.gate import GateSettings
@@ -59,9 +61,7 @@ def conductor(home, tape, policy=POLICY):
         gate=GateSettings(latency=LatencySettings(us_p99_max=1e9)),
         policy=policy,
     )
-    return Conductor(
-        home.release, settings, folder=home.folder / "trainings", tape=tape, key=home.key, clock=home.clock
-    )
+    return Conductor(home.release, settings, folder=home.folder, tape=tape, key=home.key, clock=home.clock)
 
 
 def record(home, tape, *roles: tuple[str, Role]):
@@ -87,6 +87,17 @@ def leave_candidate(home, seed=2):
     return folder
 
 
+def leave_report(home, tape, attempt=1):
+    """Do what a judging process does, in this one."""
+    hands = conductor(home, tape)
+    version = home.registry.standing().retrains[-1].ended.version
+    folder = hands.judging_folder(version, attempt)
+    folder.mkdir(parents=True)
+    (folder / JOB).write_bytes(b"{}")
+    run_job(hands._gate_job(version), folder, clock=home.clock)
+    return folder
+
+
 def kinds(home):
     """Return the kinds of all facts, in order."""
     return [type(entry.fact).__name__ for entry in home.ledger.facts()]
@@ -101,6 +112,7 @@ def test_a_finding_leads_to_a_new_champion_across_restarts(home, tape):
     step(home, tape)
     challenger = home.registry.standing().retrains[-1].ended.version
     assert challenger not in (None, first)
+    leave_report(home, tape)
     step(home, tape)
     assert home.registry.standing().gate_passed(challenger)
     step(home, tape)
@@ -177,14 +189,88 @@ def test_a_damaged_candidate_ends_the_training(home, tape):
     assert "BundleRefused" in home.registry.standing().retrains[-1].ended.error
 
 
+def registered_challenger(home, tape):
+    """Bring a challenger to the gate, and return it."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    step(home, tape)
+    leave_candidate(home)
+    step(home, tape)
+    return home.registry.standing().retrains[-1].ended.version
+
+
+def wait_for(home, tape, done):
+    """Take steps until something is so, at most a minute; each by a process that knows nothing but facts and files."""
+    pause = Event()
+    for _ in range(1_200):
+        if done():
+            return
+        step(home, tape)
+        pause.wait(0.05)
+    raise AssertionError("not done within a minute")
+
+
+def test_the_gate_runs_in_a_process_of_its_own(home, tape):
+    """Steps return at once while it runs; its report is recorded when it has ended, once."""
+    challenger = registered_challenger(home, tape)
+    step(home, tape)
+    folder = conductor(home, tape).judging_folder(challenger, 1)
+    job = msgspec.json.decode((folder / JOB).read_bytes(), type=GateJob)
+    assert (job.version, job.nice) == (challenger, 10)
+    wait_for(home, tape, lambda: challenger in home.registry.standing().gates)
+    assert home.registry.standing().gate_passed(challenger)
+    assert home.registry.gate_report(challenger) == (folder / REPORT).read_bytes()
+    assert len(home.ledger.facts(facts.GateJudged)) == 2
+
+
+def killed_gate(home, tape, challenger, attempt):
+    """Leave what a judging process leaves that was killed."""
+    folder = conductor(home, tape).judging_folder(challenger, attempt)
+    folder.mkdir(parents=True)
+    (folder / JOB).write_bytes(b"{}")
+    return folder
+
+
+def test_a_killed_gate_is_tried_again(home, tape):
+    """A process that ended without a report is started once more, in a folder of its own."""
+    challenger = registered_challenger(home, tape)
+    killed_gate(home, tape, challenger, 1)
+    step(home, tape)
+    wait_for(home, tape, lambda: challenger in home.registry.standing().gates)
+    assert (conductor(home, tape).judging_folder(challenger, 2) / REPORT).exists()
+
+
+def test_a_gate_that_never_ends_well_retires_the_challenger(home, tape):
+    """After the last try the reason is a fact, and the champion stays."""
+    challenger = registered_challenger(home, tape)
+    killed_gate(home, tape, challenger, 1)
+    (killed_gate(home, tape, challenger, 2) / FAILED).write_text("DataInvalid: there are no events")
+    step(home, tape)
+    assert home.registry.standing().retired == [challenger]
+    reason = home.ledger.facts(facts.VersionPromoted)[-1].reason
+    assert reason == "the gate could not judge it in 2 tries: DataInvalid: there are no events"
+    assert step(home, tape) is None
+
+
+def test_a_report_recorded_by_a_step_that_was_killed_is_not_recorded_twice(home, tape):
+    """The fact decides: once it is there, the gate's folder is no longer looked at."""
+    challenger = registered_challenger(home, tape)
+    leave_report(home, tape)
+    for _ in range(3):
+        step(home, tape)
+    judged = [entry for entry in home.ledger.facts(facts.GateJudged) if entry.fact.version == challenger]
+    assert len(judged) == 1
+
+
 def challenged(home, tape):
     """Bring a challenger into shadow, and return champion and challenger."""
     first = home.registry.resolve("champion")
     record(home, tape, (first, Role.CHAMPION))
     step(home, tape)
     leave_candidate(home)
-    for _ in range(3):
-        step(home, tape)
+    step(home, tape)
+    leave_report(home, tape)
+    step(home, tape)
+    step(home, tape)
     return first, home.registry.standing().shadows[-1]
 
 
@@ -214,6 +300,7 @@ def test_a_step_that_is_refused_retires_the_challenger(home, tape):
     step(home, tape)
     leave_candidate(home)
     step(home, tape)
+    leave_report(home, tape)
     step(home, tape)
     challenger = home.registry.standing().retrains[-1].ended.version
     (home.folder / "versions" / challenger[:16] / "extra").write_text("x")

@@ -13,6 +13,7 @@ from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS, Recorder, desk, mark
 
 from tradeworthy.change.release.conduct import ConductSettings
 from tradeworthy.change.release.policy import PolicySettings
+from tradeworthy.change.release.pulse import read_pulse
 from tradeworthy.change.release.watcher import Watcher, WatchJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
@@ -112,6 +113,20 @@ def test_killed_twice_it_tells_each_finding_once(home):
     recorder.close()
     assert len(wanted) >= 3
     assert findings(home) == wanted
+
+
+def test_it_says_how_long_its_looks_take(home):
+    """The longest look is kept, so that one slow step is seen long after it."""
+    watcher = Watcher(job(home), clock=SystemClock())
+    watcher.step()
+    home.champion()
+    watcher.step()
+    made = watcher._step_ns_last
+    watcher.step()
+    watcher.tell_pulse()
+    pulse = read_pulse(home.folder / "watcher")
+    watcher.close()
+    assert 0 < pulse.step_ns_last < made == pulse.step_ns_max
 
 
 def test_without_a_champion_it_waits(home):

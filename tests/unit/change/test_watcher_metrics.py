@@ -21,6 +21,8 @@ PULSE = Pulse(
     decisions=40,
     caught_up_ns=1_700_000_000_000_000_000,
     sinks=[SinkState(name="log", sent=3, delay_ns_max=250_000_000), SinkState(name="hook", failed=1, retries=4)],
+    step_ns_last=2_000_000,
+    step_ns_max=750_000_000,
 )
 LINE = re.compile(r'^[a-z_]+(\{([a-z]+="(\\.|[^"\\])*",?)+\})? (NaN|[+-]Inf|-?[0-9.e+-]+)$')
 
@@ -68,6 +70,8 @@ def test_the_figures_are_the_pulses():
     values, _ = figures()
     assert values["tradeworthy_watcher_timestamp_seconds"] == 1_700_000_000.5
     assert values["tradeworthy_watcher_decisions_total"] == 40
+    assert values["tradeworthy_watcher_step_seconds_last"] == 0.002
+    assert values["tradeworthy_watcher_step_seconds_max"] == 0.75
     assert values['tradeworthy_champion_info{version="abababababababab"}'] == 1
     assert values['tradeworthy_alert_delay_seconds_max{sink="log"}'] == 0.25
     assert values['tradeworthy_alerts_failed_total{sink="hook"}'] == 1

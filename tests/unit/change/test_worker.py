@@ -12,15 +12,7 @@ from change_desk import INSTRUMENTS, START_NS, STRATEGY, TRAINING, market, write
 
 from tradeworthy.change.train.candidate import load_candidate
 from tradeworthy.change.train.history import ArrayHistory
-from tradeworthy.change.train.worker import (
-    CANDIDATE,
-    TrainJob,
-    attempt_error,
-    attempt_progress,
-    attempt_state,
-    run_job,
-    start_retrain,
-)
+from tradeworthy.change.train.worker import CANDIDATE, TrainJob, run_job, training
 from tradeworthy.core.time import VirtualClock
 
 
@@ -42,16 +34,16 @@ def wait(folder, until):
     """Wait for a state, at most a minute."""
     pause = Event()
     for _ in range(1_200):
-        if attempt_state(folder) in until:
-            return attempt_state(folder)
+        if training(folder).state in until:
+            return training(folder).state
         pause.wait(0.05)
-    raise AssertionError(f"still {attempt_state(folder)}: {attempt_progress(folder)}")
+    raise AssertionError(f"still {training(folder).state}: {training(folder).progress}")
 
 
 def test_another_process_trains_the_same_candidate(tmp_path):
     """A process of its own leaves what this one would have made."""
     work = job(tmp_path)
-    pid = start_retrain(work, tmp_path / "attempt")
+    pid = training(tmp_path / "attempt").start(work)
     assert pid > 0
     assert wait(tmp_path / "attempt", ("done", "failed")) == "done"
     found = load_candidate(tmp_path / "attempt" / CANDIDATE)
@@ -61,19 +53,19 @@ def test_another_process_trains_the_same_candidate(tmp_path):
     assert found.predictor.to_files() == expected.predictor.to_files()
     assert found.lineage == expected.lineage
     assert found.lineage.parent == "f" * 64
-    assert attempt_progress(tmp_path / "attempt").done == 1.0
+    assert training(tmp_path / "attempt").progress.done == 1.0
 
 
 def test_a_failed_training_says_why_and_can_be_started_again(tmp_path):
     """The error is one sentence in the attempt's folder; a second start forgets it."""
     folder = tmp_path / "attempt"
-    start_retrain(job(tmp_path, STRATEGY.replace("def train", "def fit")), folder)
+    training(folder).start(job(tmp_path, STRATEGY.replace("def train", "def fit")))
     assert wait(folder, ("done", "failed")) == "failed"
-    assert "SettingsInvalid" in attempt_error(folder)
-    assert "defines no 'train'" in attempt_error(folder)
-    assert start_retrain(job(tmp_path), folder) > 0
+    assert "SettingsInvalid" in training(folder).error
+    assert "defines no 'train'" in training(folder).error
+    assert training(folder).start(job(tmp_path)) > 0
     assert wait(folder, ("done", "failed")) == "done"
-    assert start_retrain(job(tmp_path), folder) == 0
+    assert training(folder).start(job(tmp_path)) == 0
 
 
 SLOW = STRATEGY.replace(
@@ -84,24 +76,24 @@ SLOW = STRATEGY.replace(
 def test_a_killed_training_is_known_to_have_failed(tmp_path):
     """SIGKILL of the process is noticed, though nobody waits for it."""
     folder = tmp_path / "attempt"
-    pid = start_retrain(job(tmp_path, SLOW), folder)
-    assert attempt_state(folder) == "running"
-    assert start_retrain(job(tmp_path), folder) == 0
+    pid = training(folder).start(job(tmp_path, SLOW))
+    assert training(folder).state == "running"
+    assert training(folder).start(job(tmp_path)) == 0
     os.kill(pid, signal.SIGKILL)
     assert wait(folder, ("done", "failed")) == "failed"
-    assert "killed" in attempt_error(folder)
+    assert "killed" in training(folder).error
 
 
 def test_a_training_out_of_time_fails(tmp_path):
     """The process ends itself when its time is up."""
-    start_retrain(job(tmp_path, SLOW, seconds_max=2), tmp_path / "attempt")
+    training(tmp_path / "attempt").start(job(tmp_path, SLOW, seconds_max=2))
     assert wait(tmp_path / "attempt", ("done", "failed")) == "failed"
 
 
 def test_an_attempt_that_never_began_is_absent(tmp_path):
     """Before its job is written there is no attempt."""
-    assert attempt_state(tmp_path / "attempt") == "absent"
-    assert attempt_progress(tmp_path / "attempt").stage == "starting"
+    assert training(tmp_path / "attempt").state == "absent"
+    assert training(tmp_path / "attempt").progress.stage == "starting"
 
 
 @pytest.mark.parametrize("name", ["strategy", "history", "instruments", "settings", "parent"])

@@ -1,6 +1,7 @@
 """Carrying out the policy, one step at a time, each step derived from the facts.
 
-Flow:   facts + tape → progress → `decide` → one step → fact. A training that was started is asked about until it ends.
+Flow:   facts + tape → progress → `decide` → one step → fact. What takes long, a training or a judgement of the gate,
+        runs in a process of its own and is asked about until it ends: a step here is short.
 State:  none but the attempts' folders. Killed anywhere, the next `step` finds in the facts what is left to do; every
         step gives the same result when it is done twice.
 """
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import SHORT, VersionSettings
 from tradeworthy.change.release.policy import (
     Action,
@@ -28,15 +29,15 @@ from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.shadow import compare, label_inputs
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.change.train.candidate import load_candidate
-from tradeworthy.change.train.history import History, TapeHistory, read_history
+from tradeworthy.change.train.history import History, TapeHistory
 from tradeworthy.change.train.training import TrainingSettings
-from tradeworthy.change.train.worker import CANDIDATE, TrainJob, attempt_error, attempt_state, start_retrain
+from tradeworthy.change.train.worker import CANDIDATE, TrainJob, training
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.errors import NotFound, TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
-from tradeworthy.judge.validate.gate import GateSettings, judge
+from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.model.features.labels import Label
 from tradeworthy.model.trust import SigningKey
 from tradeworthy.record.reader import Cursor, TapeReader
@@ -82,7 +83,7 @@ class Conductor:
     settings : ConductSettings
         What to train and how to judge it.
     folder : Path
-        Where attempts at a training are kept, one folder each.
+        Where attempts at trainings and judgements are kept, one folder each.
     tape : Path
         The tape's folder.
     key : SigningKey
@@ -127,7 +128,11 @@ class Conductor:
 
     def attempt_folder(self, attempt: Retrain) -> Path:
         """Return the folder of one attempt, named by the fact that started it."""
-        return self._folder / f"{attempt.number:08d}"
+        return self._folder / "trainings" / f"{attempt.number:08d}"
+
+    def judging_folder(self, version: str, attempt: int) -> Path:
+        """Return the folder of one attempt at a judgement; the first is 1."""
+        return self._folder / "gates" / version[:SHORT] / str(attempt)
 
     def _act(self, action: Action, sequence: int) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
@@ -159,14 +164,14 @@ class Conductor:
 
     def _attend(self, attempt: Retrain, standing: Standing) -> None:
         """Start an attempt that was only written down; end one whose process has ended."""
-        folder = self.attempt_folder(attempt)
-        match attempt_state(folder):
+        work = training(self.attempt_folder(attempt))
+        match work.state:
             case "absent":
-                start_retrain(self._job(attempt.started, standing), folder)
+                work.start(self._job(attempt.started, standing))
             case "done":
-                self._finish(folder)
+                self._finish(work.folder)
             case "failed":
-                self._end(None, attempt_error(folder))
+                self._end(None, work.error)
             case "running":
                 pass
 
@@ -200,18 +205,37 @@ class Conductor:
         self._registry.ledger.append(fact, actor=ACTOR, reason=reason)
 
     def _judge(self, version: str) -> None:
-        """Gather evidence on the latest history and let the gate judge it."""
-        tape = TapeHistory(folder=str(self._tape))
-        events = read_history([*self._settings.history, tape], self._release.instruments)
-        evidence = gather(
-            self._registry,
-            version,
-            instruments=self._release.instruments,
+        """Start the gate in a process of its own, record what it found, or try again; after the last try, retire."""
+        tries = self._settings.policy.gate_tries
+        for attempt in range(1, tries + 1):
+            work = judging(self.judging_folder(version, attempt))
+            match work.state:
+                case "absent":
+                    work.start(self._gate_job(version))
+                    return
+                case "running":
+                    return
+                case "done":
+                    reason = "challenger after a retraining"
+                    self._registry.record_gate(read_report(work.folder), actor=ACTOR, reason=reason)
+                    return
+                case "failed":
+                    continue
+        self._give_up(version, f"the gate could not judge it in {tries} tries: {work.error}")
+
+    def _gate_job(self, version: str) -> GateJob:
+        """Judge on the latest history: the files, then the tape as it is when the process reads it."""
+        return GateJob(
+            version=version,
+            env=self._registry.env,
+            versions=str(self._registry.folder.resolve()),
+            ledger=self._registry.ledger.address,
+            trust=str(self._registry.trust.folder.resolve()),
+            history=[*self._settings.history, TapeHistory(folder=str(self._tape))],
+            instruments=list(self._release.instruments),
             limits=self._settings.limits,
-            events=events,
+            gate=self._settings.gate,
         )
-        report = judge(evidence, self._settings.gate, clock=self._clock)
-        self._registry.record_gate(report, actor=ACTOR, reason="challenger after a retraining")
 
     def _decisions_since(self, standing: Standing) -> int:
         """Count the champion's decisions after the last retraining started."""

@@ -46,6 +46,8 @@ METRICS: Mapping[str, Metric] = {
     "watcher_records_total": _counter("Tape records observed"),
     "watcher_decisions_total": _counter("Decisions of the champion observed"),
     "watcher_sequence": _gauge("The last tape record observed"),
+    "watcher_step_seconds_last": _gauge("How long the last look took"),
+    "watcher_step_seconds_max": _gauge("The longest look since the watcher started; no alert waits longer for one"),
     "champion_info": _gauge("1 for the version that is watched", "version"),
     "findings_total": _counter("Findings raised, repeats included", "monitor", "kind"),
     "findings_open": _gauge("Cases that nobody has closed", "kind", "severity", "state"),
@@ -78,6 +80,8 @@ def samples(pulse: Pulse, cases: Cases, monitors: Mapping[str, Monitor]) -> list
         "watcher_records_total": pulse.records,
         "watcher_decisions_total": pulse.decisions,
         "watcher_sequence": pulse.reached,
+        "watcher_step_seconds_last": pulse.step_ns_last / NS_PER_S,
+        "watcher_step_seconds_max": pulse.step_ns_max / NS_PER_S,
     }
     found = [Sample(name, (), value) for name, value in plain.items()]
     if pulse.version:

@@ -28,6 +28,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Retrain after so many decisions without any finding; never if left out.
     budget, budget_window_hours : int, float
         At most so many retrainings start within the window (hours of the ledger's clock).
+    gate_tries : int
+        How often the gate's process is started for one challenger if it ends without a report; then it is retired.
     shadow_decisions : int
         Labelled decisions on which a challenger is compared with the champion, once.
     loss_margin : float
@@ -42,6 +44,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     scheduled_every_decisions: int | None = None
     budget: int = 3
     budget_window_hours: float = 168.0
+    gate_tries: int = 2
     shadow_decisions: int = 500
     loss_margin: float = 0.01
     auto_promote: bool = True
@@ -54,8 +57,11 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         for name in ("cool_down_decisions", "budget", "budget_window_hours", "loss_margin"):
             if getattr(self, name) < 0:
                 raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
-        if self.shadow_decisions < 1 or (self.scheduled_every_decisions or 1) < 1:
-            raise SettingsInvalid("policy.shadow_decisions and scheduled_every_decisions must be at least 1")
+        if min(self.gate_tries, self.shadow_decisions, self.scheduled_every_decisions or 1) < 1:
+            raise SettingsInvalid(
+                "policy.gate_tries, shadow_decisions and scheduled_every_decisions must be at least 1; to have no "
+                "schedule, leave scheduled_every_decisions out"
+            )
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

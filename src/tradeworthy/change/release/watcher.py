@@ -108,13 +108,14 @@ class Watcher:
         release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns = Cases(), 0
+        self._step_ns_last = self._step_ns_max = 0
         self._watch = Watch(
             state, Path(job.tape), self._ledger, self._monitors_of, clock=clock, market_past=job.market_past
         )
         self._conductor = Conductor(
             release,
             job.conduct,
-            folder=state / "trainings",
+            folder=state,
             tape=Path(job.tape),
             key=SigningKey.load(Path(job.key)),
             clock=clock,
@@ -122,6 +123,13 @@ class Watcher:
 
     def step(self) -> int:
         """Look once at the tape and the facts; return how many records were new."""
+        began_ns = self._clock.monotonic_ns()
+        observed = self._step()
+        self._step_ns_last = self._clock.monotonic_ns() - began_ns
+        self._step_ns_max = max(self._step_ns_max, self._step_ns_last)
+        return observed
+
+    def _step(self) -> int:
         champion = self._standing().champion
         if champion is None:
             return 0
@@ -143,6 +151,8 @@ class Watcher:
             decisions=watch.decisions,
             caught_up_ns=watch.caught_up_ns,
             sinks=self._deliveries.states,
+            step_ns_last=self._step_ns_last,
+            step_ns_max=self._step_ns_max,
         )
         write_pulse(self._state, pulse)
         write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
