@@ -1,0 +1,1 @@
+"""How far a score can be moved by somebody who can move some of what the model looks at."""

@@ -1,0 +1,129 @@
+"""The attack on trees: what it reports is true, within box, steps and budget, and it finds what is there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradeworthy.judge.robust.levers import Movable, bind_levers
+from tradeworthy.judge.robust.tree_attack import attack_trees
+from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts
+from tradeworthy.model.predictors.tree_table import Reading
+from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.testing.predictors import random_forest, random_rows
+
+NAMES = ("a", "b", "c", "d")
+NOWHERE = np.inf
+seeds = st.integers(0, 2**32 - 1)
+
+
+def stumps(*splits: tuple[int, float], reading=Reading.PLAIN):
+    """Return trees of one split each: (feature, threshold) gives 0 on the left, 1 on the right."""
+    parts = ForestParts()
+    for feature, threshold in splits:
+        tree = TreeParts.empty(3)
+        tree.left[0], tree.right[0] = 1, 2
+        tree.reading[0], tree.feature[0], tree.threshold[0] = reading, feature, threshold
+        tree.value[1:] = 0.0, 1.0
+        parts.add(tree)
+    return Trees.from_forest(parts.forest(source="stumps", n_features=4))
+
+
+def attack(trees, levers, row, *, below=-NOWHERE, above=NOWHERE, budget=np.inf, starts=0):
+    """Attack one row with cuts."""
+    rows = np.atleast_2d(np.asarray(row, np.float64))
+    cuts = (np.full(len(rows), below), np.full(len(rows), above))
+    return attack_trees(trees, levers, rows, *cuts, budget=budget, starts=starts, rng=np.random.default_rng(1))
+
+
+def levers_of(*movable: Movable):
+    return bind_levers(movable, NAMES, np.ones(4))
+
+
+@given(seeds, st.floats(0.05, 1.5), st.floats(0.1, 3.0))
+@settings(max_examples=60, deadline=None)
+def test_a_success_is_a_fact(seed, epsilon, budget):
+    """Moved rows differ only where allowed, as far as allowed, for no more than allowed, and score across the cut."""
+    rng = np.random.default_rng(seed)
+    trees, rows = Trees.from_forest(random_forest(rng, trees=7)), random_rows(rng, 12, 4)
+    stepped = Movable(features=("a",), unit="own", step=0.05, cost=1.0)
+    levers = levers_of(stepped, Movable(features=("c",), direction="up", cost=0.5)).at(epsilon, budget)
+    scores = trees.many(rows)[:, 0]
+    below, above = scores - 0.05, scores + 0.05
+    found = attack_trees(trees, levers, rows, below, above, budget=budget, rng=rng)
+    with np.errstate(invalid="ignore"):  # a row may hold infinity
+        moved = np.nan_to_num(found.adversarial - rows)
+    assert np.all(moved[:, [1, 3]] == 0.0)
+    assert np.all(np.abs(moved[:, 0]) <= epsilon + 1e-9)
+    assert np.all((moved[:, 2] >= 0.0) & (moved[:, 2] <= epsilon + 1e-9))
+    assert np.all(np.abs(moved[:, 0]) + 0.5 * moved[:, 2] <= budget + 1e-9)
+    np.testing.assert_allclose(moved[:, 0] / 0.05, np.round(moved[:, 0] / 0.05), atol=1e-6)
+    after = trees.many(found.adversarial)[:, 0]
+    np.testing.assert_array_equal(found.broken, (after < below) | (after >= above))
+    assert not np.any(found.broken & found.safe)
+
+
+@pytest.mark.parametrize("reading", [Reading.PLAIN, Reading.FLOAT32, Reading.ZERO_IS_MISSING])
+def test_it_finds_the_way_across_two_thresholds(reading):
+    """Two levers must both move: the greedy passes take one after the other."""
+    trees = stumps((0, 0.3), (1, 0.4), reading=reading)
+    found = attack(trees, levers_of(Movable(features=("a", "b"))), [0.1, 0.1, 0, 0], above=2.0)
+    assert found.broken.all()
+    near = attack(trees, levers_of(Movable(features=("a", "b"))).at(0.09), [0.1, 0.1, 0, 0], above=2.0)
+    assert (near.broken.any(), near.safe.all()) == (False, True)
+
+
+def test_features_of_one_act_move_together():
+    """A coupled lever cannot raise one feature without lowering the other."""
+    trees = stumps((0, 0.3), (1, -0.2))
+    together = levers_of(Movable(features=("a", "b"), together=True, weights=(1.0, -1.0)))
+    row = [0.1, -0.1, 0, 0]
+    assert trees.many(np.array([row]))[0, 0] == 1.0
+    assert not attack(trees, together, row, above=2.0).broken.any()
+    assert attack(trees, levers_of(Movable(features=("a", "b"))), row, above=2.0).broken.all()
+
+
+def test_a_budget_pays_for_the_cheap_way():
+    """Where one feature is dear and another cheap, the cheap one is moved."""
+    trees = stumps((0, 0.3), (1, 0.3))
+    levers = levers_of(Movable(features=("a",), cost=10.0), Movable(features=("b",), cost=0.1))
+    found = attack(trees, levers, [0.0, 0.0, 0, 0], above=1.0, budget=1.0)
+    assert found.broken.all()
+    assert found.adversarial[0, 0] == 0.0
+    assert not attack(trees, levers, [0.0, 0.0, 0, 0], above=2.0, budget=1.0).broken.any()
+
+
+def test_one_way_levers_break_only_one_way():
+    """What can only grow cannot bring a score down that grows with it."""
+    trees = stumps((0, 0.3))
+    levers = levers_of(Movable(features=("a",), direction="up"))
+    assert not attack(trees, levers, [0.4, 0, 0, 0], below=0.5).broken.any()
+    assert attack(trees, levers, [0.0, 0, 0, 0], above=0.5).broken.all()
+
+
+def test_ticks_that_jump_over_a_narrow_band_do_not_hit_it():
+    """A feature on ticks of 0.5 cannot stop inside a band of 0.1; without ticks it can."""
+    parts = ForestParts()
+    tree = TreeParts.empty(5)
+    tree.left[:2], tree.right[:2] = [1, 3], [2, 4]
+    tree.reading[:2], tree.threshold[:2] = Reading.PLAIN, [0.3, 0.2]
+    tree.value[2:] = 0.0, 0.0, 1.0
+    parts.add(tree)
+    trees = Trees.from_forest(parts.forest(source="band", n_features=4))
+    free, ticks = (levers_of(Movable(features=("a",), unit="own", step=step)) for step in (0.0, 0.5))
+    assert attack(trees, free, [0.0, 0, 0, 0], above=1.0).broken.all()
+    assert not attack(trees, ticks, [0.0, 0, 0, 0], above=1.0, starts=5).broken.any()
+
+
+def test_random_starts_find_no_less():
+    """Starting again from elsewhere only adds successes."""
+    rng = np.random.default_rng(7)
+    trees, rows = Trees.from_forest(random_forest(rng, trees=30, leaves=20)), random_rows(rng, 60, 4)
+    scores = trees.many(rows)[:, 0]
+    levers = levers_of(Movable(features=NAMES, unit="own"))
+    cuts = (scores - 0.3, scores + 0.3)
+    once, often = (
+        attack_trees(trees, levers, rows, *cuts, starts=starts, rng=np.random.default_rng(3)) for starts in (0, 4)
+    )
+    assert np.all(once.broken <= often.broken)
+    np.testing.assert_array_equal(once.safe, often.safe)
