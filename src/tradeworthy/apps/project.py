@@ -165,6 +165,8 @@ class Project:
             limits=self.settings.limits,
             events=self.history(),
             profile=profile,
+            strategy=self.folder / self.settings.desk.strategy if profile == "full" else None,
+            training=self.settings.training,
             report=report,
         )
         judged = judge(evidence, self.settings.gate, clock=self.clock)

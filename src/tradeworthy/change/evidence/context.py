@@ -6,7 +6,7 @@ Time:   budgets are processor time, so that a busy machine does not thin the evi
 Units:  seconds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,12 +15,17 @@ import numpy as np
 
 from tradeworthy.change.evidence.stream import StreamRun, run_stream
 from tradeworthy.change.train.candidate import Candidate
+from tradeworthy.change.train.dataset import Dataset, build_dataset, traded_instrument
+from tradeworthy.change.train.folds import Fold
+from tradeworthy.change.train.refit import Refits, Training
+from tradeworthy.change.train.training import TrainingSettings, training_folds
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.version import Version
 
 Report = Callable[[str, float], None]
@@ -52,6 +57,10 @@ class Context:
         All market events that there are to run it on, in the order of time.
     profile : str
         ``quick`` or ``full``.
+    training : TrainingSettings
+        How it was trained: the folds are made again as they were.
+    refits : Refits or None
+        Fits the strategy's model again, in processes of its own; None where no strategy is at hand.
     seed : int
         Of every draw; see `rng`.
     """
@@ -62,6 +71,8 @@ class Context:
     limits: Limits
     events: EventBatch | None
     profile: ProfileName
+    training: TrainingSettings
+    refits: Refits | None = None
     seed: int = 1
 
     def rng(self, name: str) -> np.random.Generator:
@@ -81,6 +92,64 @@ class Context:
             raise NotGathered("there are no market events to run it on")
         latest = self.events[-STREAM_EVENTS[self.profile] :]
         return run_stream(self.version, self.instruments, self.limits, latest)
+
+    @cached_property
+    def history(self) -> EventBatch:
+        """The events up to the last one whose row was trained on, and those that its label reads.
+
+        Raises
+        ------
+        NotGathered
+            There are no events.
+        """
+        if self.events is None or not len(self.events):
+            raise NotGathered("there are no market events to train on")
+        return self.events
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The rows and labels that the candidate was trained on, made again.
+
+        Raises
+        ------
+        NotGathered
+            The events do not give those rows.
+        """
+        lineage, number = self.candidate.lineage, traded_instrument(self.instruments, self.training.instrument)
+        whole = build_dataset(self.version.program, self.candidate.label, self.history, self.instruments, number)
+        found = whole.between(lineage.first_ts_ns, lineage.last_ts_ns)
+        same = len(found) == lineage.trained_on_rows and np.array_equal(
+            found.rows.mean(axis=0), self.version.profile.mean
+        )
+        if not same:
+            raise NotGathered(
+                f"these events give {len(found):,} rows of its training span, it was trained on "
+                f"{lineage.trained_on_rows:,} others; give the history that it was trained on"
+            )
+        return found
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """The walk-forward folds of its training, over `dataset`."""
+        return training_folds(self.dataset, self.candidate.label, self.training)
+
+    @cached_property
+    def fold_predictors(self) -> list[Predictor]:
+        """The models of the walk-forward, fitted again: one a fold, each on that fold's training rows."""
+        data = self.dataset
+        return list(self.fit((data.rows[fold.train], data.labels[fold.train]) for fold in self.folds))
+
+    def fit(self, trainings: Iterable[Training]) -> Iterator[Predictor]:
+        """Fit the strategy's model on each pair of rows and labels, lazily and in order.
+
+        Raises
+        ------
+        NotGathered
+            No strategy is at hand.
+        """
+        if self.refits is None:
+            raise NotGathered("it needs the model to be fitted again, and no strategy file is at hand")
+        return self.refits.fits(trainings)
 
 
 STREAM_EVENTS: dict[ProfileName, int] = {"quick": 6_000, "full": 30_000}

@@ -4,14 +4,19 @@ Flow:   verify the bundle → build the context → run the gatherers of the pro
 Undefined: a bundle that is refused is not run: all that is known then is that it was refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tradeworthy.change.evidence.context import Context, Gatherer, NotGathered, Report, Timer, Work
 from tradeworthy.change.evidence.gatherers import GATHERERS
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.train.candidate import Candidate
-from tradeworthy.core.errors import BundleRefused, DataInvalid, NotFound, near
+from tradeworthy.change.train.refit import Refits
+from tradeworthy.change.train.training import TrainingSettings
+from tradeworthy.core.errors import BundleRefused, DataInvalid, ModelMismatch, NotFound, near
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
@@ -34,6 +39,8 @@ def gather(
     limits: Limits,
     events: EventBatch | None = None,
     profile: str = "quick",
+    strategy: Path | None = None,
+    training: TrainingSettings | None = None,
     gatherers: Sequence[Gatherer] = GATHERERS,
     timer: Timer = processor_ns,
     report: Report | None = None,
@@ -54,6 +61,10 @@ def gather(
         Market events to run it on, in the order of time; without them parity and latency are missing.
     profile : str
         ``quick`` or ``full``.
+    strategy : Path, optional
+        The strategy file; without it nothing that needs the model to be fitted again is gathered.
+    training : TrainingSettings, optional
+        How the version was trained; the defaults if left out.
     gatherers : sequence of Gatherer, optional
         The built-in ones if left out.
     timer : Timer, optional
@@ -74,16 +85,34 @@ def gather(
         candidate = _own_candidate(registry, loaded)
     except (BundleRefused, NotFound) as error:
         return _refused(digest, PROFILES[profile], limits, str(error))
-    context = Context(
-        version=loaded,
-        candidate=candidate,
-        instruments=instruments,
-        limits=limits.tightest(loaded.manifest.bounds),
-        events=events,
-        profile=PROFILES[profile],
-    )
-    parts, absent = _run(context, gatherers, timer, report or _silent)
+    with _refits(strategy) as refits:
+        context = Context(
+            version=loaded,
+            candidate=candidate,
+            instruments=instruments,
+            limits=limits.tightest(loaded.manifest.bounds),
+            events=events,
+            profile=PROFILES[profile],
+            training=training or TrainingSettings(),
+            refits=refits,
+        )
+        parts, absent = _run(context, gatherers, _with_refits(timer, refits), report or _silent)
     return Evidence(version=digest, profile=profile, parts=parts, absent=absent)
+
+
+@contextmanager
+def _refits(strategy: Path | None) -> Iterator[Refits | None]:
+    """Lend workers that fit a strategy's model, and a folder of their own; nothing where there is no strategy."""
+    if strategy is None:
+        yield None
+        return
+    with TemporaryDirectory(prefix="tradeworthy-fits-") as folder, Refits(strategy, Path(folder)) as refits:
+        yield refits
+
+
+def _with_refits(timer: Timer, refits: Refits | None) -> Timer:
+    """Count what the workers have spent, who have not ended yet, as our own time."""
+    return timer if refits is None else lambda: timer() + refits.spent_ns
 
 
 def _run(
@@ -100,7 +129,7 @@ def _run(
         work = Work(gatherer.title, gatherer.budget_s, timer=timer, report=tell)
         try:
             parts.append(gatherer.gather(context, work))
-        except (NotGathered, DataInvalid) as error:
+        except (NotGathered, DataInvalid, ModelMismatch) as error:
             absent[gatherer.kind.__name__] = str(error)
         begun += gatherer.budget_s
     report("gathered", 1.0)

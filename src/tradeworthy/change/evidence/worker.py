@@ -13,6 +13,7 @@ from tradeworthy.change.attempts import Attempt, Job, report_progress, run_attem
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.train.history import History, read_history
+from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock, SystemClock
@@ -49,6 +50,7 @@ class GateJob(Job, frozen=True, kw_only=True):
     instruments: list[Instrument]
     limits: Limits
     gate: GateSettings = GateSettings()
+    training: TrainingSettings = TrainingSettings()
 
 
 def judging(folder: Path) -> Attempt:
@@ -70,7 +72,13 @@ def run_job(job: GateJob, folder: Path, *, clock: Clock) -> None:
     with closing(Ledger(job.ledger, clock=clock)) as ledger:
         registry = Registry(Path(job.versions), ledger=ledger, trust=TrustStore(Path(job.trust)), env=job.env)
         evidence = gather(
-            registry, job.version, instruments=job.instruments, limits=job.limits, events=events, report=report
+            registry,
+            job.version,
+            instruments=job.instruments,
+            limits=job.limits,
+            events=events,
+            training=job.training,
+            report=report,
         )
     fresh = folder / f"{REPORT}.new"
     fresh.write_bytes(judge(evidence, job.gate, clock=clock).to_json())

@@ -235,6 +235,7 @@ class Conductor:
             instruments=list(self._release.instruments),
             limits=self._settings.limits,
             gate=self._settings.gate,
+            training=self._settings.training,
         )
 
     def _decisions_since(self, standing: Standing) -> int:

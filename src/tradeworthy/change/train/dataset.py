@@ -60,9 +60,21 @@ class Dataset:
 
     def last(self, rows: int) -> "Dataset":
         """Return the latest rows only."""
-        first = max(len(self) - rows, 0)
+        return self._cut(slice(max(len(self) - rows, 0), None))
+
+    def between(self, first_ns: int, last_ns: int) -> "Dataset":
+        """Return the rows whose events happened within a span, both ends included."""
+        return self._cut(
+            slice(
+                int(np.searchsorted(self.ts_event_ns, first_ns, "left")),
+                int(np.searchsorted(self.ts_event_ns, last_ns, "right")),
+            )
+        )
+
+    def _cut(self, kept: slice) -> "Dataset":
+        """Return a stretch of the rows."""
         arrays = ("rows", "labels", "values", "ts_event_ns", "places", "starts", "ends")
-        return Dataset(**{name: getattr(self, name)[first:] for name in arrays}, digest=self.digest)
+        return Dataset(**{name: getattr(self, name)[kept] for name in arrays}, digest=self.digest)
 
 
 def build_dataset(

@@ -27,6 +27,7 @@ from tradeworthy.core.time import Clock
 from tradeworthy.judge.metrics import auc, brier, log_losses
 from tradeworthy.judge.metrics_interval import auc_interval, mean_interval
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.model.features.labels import Label
 from tradeworthy.model.features.program import compile_program
 from tradeworthy.model.manifest import Lineage
 from tradeworthy.model.predictors.base import Predictor
@@ -117,17 +118,10 @@ def train(
     program = compile_program(strategy.features, trigger=strategy.trigger, row_fields=strategy.row_fields)
     number = traded_instrument(instruments, settings.instrument)
     dataset = _latest(build_dataset(program, strategy.label, events, instruments, number), settings.rows_max)
-    embargo = strategy.label.horizon if settings.embargo is None else settings.embargo
-    folds = walk_forward(
-        dataset.starts,
-        dataset.ends,
-        folds=settings.folds,
-        embargo=embargo,
-        first_train_share=settings.first_train_share,
-    )
+    folds = training_folds(dataset, strategy.label, settings)
     walk = _walk(strategy, dataset, folds, tell)
     tell("final fit", len(folds) / (len(folds) + 1))
-    model = _fit(strategy, dataset.rows, dataset.labels)
+    model = fit(strategy, dataset.rows, dataset.labels)
     predictor = import_model(model, len(program.names))
     rng = np.random.default_rng(settings.seed)
     golden = dataset.rows[_spread(len(dataset), settings.golden_rows)]
@@ -147,6 +141,17 @@ def train(
     )
     tell("trained", 1.0)
     return candidate
+
+
+def training_folds(dataset: Dataset, label: Label, settings: TrainingSettings) -> list[Fold]:
+    """Return the walk-forward that `train` makes over a dataset."""
+    return walk_forward(
+        dataset.starts,
+        dataset.ends,
+        folds=settings.folds,
+        embargo=label.horizon if settings.embargo is None else settings.embargo,
+        first_train_share=settings.first_train_share,
+    )
 
 
 def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: float = 0.95) -> Performance:
@@ -194,7 +199,7 @@ def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Rep
     scores, baselines = [], []
     for fold in folds:
         tell(f"fold {fold.number + 1} of {len(folds)}", fold.number / (len(folds) + 1))
-        model = _fit(strategy, dataset.rows[fold.train], dataset.labels[fold.train])
+        model = fit(strategy, dataset.rows[fold.train], dataset.labels[fold.train])
         scores.append(source_scores(model, dataset.rows[fold.test]))
         baselines.append(np.full(len(fold.test), dataset.labels[fold.train].mean()))
     tested = out_of_fold(list(folds))
@@ -216,8 +221,16 @@ def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk
     return Profile.of(dataset.rows, scores, dataset.labels)
 
 
-def _fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:
-    """Call the user's train function on copies, so that it cannot change what is tested."""
+def fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:
+    """Call the user's train function on copies, so that it cannot change what is tested.
+
+    Raises
+    ------
+    DataInvalid
+        The labels are all alike.
+    ModelMismatch
+        The function failed, or returned nothing.
+    """
     if np.ptp(labels) == 0:
         raise DataInvalid(f"all {len(labels)} training labels are {labels[0]:g}; use more history or another label")
     try:
