@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from tradeworthy.change.release.watcher import monitor_settings, monitors_of
+from tradeworthy.change.release.monitors import monitor_settings, monitors_of
 from tradeworthy.core.decisions import version_number
 from tradeworthy.judge.monitor.delays import MonitorTable, drift_table, performance_table
 from tradeworthy.judge.monitor.drift import DriftMonitor

@@ -4,6 +4,7 @@ Flow:   started before the engine's first event, ended after its last one, by id
         with its last words, since a desk without its watcher is a desk nobody watches.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import msgspec
 
 from tradeworthy.apps.keys import own_key
 from tradeworthy.change.alerts.settings import located
+from tradeworthy.change.attempts import THREAD_VARIABLES
 from tradeworthy.change.release.conduct import ConductSettings
 from tradeworthy.change.release.watcher import READY, WatchJob
 from tradeworthy.change.train.history import FileHistory
@@ -54,7 +56,11 @@ class Companions:
         """Start ``python -m`` with the arguments."""
         with (self._logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603  # our own module, arguments of our own
-                [sys.executable, "-m", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [sys.executable, "-m", *arguments],
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def check(self) -> None:

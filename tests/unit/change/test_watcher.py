@@ -9,21 +9,14 @@ from threading import Event
 import msgspec
 import numpy as np
 import pytest
-from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS, Recorder, desk, market
+from change_desk import Recorder, desk, market
+from change_watching import watch_job
 
-from tradeworthy.change.release.conduct import ConductSettings
-from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.change.release.pulse import read_pulse
 from tradeworthy.change.release.watcher import Watcher, WatchJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import SystemClock
-from tradeworthy.judge.monitor.calibration import ChartSettings
-from tradeworthy.judge.monitor.drift import DriftSettings
-from tradeworthy.judge.monitor.performance import PerformanceSettings
-from tradeworthy.judge.monitor.standing import MonitorSettings
-
-CHARTS = ChartSettings(runs=20, run_length=2_000)
 
 
 @pytest.fixture
@@ -34,34 +27,10 @@ def home(tmp_path):
     made.close()
 
 
-def job(home, state="watcher"):
-    """Return a watcher's job that finds and does nothing else."""
-    folder = home.folder
-    conduct = ConductSettings(
-        strategy="none", history=[], limits=EVERY_LIMIT, version=SETTINGS, policy=PolicySettings(retrain_on=())
-    )
-    return WatchJob(
-        env="paper",
-        tape=str(folder / "tape"),
-        ledger=str(folder / "ledger.db"),
-        state=str(folder / state),
-        versions=str(folder),
-        trust=str(folder / "trust"),
-        control=str(folder / "control"),
-        key=str(folder / "author.key"),
-        instruments=list(INSTRUMENTS),
-        conduct=conduct,
-        monitors=MonitorSettings(
-            drift=DriftSettings(quiet_rows=100, charts=CHARTS), performance=PerformanceSettings(charts=CHARTS)
-        ),
-        stop_with_parent=True,
-    )
-
-
 def start(home):
     """Start a watcher process."""
     path = home.folder / "job.json"
-    path.write_bytes(msgspec.json.encode(job(home)))
+    path.write_bytes(msgspec.json.encode(watch_job(home)))
     return subprocess.Popen([sys.executable, "-m", "tradeworthy.change.release.watcher", str(path)])
 
 
@@ -82,7 +51,7 @@ def wait_for_findings(home, count):
 
 def expected(home):
     """Return what one undisturbed watcher finds, told to a ledger of its own."""
-    work = msgspec.structs.replace(job(home, "undisturbed"), ledger=str(home.folder / "copy.db"))
+    work = msgspec.structs.replace(watch_job(home, "undisturbed"), ledger=str(home.folder / "copy.db"))
     watcher = Watcher(work, clock=SystemClock())
     for entry in home.ledger.facts(facts.VersionRegistered, facts.VersionPromoted):
         watcher._ledger.append(entry.fact, actor=entry.actor, reason=entry.reason)
@@ -117,7 +86,7 @@ def test_killed_twice_it_tells_each_finding_once(home):
 
 def test_it_says_how_long_its_looks_take(home):
     """The longest look is kept, so that one slow step is seen long after it."""
-    watcher = Watcher(job(home), clock=SystemClock())
+    watcher = Watcher(watch_job(home), clock=SystemClock())
     watcher.step()
     home.champion()
     watcher.step()
@@ -131,7 +100,7 @@ def test_it_says_how_long_its_looks_take(home):
 
 def test_without_a_champion_it_waits(home):
     """A desk that trades nothing yet has nothing to watch."""
-    watcher = Watcher(job(home), clock=SystemClock())
+    watcher = Watcher(watch_job(home), clock=SystemClock())
     assert watcher.step() == 0
     stop = Event()
     stop.set()
@@ -140,5 +109,5 @@ def test_without_a_champion_it_waits(home):
 
 def test_a_job_survives_its_file(home):
     """A job is data, read back as it was written."""
-    work = job(home)
+    work = watch_job(home)
     assert msgspec.json.decode(msgspec.json.encode(work), type=WatchJob) == work

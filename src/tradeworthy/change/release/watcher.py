@@ -2,6 +2,7 @@
 
 Flow:   ``python -m tradeworthy.change.release.watcher JOB.json`` polls until it is told to stop (SIGTERM, SIGINT) or,
         if the job says so, until the process that started it is gone.
+        A champion is watched as soon as it is calibrated, which another process does ahead (`monitors`).
         Alerts are delivered by threads of their own; about once a second the watcher says how it is (`pulse`,
         `metrics`).
 State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles nothing.
@@ -10,7 +11,6 @@ State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,15 +22,15 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.findings import HANDLED, Cases
 from tradeworthy.change.release.metrics import samples, write_metrics
+from tradeworthy.change.release.monitors import MonitorMaker
 from tradeworthy.change.release.pulse import Pulse, write_pulse
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.standing import Standing
-from tradeworthy.change.release.watch import Monitors, Watch
-from tradeworthy.change.train.candidate import Candidate
+from tradeworthy.change.release.watch import Watch
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
-from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.record.ledger import Ledger
@@ -109,8 +109,9 @@ class Watcher:
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns = Cases(), 0
         self._step_ns_last = self._step_ns_max = 0
+        self._maker = MonitorMaker(self._registry, state / "calibrations", job.instruments, job.monitors)
         self._watch = Watch(
-            state, Path(job.tape), self._ledger, self._monitors_of, clock=clock, market_past=job.market_past
+            state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
         )
         self._conductor = Conductor(
             release,
@@ -129,15 +130,35 @@ class Watcher:
         self._step_ns_max = max(self._step_ns_max, self._step_ns_last)
         return observed
 
-    def _step(self) -> int:
+    @property
+    def is_ready(self) -> bool:
+        """Whether the champion's monitors stand; a desk without a champion has nothing to watch."""
         champion = self._standing().champion
+        return champion is None or version_number(champion) == self._watch.version
+
+    def _step(self) -> int:
+        standing = self._standing()
+        champion = standing.champion
         if champion is None:
             return 0
-        observed = self._watch.step(version_number(champion))
+        observed = self._watch.step(version_number(champion)) if self._may_watch(champion) else 0
+        self._prepare(standing)
         self._conductor.step(self._standing(), self._watch.sequence)
         if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
             self.tell_pulse()
         return observed
+
+    def _may_watch(self, champion: str) -> bool:
+        """Whether a champion is watched, or can be without a long look away; the first is waited for in any case."""
+        if self._watch.version in (0, version_number(champion)):
+            return True
+        return self._maker.state(champion) in ("done", "failed")
+
+    def _prepare(self, standing: Standing) -> None:
+        """Have those versions calibrated that are champion next, or may be."""
+        wanted = (standing.champion, *standing.shadows, standing.previous)
+        others = [v for v in wanted if v is not None and version_number(v) != self._watch.version]
+        self._maker.prepare(others)
 
     def tell_pulse(self) -> None:
         """Write how the watcher is, for people and for Prometheus."""
@@ -165,7 +186,8 @@ class Watcher:
             if self._job.stop_with_parent and os.getppid() != parent:
                 break
             observed = self.step()
-            self._ready.touch()
+            if self.is_ready:
+                self._ready.touch()
             if observed < BACKLOG:
                 stop.wait(self._job.poll_ms / 1_000)
         self.close()
@@ -187,33 +209,6 @@ class Watcher:
                 self._cases.apply(entry)
             self._read_up_to, self._facts = number, self._registry.standing()
         return self._facts
-
-    def _monitors_of(self, number: int) -> Monitors:
-        """Make a version's monitors."""
-        return monitors_of(self._registry, number, self._job.instruments, self._job.monitors)
-
-
-def monitors_of(
-    registry: Registry, number: int, instruments: Sequence[Instrument], settings: MonitorSettings
-) -> Monitors:
-    """Make a version's monitors, calibrated on its profile and its out-of-fold scores."""
-    version = registry.load(number)
-    candidate = registry.candidate(version_name(number))
-    return standing_set(
-        version,
-        instruments,
-        label=candidate.label,
-        walk=(candidate.walk.scores, candidate.walk.labels),
-        settings=monitor_settings(candidate, settings),
-    )
-
-
-def monitor_settings(candidate: Candidate, settings: MonitorSettings) -> MonitorSettings:
-    """Return the settings as they fit a model: one of returns is judged by its sign."""
-    if candidate.walk.binary:
-        return settings
-    returns = msgspec.structs.replace(settings.performance, loss="error", score_cut=0.0, label_cut=0.0)
-    return msgspec.structs.replace(settings, performance=returns)
 
 
 def main(arguments: list[str]) -> int:

@@ -38,6 +38,7 @@ from tradeworthy.judge.monitor.charts import (
     excursions,
     score_series,
 )
+from tradeworthy.judge.monitor.kept import kept
 from tradeworthy.judge.monitor.null import (
     NullModel,
     Places,
@@ -313,6 +314,7 @@ def _calibrate_one(
     return point, chart, state.sums
 
 
+@kept(Charts, __file__)
 def calibrate(
     reference: npt.ArrayLike,
     names: Sequence[str],
