@@ -27,7 +27,7 @@ def library() -> ctypes.CDLL | None:
         flags = ["-O3", "-march=native", "-shared", "-fPIC"]
         subprocess.run([compiler, *flags, str(SOURCE), "-o", str(path), "-lm"], check=True)  # noqa: S603
     found = ctypes.CDLL(str(path))
-    found.walk.restype = ctypes.c_double
+    found.walk.restype = found.shapley.restype = ctypes.c_double
     return found
 
 
@@ -94,3 +94,32 @@ def _round_down(threshold: float) -> float:
     """Return the largest float32 at most `threshold`: the same split for float32 rows."""
     single = np.float32(threshold)
     return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))
+
+
+class Sweep:
+    """The sweeps of exact Shapley values as the C floor does them, on the very tables of ours.
+
+    Parameters
+    ----------
+    found : CDLL
+        From `library`.
+    table : ShapTable
+        One table of all trees.
+    trees : Trees
+        Whose it is.
+    """
+
+    def __init__(self, found: ctypes.CDLL, table: Any, trees: Any) -> None:
+        self._call, self._table, self._trees = found.shapley, table, trees
+        widest = int(np.diff(table.starts).max())
+        self._room = [np.zeros((widest, 6)), np.zeros((widest, 6)), np.zeros(widest, np.uint8)]
+
+    def seconds(self, numbers: Floats) -> tuple[float, Floats]:
+        """Explain (n, slots) slot numbers; return the seconds inside C and the (n, features) contributions."""
+        table, features = self._table, self._trees.n_features
+        gains = np.zeros((len(numbers), features, 6))
+        fixed = [table.edges, table.starts, table.down, table.up, table.weights, numbers, *self._room, gains]
+        edges, starts, down, up, weights, rows, *rest = [ctypes.c_void_p(array.ctypes.data) for array in fixed]
+        counts = (numbers.shape[1], features, len(numbers))
+        taken = self._call(edges, starts, len(table.starts) - 1, down, up, weights, rows, *counts, *rest)
+        return float(taken), gains.sum(axis=2)

@@ -1,14 +1,17 @@
 """Exact Shapley values agree with the libraries' own, and with the definition summed over all subsets."""
 
+import warnings
 from itertools import combinations
 from math import factorial
 
 import lightgbm
 import numpy as np
 import pytest
+import shap
 import xgboost
 from sklearn.ensemble import RandomForestRegressor
 
+from tradeworthy.judge.explain.interventional import InterventionalShap
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.model.predictors.importing import import_model
 
@@ -108,3 +111,48 @@ def test_the_definition_over_all_subsets():
     for place, row in enumerate(rows[:3]):
         expected = [np.mean([shapley(tree.tree_, row, f, 5) for tree in model.estimators_]) for f in range(5)]
         np.testing.assert_allclose(ours[place], expected, atol=1e-12)
+
+
+def lightgbm_model(rows, labels):
+    """Return a LightGBM classifier of numbers, with missing ones."""
+    told = {"verbose": -1, "num_threads": 1, "objective": "binary"}
+    return lightgbm.train(told, lightgbm.Dataset(rows[:, :7], labels), 25)
+
+
+def shap_values(model, rows, data=None):
+    """Return shap's own values and baseline; its warning about the form of its answer is no news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        explainer = shap.TreeExplainer(model, data=data)
+        return explainer.shap_values(rows), float(np.ravel(explainer.expected_value)[-1])
+
+
+def test_shap_path_dependent():
+    """Contributions and baseline are shap's to 1e-9."""
+    rows, labels = data()
+    model = lightgbm_model(rows, labels)
+    theirs, baseline = shap_values(model, rows[:60, :7])
+    ours = TreeShap(import_model(model, 7)).explain(rows[:60, :7])
+    np.testing.assert_allclose(ours.contributions, theirs, atol=1e-9)
+    np.testing.assert_allclose(ours.baseline, baseline, atol=1e-9)
+
+
+def test_shap_interventional():
+    """Against given rows, contributions are shap's to the float32 in which it weighs them; the baseline to 1e-9."""
+    rows, labels = data()
+    model = lightgbm_model(rows, labels)
+    bases = np.nan_to_num(rows[200:220, :7])
+    theirs, baseline = shap_values(model, rows[:60, :7], bases)
+    ours = InterventionalShap(import_model(model, 7), bases).explain(rows[:60, :7])
+    np.testing.assert_allclose(ours.contributions, theirs, atol=2e-6)
+    np.testing.assert_allclose(ours.baseline, baseline, atol=1e-9)
+
+
+def test_shap_of_a_scikit_learn_forest():
+    """A random forest's values are shap's, to the float32 in which scikit-learn reads rows."""
+    rows, labels = data()
+    rows = np.nan_to_num(rows).astype(np.float32).astype(np.float64)
+    model = RandomForestRegressor(n_estimators=6, max_depth=7, random_state=1).fit(rows, labels)
+    theirs, _ = shap_values(model, rows[:40])
+    ours = TreeShap(import_model(model, 8)).explain(rows[:40])
+    np.testing.assert_allclose(ours.contributions, theirs, atol=1e-9)

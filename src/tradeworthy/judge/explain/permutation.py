@@ -16,7 +16,7 @@ from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.judge.explain.attribution import Attributions, Floats
 from tradeworthy.model.predictors.base import Predictor, as_rows
 
-METHOD = "permutation Shapley values of the score, {count} antithetic pairs; baseline: mean score of {count} rows"
+METHOD = "permutation Shapley values of the score, {count} antithetic pairs; baseline: {name}"
 
 
 class PermutationShapley:
@@ -30,14 +30,17 @@ class PermutationShapley:
         Rows of the training profile; one antithetic pair of walks starts at each. At least 2.
     seed : int
         Of the permutations; the same seed gives the same bits.
+    name : str
+        What the references are, in words; named with every explanation.
     """
 
-    def __init__(self, predictor: Predictor, references: Floats, *, seed: int = 0) -> None:
+    def __init__(self, predictor: Predictor, references: Floats, *, seed: int = 0, name: str = "") -> None:
         self._predictor = predictor
         self._references = as_rows(references, predictor.n_features)
         if len(self._references) < 2:
             raise ModelMismatch(f"found {len(self._references)} reference rows, allowed are 2 or more")
         self._seed = seed
+        self._name = name or f"mean score of {len(self._references)} rows"
         self.baseline = float(predictor.many(self._references)[:, 0].mean())
 
     def explain(self, rows: Floats) -> Attributions:
@@ -49,7 +52,7 @@ class PermutationShapley:
         found = np.stack(pairs) if pairs else np.zeros(shape)
         scores = self._predictor.many(rows)[:, 0]
         return Attributions(
-            method=METHOD.format(count=count),
+            method=METHOD.format(count=count, name=self._name),
             baseline=self.baseline,
             explained=scores,
             scores=scores,

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.core.kernel import inlined, kernel, leaf
 from tradeworthy.judge.explain.attribution import Attributions, Floats
+from tradeworthy.judge.explain.margins import margins_and_scores
 from tradeworthy.model.predictors.base import as_rows
 from tradeworthy.model.predictors.tree_table import TreeTable, read_slots
 from tradeworthy.model.predictors.trees import Trees
@@ -246,12 +247,12 @@ class TreeShap:
             for first in range(0, len(rows), 256):
                 block = slice(first, first + 256)
                 add_contributions(table, self._trees.table, rows[block], self._widest, contributions[block])
-        margins = np.array([self._trees.margin(row) for row in rows])
+        margins, scores = margins_and_scores(self._trees, rows)
         return Attributions(
             method=METHOD,
             baseline=self.baseline,
             explained=margins,
-            scores=self._trees.many(rows)[:, 0],
+            scores=scores,
             contributions=contributions,
             errors=np.zeros(rows.shape),
         )
