@@ -33,6 +33,7 @@ AIMS = {
 }
 OUT = HERE / "explain.json"
 BATCH, CHECKED = 256, 512
+CLOCK = time.process_time_ns
 LIGHTGBM, SHAP = "LightGBM pred_contrib", "shap TreeExplainer"
 AGAINST = "shap TreeExplainer, one baseline"
 
@@ -60,9 +61,9 @@ def job(setting: Setting) -> Job:
     calls: dict[str, Callable[[Floats], Any]] = {
         "ours": lambda rows: path.explain(rows).contributions,
         LIGHTGBM: lambda rows: model.predict(rows, pred_contrib=True, num_threads=1)[:, :-1],
-        SHAP: lambda rows: theirs.shap_values(rows),
+        SHAP: theirs.shap_values,
         "ours, one baseline": lambda rows: against.explain(rows).contributions,
-        AGAINST: lambda rows: theirs_against.shap_values(rows),
+        AGAINST: theirs_against.shap_values,
     }
     return Job(trees, model, rows, path, against, calls)
 
@@ -128,7 +129,7 @@ def _many(setting: Setting, report: Report, done: Job) -> dict[str, list[float]]
     """Count rows a second in batches, contender by contender."""
     rows = done.rows[:BATCH]
     calls = {name: lambda call=call: len(call(rows)) for name, call in done.calls.items()}
-    taken = rates(calls, repeats=setting.repeats(11), clock=time.process_time_ns)
+    taken = rates(calls, repeats=setting.repeats(11), clock=CLOCK)
     for name, ours, peer, version in (
         ("explain_many_rows_per_s", "ours", LIGHTGBM, "lightgbm"),
         ("explain_against_one_rows_per_s", "ours, one baseline", AGAINST, "shap"),
@@ -160,8 +161,8 @@ def floor_path_us(done: Job, block: int) -> float | None:
     contributions = np.sum([sweep.seconds(numbers)[1] for sweep in sweeps], axis=0)
     np.testing.assert_allclose(contributions, done.path.explain(done.rows[:block]).contributions, atol=1e-9)
     repeats = 21 if block > 1 else 501
-    taken = [sum(sweep.seconds(numbers)[0] for sweep in sweeps) for _ in range(repeats)]
-    return float(np.median(taken)) / block * 1e6
+    rate = rates({"c": lambda: sum(len(sweep.seconds(numbers)[1]) for sweep in sweeps)}, repeats=repeats, clock=CLOCK)
+    return len(sweeps) * 1e6 / median_of(rate["c"]).value
 
 
 def floor_against_us(done: Job) -> float | None:
@@ -170,4 +171,4 @@ def floor_against_us(done: Job) -> float | None:
     if found is None:
         return None
     walk, pair = Walk(found, done.model), np.ascontiguousarray(done.rows[:2], np.float32)
-    return float(np.median([walk.seconds(pair)[0] for _ in range(501)])) * 1e6
+    return 2e6 / median_of(rates({"c": lambda: len(walk.seconds(pair)[1])}, repeats=501, clock=CLOCK)["c"]).value

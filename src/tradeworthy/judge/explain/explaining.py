@@ -70,7 +70,8 @@ def typical_row(profile: Profile) -> Floats:
     Distances are in widths of each feature's middle 90%.
     """
     far = np.abs(profile.sample - np.median(profile.sample, axis=0)) / width_of(profile)
-    return profile.sample[int(np.argmin(far.sum(axis=1)))]
+    row: Floats = profile.sample[int(np.argmin(far.sum(axis=1)))]
+    return row
 
 
 def width_of(profile: Profile) -> Floats:

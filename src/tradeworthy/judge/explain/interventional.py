@@ -12,6 +12,8 @@ Reference: Lundberg et al. (2020), From local explanations to global understandi
         Janzing, Minorics, Bloebaum (2020), Feature relevance quantification (why interventional).
 """
 
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
+
 from typing import NamedTuple
 
 import numpy as np
