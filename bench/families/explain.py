@@ -150,7 +150,7 @@ def _per_s(us: float | None) -> float | None:
 
 
 def floor_path_us(done: Job, block: int) -> float | None:
-    """Return what one row costs in C where so many are explained together."""
+    """Return what one row costs in C where so many are explained together: the least of all repeats."""
     found = library()
     if found is None:
         return None
@@ -161,8 +161,7 @@ def floor_path_us(done: Job, block: int) -> float | None:
     contributions = np.sum([sweep.seconds(numbers)[1] for sweep in sweeps], axis=0)
     np.testing.assert_allclose(contributions, done.path.explain(done.rows[:block]).contributions, atol=1e-9)
     repeats = 21 if block > 1 else 501
-    rate = rates({"c": lambda: sum(len(sweep.seconds(numbers)[1]) for sweep in sweeps)}, repeats=repeats, clock=CLOCK)
-    return len(sweeps) * 1e6 / median_of(rate["c"]).value
+    return min(sum(sweep.seconds(numbers)[0] for sweep in sweeps) for _ in range(repeats)) / block * 1e6
 
 
 def floor_against_us(done: Job) -> float | None:
@@ -171,4 +170,4 @@ def floor_against_us(done: Job) -> float | None:
     if found is None:
         return None
     walk, pair = Walk(found, done.model), np.ascontiguousarray(done.rows[:2], np.float32)
-    return 2e6 / median_of(rates({"c": lambda: len(walk.seconds(pair)[1])}, repeats=501, clock=CLOCK)["c"]).value
+    return min(walk.seconds(pair)[0] for _ in range(501)) * 1e6
