@@ -11,7 +11,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     monitor, subject : str
         Which monitor, and what it watched (a feature, an instrument, a metric).
     kind : str
-        ``data_drift``, ``concept_drift``, ``performance``, ``input_quality``, ``trading``, ``latency``, ``security`` or
+        ``data_drift``, ``attribution_drift``, ``concept_drift``, ``label_shift``, ``performance``,
+        ``estimated_performance``, ``fairness``, ``input_quality``, ``trading``, ``latency``, ``security`` or
         ``storage``.
     sequence, ts_event_ns : int
         The tape record at which the alarm was raised, and its event time.

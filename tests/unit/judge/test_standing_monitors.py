@@ -14,7 +14,10 @@ from tradeworthy.judge.monitor.class_balance import BalanceSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.estimated import EstimatedSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
+from tradeworthy.judge.monitor.reasons import ReasonSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, resume, standing_set
+from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.testing.predictors import random_forest
 
 CHARTS = ChartSettings(runs=5, run_length=1_000)
 SETTINGS = MonitorSettings(
@@ -22,6 +25,7 @@ SETTINGS = MonitorSettings(
     performance=PerformanceSettings(charts=CHARTS),
     class_balance=BalanceSettings(charts=CHARTS),
     estimated=EstimatedSettings(charts=CHARTS),
+    reasons=ReasonSettings(charts=CHARTS),
     off=(),
 )
 ETH = [Instrument(symbol="ETH")]
@@ -33,7 +37,9 @@ def version(number=VERSION):
     profile = SimpleNamespace(
         sample=sample, sample_places=np.arange(1_000), minimum=sample.min(axis=0), maximum=sample.max(axis=0)
     )
-    return SimpleNamespace(number=number, program=SimpleNamespace(names=("fast", "slow")), profile=profile)
+    trees = Trees.from_forest(random_forest(np.random.default_rng(2), trees=5, n_features=2))
+    program = SimpleNamespace(names=("fast", "slow"))
+    return SimpleNamespace(number=number, program=program, profile=profile, predictor=trees)
 
 
 def walk(n):

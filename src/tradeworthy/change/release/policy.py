@@ -12,7 +12,19 @@ from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_HOUR
 
-KINDS = ("data_drift", "concept_drift", "performance", "input_quality", "trading", "latency", "security")
+KINDS = (
+    "data_drift",
+    "attribution_drift",
+    "concept_drift",
+    "label_shift",
+    "performance",
+    "estimated_performance",
+    "fairness",
+    "input_quality",
+    "trading",
+    "latency",
+    "security",
+)
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -77,6 +77,14 @@ class SeriesWatch:
             start = at + 1
         return alarms
 
+    def shares(self) -> dict[int, float]:
+        """Return how near to its limit each instrument's chart is; 1 is an alarm."""
+        limits = self._charts.constants[0, LIMIT_UP : LIMIT_UP + 2]
+        return {
+            instrument: float((memory.sums[0, SUM_UP : SUM_UP + 2] / limits).max())
+            for instrument, memory in sorted(self._memories.items())
+        }
+
     def export(self, prefix: str) -> State:
         """Return the memories as arrays whose names begin with `prefix`."""
         state: State = {}

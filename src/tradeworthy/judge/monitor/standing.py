@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.base import Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
@@ -23,7 +24,9 @@ from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
 from tradeworthy.judge.monitor.outcomes import MarketLabel, OutcomeJoin
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
+from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
+from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.version import Version
 
 WALK_MIN = 500
@@ -47,6 +50,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     performance: PerformanceSettings = PerformanceSettings()
     inputs: InputSettings = InputSettings()
     range: RangeSettings = RangeSettings()
+    reasons: ReasonSettings = ReasonSettings()
     class_balance: BalanceSettings = BalanceSettings()
     estimated: EstimatedSettings = EstimatedSettings()
     trading: TradingSettings = TradingSettings()
@@ -118,7 +122,22 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
         instruments=symbols,
         settings=settings.range,
     )
-    return {"drift": drift, "range": ranges}
+    return {"drift": drift, "range": ranges, **_of_reasons(version, symbols, settings)}
+
+
+def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
+    """Return the monitor of reasons, where they are exact: those of other models cost too much at every row."""
+    if "reasons" in settings.off or not isinstance(version.predictor, Trees):
+        return {}
+    reasons = ReasonsMonitor(
+        TreeShap(version.predictor),
+        version.profile,
+        list(version.program.names),
+        version=version.number,
+        instruments=symbols,
+        settings=settings.reasons,
+    )
+    return {"reasons": reasons}
 
 
 def _of_labels(
