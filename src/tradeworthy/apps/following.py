@@ -162,11 +162,11 @@ class Follower:
         np.add.at(self._held, fills["instrument"], quantity)
         np.add.at(self._fees, fills["instrument"], fee)
         np.add.at(self._cash, fills["instrument"], -quantity * price * multipliers - fee)
-        for kind, place in ((Kind.BAR, CLOSE), (Kind.TRADE, PRICE), (Kind.QUOTE, None)):
+        for kind, place in ((Kind.BAR, CLOSE), (Kind.TRADE, PRICE), (Kind.QUOTE, None), (Kind.BOOK, None)):
             self._mark(good[good["kind"] == kind], place)
 
     def _mark(self, priced: Records, place: int | None) -> None:
-        """Keep each instrument's last price; of a quote, its middle."""
+        """Keep each instrument's last price; of a quote or book, its middle."""
         for number in np.unique(priced["instrument"]):
             values = priced["values"][priced["instrument"] == number][-1]
             self._marks[number] = values[:2].mean() if place is None else values[place]

@@ -34,6 +34,7 @@ class DenialCode(IntEnum):
     INPUT_STALE = 109, "the event is older, or further in the future, than allowed when it is seen"
     INPUT_UNKNOWN_KIND = 110, "a feed may not bring events of this kind"
     INPUT_NOT_AN_ANSWER = 111, "a venue may answer with fills and rejects only"
+    INPUT_UNSORTED = 112, "the book's levels do not lead away from the best price, or one behind a missing one is there"
 
     FEATURES_WARMING = 201, "the features have not seen enough history yet"
     FEATURES_NOT_FINITE = 202, "a feature is NaN or infinite after warm-up"

@@ -53,10 +53,27 @@ class Word(IntEnum):
     LIMIT = 100
 
 
+BOOK_LEVELS_MAX = 10
+"""Most levels of a book; an event carries the best so many of them as its desk is wide enough for."""
+
+
+def book_fields(levels: int = BOOK_LEVELS_MAX) -> tuple[str, ...]:
+    """Return the names of a book's values, level after level, the best first; level 1 is laid out as a quote.
+
+    Where a side has fewer levels than the book, its price is NaN there and its size 0.
+
+    >>> book_fields(1)
+    ('bid_1', 'ask_1', 'bid_size_1', 'ask_size_1')
+    """
+    sides = ("bid", "ask", "bid_size", "ask_size")
+    return tuple(f"{side}_{level}" for level in range(1, levels + 1) for side in sides)
+
+
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.BAR: ("open", "high", "low", "close", "volume"),
     Kind.TRADE: ("price", "size", "side"),
     Kind.QUOTE: ("bid", "ask", "bid_size", "ask_size"),
+    Kind.BOOK: book_fields(),
     Kind.OUTCOME: ("label", "value"),
     Kind.FILL: ("quantity", "price", "fee"),
     Kind.REJECT: ("code",),
@@ -114,7 +131,7 @@ def events_from_columns(
     ts_recv_ns : (n,) int64, optional
         When seen by us; the event time if left out.
     names : sequence of str, optional
-        The fields, for kinds that declare their own (rows).
+        The fields, for kinds that declare their own (rows, and books of fewer levels).
     width : int
         Values an event can carry; at least the number of fields.
 

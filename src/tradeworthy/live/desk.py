@@ -31,7 +31,7 @@ from tradeworthy.live.control import (
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import is_believable
 from tradeworthy.live.path import STANDBY
-from tradeworthy.live.pipeline import Arrays, Pipeline, Run, row_fields_of
+from tradeworthy.live.pipeline import Arrays, Pipeline, Run, needs_of
 from tradeworthy.live.risk.judge import send_cancel
 from tradeworthy.live.state import DeskSettings, DeskState, Records, dump_desk, hold_desk, new_desk, restore_desk
 from tradeworthy.model.version import Version
@@ -115,12 +115,14 @@ class Desk:
         Raises
         ------
         ModelMismatch
-            It reads more fields of a row than the desk's rows have.
+            It reads more fields of a row, or a wider event (deeper levels of a book), than the desk has room for.
         """
-        if row_fields_of(version) > self.config.row_fields:
+        fields, width = needs_of(version)
+        if fields > self.config.row_fields or width > self.config.width:
             raise ModelMismatch(
-                f"version {version.short} reads {row_fields_of(version)} fields of a row, the desk's rows have "
-                f"{self.config.row_fields}; start the engine again with this version as champion, on wider rows"
+                f"version {version.short} reads {fields} fields of a row and {width} values of an event, the desk has "
+                f"room for {self.config.row_fields} and {self.config.width}; start the engine again with this version "
+                "as champion"
             )
         settings, instruments = self.config.settings, self.config.instruments
         return Pipeline(
@@ -311,9 +313,11 @@ class Desk:
         return pipeline
 
 
-def desk_config(instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int) -> DeskConfig:
-    """Return a desk's configuration, wide enough for its rows."""
-    width = max(WIDTH_MIN, row_fields)
+def desk_config(
+    instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int, width: int = WIDTH_MIN
+) -> DeskConfig:
+    """Return a desk's configuration, wide enough for its rows and for the widest event that is read."""
+    width = max(width, row_fields)
     return DeskConfig(instruments=tuple(instruments), settings=settings, row_fields=row_fields, width=width, room=room)
 
 

@@ -22,7 +22,7 @@ from tradeworthy.core.time import Clock, VirtualClock
 from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
-from tradeworthy.live.pipeline import Run, row_fields_of
+from tradeworthy.live.pipeline import Run, needs_of
 from tradeworthy.live.reconcile import reconcile
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.staging import Staging
@@ -119,7 +119,7 @@ class Engine:
         if not champion:
             raise NotFound("the control block names no champion; promote a version before the engine starts")
         room, checks = self.settings.run_events_max, self.settings.checks
-        config = starting_config(tape, instruments, checks, lambda: row_fields_of(load(champion)), room)
+        config = starting_config(tape, instruments, checks, lambda: needs_of(load(champion)), room)
         self.desk = Desk(config, control=control.words)
         self.counters = Counters()
         self.swaps: list[Swap] = []

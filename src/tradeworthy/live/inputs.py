@@ -5,7 +5,7 @@ Flow:   `admit` judges each market event before features and desk see it, writes
 State:  for each instrument and kind the time and reference consumed last; for rows also the entities seen at that time.
         So a repeated or late event is known and changes nothing: consuming is idempotent.
 Policy: late events are refused, not sorted in. A venue's own sequence (`reference`), where it has one, tells a repeat;
-        without it a bar is known by its time, and trades and quotes of one time are taken as different ones.
+        without it a bar is known by its time, and trades, quotes and books of one time are taken as different ones.
         A price that jumps is refused until a second one near it confirms the new level.
 """
 
@@ -51,6 +51,7 @@ _JUMP = int(DenialCode.INPUT_JUMP)
 _UNKNOWN = int(DenialCode.INPUT_UNKNOWN_INSTRUMENT)
 _UNKNOWN_KIND = int(DenialCode.INPUT_UNKNOWN_KIND)
 _STALE = int(DenialCode.INPUT_STALE)
+_UNSORTED = int(DenialCode.INPUT_UNSORTED)
 
 _BPS_PER_ONE = 10_000.0
 _NS_PER_MS = 1_000_000.0
@@ -99,6 +100,32 @@ def check_quote(numbers: Numbers, place: int) -> int:
 
 
 @kernel
+def check_book(numbers: Numbers, place: int) -> int:
+    """Return why a book cannot be believed: level after level, one side like the other; a side ends at a NaN price."""
+    if not values_are_numbers(numbers, place, 0, _QUOTE_FIELDS):
+        return _NOT_FINITE
+    if numbers[place, VALUES] > numbers[place, VALUES + 1]:
+        return _CROSSED
+    for side in range(2):
+        outward = 1.0 if side == 1 else -1.0
+        last, ended = -np.inf, False
+        for level in range((numbers.shape[1] - VALUES) // _QUOTE_FIELDS):
+            at = VALUES + level * _QUOTE_FIELDS + side
+            price, size = numbers[place, at], numbers[place, at + 2]
+            if np.isnan(price) and (np.isnan(size) or size == 0.0):
+                ended = True
+                continue
+            if not (abs(price) <= VALUE_MAX and abs(size) <= VALUE_MAX):
+                return _NOT_FINITE
+            if price <= 0.0 or size < 0.0:
+                return _NOT_POSITIVE
+            if ended or not outward * price > last:
+                return _UNSORTED
+            last = outward * price
+    return _NONE
+
+
+@kernel
 def check_values(desk: DeskState, kind: int, numbers: Numbers, place: int) -> int:
     """Return why an event's values cannot be believed. Rows need every declared value; outcomes and timers none."""
     if kind == _BAR:
@@ -107,6 +134,8 @@ def check_values(desk: DeskState, kind: int, numbers: Numbers, place: int) -> in
         return check_trade(numbers, place)
     if kind == _QUOTE:
         return check_quote(numbers, place)
+    if kind == _BOOK:
+        return check_book(numbers, place)
     if kind == _ROW:
         return _NONE if values_are_numbers(numbers, place, 0, desk.rules[0]["row_fields"]) else _NOT_FINITE
     return _NONE
@@ -114,12 +143,12 @@ def check_values(desk: DeskState, kind: int, numbers: Numbers, place: int) -> in
 
 @kernel
 def price_of(kind: int, numbers: Numbers, place: int) -> float:
-    """Return the price an event gives: a bar's close, a trade's price, a quote's middle; NaN for other kinds."""
+    """Return the price an event gives: a bar's close, a trade's price, a quote's or book's middle; NaN for others."""
     if kind == _BAR:
         return float(numbers[place, VALUES + 3])
     if kind == _TRADE:
         return float(numbers[place, VALUES])
-    if kind == _QUOTE:
+    if kind in (_QUOTE, _BOOK):
         return float(0.5 * (numbers[place, VALUES] + numbers[place, VALUES + 1]))
     return np.nan
 

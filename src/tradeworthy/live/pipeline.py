@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, version_name
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.live.control import ControlWords, no_control
@@ -159,9 +159,9 @@ class Pipeline:
         width : int, optional
             Values an event carries; what the version's rows need if left out.
         """
-        row_fields = row_fields_of(version)
+        row_fields, needed = needs_of(version)
         desk = new_desk(instruments, limits or version.manifest.bounds, settings, row_fields=row_fields)
-        inbox = Inbox(room, max(width or 0, row_fields, 5))
+        inbox = Inbox(room, max(width or 0, needed, WIDTH_MIN))
         return cls(version, instruments, desk, inbox, settings=settings, role=Role.CHAMPION)
 
     @property
@@ -352,9 +352,9 @@ class Pipeline:
         self._stage.warmed[:] = arrays["warmed"]
 
 
-def row_fields_of(version: Version) -> int:
-    """Return how many values a row event must carry for this version."""
-    return len(version.program.row_fields)
+def needs_of(version: Version) -> tuple[int, int]:
+    """Return how many values a row event must carry for this version, and the widest event that it reads."""
+    return len(version.program.row_fields), version.program.width
 
 
 def _new_stage(version: Version, features: FeatureState, instruments: int, settings: DeskSettings) -> Stage:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.errors import RecordCorrupt, TradeworthyError
-from tradeworthy.core.events import EventBatch
+from tradeworthy.core.events import WIDTH_MIN, EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
@@ -40,24 +40,26 @@ def starting_config(
     tape: TapeWriter,
     instruments: Sequence[Instrument],
     settings: DeskSettings,
-    row_fields: Callable[[], int],
+    needs: Callable[[], tuple[int, int]],
     room: int,
 ) -> DeskConfig:
     """Return the desk's configuration; a tape that exists keeps its width.
 
     Parameters
     ----------
-    row_fields : callable
-        Loads the champion asked for, and says how many values its rows have. Where it cannot be loaded, a tape that
-        exists still has the champion before it.
+    needs : callable
+        Loads the champion asked for, and says how many values its rows have, and its widest event. Where it cannot be
+        loaded, a tape that exists still has the champion before it.
     """
     found = TapeReader(tape.folder).checkpoint()
     if found is None:
-        return desk_config(instruments, settings, row_fields(), room)
-    before = config_in(found[1]).row_fields
+        fields, width = needs()
+        return desk_config(instruments, settings, fields, room, max(width, WIDTH_MIN))
+    config = config_in(found[1])
+    fields, width = config.row_fields, config.width
     with suppress(TradeworthyError):
-        before = max(before, row_fields())
-    return desk_config(instruments, settings, before, room)
+        fields, width = (max(pair) for pair in zip((fields, width), needs(), strict=True))
+    return desk_config(instruments, settings, fields, room, width)
 
 
 class Resumption:

@@ -133,7 +133,9 @@ def test_a_version_that_needs_wider_rows_is_refused(tmp_path, shelf, events):
     desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 1, 64))
     version = next(iter(shelf.versions.values()))
     wide = type(version)(**{**vars(version), "program": program})
-    with pytest.raises(ModelMismatch, match="reads 2 fields of a row, the desk's rows have 1"):
+    with pytest.raises(
+        ModelMismatch, match="reads 2 fields of a row and 2 values of an event, the desk has room for 1 and 5"
+    ):
         desk.make_pipeline(wide)
     with SmallDesk(tmp_path, shelf=shelf) as small:
         shelf.versions[77] = type(version)(**{**vars(wide), "number": 77})

@@ -173,7 +173,7 @@ def test_a_day_of_trading_is_one_object():
 def test_a_market_of_bars_fills_on_bars():
     """Without quotes, the venue's costs are those of bars."""
     assert simulated_costs(market(regimes=(Regime(bars=10),), quotes=False)).fill_on == ("bar",)
-    assert simulated_costs(market(regimes=(Regime(bars=10),))).fill_on == ("quote",)
+    assert simulated_costs(market(regimes=(Regime(bars=10),))).fill_on == ("quote", "book")
 
 
 def test_closing_ends_the_market():

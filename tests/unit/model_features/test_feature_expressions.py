@@ -80,7 +80,7 @@ def test_every_operation_can_be_written():
     """The vocabulary or an operator reaches every operation of the table."""
     written = {name for name in dir(vocabulary) if name in OPERATIONS}
     operators = {"field", "number", "add", "subtract", "multiply", "divide", "power", "negative"}
-    operators |= {"less", "less_equal", "and", "or", "not", "smoothed", "smoothed_std"}
+    operators |= {"less", "less_equal", "and", "or", "not", "smoothed", "smoothed_std", "bid_depth", "ask_depth"}
     assert set(OPERATIONS) == written | operators
 
 

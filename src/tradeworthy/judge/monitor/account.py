@@ -19,7 +19,7 @@ Longs = npt.NDArray[np.int64]
 QUANTITY, AVERAGE, MARK, OPENED, MULTIPLIER = range(5)
 CASH, PEAK, DRAWDOWN, WORST, TURNOVER, FEES, WINS, LOSSES, TOLD, TOLD_PEAK = range(10)
 
-_BAR, _TRADE, _QUOTE, _FILL = (int(k) for k in (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.FILL))
+_BAR, _TRADE, _QUOTE, _BOOK, _FILL = (int(k) for k in (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.FILL))
 
 
 class Account(NamedTuple):
@@ -87,7 +87,7 @@ def price_of(kind: int, values: Floats) -> float:
         return float(values[3])
     if kind == _TRADE:
         return float(values[0])
-    return float(0.5 * (values[0] + values[1])) if kind == _QUOTE else np.nan
+    return float(0.5 * (values[0] + values[1])) if kind in (_QUOTE, _BOOK) else np.nan
 
 
 @kernel

@@ -19,13 +19,22 @@ import numpy as np
 import polars as pl
 
 from tradeworthy.core.errors import DataInvalid, NotFound, SettingsInvalid, near
-from tradeworthy.core.events import FIELDS, EventBatch, Kind, events_from_columns, merge
+from tradeworthy.core.events import (
+    BOOK_LEVELS_MAX,
+    FIELDS,
+    EventBatch,
+    Kind,
+    book_fields,
+    events_from_columns,
+    merge,
+)
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from tradeworthy.live.feeds.mending import Found, Mending, Table, mend
 from tradeworthy.live.feeds.quality import BarTime, FileReport, report_file
 
 _UNITS_NS = {"ms": NS_PER_MS, "s": NS_PER_S, "m": NS_PER_MINUTE, "h": NS_PER_HOUR, "d": NS_PER_DAY}
+_SIDES = ("bid", "ask", "bid_size", "ask_size")
 _EPOCH_NS = {"s": NS_PER_S, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
 
 
@@ -41,9 +50,12 @@ class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kind : str
         What a row is.
     columns : mapping of str to str
-        Field to column name; `time` is the stamp. A field left out is looked for under its own name.
+        Field to column name; `time` is the stamp. A field left out is looked for under its own name. For a book, `bid`,
+        `ask`, `bid_size` and `ask_size` with ``{level}`` in the name stand for all levels: ``bid = "b{level}_px"``.
     constants : mapping of str to float
         Fields that the file does not have, with the value that stands for them.
+    levels : int or None
+        How many levels the file's books have; must be declared for books.
     bar_time : str
         Whether a bar's stamp is its open or its close; must be declared for bars.
     period : str
@@ -55,17 +67,18 @@ class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     order : str
         Of the rows in the file. Rows that break it are counted, then sorted.
     inconsistent : str
-        What to do with bars that exclude their own prices and with crossed quotes: ``drop`` them, ``repair`` them
-        (widen the bar, swap the quote), ``keep`` them, or ``refuse`` the file.
+        What to do with bars that exclude their own prices, crossed quotes, and crossed or unsorted books: ``drop``
+        them, ``repair`` them (widen the bar, swap the quote; a book is dropped), ``keep`` them, or ``refuse`` the file.
     duplicates : str
         Which of several bars with one stamp counts.
     """
 
     instrument: str
     path: str
-    kind: Literal["bar", "trade", "quote"] = "bar"
+    kind: Literal["bar", "trade", "quote", "book"] = "bar"
     columns: dict[str, str] = msgspec.field(default_factory=dict)
     constants: dict[str, float] = msgspec.field(default_factory=dict)
+    levels: int | None = None
     bar_time: BarTime | None = None
     period: str | None = None
     time_zone: str = "UTC"
@@ -81,13 +94,28 @@ class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 f'file {self.path!r}: bars need bar_time and period; declare for example bar_time = "open" and '
                 'period = "30m"'
             )
-        known = ("time", *FIELDS[Kind[self.kind.upper()]])
+        if self.kind == "book" and not 1 <= (self.levels or 0) <= BOOK_LEVELS_MAX:
+            raise ValueError(
+                f"file {self.path!r}: books need levels, from 1 to {BOOK_LEVELS_MAX}; found {self.levels or 'none'}"
+            )
+        known = ("time", *self.fields, *(_SIDES if self.kind == "book" else ()))
         for name in (*self.columns, *self.constants):
             if name not in known:
                 raise ValueError(f"file {self.path!r}: {name!r} is not a field of a {self.kind}{near(name, known)}")
         if self.period is not None:
             period_ns(self.period)
         _zone(self.time_zone)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The values of one row."""
+        return book_fields(self.levels or 1) if self.kind == "book" else FIELDS[Kind[self.kind.upper()]]
+
+    def column(self, field: str) -> str:
+        """Return the name of the column that holds a field."""
+        side, _, level = field.rpartition("_")
+        pattern = self.columns.get(side, field) if self.kind == "book" else field
+        return self.columns.get(field, pattern.replace("{level}", level))
 
     @property
     def length_ns(self) -> int | None:
@@ -147,8 +175,8 @@ def read_market_file(
     frame = read_frame(path)
     kind = Kind[file.kind.upper()]
     stamps = _stamps(frame, file)
-    table, found = mend(_table(frame, file, kind, stamps), kind, _mending(file))
-    events = events_from_columns(kind, number, table.stamps_ns + file.shift_ns, table.columns)
+    table, found = mend(_table(frame, file, stamps), kind, _mending(file))
+    events = events_from_columns(kind, number, table.stamps_ns + file.shift_ns, table.columns, names=file.fields)
     return events, _report(file, path, found, table)
 
 
@@ -197,7 +225,7 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 
 def _column(frame: pl.DataFrame, file: MarketFile, name: str) -> pl.Series:
-    wanted = file.columns.get(name, name)
+    wanted = file.column(name)
     if wanted not in frame.columns:
         raise DataInvalid(
             f"{file.path}: column {wanted!r} (for {name!r}) is missing; found {frame.columns}"
@@ -237,10 +265,10 @@ def _parsed(text: pl.Series) -> pl.Series:
     return trial.str.to_datetime(time_unit="ns", strict=False)
 
 
-def _table(frame: pl.DataFrame, file: MarketFile, kind: Kind, stamps: pl.Series) -> Table:
+def _table(frame: pl.DataFrame, file: MarketFile, stamps: pl.Series) -> Table:
     readable = stamps.is_not_null().to_numpy()
     columns = {}
-    for name in FIELDS[kind]:
+    for name in file.fields:
         if name in file.constants:
             columns[name] = np.full(len(frame), file.constants[name])
         else:

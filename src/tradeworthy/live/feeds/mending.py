@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import Kind
+from tradeworthy.core.events import FIELDS, Kind, book_fields
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,6 +23,14 @@ _PRICES: Mapping[Kind, tuple[str, ...]] = {
     Kind.BAR: ("open", "high", "low", "close"),
     Kind.TRADE: ("price",),
     Kind.QUOTE: ("bid", "ask"),
+    Kind.BOOK: tuple(name for name in FIELDS[Kind.BOOK] if "size" not in name),
+}
+
+
+_INCONSISTENT: Mapping[Kind, str] = {
+    Kind.BAR: "bars that exclude one of their own prices",
+    Kind.QUOTE: "crossed quotes",
+    Kind.BOOK: "books that are crossed or not sorted",
 }
 
 
@@ -87,7 +95,9 @@ def mend(table: Table, kind: Kind, mending: Mending) -> tuple[Table, Found]:
     found = Found(rows=len(table))
     table, found = _drop_unreadable(table, found)
     table, found = _sort(table, found)
-    table, found = _drop_not_finite(table, found)
+    if kind is Kind.BOOK:
+        table = replace(table, columns=with_empty_levels(table.columns))
+    table, found = _drop_not_finite(table, found, _may_lack(kind))
     if kind is Kind.BAR:
         table, found = _drop_duplicates(table, found, mending.duplicates)
     table, found = _drop_not_positive(table, found, kind)
@@ -95,14 +105,28 @@ def mend(table: Table, kind: Kind, mending: Mending) -> tuple[Table, Found]:
 
 
 def inconsistent_rows(columns: Mapping[str, Floats], kind: Kind) -> Bools:
-    """Return where a bar excludes one of its own prices or a quote is crossed, (n,) bool."""
+    """Return where a bar excludes one of its own prices, or a quote or book is crossed or unsorted, (n,) bool."""
     if kind is Kind.BAR:
         top = np.maximum(columns["open"], columns["close"])
         bottom = np.minimum(columns["open"], columns["close"])
         return np.asarray((columns["high"] < top) | (columns["low"] > bottom))
     if kind is Kind.QUOTE:
         return np.asarray(columns["bid"] > columns["ask"])
+    if kind is Kind.BOOK:
+        return _unsorted_books(columns)
     return np.zeros(len(next(iter(columns.values()))), np.bool_)
+
+
+def _unsorted_books(columns: Mapping[str, Floats]) -> Bools:
+    """Return where a book is crossed, or a level does not lie behind the one before it on its side."""
+    bad = np.asarray(columns["bid_1"] > columns["ask_1"])
+    for side, outward in (("bid", -1.0), ("ask", 1.0)):
+        levels = len(columns) // len(book_fields(1))
+        prices = np.stack([outward * columns[f"{side}_{level}"] for level in range(1, levels + 1)])
+        present = ~np.isnan(prices)
+        behind = prices[1:] > prices[:-1]
+        bad |= (present[1:] & ~behind).any(axis=0)
+    return bad
 
 
 def _drop_unreadable(table: Table, found: Found) -> tuple[Table, Found]:
@@ -121,10 +145,25 @@ def _sort(table: Table, found: Found) -> tuple[Table, Found]:
     return table, found.noting(f"sorted by stamp: {count} rows stood after a later one", out_of_order=count)
 
 
-def _drop_not_finite(table: Table, found: Found) -> tuple[Table, Found]:
+def with_empty_levels(columns: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return a book whose missing levels, those without a price, have size 0."""
+    filled = dict(columns)
+    for name in _may_lack(Kind.BOOK) & columns.keys():
+        side, _, level = name.partition("_")
+        size = f"{side}_size_{level}"
+        filled[size] = np.where(np.isnan(columns[name]) & np.isnan(columns[size]), 0.0, columns[size])
+    return filled
+
+
+def _may_lack(kind: Kind) -> set[str]:
+    """Return the fields that need not be there: prices of a book behind the best."""
+    return {name for name in _PRICES[kind] if not name.endswith("_1")} if kind is Kind.BOOK else set()
+
+
+def _drop_not_finite(table: Table, found: Found, may_lack: set[str]) -> tuple[Table, Found]:
     sound = np.ones(len(table), np.bool_)
-    for column in table.columns.values():
-        sound &= np.isfinite(column)
+    for name, column in table.columns.items():
+        sound &= np.isfinite(column) | (np.isnan(column) if name in may_lack else np.False_)
     count = int(np.count_nonzero(~sound))
     sentence = f"dropped {count} rows with a value that is no finite number"
     return (table.take(sound) if count else table), found.noting(sentence, not_finite=count)
@@ -153,7 +192,7 @@ def _drop_not_positive(table: Table, found: Found, kind: Kind) -> tuple[Table, F
     sound = np.ones(len(table), np.bool_)
     for name, column in table.columns.items():
         if name in _PRICES[kind]:
-            sound &= column > 0
+            sound &= ~(column <= 0)
         elif name != "side":
             sound &= column >= 0
     count = int(np.count_nonzero(~sound))
@@ -166,7 +205,7 @@ def _settle_inconsistent(table: Table, found: Found, kind: Kind, mending: Mendin
     count = int(np.count_nonzero(bad))
     if not count:
         return table, found
-    what = "bars that exclude one of their own prices" if kind is Kind.BAR else "crossed quotes"
+    what = _INCONSISTENT[kind]
     if mending.inconsistent == "refuse":
         raise DataInvalid(
             f'{mending.path}: {count} {what} found, none allowed (inconsistent = "refuse"); mend the file, or declare '
@@ -174,7 +213,7 @@ def _settle_inconsistent(table: Table, found: Found, kind: Kind, mending: Mendin
         )
     if mending.inconsistent == "keep":
         return table, found.noting(f"kept {count} {what}", inconsistent=count)
-    if mending.inconsistent == "drop":
+    if mending.inconsistent == "drop" or kind is Kind.BOOK:  # a book says nothing of how it should have been
         return table.take(~bad), found.noting(f"dropped {count} {what}", inconsistent=count)
     columns = _widened(table.columns) if kind is Kind.BAR else _uncrossed(table.columns)
     return replace(table, columns=columns), found.noting(f"repaired {count} {what}", inconsistent=count)

@@ -193,8 +193,9 @@ def report_file(
 
 def _price(columns: Mapping[str, Floats]) -> Floats:
     """Return one price a row: a bar's close, a trade's price, or the middle of a quote."""
-    if "bid" in columns:
-        return (columns["bid"] + columns["ask"]) / 2.0
+    for bid, ask in (("bid", "ask"), ("bid_1", "ask_1")):
+        if bid in columns:
+            return (columns[bid] + columns[ask]) / 2.0
     return columns["close"] if "close" in columns else columns["price"]
 
 

@@ -2,7 +2,8 @@
 
 Idea:   a monitor or a fault drill needs the truth to be judged against, which no real market tells. Here the true
         change points and every planted fault are known, and one seed gives the same day again.
-Flow:   regimes → clustered, heavy-tailed returns in steps → bars and quotes → gaps, stale and crossed quotes.
+Flow:   regimes → clustered, heavy-tailed returns in steps → bars, quotes and books → gaps, stale and crossed quotes,
+        spoofed books.
 State:  none kept here; `venues.simulated.SimulatedMarket` delivers the events and takes the orders.
 Time:   a stale quote happened when its stamp says, and arrives later; events are in the order of arrival.
 Units:  drift and volatility in basis points of log return per bar.
@@ -12,17 +13,19 @@ Reference: Bollerslev (1986), generalised autoregressive conditional heteroskeda
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import SettingsInvalid
-from tradeworthy.core.events import EventBatch, Kind, events_from_columns
+from tradeworthy.core.events import BOOK_LEVELS_MAX, EventBatch, Kind, book_fields, events_from_columns, widened
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import NS_PER_MS
 from tradeworthy.live.feeds.files import period_ns
+from tradeworthy.live.feeds.tampering import Spoof, spoof
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,6 +33,8 @@ Bools = npt.NDArray[np.bool_]
 
 _BPS = 1e-4
 _GAP_BARS_MEAN = 3.0
+SPOOF_SIZE = 8.0
+"""Of the usual size of a level: what a spoofed order shows."""
 
 
 class Regime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,8 +85,13 @@ class SimulatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Share of variance that the instruments have in common.
     quotes : bool
         Whether quotes are given beside bars.
-    gap_rate, stale_rate, crossed_rate : float
-        Probability that a gap begins at a bar, that a quote is delivered late, that a quote is crossed.
+    book_levels : int
+        Levels of the books given beside bars, one a step; 0 gives none.
+    book_signal : float
+        How much of the next step's move the balance of the book foretells, 0 to 1.
+    gap_rate, stale_rate, crossed_rate, spoof_rate : float
+        Probability that a gap begins at a bar, that a quote is delivered late, that a quote is crossed, that a book
+        shows a large order that nobody means.
     stale_ms : float
         How late a stale quote arrives.
     """
@@ -98,9 +108,12 @@ class SimulatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     tail_degrees: float = 5.0
     correlation: float = 0.5
     quotes: bool = True
+    book_levels: int = 0
+    book_signal: float = 0.3
     gap_rate: float = 0.001
     stale_rate: float = 0.001
     crossed_rate: float = 0.001
+    spoof_rate: float = 0.0
     stale_ms: float = 600_000.0
 
     def __post_init__(self) -> None:
@@ -109,7 +122,9 @@ class SimulatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ValueError("a simulated market needs a regime, a step per bar and tail_degrees above 2")
         if min(self.arch, self.garch) < 0 or self.arch + self.garch >= 1:
             raise ValueError(f"arch + garch is {self.arch + self.garch:g}, allowed is below 1, each zero or more")
-        for name in ("gap_rate", "stale_rate", "crossed_rate", "correlation"):
+        if not 0 <= self.book_levels <= BOOK_LEVELS_MAX:
+            raise ValueError(f"book_levels is {self.book_levels}, allowed is 0 to {BOOK_LEVELS_MAX}")
+        for name in ("gap_rate", "stale_rate", "crossed_rate", "spoof_rate", "correlation", "book_signal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is 0 to 1")
         for name in ("start_price", "spread_bps", "volume", "stale_ms"):
@@ -130,7 +145,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Simulation:
     """Events in order of arrival, and the truth about them.
 
-    `missing_ns` are the closes of the bars left out; `stale` and `crossed` are (n,) masks over `events`.
+    `missing_ns` are the closes of the bars left out; `stale`, `crossed` and `spoofed` are (n,) masks over `events`.
     """
 
     events: EventBatch
@@ -138,6 +153,37 @@ class Simulation:
     missing_ns: Ints
     stale: Bools
     crossed: Bools
+    spoofed: Bools
+
+
+class _Faults(NamedTuple):
+    """Events and what is wrong with which, as masks over them."""
+
+    events: EventBatch
+    stale: Bools
+    crossed: Bools
+    spoofed: Bools
+
+    @classmethod
+    def none(cls, events: EventBatch) -> Self:
+        """Return events with which nothing is wrong."""
+        sound = np.zeros(len(events), np.bool_)
+        return cls(events, sound, sound, sound)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return several parts one after the other, all as wide as the widest."""
+        width = max(part.events.dtype["values"].shape[0] for part in parts)
+        return cls(
+            np.concatenate([widened(part.events, width) for part in parts]),
+            np.concatenate([part.stale for part in parts]),
+            np.concatenate([part.crossed for part in parts]),
+            np.concatenate([part.spoofed for part in parts]),
+        )
+
+    def take(self, places: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
+        """Return some of them, a mask or an order."""
+        return type(self)(self.events[places], self.stale[places], self.crossed[places], self.spoofed[places])
 
 
 def simulate(settings: SimulatedSettings, instruments: Sequence[Instrument], rng: np.random.Generator) -> Simulation:
@@ -157,24 +203,22 @@ def simulate(settings: SimulatedSettings, instruments: Sequence[Instrument], rng
     n_bars = sum(regime.bars for regime in settings.regimes)
     missing = _gaps(n_bars, settings.gap_rate, rng)
     common = _shocks(n_bars, settings, rng)
-    batches, stale, crossed = [], [], []
+    parts = []
     for number, instrument in enumerate(instruments):
         own = _shocks(n_bars, settings, rng)
         share = settings.correlation
         prices = _prices(settings, instrument, math.sqrt(share) * common + math.sqrt(1.0 - share) * own)
-        events, is_stale, is_crossed = _events(settings, instrument, number, prices, present=~missing, rng=rng)
-        batches.append(events)
-        stale.append(is_stale)
-        crossed.append(is_crossed)
-    joined = np.concatenate(batches)
-    order = np.argsort(joined["ts_recv_ns"], kind="stable")
+        parts.append(_events(settings, instrument, number, prices, present=~missing, rng=rng))
+    joined = _Faults.joined(parts)
+    found = joined.take(np.argsort(joined.events["ts_recv_ns"], kind="stable"))
     closes = settings.start_ns + period_ns(settings.period) * np.arange(1, n_bars + 1)
     return Simulation(
-        events=joined[order],
+        events=found.events,
         changes=_changes(settings, closes),
         missing_ns=closes[missing],
-        stale=np.concatenate(stale)[order],
-        crossed=np.concatenate(crossed)[order],
+        stale=found.stale,
+        crossed=found.crossed,
+        spoofed=found.spoofed,
     )
 
 
@@ -248,19 +292,16 @@ def _events(
     *,
     present: Bools,
     rng: np.random.Generator,
-) -> tuple[EventBatch, Bools, Bools]:
-    """Return one instrument's events, and which of them are stale and which crossed quotes."""
-    bars = _bars(settings, number, prices, rng)[present]
-    none = np.zeros(len(bars), np.bool_)
-    if not settings.quotes:
-        return bars, none, none
-    quotes, stale, crossed = _quotes(settings, instrument, number, prices, rng)
+) -> _Faults:
+    """Return one instrument's events, and which of them are stale, crossed or spoofed."""
+    bars = _Faults.none(_bars(settings, number, prices, rng)[present])
     kept = np.repeat(present, settings.steps_per_bar)
-    return (
-        np.concatenate([quotes[kept], bars]),
-        np.concatenate([stale[kept], none]),
-        np.concatenate([crossed[kept], none]),
-    )
+    parts = []
+    if settings.quotes:
+        parts.append(_quotes(settings, instrument, number, prices, rng).take(kept))
+    if settings.book_levels:
+        parts.append(_books(settings, instrument, number, prices, rng).take(kept))
+    return _Faults.joined([*parts, bars])
 
 
 def _bars(settings: SimulatedSettings, number: int, prices: Floats, rng: np.random.Generator) -> EventBatch:
@@ -284,16 +325,13 @@ def _bars(settings: SimulatedSettings, number: int, prices: Floats, rng: np.rand
 
 def _quotes(
     settings: SimulatedSettings, instrument: Instrument, number: int, prices: Floats, rng: np.random.Generator
-) -> tuple[EventBatch, Bools, Bools]:
+) -> _Faults:
     """Return one quote a step, in the middle of it, and which are stale and which crossed."""
-    mid, tick = prices.ravel(), instrument.tick
-    half = np.maximum(mid * settings.spread_bps * _BPS / 2.0, tick)
-    bid, ask = _ticks(mid - half, tick), _ticks(mid + half, tick)
-    stale = rng.random(len(mid)) < settings.stale_rate
-    crossed = rng.random(len(mid)) < settings.crossed_rate
-    step_ns = period_ns(settings.period) // settings.steps_per_bar
-    times = settings.start_ns + step_ns * np.arange(len(mid)) + step_ns // 2
-    sizes = rng.lognormal(0.0, 0.7, (2, len(mid))) * settings.volume / settings.steps_per_bar
+    bid, ask = _best(settings, prices.ravel(), instrument.tick)
+    stale = rng.random(len(bid)) < settings.stale_rate
+    crossed = rng.random(len(bid)) < settings.crossed_rate
+    times = _middles(settings, len(bid))
+    sizes = rng.lognormal(0.0, 0.7, (2, len(bid))) * settings.volume / settings.steps_per_bar
     quotes = events_from_columns(
         Kind.QUOTE,
         number,
@@ -306,7 +344,48 @@ def _quotes(
         },
         ts_recv_ns=times + np.where(stale, int(settings.stale_ms * NS_PER_MS), 0),
     )
-    return quotes, stale, crossed & (bid < ask)
+    return _Faults(quotes, stale, crossed & (bid < ask), np.zeros(len(bid), np.bool_))
+
+
+def _best(settings: SimulatedSettings, mid: Floats, tick: float) -> tuple[Floats, Floats]:
+    """Return the best bid and ask around a price."""
+    half = np.maximum(mid * settings.spread_bps * _BPS / 2.0, tick)
+    return _ticks(mid - half, tick), _ticks(mid + half, tick)
+
+
+def _middles(settings: SimulatedSettings, steps: int) -> Ints:
+    """Return the middle of every step, UTC nanoseconds."""
+    step_ns = period_ns(settings.period) // settings.steps_per_bar
+    return settings.start_ns + step_ns * np.arange(steps) + step_ns // 2
+
+
+def _books(
+    settings: SimulatedSettings, instrument: Instrument, number: int, prices: Floats, rng: np.random.Generator
+) -> _Faults:
+    """Return one book a step, just after its quote, and which are spoofed.
+
+    Sizes lean to the side to which the price goes next, as far as `book_signal` says.
+    """
+    bid, ask = _best(settings, prices.ravel(), instrument.tick)
+    steps, levels = len(bid), settings.book_levels
+    moves = np.diff(np.log(prices.ravel()), append=math.log(prices[-1, -1]))
+    lean = settings.book_signal * moves / (moves.std() or 1.0)
+    lean += math.sqrt(1.0 - settings.book_signal**2) * rng.normal(size=steps)
+    usual = settings.volume / settings.steps_per_bar
+    columns = {}
+    for level in range(1, levels + 1):
+        away = (level - 1) * instrument.tick
+        sizes = rng.lognormal(0.0, 0.4, (2, steps)) * usual * (1.0 + 0.2 * (level - 1))
+        columns[f"bid_{level}"] = _ticks(bid - away, instrument.tick)
+        columns[f"ask_{level}"] = _ticks(ask + away, instrument.tick)
+        columns[f"bid_size_{level}"] = sizes[0] * np.exp(0.5 * lean)
+        columns[f"ask_size_{level}"] = sizes[1] * np.exp(-0.5 * lean)
+    names = book_fields(levels)
+    books = events_from_columns(Kind.BOOK, number, _middles(settings, steps) + 1, columns, names=names)
+    spoofed = rng.random(steps) < settings.spoof_rate
+    places, sides = np.flatnonzero(spoofed), rng.choice([-1, 1], int(spoofed.sum()))
+    orders = Spoof(places=places, sides=sides, level=2, size=SPOOF_SIZE * usual)
+    return _Faults.none(spoof(books, orders))._replace(spoofed=spoofed)
 
 
 def _changes(settings: SimulatedSettings, closes: Ints) -> tuple[Change, ...]:

@@ -2,9 +2,10 @@
 
 Idea:   an order fills at the next event of its instrument, never at the one that led to it, because the engine shows
         an event to the venue before it decides on it.
-Price:  a bar fills at its open (or close), a quote at its own bid or ask, a trade at its price; then costs are added
-        against us: the half-spread (not for quotes, they carry theirs), slippage, and the fee. Prices are rounded to
-        the tick against us. Where the price is worse than the order's limit price the order is rejected.
+Price:  a bar fills at its open (or close), a quote or the best level of a book at its own bid or ask, a trade at its
+        price; then costs are added against us: the half-spread (quotes and books carry theirs), slippage, and the fee.
+        Prices are rounded to the tick against us. Where the price is worse than the order's limit price the order is
+        rejected.
 Undefined: an event whose prices are NaN, infinite, zero, negative, crossed or inconsistent fills nothing, nor does
         one older than an event already seen.
 Time:   a bar's open lies before the bar's stamp. That is honest where bars are what the desk decides on; a desk that
@@ -28,7 +29,7 @@ from tradeworthy.live.venues.base import OrderBatch, RejectCode
 
 _GRID_SLACK = 1e-9  # of a tick or lot: what rounding in float64 may leave
 _BPS_PER_ONE = 10_000.0
-_QUOTE, _TRADE = Kind.QUOTE.value, Kind.TRADE.value
+_QUOTE, _TRADE, _BOOK = Kind.QUOTE.value, Kind.TRADE.value, Kind.BOOK.value
 _FILL, _REJECT = Kind.FILL.value, Kind.REJECT.value
 _TS_EVENT, _TS_RECV, _EVENT_INSTRUMENT, _EVENT_KIND = (
     (event_dtype().names or ()).index(name) for name in ("ts_event_ns", "ts_recv_ns", "instrument", "kind")
@@ -52,7 +53,8 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     slippage_bps : float
         Paid always: what the market moves before and by the order.
     participation_max : float or None
-        The most of a bar's volume, or of a quote's or trade's size, that one event may fill; the rest stays open.
+        The most of a bar's volume, or of a quote's, trade's or best level's size, that one event may fill; the rest
+        stays open.
         Not set: events fill whole orders.
     fill_on : tuple of str
         Kinds of events that fill.
@@ -68,7 +70,7 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     half_spread_bps: float = 1.0
     slippage_bps: float = 1.0
     participation_max: float | None = None
-    fill_on: tuple[Literal["bar", "quote", "trade"], ...] = ("bar", "quote", "trade")
+    fill_on: tuple[Literal["bar", "quote", "trade", "book"], ...] = ("bar", "quote", "trade", "book")
     bar_price: Literal["open", "close"] = "open"
     age_ms_max: float | None = None
 
@@ -84,7 +86,7 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if self.age_ms_max is not None and not self.age_ms_max >= 0:
             raise ValueError(f"age_ms_max is {self.age_ms_max}, allowed is zero or more, or not set")
         if not self.fill_on:
-            raise ValueError("fill_on is empty, allowed is at least one of 'bar', 'quote', 'trade'")
+            raise ValueError("fill_on is empty, allowed is at least one of 'bar', 'quote', 'trade', 'book'")
 
 
 class _Prices(NamedTuple):
@@ -171,7 +173,7 @@ class Paper:
         if number < len(self._books) and self._books[number] and kind in self._fill_on and self._is_news(record):
             prices = _offered(kind, record[-1].tolist(), self._bar_place)
             if prices is not None:
-                self._match(number, prices, 0.0 if kind == _QUOTE else self._settings.half_spread_bps)
+                self._match(number, prices, 0.0 if kind in {_QUOTE, _BOOK} else self._settings.half_spread_bps)
         answers, self._answers = self._answers, []
         self.pending -= sum(1 for answer in answers if answer.closes)
         return _answer_events(event, answers)
@@ -257,7 +259,7 @@ class Paper:
 
 def _offered(kind: int, values: list[float], bar_place: int) -> _Prices | None:
     """Return the prices of a market event, or nothing where they cannot be believed."""
-    if kind == _QUOTE:
+    if kind in {_QUOTE, _BOOK}:
         bid, ask, bid_size, ask_size = values[:4]
         return _Prices(ask, bid, ask_size, bid_size) if 0 < bid <= ask < math.inf else None
     if kind == _TRADE:

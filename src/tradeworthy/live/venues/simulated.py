@@ -21,9 +21,10 @@ _FRESH_MS = 1_000.0
 
 
 def simulated_costs(simulation: Simulation) -> PaperSettings:
-    """Return costs that suit a simulation: quotes carry their own spread, and an old one fills nothing."""
-    if bool((simulation.events["kind"] == Kind.QUOTE).any()):
-        return PaperSettings(fill_on=("quote",), age_ms_max=_FRESH_MS)
+    """Return costs that suit a simulation: quotes and books carry their own spread, and an old one fills nothing."""
+    kinds = np.unique(simulation.events["kind"])
+    if Kind.QUOTE in kinds or Kind.BOOK in kinds:
+        return PaperSettings(fill_on=("quote", "book"), age_ms_max=_FRESH_MS)
     return PaperSettings(fill_on=("bar",))
 
 

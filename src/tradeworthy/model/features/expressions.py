@@ -12,34 +12,42 @@ log_return(bar.close, 1).std(60)
 ((bar.open < bar.close) & (bar.volume.mean(20) < bar.volume))
 """
 
-from typing import NoReturn
+from functools import reduce
+from typing import Literal, NoReturn
 
+from tradeworthy.core.errors import FeatureInvalid
+from tradeworthy.core.events import BOOK_LEVELS_MAX
 from tradeworthy.model.features.formula import Expression
 
 __all__ = [  # without abs, max, min, sum: a star import must not hide the built-ins
     "Expression",
     "atr",
     "bar",
+    "book",
     "clip",
     "corr",
     "day_of_week_cos",
     "day_of_week_sin",
+    "depth",
     "diff",
     "ema",
     "equal",
     "ewm_std",
     "exp",
+    "imbalance",
     "lag",
     "log",
     "log_return",
     "maximum",
     "mean",
+    "microprice",
     "minimum",
     "on",
     "quote",
     "row",
     "rsi",
     "sign",
+    "spread",
     "sqrt",
     "std",
     "time_of_day_cos",
@@ -96,9 +104,22 @@ class _Quote(_Namespace):
     ask_size = Expression("field", name="quote.ask_size")
 
 
+class _Book:
+    """The best levels of the order book: `bid_1`, `ask_1`, `bid_size_1`, `ask_size_1`, then those of level 2."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Expression:
+        """Return a level's field; an unknown one is answered with the nearest name."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Expression("field", name=f"book.{name}")
+
+
 bar = _Bar()
 trade = _Trade()
 quote = _Quote()
+book = _Book()
 
 
 def row(name: str) -> Expression:
@@ -117,6 +138,34 @@ def on(symbol: str, expression: Expression) -> Expression:
 def atr(n: int = 14) -> Expression:
     """Return Wilder's average true range of bars, in price units."""
     return Expression("atr", (bar.high, bar.low, bar.close), n=n)
+
+
+def spread() -> Expression:
+    """Return the distance from the book's best bid to its best ask, in price units."""
+    return Expression("spread", (book.bid_1, book.ask_1))
+
+
+def microprice() -> Expression:
+    """Return the best bid and ask of the book, each weighted by the size on the other side.
+
+    Where more is bid than asked, it lies nearer to the ask: the price that is likelier next.
+    """
+    return Expression("microprice", (book.bid_1, book.ask_1, book.bid_size_1, book.ask_size_1))
+
+
+def depth(side: Literal["bid", "ask"], levels: int = 1) -> Expression:
+    """Return the size on one side of the book's best levels; a level that is empty has size 0."""
+    if side not in {"bid", "ask"}:
+        raise FeatureInvalid(f'depth of side {side!r}, allowed are "bid" and "ask"')
+    if isinstance(levels, bool) or not isinstance(levels, int) or not 1 <= levels <= BOOK_LEVELS_MAX:
+        raise FeatureInvalid(f"depth of {levels!r} levels, allowed is a whole number from 1 to {BOOK_LEVELS_MAX}")
+    sizes = [Expression("field", name=f"book.{side}_size_{level}") for level in range(1, levels + 1)]
+    return Expression(f"{side}_depth", (reduce(Expression.__add__, sizes),), n=levels)
+
+
+def imbalance(levels: int = 1) -> Expression:
+    """Return (bid size - ask size) / (bid size + ask size) of the book's best levels, from -1 to 1."""
+    return Expression("imbalance", (depth("bid", levels), depth("ask", levels)), n=levels)
 
 
 def time_of_day_sin() -> Expression:

@@ -11,11 +11,13 @@ from typing import NoReturn
 import msgspec
 
 from tradeworthy.core.errors import FeatureInvalid, near
-from tradeworthy.core.events import FIELDS, Kind
+from tradeworthy.core.events import BOOK_LEVELS_MAX, FIELDS, Kind
 from tradeworthy.model.features.operations import OPERATIONS, WINDOW_MAX, Operation
 
-MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE)
+MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK)
 _FIELD_NAMES = tuple(f"{kind.name.lower()}.{name}" for kind in MARKET_KINDS for name in FIELDS[kind])
+_FIELDS_SAID = ", ".join(name for name in _FIELD_NAMES if not name.startswith("book.") or name.endswith("_1"))
+_FIELDS_SAID += f" (and so on to level {BOOK_LEVELS_MAX})"
 _KIND_WORD = {"n": "a number", "c": "a condition"}
 
 
@@ -26,7 +28,7 @@ class FieldUnknown(FeatureInvalid, AttributeError):
 class Expression(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A formula over market data and rows, evaluated at every event of its pace.
 
-    Build one from `bar`, `trade`, `quote` or `row("name")`. ``==`` compares formulas; `equal` compares values.
+    Build one from `bar`, `trade`, `quote`, `book` or `row("name")`. ``==`` compares formulas; `equal` compares values.
     Conditions join with ``&``, ``|`` and ``~``, and a condition as a feature is 1 or 0.
 
     Raises
@@ -280,7 +282,7 @@ def _check_own(expression: Expression) -> None:
     """Refuse an unknown field, a constant that is not finite, and a nameless instrument."""
     op, name = expression.op, expression.name
     if op == "field" and name not in _FIELD_NAMES and not (name.startswith("row.") and len(name) > len("row.")):
-        raise FieldUnknown(f"there is no field {name!r}{near(name, _FIELD_NAMES)}; allowed: {', '.join(_FIELD_NAMES)}")
+        raise FieldUnknown(f"there is no field {name!r}{near(name, _FIELD_NAMES)}; allowed: {_FIELDS_SAID}")
     if op == "number" and not math.isfinite(expression.number):
         raise FeatureInvalid(f"found the constant {expression.number}, allowed is a finite number")
     if op == "on" and not name:

@@ -73,6 +73,20 @@ def _log_return(e: Any) -> Any:
     return log - log.lag(e.n)
 
 
+def _microprice(e: Any) -> Any:
+    bid, ask, bid_size, ask_size = e.inputs
+    return (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
+
+
+def _imbalance(e: Any) -> Any:
+    bids, asks = e.inputs
+    return (bids - asks) / (bids + asks)
+
+
+def _only_input(e: Any) -> Any:
+    return e.inputs[0]
+
+
 _TABLE = (
     Operation("field", "", "n", "{name}", "{name}", code=Code.FIELD),
     Operation("number", "", "n", "{number:g}", "{number:g}"),
@@ -184,6 +198,12 @@ _TABLE = (
     ),
     Operation("rsi", "n", "n", "{0}.rsi({n})", "the relative strength (RSI) over {span} of {0}", 1, expand=_rsi),
     Operation("atr", "nnn", "n", "atr({n})", "the average true range over {span}", 1, expand=_atr),
+    # the book: inputs are its fields, so that the words need not spell them
+    Operation("spread", "nn", "n", "spread()", "the spread of the book", expand=lambda e: e.inputs[1] - e.inputs[0]),
+    Operation("microprice", "nnnn", "n", "microprice()", "the microprice of the book", expand=_microprice),
+    Operation("bid_depth", "n", "n", 'depth("bid", {n})', "the bid size in the best {n} levels", 1, expand=_only_input),
+    Operation("ask_depth", "n", "n", 'depth("ask", {n})', "the ask size in the best {n} levels", 1, expand=_only_input),
+    Operation("imbalance", "nn", "n", "imbalance({n})", "the imbalance of the best {n} levels", 1, expand=_imbalance),
     # the time
     Operation("time_of_day_sin", "", "n", "time_of_day_sin()", "the time of day (sine)", code=Code.TIME_OF_DAY_SIN),
     Operation("time_of_day_cos", "", "n", "time_of_day_cos()", "the time of day (cosine)", code=Code.TIME_OF_DAY_COS),

@@ -76,7 +76,7 @@ class Exchange:
     def match(self, event: np.void) -> None:
         """Let the market move; what a feed delivers again moves nothing here."""
         lane, happened_ns = (int(event["instrument"]), int(event["kind"])), int(event["ts_event_ns"])
-        is_market = event["kind"] in (Kind.BAR, Kind.QUOTE, Kind.TRADE)
+        is_market = event["kind"] in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.BOOK)
         if is_market and happened_ns <= self._seen.get(lane, happened_ns - 1):
             return
         if is_market:
