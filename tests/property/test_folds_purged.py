@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeworthy.change.train.folds import out_of_fold, overlaps, walk_forward
+from tradeworthy.change.train.folds import combinations, out_of_fold, overlaps, walk_forward
 from tradeworthy.core.errors import DataInvalid
 
 
@@ -47,3 +47,23 @@ def test_no_row_is_tested_twice(spans, folds, share):
         return
     places = out_of_fold(walk).tolist()
     assert places == list(range(int(len(starts) * share), len(starts)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    horizon=st.integers(1, 12),
+    embargo=st.integers(0, 8),
+    groups=st.integers(4, 7),
+    rows=st.integers(120, 240),
+)
+def test_no_training_label_touches_a_tested_span_of_a_combination(horizon, embargo, groups, rows):
+    """Before, between and after the tested groups: the label of no training row shares a moment, embargo included."""
+    starts = np.arange(rows)
+    ends = starts + horizon
+    tested_by: list[int] = []
+    for split in combinations(starts, ends, groups=groups, tested=2, embargo=embargo):
+        for test in split.tests:
+            first, last = starts[test].min() - embargo, ends[test].max() + embargo
+            assert not np.any((ends[split.train] >= first) & (starts[split.train] <= last))
+            tested_by += test.tolist()
+    assert set(np.bincount(tested_by)) == {groups - 1}

@@ -190,5 +190,6 @@ def _conduct(project: "Project") -> ConductSettings:
         version=project.version_settings("retrained"),
         training=settings.training,
         gate=settings.gate,
+        cost_bps=settings.paper.cost_bps,
         policy=settings.policy,
     )

@@ -167,6 +167,8 @@ class Project:
             profile=profile,
             strategy=self.folder / self.settings.desk.strategy if profile == "full" else None,
             training=self.settings.training,
+            cost_bps=self.settings.paper.cost_bps,
+            settings=self.settings.gate,
             report=report,
         )
         judged = judge(evidence, self.settings.gate, clock=self.clock)

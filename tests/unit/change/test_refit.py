@@ -10,6 +10,7 @@ from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import fit
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.core.limits import Limits
+from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.model.predictors.importing import import_model
 
 RNG_SEED = 3
@@ -87,6 +88,8 @@ def context(tmp_path):
         events=market(),
         profile="full",
         training=TRAINING,
+        registry=home.registry,
+        settings=GateSettings(),
     )
     home.close()
 

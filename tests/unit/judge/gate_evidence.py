@@ -6,11 +6,13 @@ import msgspec
 
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.artifact import Artifact
-from tradeworthy.judge.validate.evidence import Evidence
+from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.latency import Latency
 from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.trading import Trading
 
 LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, 1.0))
 
@@ -39,6 +41,36 @@ GOOD = Evidence(
             golden_error_max=0.0,
         ),
         Latency(decisions=1_000, us_p50=9.0, us_p99=31.0),
+        Trading(
+            periods=10_000,
+            trades=900,
+            cost_bps=8.0,
+            sharpe_gross=5.0,
+            sharpe_net=3.0,
+            sharpe_net_low=1.5,
+            sharpe_net_high=4.5,
+            return_gross=1.2,
+            return_net=0.7,
+            breakeven_cost_bps=20.0,
+            drawdown=0.1,
+            exposure_share=0.4,
+            tables=[Table(title="by period", columns=["period", "return"], rows=[["2018-Q1", 0.7]], chart="bars")],
+        ),
+        TrackRecord(
+            periods=10_000,
+            sharpe=0.03,
+            skewness=0.1,
+            kurtosis=5.0,
+            trials=2,
+            trials_spread=0.01,
+            best_by_luck=0.005,
+            deflated_sharpe=0.99,
+            periods_needed=3_000.0,
+        ),
+        Selection(trials=5, periods=9_000, overfitting_probability=0.1),
+        Permutation(draws=39, gain=0.01, gain_shifted_mean=-0.002, gain_shifted_max=0.001, p_value=0.025),
+        Paths(fits=15, paths=5, auc_min=0.53, auc_median=0.55, auc_max=0.56, splits_above_chance=0.97, tables=[]),
+        Memory(auc_seen=0.7, auc_unseen=0.55),
     ),
 )
 

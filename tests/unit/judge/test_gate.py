@@ -45,7 +45,7 @@ def test_missing_evidence_stops_a_version():
 def test_nothing_gathered_passes_nothing():
     """Empty evidence leaves every check missing."""
     report = judge(Evidence(version="00"), clock=CLOCK)
-    assert {result.verdict for result in report.results} == {"missing"}
+    assert {result.verdict for result in report.results} == {"missing", "info"}
     assert not report.passed
 
 
@@ -80,6 +80,8 @@ def test_junit_counts_failures_and_missing_evidence(refused):
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(len(refused.results)), "1", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["house_rule"]
     assert [case.get("name") for case in suite if case.find("error") is not None] == ["latency"]
+    assert suite.get("skipped") == "2"
+    assert [case.get("name") for case in suite if case.find("skipped") is not None] == ["after_costs", "costs_borne"]
 
 
 def test_markdown_has_one_table_row_a_check_whatever_the_text(refused):

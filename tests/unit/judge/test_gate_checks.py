@@ -11,10 +11,20 @@ from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import Latency, LatencySettings
 from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.overfitting import (
+    Memory,
+    OverfittingSettings,
+    Paths,
+    Permutation,
+    Selection,
+    TrackRecord,
+)
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance, PerformanceSettings
+from tradeworthy.judge.validate.trading import Trading
 
-CHECKS = {check.name: check for check in GateSettings().checks()}
+SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3))
+CHECKS = {check.name: check for check in SETTINGS.checks("full")}
 PART = {
     "parity_features": Parity,
     "parity_serving": Parity,
@@ -24,6 +34,14 @@ PART = {
     "latency": Latency,
     "artifact_safety": Artifact,
     "limits_complete": LimitsInForce,
+    "after_costs": Trading,
+    "costs_borne": Trading,
+    "deflated_sharpe": TrackRecord,
+    "track_record": TrackRecord,
+    "backtest_overfitting": Selection,
+    "label_permutation": Permutation,
+    "combinatorial_paths": Paths,
+    "memory": Memory,
 }
 
 
@@ -64,6 +82,15 @@ BAD = [
     ("artifact_safety", Artifact, {"digests_ok": False}),
     ("artifact_safety", Artifact, {"formats": ["trees", "pickle"]}),
     ("artifact_safety", Artifact, {"formats": []}),
+    ("after_costs", Trading, {"sharpe_net": 0.0}),
+    ("after_costs", Trading, {"trades": 3}),
+    ("costs_borne", Trading, {"breakeven_cost_bps": 7.9}),
+    ("deflated_sharpe", TrackRecord, {"deflated_sharpe": 0.94}),
+    ("track_record", TrackRecord, {"periods_needed": math.inf}),
+    ("backtest_overfitting", Selection, {"overfitting_probability": 0.51}),
+    ("label_permutation", Permutation, {"p_value": 0.075}),
+    ("combinatorial_paths", Paths, {"splits_above_chance": 0.7}),
+    ("memory", Memory, {"auc_seen": 1.0}),
     ("limits_complete", LimitsInForce, {"unset": ["drawdown_value_max"]}),
 ]
 
@@ -81,6 +108,14 @@ def test_a_bad_candidate_is_refused_by_the_right_check(name, part, changes):
         ("performance", Performance, "auc_low"),
         ("beats_baseline", Performance, "log_loss"),
         ("latency", Latency, "us_p99"),
+        ("after_costs", Trading, "sharpe_net"),
+        ("costs_borne", Trading, "breakeven_cost_bps"),
+        ("deflated_sharpe", TrackRecord, "deflated_sharpe"),
+        ("track_record", TrackRecord, "periods_needed"),
+        ("backtest_overfitting", Selection, "overfitting_probability"),
+        ("label_permutation", Permutation, "p_value"),
+        ("combinatorial_paths", Paths, "splits_above_chance"),
+        ("memory", Memory, "auc_unseen"),
     ],
 )
 def test_a_figure_that_is_not_a_number_is_missing(name, part, field):
@@ -105,7 +140,7 @@ def test_the_limits_that_are_not_set_are_named():
 def test_a_requirement_moves_with_the_settings():
     """A stricter desk refuses what the default lets pass."""
     strict = GateSettings(performance=PerformanceSettings(auc_low_min=0.54), latency=LatencySettings(us_p99_max=20.0))
-    refused = {check.name for check in strict.checks() if check.judge(GOOD).verdict != "pass"}
+    refused = {check.name for check in strict.checks() if check.judge(GOOD).stops}
     assert refused == {"performance", "latency"}
 
 
@@ -113,3 +148,24 @@ def test_unknown_settings_are_refused():
     """A misspelt requirement must not be read as none."""
     with pytest.raises(msgspec.ValidationError, match="auc_low_minimum"):
         msgspec.toml.decode(b"[performance]\nauc_low_minimum = 0.6", type=GateSettings)
+
+
+def test_every_check_of_the_gate_is_tested_here():
+    """A check without a good and a bad candidate is not known to judge anything."""
+    assert set(PART) == set(CHECKS)
+    assert {name for name, _, _ in BAD} == set(CHECKS)
+
+
+def test_the_quick_profile_requires_no_profit_but_shows_it():
+    """Money on paper is information there, whatever it is, and even where it was not counted."""
+    checks = {check.name: check for check in GateSettings().checks("quick")}
+    for evidence in (GOOD, spoiled(Trading, sharpe_net=-1.0), without(Trading)):
+        result = checks["after_costs"].judge(evidence)
+        assert (result.verdict, result.stops) == ("info", False)
+    assert "deflated_sharpe" not in checks
+
+
+def test_too_few_trials_are_no_selection():
+    """With one strategy in the registry there was nothing to choose from: information, not a pass."""
+    few = spoiled(Selection, trials=1, overfitting_probability=math.nan)
+    assert CHECKS["backtest_overfitting"].judge(few).verdict == "info"

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tradeworthy.change.evidence.stream import StreamRun, run_stream
+from tradeworthy.change.evidence.walk import PaperWalk, paper_walk
+from tradeworthy.change.registry import Registry
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.change.train.dataset import Dataset, build_dataset, traded_instrument
 from tradeworthy.change.train.folds import Fold
@@ -25,6 +27,8 @@ from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.model.manifest import Lineage
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.version import Version
 
@@ -59,6 +63,12 @@ class Context:
         ``quick`` or ``full``.
     training : TrainingSettings
         How it was trained: the folds are made again as they were.
+    registry : Registry
+        Where it and its rivals are registered.
+    settings : GateSettings
+        What the checks will require, and how much the gatherers are to do for it.
+    cost_bps : float or None
+        What trading costs, one way, of the value traded.
     refits : Refits or None
         Fits the strategy's model again, in processes of its own; None where no strategy is at hand.
     seed : int
@@ -72,6 +82,9 @@ class Context:
     events: EventBatch | None
     profile: ProfileName
     training: TrainingSettings
+    registry: Registry
+    settings: GateSettings
+    cost_bps: float | None = None
     refits: Refits | None = None
     seed: int = 1
 
@@ -139,6 +152,52 @@ class Context:
         data = self.dataset
         return list(self.fit((data.rows[fold.train], data.labels[fold.train]) for fold in self.folds))
 
+    @cached_property
+    def paper_walk(self) -> PaperWalk:
+        """The walk-forward's scores traded on paper; see `walk_of`."""
+        return self.walk_of(self.version, self.candidate)
+
+    def walk_of(self, version: Version, candidate: Candidate) -> PaperWalk:
+        """Trade the walk-forward's scores of a version on paper.
+
+        Raises
+        ------
+        NotGathered
+            Costs or events are not known.
+        """
+        if self.cost_bps is None:
+            raise NotGathered("what trading costs is not known; set [paper] fees, spread and slippage")
+        walk = paper_walk(
+            candidate.walk.scores,
+            candidate.walk.ts_event_ns,
+            signal=version.manifest.signal,
+            label=candidate.label,
+            events=self.history,
+            instruments=self.instruments,
+            number=traded_instrument(self.instruments, self.training.instrument),
+            cost_bps=self.cost_bps,
+        )
+        if len(walk) < 2:
+            raise NotGathered("these events do not reach over its walk-forward; give the history it was trained on")
+        return walk
+
+    @cached_property
+    def trials(self) -> list[tuple[Version, Candidate]]:
+        """The other trials in the registry: the latest version of each other strategy or set of parameters."""
+        found: dict[Trial, str] = {}
+        for digest in self.registry.standing().registered:
+            found[_trial(self.registry.load(digest).manifest.lineage)] = digest
+        found.pop(_trial(self.candidate.lineage), None)
+        return [(self.registry.load(digest), self.registry.candidate(digest)) for digest in found.values()]
+
+    @cached_property
+    def champion(self) -> tuple[Version, Candidate] | None:
+        """The version that acts now, and how it was trained; None where there is none, or it is this one."""
+        digest = self.registry.standing().champion
+        if digest is None or digest == self.version.digest:
+            return None
+        return self.registry.load(digest), self.registry.candidate(digest)
+
     def fit(self, trainings: Iterable[Training]) -> Iterator[Predictor]:
         """Fit the strategy's model on each pair of rows and labels, lazily and in order.
 
@@ -150,6 +209,14 @@ class Context:
         if self.refits is None:
             raise NotGathered("it needs the model to be fitted again, and no strategy file is at hand")
         return self.refits.fits(trainings)
+
+
+Trial = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def _trial(lineage: Lineage) -> Trial:
+    """Return what makes a version a trial of its own: its strategy and parameters, not the data it learned from."""
+    return lineage.code_version, tuple(sorted(lineage.parameters.items()))
 
 
 STREAM_EVENTS: dict[ProfileName, int] = {"quick": 6_000, "full": 30_000}

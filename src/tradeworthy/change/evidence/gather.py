@@ -24,6 +24,7 @@ from tradeworthy.core.time import processor_ns
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.model.predictors.formats import files_of
 from tradeworthy.model.version import Version
@@ -41,6 +42,8 @@ def gather(
     profile: str = "quick",
     strategy: Path | None = None,
     training: TrainingSettings | None = None,
+    cost_bps: float | None = None,
+    settings: GateSettings | None = None,
     gatherers: Sequence[Gatherer] = GATHERERS,
     timer: Timer = processor_ns,
     report: Report | None = None,
@@ -65,6 +68,10 @@ def gather(
         The strategy file; without it nothing that needs the model to be fitted again is gathered.
     training : TrainingSettings, optional
         How the version was trained; the defaults if left out.
+    cost_bps : float, optional
+        What trading costs, one way, of the value traded; without it no money is counted.
+    settings : GateSettings, optional
+        What will be required, and how much to do for it; the defaults if left out.
     gatherers : sequence of Gatherer, optional
         The built-in ones if left out.
     timer : Timer, optional
@@ -94,6 +101,9 @@ def gather(
             events=events,
             profile=PROFILES[profile],
             training=training or TrainingSettings(),
+            registry=registry,
+            settings=settings or GateSettings(),
+            cost_bps=cost_bps,
             refits=refits,
         )
         parts, absent = _run(context, gatherers, _with_refits(timer, refits), report or _silent)

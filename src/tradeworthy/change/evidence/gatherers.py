@@ -3,17 +3,33 @@
 from tradeworthy.change.evidence.context import Gatherer
 from tradeworthy.change.evidence.known import gather_artifact, gather_limits, gather_performance
 from tradeworthy.change.evidence.latency import gather_latency
+from tradeworthy.change.evidence.overfitting import (
+    gather_memory,
+    gather_paths,
+    gather_permutation,
+    gather_selection,
+    gather_track_record,
+)
 from tradeworthy.change.evidence.parity import gather_parity
+from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.latency import Latency
 from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.trading import Trading
 
 GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Artifact, gather_artifact, "inspecting the bundle", budget_s=1.0),
     Gatherer(LimitsInForce, gather_limits, "reading the limits", budget_s=1.0),
     Gatherer(Performance, gather_performance, "reading the walk-forward", budget_s=1.0),
+    Gatherer(Trading, gather_trading, "trading the walk-forward on paper", budget_s=3.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
+    Gatherer(TrackRecord, gather_track_record, "counting trials", budget_s=1.0, quick=False),
+    Gatherer(Selection, gather_selection, "comparing trials", budget_s=5.0, quick=False),
+    Gatherer(Memory, gather_memory, "scoring what it learned from", budget_s=1.0, quick=False),
+    Gatherer(Paths, gather_paths, "fitting on combinations of groups", budget_s=25.0, quick=False),
+    Gatherer(Permutation, gather_permutation, "fitting on shifted labels", budget_s=30.0, quick=False),
 )

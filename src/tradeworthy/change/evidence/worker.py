@@ -39,6 +39,8 @@ class GateJob(Job, frozen=True, kw_only=True):
         The desk's list.
     limits : Limits
         The desk's limits.
+    cost_bps : float or None
+        What trading costs, one way.
     """
 
     version: str
@@ -51,6 +53,7 @@ class GateJob(Job, frozen=True, kw_only=True):
     limits: Limits
     gate: GateSettings = GateSettings()
     training: TrainingSettings = TrainingSettings()
+    cost_bps: float | None = None
 
 
 def judging(folder: Path) -> Attempt:
@@ -78,6 +81,8 @@ def run_job(job: GateJob, folder: Path, *, clock: Clock) -> None:
             limits=job.limits,
             events=events,
             training=job.training,
+            settings=job.gate,
+            cost_bps=job.cost_bps,
             report=report,
         )
     fresh = folder / f"{REPORT}.new"

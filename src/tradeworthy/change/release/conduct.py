@@ -62,6 +62,8 @@ class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
         The desk's limits, for the gate.
     version : VersionSettings
         What a trained model gets to become a version.
+    cost_bps : float or None
+        What trading costs, one way, for the gate.
     """
 
     strategy: str
@@ -70,6 +72,7 @@ class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
     version: VersionSettings
     training: TrainingSettings = TrainingSettings()
     gate: GateSettings = GateSettings()
+    cost_bps: float | None = None
     policy: PolicySettings = PolicySettings()
 
 
@@ -235,6 +238,7 @@ class Conductor:
             instruments=list(self._release.instruments),
             limits=self._settings.limits,
             gate=self._settings.gate,
+            cost_bps=self._settings.cost_bps,
             training=self._settings.training,
         )
 

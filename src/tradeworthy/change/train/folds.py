@@ -81,6 +81,60 @@ def walk_forward(
     return walk
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One choice of groups of rows to test on.
+
+    Attributes
+    ----------
+    groups : tuple of int
+        Numbers of the groups that are tested.
+    train : (n,) int64
+        Places of the rows to learn from, before, between and after them; their labels touch no tested span.
+    tests : tuple of (n,) int64
+        Places of the rows of each tested group.
+    """
+
+    groups: tuple[int, ...]
+    train: Places
+    tests: tuple[Places, ...]
+
+
+def combinations(
+    starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], *, groups: int = 6, tested: int = 2, embargo: int = 0
+) -> list[Combination]:
+    """Cut rows into consecutive groups and test every choice of `tested` of them, purged and embargoed.
+
+    Every row is tested in ``comb(groups - 1, tested - 1)`` combinations; taking one of each makes that many whole paths
+    through time.
+
+    Parameters
+    ----------
+    starts, ends : (n,) int64
+        First and last moment that each row's label reads; `starts` ascending, ``ends >= starts``.
+    groups, tested : int
+        Into how many groups, and how many of them are tested at a time.
+    embargo : int
+        Further moments kept free before and after each tested span.
+
+    Raises
+    ------
+    DataInvalid
+        A combination would have nothing to learn from.
+    """
+    cut = np.array_split(np.arange(len(starts), dtype=np.int64), groups)
+    found = []
+    for chosen in itertools.combinations(range(groups), tested):
+        free = np.ones(len(starts), bool)
+        for number in chosen:
+            first, last = starts[cut[number]].min(), ends[cut[number]].max()
+            free &= (ends + embargo < first) | (starts > last + embargo)
+        if not free.any():
+            raise DataInvalid(f"testing groups {chosen} of {groups} leaves none of {len(starts)} rows to learn from")
+        found.append(Combination(chosen, np.flatnonzero(free), tuple(cut[number] for number in chosen)))
+    return found
+
+
 def overlaps(fold: Fold, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> int:
     """Count training rows of a fold whose label shares a moment with the fold's test span."""
     span_start, span_end = starts[fold.test].min(), ends[fold.test].max()

@@ -1,8 +1,8 @@
 """Fitting a strategy's model again, many times, in processes of their own: the gate's "what if".
 
 Idea:   whoever gathers evidence must not run a user's code in its own process, nor unpickle what such code hands back.
-        Workers run it, niced and with one thread each; arrays go in and predictors come out as data, read with the
-        same suspicion as a bundle.
+        Workers run it, one thread each, as nice as whoever starts them; arrays go in and predictors come out as data,
+        read with the same suspicion as a bundle.
 Flow:   a pair of rows and labels is written as `N.npz`, its number goes to a worker's input, and a line comes back: the
         format of the predictor whose files now lie beside it, or why there is none. Fits come back in the order given.
 State:  a folder of its own, empty between fits. Workers start with the first fit and end with `close`.
@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 Training = tuple[Floats, Floats]
 """Rows (m, n) and labels (m,) to fit on."""
 
-WORKERS, NICE, SECONDS_MAX = 2, 10, 600.0
+WORKERS, SECONDS_MAX = 2, 600.0
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +175,6 @@ def _fit(strategy: Path, folder: Path, number: int) -> str:
 def main(arguments: list[str]) -> int:
     """Fit on each number that comes in, and answer with a line each; return 0 when no more come."""
     strategy, folder = Path(arguments[0]), Path(arguments[1])
-    os.nice(NICE)
     with os.fdopen(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)  # what a strategy prints must not be taken for an answer
         for line in sys.stdin:

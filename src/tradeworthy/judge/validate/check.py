@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.evidence import Evidence, Part, Table
 
 ProfileName = Literal["quick", "full"]
 """How much evidence is gathered: seconds of it, or all of it."""
@@ -20,30 +20,7 @@ ProfileName = Literal["quick", "full"]
 Verdict = Literal["pass", "fail", "missing", "info"]
 """`missing` stops a version as `fail` does; `info` is measured and shown, and nothing is required of it."""
 
-Cell = float | int | str | bool | None
 P = TypeVar("P", bound=Part)
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of figures behind a verdict, for people.
-
-    Attributes
-    ----------
-    title : str
-        What it shows.
-    columns : list of str
-        Their names, with units.
-    rows : list of list
-        A cell a column; None is not known.
-    chart : str
-        How a page draws it: ``bars`` of the first number in each row under the row's first cell, ``line`` of the second
-        column over the first, or nothing.
-    """
-
-    title: str
-    columns: list[str]
-    rows: list[list[Cell]]
-    chart: Literal["", "bars", "line"] = ""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +86,9 @@ class Measured(NamedTuple):
     tables: Sequence[Table] = ()
 
 
-def verdict_on(check: Check, evidence: Evidence, kind: type[P], measure: Callable[[P], Measured]) -> CheckResult:
+def verdict_on(
+    check: Check, evidence: Evidence, kind: type[P], measure: Callable[[P], Measured], *, required: bool = True
+) -> CheckResult:
     """Return a check's verdict on one part of the evidence.
 
     Parameters
@@ -122,19 +101,23 @@ def verdict_on(check: Check, evidence: Evidence, kind: type[P], measure: Callabl
         The part that the check judges; where it was not gathered the verdict is *missing*.
     measure : callable
         Holds the requirement against the part.
+    required : bool
+        Whether the profile asks for it; if not, the verdict is *info* whatever was found.
     """
+    requirement = check.requirement if required else f"nothing in this profile; in full: {check.requirement}"
     part = evidence.part(kind)
     if part is None:
         why = evidence.why(kind)
         said = f"{kind.what()} was not gathered{': ' + why if why else ''}"
-        return CheckResult(name=check.name, requirement=check.requirement, measured=said, verdict="missing")
+        absent: Verdict = "missing" if required else "info"
+        return CheckResult(name=check.name, requirement=requirement, measured=said, verdict=absent)
     found = measure(part)
     return CheckResult(
         name=check.name,
-        requirement=check.requirement,
+        requirement=requirement,
         measured=found.said,
-        verdict=_verdict(found),
-        interval=found.interval,
+        verdict=_verdict(found) if required else "info",
+        interval=found.interval if found.interval and all(map(math.isfinite, found.interval)) else None,
         evidence=_fields(part),
         tables=list(found.tables),
     )
@@ -142,21 +125,21 @@ def verdict_on(check: Check, evidence: Evidence, kind: type[P], measure: Callabl
 
 def _verdict(found: Measured) -> Verdict:
     """Return the verdict; a number that is not one makes it missing."""
-    if any(math.isnan(number) for number in found.numbers):
-        return "missing"
     if found.holds is None:
         return "info"
+    if any(math.isnan(number) for number in found.numbers):
+        return "missing"
     return "pass" if found.holds else "fail"
 
 
 def _fields(part: Part) -> dict[str, float | int | str | bool | list[str]]:
-    """Return a part's plain values; tables and what is absent are left out."""
+    """Return a part's plain values; tables, and numbers that are none, are left out."""
     found = {name: getattr(part, name) for name in part.__struct_fields__}
     return {name: value for name, value in found.items() if _is_plain(value)}
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether a value is a number, a text, or a list of texts."""
+    """Tell whether a value is a known number, a text, or a list of texts."""
     if isinstance(value, list):
         return all(isinstance(item, str) for item in value)
-    return isinstance(value, float | int | str)
+    return isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))

@@ -5,11 +5,41 @@ Undefined: a part that was not gathered is absent, with the reason why; the chec
 Units:     in the names; log loss in nats; errors and tolerances in units of the score.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
+
+Cell = float | int | str | bool | None
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of figures behind a verdict, for people.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    columns : list of str
+        Their names, with units.
+    rows : list of list
+        A cell a column; None is not known.
+    chart : str
+        How a page draws it: ``bars`` of the first number in each row under the row's first cell, ``line`` of the second
+        column over the first, or nothing.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    chart: Literal["", "bars", "line"] = ""
+
+
+def known(value: float) -> float | None:
+    """Return a number for a table's cell, or nothing where it is none."""
+    return value if math.isfinite(value) else None
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,10 @@ from tradeworthy.judge.validate.check import Check, CheckResult, Family, Profile
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.latency import LatencySettings
 from tradeworthy.judge.validate.limits import LimitsSettings
+from tradeworthy.judge.validate.overfitting import OverfittingSettings
 from tradeworthy.judge.validate.parity import ParitySettings
 from tradeworthy.judge.validate.performance import PerformanceSettings
+from tradeworthy.judge.validate.trading import TradingSettings
 
 EXIT_PASSED = 0
 EXIT_REFUSED = 3
@@ -32,6 +34,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     artifact: ArtifactSettings = ArtifactSettings()
     parity: ParitySettings = ParitySettings()
     performance: PerformanceSettings = PerformanceSettings()
+    trading: TradingSettings = TradingSettings()
+    overfitting: OverfittingSettings = OverfittingSettings()
     latency: LatencySettings = LatencySettings()
     limits: LimitsSettings = LimitsSettings()
 

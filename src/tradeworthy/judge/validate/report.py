@@ -19,7 +19,7 @@ def _interval(result: CheckResult) -> str:
 
 
 def to_junit(report: GateReport) -> str:
-    """Write JUnit XML: one test case a check; fail is a failure, missing an error.
+    """Write JUnit XML: one test case a check; fail is a failure, missing an error, info is skipped.
 
     Returns
     -------
@@ -33,14 +33,17 @@ def to_junit(report: GateReport) -> str:
         tests=str(len(verdicts)),
         failures=str(verdicts.count("fail")),
         errors=str(verdicts.count("missing")),
+        skipped=str(verdicts.count("info")),
         timestamp=iso(report.created_ns),
     )
     for result in report.results:
         case = ET.SubElement(suite, "testcase", classname="gate", name=_printable(result.name), time="0")
-        if result.verdict != "pass":
+        if result.stops:
             tag = "failure" if result.verdict == "fail" else "error"
             problem = ET.SubElement(case, tag, message=_printable(result.measured), type=result.verdict)
             problem.text = _printable(f"required: {result.requirement}\nmeasured: {result.measured}")
+        elif result.verdict == "info":
+            ET.SubElement(case, "skipped", message=_printable(f"nothing required; {result.measured}"))
         else:
             ET.SubElement(case, "system-out").text = _printable(result.measured)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode")

@@ -74,6 +74,11 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bar_price: Literal["open", "close"] = "open"
     age_ms_max: float | None = None
 
+    @property
+    def cost_bps(self) -> float:
+        """What a bar's fill costs, one way, of the value traded."""
+        return self.fee_bps + self.half_spread_bps + self.slippage_bps
+
     def __post_init__(self) -> None:
         """Refuse costs that are not numbers, and spreads or slippage in our favour."""
         for name in ("fee_bps", "fee_minimum", "half_spread_bps", "slippage_bps"):

@@ -1,0 +1,56 @@
+"""Slices of time on which figures are shown apart: quarters, hours of the day, calm and wild, rising and falling.
+
+Idea:   a regime is told from what was known before the score: the movement of the last events.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.change.evidence.walk import PaperWalk
+
+Masks = npt.NDArray[np.bool_]
+
+SESSION_HOURS = 8
+
+
+class Slice(NamedTuple):
+    """Some of the rows: what they have in common, and which they are, as (n,) bool."""
+
+    by: str
+    name: str
+    rows: Masks
+
+
+def periods(ts_event_ns: npt.NDArray[np.int64]) -> Iterator[Slice]:
+    """Yield the quarters of the calendar, in order."""
+    months = ts_event_ns.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
+    quarters = months // 3
+    for quarter in np.unique(quarters):
+        yield Slice("period", f"{1970 + quarter // 4}-Q{quarter % 4 + 1}", quarters == quarter)
+
+
+def sessions(ts_event_ns: npt.NDArray[np.int64]) -> Iterator[Slice]:
+    """Yield the thirds of the day in UTC."""
+    hours = ts_event_ns.astype("datetime64[ns]").astype("datetime64[h]").astype(np.int64) % 24
+    for first in range(0, 24, SESSION_HOURS):
+        inside = (hours >= first) & (hours < first + SESSION_HOURS)
+        if inside.any():
+            yield Slice("session", f"{first:02d}-{first + SESSION_HOURS:02d} UTC", inside)
+
+
+def regimes(walk: PaperWalk) -> Iterator[Slice]:
+    """Yield thirds by the movement before each score, and halves by its direction."""
+    known = np.isfinite(walk.volatility)
+    if not known.any():
+        return
+    calm, wild = np.quantile(walk.volatility[known], [1 / 3, 2 / 3])
+    volatility = np.nan_to_num(walk.volatility, nan=-1.0)
+    yield Slice("volatility", "calm", known & (volatility <= calm))
+    yield Slice("volatility", "middling", known & (volatility > calm) & (volatility <= wild))
+    yield Slice("volatility", "wild", known & (volatility > wild))
+    trend = np.nan_to_num(walk.trend)
+    yield Slice("trend", "rising", known & (trend > 0))
+    yield Slice("trend", "falling", known & (trend <= 0))

@@ -1,0 +1,88 @@
+"""Seeded bad candidates: each is refused by the check that is there for its fault, and a good one passes."""
+
+import msgspec
+import pytest
+from change_desk import STRATEGY, desk
+from gate_candidates import PATIENT, candidate, judged, register, verdicts
+
+from tradeworthy.judge.validate.latency import LatencySettings
+from tradeworthy.judge.validate.overfitting import Memory, OverfittingSettings, Permutation, TrackRecord
+from tradeworthy.judge.validate.parity import Parity
+from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.trading import Trading
+
+DEEP = STRATEGY.replace('"num_leaves": 4', '"num_leaves": 200, "min_data_in_leaf": 1').replace(
+    "num_boost_round=12", "num_boost_round=40"
+)
+"""Trees that learn every row by heart."""
+
+FEW_FITS = msgspec.structs.replace(PATIENT, overfitting=OverfittingSettings(permutation_draws=19))
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A paper deployment."""
+    made = desk(tmp_path / "desk")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_a_good_candidate_passes_every_check(home, profile):
+    """A model with an edge, traded at low costs, is stopped by nothing in either profile."""
+    report = judged(home, register(home, candidate()), profile=profile, settings=FEW_FITS)
+    assert report.failed == []
+    assert report.passed
+    assert {"pass", "info"} >= set(verdicts(report).values())
+
+
+def test_a_bad_candidate_that_is_slow_is_refused_for_its_latency(home):
+    """A budget that no decision keeps: nothing but latency refuses it."""
+    strict = msgspec.structs.replace(PATIENT, latency=LatencySettings(us_p99_max=0.01))
+    assert judged(home, register(home, candidate()), settings=strict).failed == ["latency"]
+
+
+def test_a_bad_candidate_that_costs_eat_is_refused_for_what_it_earns(home):
+    """The same model where trading is dear: the checks that count money refuse it, those of its scores do not."""
+    money = {"after_costs", "costs_borne", "deflated_sharpe", "track_record"}
+    only = (Trading, TrackRecord, Performance)
+    found = verdicts(judged(home, register(home, candidate()), profile="full", only=only, cost_bps=100.0))
+    assert {found[name] for name in money} == {"fail"}
+    assert {found[name] for name in ("performance", "beats_baseline")} == {"pass"}
+
+
+def test_a_bad_candidate_that_overfits_is_refused(home):
+    """Trees that memorise a random walk: right on what they saw, no better than chance on what they did not."""
+    made = candidate(DEEP, "noise")
+    bounded = OverfittingSettings(permutation_draws=19, auc_gap_max=0.3)
+    report = judged(
+        home,
+        register(home, made),
+        text=DEEP,
+        kind="noise",
+        profile="full",
+        settings=msgspec.structs.replace(PATIENT, overfitting=bounded),
+        only=(Memory, Permutation, TrackRecord, Performance, Parity),
+    )
+    found = verdicts(report)
+    assert {found[name] for name in ("memory", "label_permutation", "deflated_sharpe", "beats_baseline")} == {"fail"}
+    assert found["parity_features"] == "pass"
+
+
+def test_a_bad_candidate_chosen_among_many_is_refused_for_the_number_of_trials(home):
+    """What passes as the only trial does not pass as the best of a thousand million."""
+    digest = register(home, candidate())
+    many = msgspec.structs.replace(PATIENT, overfitting=OverfittingSettings(trials_declared=10**9))
+    given = {"profile": "full", "only": (TrackRecord,), "cost_bps": 20.0}
+    once, often = judged(home, digest, **given), judged(home, digest, settings=many, **given)
+    assert (verdicts(once)["deflated_sharpe"], verdicts(once)["track_record"]) == ("pass", "pass")
+    assert (verdicts(often)["deflated_sharpe"], verdicts(often)["track_record"]) == ("fail", "pass")
+
+
+def test_trials_are_counted_once_a_strategy(home):
+    """A retraining of the same strategy is no new trial; another strategy is."""
+    register(home, candidate(seed=2))
+    digest = register(home, candidate())
+    report = judged(home, digest, profile="full", only=(TrackRecord,))
+    (record,) = (result for result in report.results if result.name == "deflated_sharpe")
+    assert record.evidence["trials"] == 2
