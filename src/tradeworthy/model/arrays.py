@@ -33,8 +33,8 @@ def pack(arrays: Mapping[str, AnyArray]) -> bytes:
     return target.getvalue()
 
 
-def unpack(data: bytes, what: str, *, expected: tuple[str, ...]) -> dict[str, AnyArray]:
-    """Read the bytes of an .npz file that must hold exactly the expected arrays.
+def unpack(data: bytes, what: str, *, expected: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, AnyArray]:
+    """Read the bytes of an .npz file that must hold exactly the expected arrays, and may hold the optional ones.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def unpack(data: bytes, what: str, *, expected: tuple[str, ...]) -> dict[str, An
         The file's bytes, already verified where they came from a bundle.
     what : str
         The file's name, for messages.
-    expected : tuple of str
-        Names of the arrays it must hold, no more and no fewer.
+    expected, optional : tuple of str
+        Names of the arrays it must hold, and of those it may hold; no others.
 
     Raises
     ------
@@ -52,8 +52,9 @@ def unpack(data: bytes, what: str, *, expected: tuple[str, ...]) -> dict[str, An
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_members(archive, what, expected)
-            return {name: _read(archive.read(f"{name}.npy"), f"{what}: {name}") for name in expected}
+            names = (*expected, *(name for name in optional if f"{name}.npy" in archive.namelist()))
+            _check_members(archive, what, names)
+            return {name: _read(archive.read(f"{name}.npy"), f"{what}: {name}") for name in names}
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise BundleRefused(f"{what} is not a readable array file: {error}; write the version again") from error
 

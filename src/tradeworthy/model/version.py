@@ -23,6 +23,7 @@ from tradeworthy.model.features.program import Program
 from tradeworthy.model.manifest import Card, Lineage, Manifest, Signal, digest_of
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.formats import files_of, predictor_files, predictor_from_files
+from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.trust import PublicKey, SigningKey, TrustStore
 
@@ -146,7 +147,7 @@ def write_version(
         "program_digest": program.digest,
         "features": list(program.names),
         "predictor": predictor.format,
-        "outputs": outputs or _output_names(predictor.n_outputs),
+        "outputs": outputs or _output_names(predictor),
         "label": msgspec.json.decode(label),
         "signal": signal or Signal(),
         "bounds": bounds or Limits(),
@@ -212,7 +213,11 @@ def _make_manifest(facts: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _output_names(count: int) -> list[str]:
+def _output_names(predictor: Predictor) -> list[str]:
+    """Return the scores' names, as the model's classes are called where it says so."""
+    if isinstance(predictor, Trees):
+        return list(predictor.outputs)
+    count = predictor.n_outputs
     return ["score"] if count == 1 else [f"score_{place}" for place in range(count)]
 
 

@@ -122,12 +122,15 @@ def random_forest(
     n_features: int = 4,
     categories: bool = False,
     link: Link = Link.SIGMOID,
+    outputs: tuple[str, ...] = ("score",),
 ) -> Forest:
     """Draw a forest whose splits read features in every way that a library knows."""
     parts = ForestParts()
-    for _ in range(trees):
-        parts.add(_random_tree(rng, parts, int(rng.integers(1, leaves + 1)), n_features, categories=categories))
-    return parts.forest(source="drawn", n_features=n_features, base=float(rng.normal()), link=link)
+    for place in range(trees):
+        tree = _random_tree(rng, parts, int(rng.integers(1, leaves + 1)), n_features, categories=categories)
+        parts.add(tree, place % len(outputs))
+    bases = rng.normal(size=len(outputs)).tolist()
+    return parts.forest(source="drawn", n_features=n_features, outputs=outputs, bases=bases, link=link)
 
 
 def random_rows(rng: np.random.Generator, count: int, n_features: int = 4) -> Floats:

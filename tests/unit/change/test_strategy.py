@@ -60,6 +60,7 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
         ("label = tw.forward_direction(bar.close, 3)", "label = returns", "label is a"),
         ("def train(rows, labels):", "train = 1\n\n\ndef other(rows, labels):", "train is a int"),
         ("features = {", 'trigger = "bar"\nfeatures = {', "trigger is 'bar'"),
+        ("features = {", "acts_on = 2\nfeatures = {", "acts_on is 2; allowed is the name"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path, before, after, said):

@@ -125,6 +125,33 @@ def test_a_regression_is_judged_by_its_ranking(tmp_path):
     assert np.isnan(load_candidate(tmp_path / "candidate").performance.log_loss)
 
 
+THREE = (
+    STRATEGY.replace("forward_direction", "forward_return")
+    .replace("    settings = {", "    classes = np.digitize(labels, np.quantile(labels, [0.4, 0.6]))\n    settings = {")
+    .replace('"objective": "binary"', '"objective": "multiclass", "num_class": 3')
+    .replace("lightgbm.Dataset(rows, labels)", "lightgbm.Dataset(rows, classes)")
+    .replace("import lightgbm", "import lightgbm\nimport numpy as np")
+)
+
+
+def test_one_of_three_classes_acts(tmp_path):
+    """The class that the strategy names gives the scores of the folds, of the golden rows and of the predictor."""
+    found = fit(tmp_path, THREE + '\n\nacts_on = "2"\n')
+    assert found.predictor.outputs == ("2", "0", "1")
+    np.testing.assert_allclose(found.predictor.many(found.golden_rows)[:, 0], found.golden_scores, rtol=1e-12)
+    assert found.performance.auc > 0.5
+    save_candidate(found, tmp_path / "candidate")
+    assert load_candidate(tmp_path / "candidate").predictor.outputs == ("2", "0", "1")
+
+
+def test_several_classes_need_one_that_acts(tmp_path):
+    """Without a name, or with one that the model does not know, training is refused and says what to write."""
+    with pytest.raises(ModelMismatch, match='write acts_on = "2"'):
+        fit(tmp_path, THREE)
+    with pytest.raises(ModelMismatch, match="acts on 'up'"):
+        fit(tmp_path, THREE + '\n\nacts_on = "up"\n')
+
+
 @pytest.mark.parametrize(
     ("before", "after", "error", "said"),
     [
@@ -168,9 +195,9 @@ class Columns:
         return np.zeros((len(rows), 2))
 
 
-@pytest.mark.parametrize(("model", "said"), [(Classifier(), "two classes"), (Columns(), "one score a row")])
+@pytest.mark.parametrize(("model", "said"), [(Classifier(), "for the classes"), (Columns(), "acts on None")])
 def test_models_of_another_shape_are_refused(model, said):
-    """Binary classifiers and regressions only."""
+    """Which of several scores is meant has to be said, and the classes known."""
     with pytest.raises(ModelMismatch, match=said):
         source_scores(model, np.zeros((4, 2)))
 

@@ -131,9 +131,9 @@ def test_without_a_baseline_nothing_is_explained():
         InterventionalShap(trees, np.zeros((0, 4)))
 
 
-@pytest.mark.parametrize("link", list(Link))
+@pytest.mark.parametrize("link", [link for link in Link if link is not Link.SOFTMAX])
 def test_a_threshold_has_one_place_on_the_margin(link):
-    """A score's margin is where the predictor gives that score, for every link."""
+    """A score's margin is where the predictor gives that score, for every link of one score."""
     rng = np.random.default_rng(3)
     trees = Trees.from_forest(random_forest(rng, link=link))
     rows = np.clip(random_rows(rng, 20), -9.0, 9.0)

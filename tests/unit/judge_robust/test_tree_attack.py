@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tradeworthy.judge.robust.levers import Movable, bind_levers
 from tradeworthy.judge.robust.tree_attack import attack_trees
 from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts
-from tradeworthy.model.predictors.tree_table import Reading
+from tradeworthy.model.predictors.tree_table import Link, Reading
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.testing.predictors import random_forest, random_rows
 
@@ -127,3 +127,25 @@ def test_random_starts_find_no_less():
     )
     assert np.all(once.broken <= often.broken)
     np.testing.assert_array_equal(once.safe, often.safe)
+
+
+def test_a_share_is_attacked_through_the_other_classes_trees():
+    """Where only a rival's trees look at the movable feature, the first class's share still moves, and is bounded."""
+    parts = ForestParts()
+    for feature, threshold, output in ((0, 0.0, 0), (1, 0.5, 1), (1, 0.4, 2)):
+        tree = TreeParts.empty(3)
+        tree.left[0], tree.right[0] = 1, 2
+        tree.reading[0], tree.feature[0], tree.threshold[0] = Reading.PLAIN, feature, threshold
+        tree.value[1:] = -1.0, 1.0
+        parts.add(tree, output)
+    forest = parts.forest(
+        source="stumps", n_features=4, outputs=("up", "flat", "down"), bases=[0.0] * 3, link=Link.SOFTMAX
+    )
+    trees = Trees.from_forest(forest)
+    row = np.zeros(4)
+    found = attack(trees, levers_of(Movable(features=("b",), unit="own")).at(1.0), row, below=0.3)
+    assert found.broken.all()
+    assert found.adversarial[0, 1] > 0.5
+    barely = attack(trees, levers_of(Movable(features=("b",), unit="own")).at(0.3), row, below=0.3)
+    assert barely.safe.all()
+    assert not barely.broken.any()

@@ -121,7 +121,7 @@ def test_a_single_leaf_is_a_tree():
     tree = TreeParts.empty(1)
     tree.value[0], tree.cover[0] = 0.25, 3.0
     parts.add(tree)
-    trees = Trees.from_forest(parts.forest(source="leaf", n_features=1, base=1.0))
+    trees = Trees.from_forest(parts.forest(source="leaf", n_features=1, bases=(1.0,)))
     assert trees.many(np.array([[np.nan], [7.0]])).tolist() == [[1.25], [1.25]]
 
 

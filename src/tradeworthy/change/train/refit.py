@@ -166,7 +166,8 @@ def _fit(strategy: Path, folder: Path, number: int) -> str:
     arrays = unpack(path.read_bytes(), path.name, expected=("rows", "labels"))
     path.unlink()
     rows, labels = np.asarray(arrays["rows"], np.float64), np.asarray(arrays["labels"], np.float64)
-    predictor = import_model(fit(_strategy(strategy), rows, labels), rows.shape[1])
+    known = _strategy(strategy)
+    predictor = import_model(fit(known, rows, labels), rows.shape[1], acts_on=known.acts_on)
     for name, data in files_of(predictor).items():
         (folder / f"{number}.{name}").write_bytes(data)
     return predictor.format

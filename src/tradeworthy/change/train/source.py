@@ -1,7 +1,7 @@
 """The training library's own view of a model: its scores, and the parameters it was trained with.
 
 Idea:   serving never uses these libraries; training does, once, so that the gate can compare our scores with theirs.
-Scores: P(class 1) of a binary classifier, the value of a regression; one float64 a row.
+Scores: P(class 1) of a binary classifier, P(the class acted on) of several, the value of a regression; one a row.
 """
 
 from typing import Any
@@ -14,15 +14,17 @@ from tradeworthy.core.errors import ModelMismatch
 Floats = npt.NDArray[np.float64]
 
 
-def source_scores(model: Any, rows: Floats) -> Floats:
+def source_scores(model: Any, rows: Floats, acts_on: str | None = None) -> Floats:
     """Score rows with the library that trained the model.
 
     Parameters
     ----------
     model : object
-        A LightGBM or XGBoost booster or wrapper, or a scikit-learn estimator.
+        A LightGBM or XGBoost booster or wrapper, a CatBoost classifier or regressor, or a scikit-learn estimator.
     rows : (m, n) float64
         Features in the order of training.
+    acts_on : str, optional
+        Of a classifier with several classes: the one whose score is meant.
 
     Returns
     -------
@@ -32,22 +34,35 @@ def source_scores(model: Any, rows: Floats) -> Floats:
     Raises
     ------
     ModelMismatch
-        The model has no way to predict, or gives more than one score a row.
+        The model has no way to predict, or does not say which of several scores is meant.
     """
     if hasattr(model, "predict_proba"):
         found = np.asarray(model.predict_proba(rows), np.float64)
-        if found.ndim != 2 or found.shape[1] != 2:
-            raise ModelMismatch(f"the classifier gives scores of shape {found.shape}; allowed are two classes")
-        return np.ascontiguousarray(found[:, 1])
+        classes = [str(name) for name in getattr(model, "classes_", ())]
+        return _column(found, classes, classes[1] if len(classes) == 2 and acts_on is None else acts_on)
     if not hasattr(model, "predict"):
         raise ModelMismatch(
-            f"train() returned a {type(model).__name__}, which cannot predict; return a LightGBM, XGBoost or "
-            "scikit-learn model"
+            f"train() returned a {type(model).__name__}, which cannot predict; return a LightGBM, XGBoost, "
+            "CatBoost or scikit-learn model"
         )
     found = np.asarray(_predict(model, rows), np.float64)
+    if found.ndim == 2 and found.shape[1] > 1:
+        return _column(found, [str(place) for place in range(found.shape[1])], acts_on)
     if found.shape != (len(rows),):
         raise ModelMismatch(f"the model gives scores of shape {found.shape}; allowed is one score a row")
     return found
+
+
+def _column(scores: Floats, classes: list[str], acts_on: str | None) -> Floats:
+    """Return the scores of the class that is meant."""
+    if scores.ndim != 2 or len(classes) != scores.shape[1] or len(classes) < 2:
+        raise ModelMismatch(f"the classifier gives scores of shape {scores.shape} for the classes {classes}")
+    if acts_on not in classes:
+        raise ModelMismatch(
+            f"the classifier knows the classes {classes}, the strategy acts on {acts_on!r}; "
+            f'write acts_on = "{classes[-1]}", or another of them, into strategy.py'
+        )
+    return np.ascontiguousarray(scores[:, classes.index(acts_on)])
 
 
 def source_parameters(model: Any) -> dict[str, str]:

@@ -26,7 +26,7 @@ TrainFunction = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], Any
 """``train(rows (m, n), labels (m,)) -> model``; any model that `import_model` accepts."""
 
 NAMES = ("features", "label", "train")
-OPTIONAL = ("trigger", "row_fields")
+OPTIONAL = ("trigger", "row_fields", "acts_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Strategy:
         The kind of event that asks for a decision; a bar unless the file names another.
     row_fields : tuple of str
         Names of a row event's values, for features computed elsewhere.
+    acts_on : str or None
+        The class whose score the desk acts on, where the model knows more than two.
     digest : str
         SHA-256 of the file.
     """
@@ -54,6 +56,7 @@ class Strategy:
     train: TrainFunction
     trigger: Kind = Kind.BAR
     row_fields: tuple[str, ...] = ()
+    acts_on: str | None = None
     digest: str = ""
 
 
@@ -82,6 +85,7 @@ def load_strategy(path: Path) -> Strategy:
         train=_function(path, module.train),
         trigger=_trigger(path, getattr(module, "trigger", Kind.BAR)),
         row_fields=tuple(getattr(module, "row_fields", ())),
+        acts_on=_acts_on(path, getattr(module, "acts_on", None)),
         digest=digest,
     )
 
@@ -131,6 +135,12 @@ def _function(path: Path, value: object) -> TrainFunction:
 def _trigger(path: Path, value: object) -> Kind:
     if not isinstance(value, Kind):
         raise SettingsInvalid(f"{path}: trigger is {value!r}; allowed are {', '.join(f'Kind.{k.name}' for k in Kind)}")
+    return value
+
+
+def _acts_on(path: Path, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise SettingsInvalid(f"{path}: acts_on is {value!r}; allowed is the name of a class, as text")
     return value
 
 

@@ -122,7 +122,7 @@ def train(
     walk = _walk(strategy, dataset, folds, tell)
     tell("final fit", len(folds) / (len(folds) + 1))
     model = fit(strategy, dataset.rows, dataset.labels)
-    predictor = import_model(model, len(program.names))
+    predictor = import_model(model, len(program.names), acts_on=strategy.acts_on)
     rng = np.random.default_rng(settings.seed)
     golden = dataset.rows[_spread(len(dataset), settings.golden_rows)]
     candidate = Candidate(
@@ -132,7 +132,7 @@ def train(
         predictor=predictor,
         profile=_profile(dataset, predictor, folds, walk),
         golden_rows=golden,
-        golden_scores=source_scores(model, golden),
+        golden_scores=source_scores(model, golden, strategy.acts_on),
         walk=walk,
         performance=measure(walk, strategy.label.horizon, rng, settings.level),
         lineage=_lineage(
@@ -200,7 +200,7 @@ def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Rep
     for fold in folds:
         tell(f"fold {fold.number + 1} of {len(folds)}", fold.number / (len(folds) + 1))
         model = fit(strategy, dataset.rows[fold.train], dataset.labels[fold.train])
-        scores.append(source_scores(model, dataset.rows[fold.test]))
+        scores.append(source_scores(model, dataset.rows[fold.test], strategy.acts_on))
         baselines.append(np.full(len(fold.test), dataset.labels[fold.train].mean()))
     tested = out_of_fold(list(folds))
     return OutOfFold(

@@ -161,7 +161,8 @@ class InterventionalShap:
         self._shares = shapley_shares(_most_players(trees))
         self.baseline = float(np.mean([trees.margin(row) for row in self._baselines]))
         base = self._baselines
-        self._add = entry(add_interventional, trees.table, trees.roots, base, base, self._shares, np.zeros(base.shape))
+        self._roots = trees.roots[trees.output == 0]  # those that add to the score that the desk acts on
+        self._add = entry(add_interventional, trees.table, self._roots, base, base, self._shares, np.zeros(base.shape))
 
     def explain(self, rows: Floats) -> Attributions:
         """Return the contributions for (m, n) rows; they add up to the margins."""
@@ -169,9 +170,7 @@ class InterventionalShap:
         contributions = np.zeros(rows.shape)
         for first in range(0, len(rows), 256):
             block = slice(first, first + 256)
-            self._add(
-                self._trees.table, self._trees.roots, rows[block], self._baselines, self._shares, contributions[block]
-            )
+            self._add(self._trees.table, self._roots, rows[block], self._baselines, self._shares, contributions[block])
         margins, scores = margins_and_scores(self._trees, rows)
         return Attributions(
             method=self._method,

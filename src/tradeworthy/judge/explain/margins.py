@@ -12,28 +12,30 @@ import numpy as np
 from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.explain.attribution import Floats
 from tradeworthy.model.predictors.base import Predictor
-from tradeworthy.model.predictors.tree_table import Link, TreeTable, margin_with, score_of
+from tradeworthy.model.predictors.tree_table import Link, TreeTable, output_margin, read_slots
 from tradeworthy.model.predictors.trees import Trees
 
 
 @kernel
-def fill_margins(table: TreeTable, rows: Floats, margins: Floats, scores: Floats) -> None:
-    """Write the (m,) margins and (m,) scores of (m, n) rows."""
+def fill_margins(table: TreeTable, rows: Floats, margins: Floats) -> None:
+    """Write the (m,) margins of the first output for (m, n) rows."""
     numbers = np.empty(table.slots.shape[0], np.float64)
     for place in range(rows.shape[0]):
-        margins[place] = margin_with(table, rows[place], numbers)
-        scores[place] = score_of(table, margins[place])
+        read_slots(table, rows[place], numbers)
+        margins[place] = output_margin(table, 0, numbers)
 
 
 def margins_and_scores(trees: Trees, rows: Floats) -> tuple[Floats, Floats]:
-    """Return the (m,) margins and (m,) scores of (m, n) rows."""
-    margins, scores = np.empty(len(rows)), np.empty(len(rows))
-    fill_margins(trees.table, rows, margins, scores)
-    return margins, scores
+    """Return the (m,) margins and (m,) first scores of (m, n) rows."""
+    margins = np.empty(len(rows))
+    fill_margins(trees.table, rows, margins)
+    return margins, np.ascontiguousarray(trees.many(rows)[:, 0])
 
 
 def margin_of(predictor: Predictor, score: float) -> float:
     """Return where a score lies on the scale on which contributions add up; infinite where no margin reaches it.
+
+    NaN for a share among several classes, whose place depends on the margins of the others.
 
     >>> from tradeworthy.testing.predictors import random_forest
     >>> trees = Trees.from_forest(random_forest(np.random.default_rng(0)))
@@ -43,6 +45,8 @@ def margin_of(predictor: Predictor, score: float) -> float:
     if not isinstance(predictor, Trees):
         return score
     link, scale = predictor.table.link, predictor.table.scale
+    if link == Link.SOFTMAX:
+        return math.nan
     if link == Link.SIGMOID:
         return _logit(score) / scale
     if link == Link.EXP:

@@ -224,6 +224,7 @@ class TreeShap:
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
         self._paths = _paths(trees)
+        self._explained = trees.output == 0  # the others' trees do not move the score that the desk acts on
         sizes = np.diff(self._paths.starts)
         self._widest = int(sizes.max())
         blocks = _blocks(self._paths.features)
@@ -262,7 +263,7 @@ class TreeShap:
         paths, blocks = self._paths, _blocks(self._paths.features)
         for count in np.unique(blocks):
             points, weights = _unit_legendre(int(count) * LANES)
-            for chunk in _chunks(np.flatnonzero(blocks == count), np.diff(paths.starts)):
+            for chunk in _chunks(np.flatnonzero((blocks == count) & self._explained), np.diff(paths.starts)):
                 nodes = np.concatenate([np.arange(paths.starts[tree], paths.starts[tree + 1]) for tree in chunk])
                 starts = np.append(0, np.cumsum(np.diff(paths.starts)[chunk]))
                 for first in range(0, len(points), LANES):
@@ -331,7 +332,8 @@ def _paths(trees: Trees) -> _Paths:
     with np.errstate(divide="ignore", invalid="ignore"):
         passed[below] = np.where(covers[above] > 0, covers[below] / covers[above], 0.5)
     share, before, reach, distinct = _shares(parent, previous, passed, depth)
-    baseline = trees.table.base + float(np.sum(edges["value"][first:] * reach[first:]))
+    edges["value"][first:] *= np.repeat(trees.output == 0, np.diff(np.append(roots, count)))
+    baseline = float(trees.table.bases[0]) + float(np.sum(edges["value"][first:] * reach[first:]))
     starts = np.append(roots, count) - first
     features = np.maximum.reduceat(distinct, roots)
     return _Paths(edges[first:], starts, share[first:], before[first:], baseline, features)

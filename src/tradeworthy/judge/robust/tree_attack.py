@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tradeworthy.core.kernel import kernel, leaf
 from tradeworthy.judge.robust.levers import Floats, Ints, Levers, moved_rows
 from tradeworthy.judge.robust.tree_bounds import certify
-from tradeworthy.model.predictors.tree_table import Reading, TreeTable, margin_with, read_slot, read_slots, score_of
+from tradeworthy.model.predictors.tree_table import Link, Reading, TreeTable, first_score, read_slot, read_slots
 from tradeworthy.model.predictors.trees import Trees
 
 CANDIDATES_MAX = 24
@@ -41,6 +41,8 @@ class TreeIndex(NamedTuple):
     ----------
     tree_first : (l + 1,) int64, tree : (t,) int64
         Roots of the trees that look at a lever's features.
+    weight : (t,) float64
+        Which way each tree's leaves move the first score: 1 for its own, less than 0 where it competes for shares.
     slot_first : (l + 1,) int64, slot : (s,) int64
         Slots that read them.
     edge_first : (e + 1,) int64, edge : (k,) float64
@@ -49,6 +51,7 @@ class TreeIndex(NamedTuple):
 
     tree_first: Ints
     tree: Ints
+    weight: Floats
     slot_first: Ints
     slot: Ints
     edge_first: Ints
@@ -82,9 +85,12 @@ def index_trees(trees: Trees, levers: Levers) -> TreeIndex:
         found_slots.append(slots)
         found_trees.append(np.unique(root_of_node[np.isin(slot_of_node[inner], slots)]))
     edges = [_edges(table, slot_of_node, np.flatnonzero(slot_feature == feature)) for feature in levers.feature]
+    touched = np.concatenate(found_trees)
+    competes = -1.0 / (trees.n_outputs - 1) if trees.table.link == Link.SOFTMAX else 0.0
     return TreeIndex(
         tree_first=_firsts(found_trees),
-        tree=np.concatenate(found_trees),
+        tree=touched,
+        weight=np.where(trees.output[np.searchsorted(trees.roots, touched)] == 0, 1.0, competes),
         slot_first=_firsts(found_slots),
         slot=np.concatenate(found_slots),
         edge_first=_firsts(edges),
@@ -121,14 +127,14 @@ def _place_lever(table: TreeTable, search: Search, origin: Floats, lever: int, p
 
 @leaf
 def _sum_of_trees(table: TreeTable, search: Search, lever: int) -> float:
-    """Return the sum of the leaves of the trees that a lever touches."""
+    """Return the weighted sum of the leaves of the trees that a lever touches."""
     index, nodes, numbers, total = search.touched, table.nodes, search.numbers, 0.0
     for at in range(index.tree_first[lever], index.tree_first[lever + 1]):
         place = index.tree[at]
         while nodes[place].slot != 0:
             node = nodes[place]
             place = np.int64(node.child) + (0 if numbers[node.slot] <= node.threshold else 1)
-        total += nodes[place].threshold
+        total += index.weight[at] * nodes[place].threshold
     return total
 
 
@@ -187,7 +193,8 @@ def _climb(table: TreeTable, search: Search, origin: Floats, sign: float, cut: f
     """Move levers one after the other until the score has reached the cut (`sign` 1) or fallen below it (-1)."""
     levers = search.levers
     for _ in range(PASSES_MAX):
-        score = score_of(table, margin_with(table, search.row, search.numbers))
+        read_slots(table, search.row, search.numbers)
+        score = first_score(table, search.numbers)
         if (sign > 0.0 and score >= cut) or (sign < 0.0 and score < cut):
             return True
         spent = 0.0
@@ -235,7 +242,7 @@ def attack_rows(table: TreeTable, search: Search, rows: Floats, below: Floats, a
     for number in range(rows.shape[0]):
         origin, found = rows[number], False
         read_slots(table, origin, search.numbers)
-        score = score_of(table, margin_with(table, origin, search.numbers))
+        score = first_score(table, search.numbers)
         first = 1.0 if above[number] - score < score - below[number] else -1.0
         for attempt in range(2 * search.starts.shape[0]):
             sign = first if attempt % 2 == 0 else -first

@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel, leaf
 from tradeworthy.judge.robust.levers import Levers
-from tradeworthy.model.predictors.tree_table import ZERO_MAX, TreeTable, read_slot, score_of
+from tradeworthy.model.predictors.tree_table import ZERO_MAX, Link, TreeTable, read_slot, score_of, soften
 from tradeworthy.model.predictors.trees import Trees
 
 Floats = npt.NDArray[np.float64]
 Roots = npt.NDArray[np.uint32]
 
 _UNIT_ROUNDING = 2.220446049250313e-16
+_SHARE_SLACK = 1e-12  # far above what the exponentials and their sum may round
+_SOFTMAX = int(Link.SOFTMAX)
 _RESTORE = -1
 
 
@@ -103,7 +105,22 @@ def lever_reach(levers: Levers, reach: Floats) -> None:
 
 
 @kernel
-def bound_rows(table: TreeTable, roots: Roots, levers: Levers, rows: Floats, low: Floats, high: Floats) -> None:
+def score_bounds(table: TreeTable, least: Floats, most: Floats) -> tuple[float, float]:
+    """Return the lowest and highest first score of margins between `least` and `most` (k,)."""
+    if table.link != _SOFTMAX:
+        one, other = score_of(table, least[0]), score_of(table, most[0])
+        return min(one, other), max(one, other)
+    lowest, highest = most.copy(), least.copy()  # its own margin moves the first score up, every other one down
+    lowest[0], highest[0] = least[0], most[0]
+    soften(lowest)
+    soften(highest)
+    return max(0.0, lowest[0] * (1.0 - _SHARE_SLACK)), min(1.0, highest[0] * (1.0 + _SHARE_SLACK))
+
+
+@kernel
+def bound_rows(
+    table: TreeTable, roots: Roots, outputs: Roots, levers: Levers, rows: Floats, low: Floats, high: Floats
+) -> None:
     """Write the lowest and highest score that the levers can give each of (m, n) rows into `low` and `high` (m,)."""
     bounds = np.empty((table.slots.shape[0], 3), np.float64)
     depth = np.int64(0)
@@ -111,18 +128,19 @@ def bound_rows(table: TreeTable, roots: Roots, levers: Levers, rows: Floats, low
         depth = max(depth, np.int64(table.groups[place, 0]))
     stack = np.empty((2 * depth + 4, 4), np.float64)
     reach = np.zeros((rows.shape[1], 2), np.float64)
+    least, most, size = np.empty_like(table.bases), np.empty_like(table.bases), np.empty_like(table.bases)
     lever_reach(levers, reach)
     for number in range(rows.shape[0]):
         slot_bounds(table, rows[number], reach, bounds)
-        least, most, size = table.base, table.base, abs(table.base)
-        for root in roots:
-            lowest, highest = tree_bounds(table, int(root), bounds, stack)
-            least += lowest
-            most += highest
-            size += max(abs(lowest), abs(highest))
-        slack = 4.0 * (roots.shape[0] + 8) * _UNIT_ROUNDING * size
-        one, other = score_of(table, least - slack), score_of(table, most + slack)
-        low[number], high[number] = min(one, other), max(one, other)
+        least[:], most[:], size[:] = table.bases, table.bases, np.abs(table.bases)
+        for tree in range(roots.shape[0]):
+            lowest, highest = tree_bounds(table, int(roots[tree]), bounds, stack)
+            least[outputs[tree]] += lowest
+            most[outputs[tree]] += highest
+            size[outputs[tree]] += max(abs(lowest), abs(highest))
+        least -= 4.0 * (roots.shape[0] + 8) * _UNIT_ROUNDING * size
+        most += 4.0 * (roots.shape[0] + 8) * _UNIT_ROUNDING * size
+        low[number], high[number] = score_bounds(table, least, most)
 
 
 def certify(trees: Trees, levers: Levers, rows: Floats) -> tuple[Floats, Floats]:
@@ -142,5 +160,5 @@ def certify(trees: Trees, levers: Levers, rows: Floats) -> tuple[Floats, Floats]
     """
     rows = np.ascontiguousarray(rows, np.float64)
     low, high = np.empty(len(rows)), np.empty(len(rows))
-    bound_rows(trees.table, trees.roots, levers, rows, low, high)
+    bound_rows(trees.table, trees.roots, trees.output, levers, rows, low, high)
     return low, high

@@ -43,6 +43,12 @@ class Forest:
         Place of the split's set in `sets`; -1 for a number.
     sets : list of (k,) int64
         Sets of categories.
+    outputs : tuple of str
+        Names of the scores, in order.
+    output : (trees,) int64, optional
+        The output that each tree adds to; all to the first if left out.
+    bases : tuple of float
+        What each output begins with.
     """
 
     source: str
@@ -58,7 +64,9 @@ class Forest:
     cover: Floats
     category: Ints
     sets: list[Ints] = field(default_factory=list)
-    base: float = 0.0
+    outputs: tuple[str, ...] = ("score",)
+    output: Ints | None = None
+    bases: tuple[float, ...] = (0.0,)
     scale: float = 1.0
     link: Link = Link.IDENTITY
 
@@ -72,6 +80,7 @@ class Layout:
     categories: npt.NDArray[np.uint32]
     roots: npt.NDArray[np.uint32]
     covers: Floats
+    output: npt.NDArray[np.uint32]  # of each tree
 
 
 def layout(forest: Forest) -> Layout:
@@ -93,7 +102,8 @@ def layout(forest: Forest) -> Layout:
     nodes["child"][position] = np.where(leaf, position - 1, position[orient.first])
     covers[position] = forest.cover
     roots = position[np.unique(forest.tree, return_index=True)[1]].astype(np.uint32)
-    return Layout(nodes=nodes, slots=slots, categories=categories, roots=roots, covers=covers)
+    output = np.zeros(len(roots), np.uint32) if forest.output is None else forest.output.astype(np.uint32)
+    return Layout(nodes=nodes, slots=slots, categories=categories, roots=roots, covers=covers, output=output)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,21 @@ Idea:   the model's class says who reads it, by name, so that no training librar
         LightGBM model has LightGBM.
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import msgspec
 
 from tradeworthy.core.errors import ModelMismatch, NotFound
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.forest import Forest
 from tradeworthy.model.predictors.onnx import Onnx
+from tradeworthy.model.predictors.readers.catboost import is_catboost, read_catboost
 from tradeworthy.model.predictors.readers.lightgbm import read_lightgbm
+from tradeworthy.model.predictors.readers.parts import class_names
 from tradeworthy.model.predictors.readers.sklearn_trees import NAMES, read_sklearn
 from tradeworthy.model.predictors.readers.xgboost import read_xgboost
 from tradeworthy.model.predictors.trees import Trees
@@ -19,16 +26,19 @@ from tradeworthy.model.predictors.trees import Trees
 SUFFIXES = (".txt", ".json", ".ubj", ".onnx")
 
 
-def import_model(model: Any, n_features: int) -> Predictor:
+def import_model(model: Any, n_features: int, *, acts_on: str | None = None) -> Predictor:
     """Turn a fitted model into a predictor.
 
     Parameters
     ----------
     model : object
-        A LightGBM or XGBoost Booster or scikit-learn wrapper, any scikit-learn estimator or pipeline, a predictor, or
-        the path of a saved LightGBM (.txt), XGBoost (.json, .ubj) or ONNX (.onnx) model.
+        A LightGBM or XGBoost Booster or scikit-learn wrapper, a CatBoost model, any scikit-learn estimator or pipeline,
+        a predictor, or the path of a saved LightGBM (.txt), XGBoost (.json, .ubj), CatBoost (.json) or ONNX (.onnx)
+        model.
     n_features : int
         Width of the program's rows.
+    acts_on : str, optional
+        Of trees with several classes: the class whose score the desk acts on; the first if left out.
 
     Raises
     ------
@@ -36,6 +46,10 @@ def import_model(model: Any, n_features: int) -> Predictor:
         The model is of another kind, cannot be represented exactly, or has another width.
     """
     predictor = _predictor(model, n_features)
+    if acts_on is not None:
+        if not isinstance(predictor, Trees):
+            raise ModelMismatch(f"acts_on is {acts_on!r}, but only trees have named scores; leave it out")
+        predictor = predictor.acting_on(acts_on)
     if predictor.n_features != n_features:
         raise ModelMismatch(
             f"the model expects {predictor.n_features} features, the program gives {n_features}; "
@@ -52,15 +66,17 @@ def _predictor(model: Any, n_features: int) -> Predictor:
     kinds = [(base.__module__.split(".")[0], base.__name__) for base in type(model).__mro__]
     libraries = {library for library, _ in kinds}
     if "lightgbm" in libraries:
-        return Trees.from_forest(read_lightgbm(_lightgbm_text(model)))
+        return Trees.from_forest(_named(read_lightgbm(_lightgbm_text(model)), model))
     if "xgboost" in libraries:
-        return Trees.from_forest(_xgboost_forest(model))
+        return Trees.from_forest(_named(_xgboost_forest(model), model))
+    if "catboost" in libraries:
+        return Trees.from_forest(read_catboost(_catboost_document(model)))
     if "sklearn" in libraries:
         trees = type(model).__module__.startswith("sklearn.") and type(model).__name__ in NAMES
         return Trees.from_forest(read_sklearn(model)) if trees else Onnx.from_sklearn(model, n_features)
     raise ModelMismatch(
-        f"a {type(model).__module__}.{type(model).__name__} cannot be imported; allowed are LightGBM, XGBoost and "
-        "scikit-learn models, or the path of a .txt, .json, .ubj or .onnx file"
+        f"a {type(model).__module__}.{type(model).__name__} cannot be imported; allowed are LightGBM, XGBoost, "
+        "CatBoost and scikit-learn models, or the path of a .txt, .json, .ubj or .onnx file"
     )
 
 
@@ -73,7 +89,30 @@ def _from_file(path: Path) -> Predictor:
         raise NotFound(f"there is no model file {path}") from error
     if path.suffix == ".onnx":
         return Onnx(data)
-    return Trees.from_forest(read_lightgbm(data.decode("utf-8")) if path.suffix == ".txt" else read_xgboost(data))
+    return Trees.from_forest(_forest_of(data, path.suffix))
+
+
+def _forest_of(data: bytes, suffix: str) -> Forest:
+    """Read the bytes of a saved model; JSON may be XGBoost's or CatBoost's."""
+    if suffix == ".txt":
+        return read_lightgbm(data.decode("utf-8"))
+    document: Any = None
+    if suffix == ".json":
+        with suppress(msgspec.DecodeError, RecursionError):  # what is no JSON, the reader refuses in its own words
+            document = msgspec.json.decode(data)
+    return read_catboost(document) if is_catboost(document) else read_xgboost(data)
+
+
+def _named(forest: Forest, model: Any) -> Forest:
+    """Call the scores of a scikit-learn wrapper by its classes."""
+    return replace(forest, outputs=class_names(len(forest.outputs), getattr(model, "classes_", ())))
+
+
+def _catboost_document(model: Any) -> Any:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        model.save_model(str(path), format="json")
+        return msgspec.json.decode(path.read_bytes())
 
 
 def _lightgbm_text(model: Any) -> str:

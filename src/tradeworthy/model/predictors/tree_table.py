@@ -6,6 +6,7 @@ Idea:   every split becomes one branchless question ``slot <= threshold``. What 
         because a comparison with NaN is always false. Two children stand next to each other; a leaf reads slot 0,
         which is always NaN, and so points at itself. Eight trees of like depth are walked side by side, which hides
         the latency of memory behind seven other trees.
+Outputs: a class of several has trees of its own; the groups of one output stand together, and `ends` parts them.
 Bits:   a row's groups are added in one order, alone or in a batch, so one and many agree to the last bit.
 State:  none; tables are immutable and may be shared by threads.
 Reference: Asadi, Lin, de Vries (2014), Runtime optimizations for tree-based machine learning models (predication and
@@ -46,12 +47,13 @@ class Reading(IntEnum):
 
 
 class Link(IntEnum):
-    """How a score follows from the margin (the sum of the leaves)."""
+    """How scores follow from margins (the sums of the leaves)."""
 
     IDENTITY = 0
     SIGMOID = 1
     EXP = 2
     SIGNED_SQUARE = 3
+    SOFTMAX = 4  # over the margins of all outputs
 
 
 class TreeTable(NamedTuple):
@@ -67,8 +69,12 @@ class TreeTable(NamedTuple):
         The numbers that splits ask for.
     categories : (words,) uint32
         Sets of categories as bits.
-    base, scale : float
-        Added to the leaves; factor of the margin inside the sigmoid.
+    bases : (outputs,) float64
+        Added to each output's leaves.
+    ends : (outputs,) int64
+        Where each output's groups end.
+    scale : float
+        Factor of the margin inside the sigmoid.
     link : int
         A `Link`.
     """
@@ -77,7 +83,8 @@ class TreeTable(NamedTuple):
     groups: npt.NDArray[np.uint32]
     slots: npt.NDArray[np.void]
     categories: npt.NDArray[np.uint32]
-    base: float
+    bases: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.int64]
     scale: float
     link: int
 
@@ -161,24 +168,25 @@ def group_sum(table: TreeTable, place: int, numbers: npt.NDArray[np.float64], fi
 
 
 @leaf
-def margin_with(table: TreeTable, row: npt.NDArray[np.float64], numbers: npt.NDArray[np.float64]) -> float:
-    """Return the base plus the sum of all leaves that one (n,) row reaches; `numbers` (slots,) is scratch."""
-    read_slots(table, row, numbers)
-    margin = table.base
-    for place in range(table.groups.shape[0]):
+def output_margin(table: TreeTable, output: int, numbers: npt.NDArray[np.float64]) -> float:
+    """Return an output's base plus the sum of its leaves that a row reaches; the row's numbers are read."""
+    margin = table.bases[output]
+    for place in range(table.ends[output - 1] if output > 0 else 0, table.ends[output]):
         margin += group_sum(table, place, numbers, 0)
-    return margin
+    return float(margin)
 
 
 @kernel
 def margin_row(table: TreeTable, row: npt.NDArray[np.float64]) -> float:
-    """Return the base plus the sum of all leaves that one (n,) row reaches."""
-    return margin_with(table, row, np.empty(table.slots.shape[0], np.float64))
+    """Return the first output's base plus the sum of all its leaves that one (n,) row reaches."""
+    numbers = np.empty(table.slots.shape[0], np.float64)
+    read_slots(table, row, numbers)
+    return output_margin(table, 0, numbers)
 
 
 @leaf
 def score_of(table: TreeTable, margin: float) -> float:
-    """Return the score that belongs to a margin."""
+    """Return the score that belongs to a margin, where it depends on no other."""
     if table.link == 1:
         return float(1.0 / (1.0 + np.exp(-table.scale * margin)))
     if table.link == 2:
@@ -189,25 +197,53 @@ def score_of(table: TreeTable, margin: float) -> float:
 
 
 @leaf
+def first_score(table: TreeTable, numbers: npt.NDArray[np.float64]) -> float:
+    """Return the first score of a row whose numbers are read, for searches: its last bits may differ from `one`'s."""
+    margin, others = output_margin(table, 0, numbers), 0.0
+    if table.link != 4:
+        return score_of(table, margin)
+    for output in range(1, table.bases.shape[0]):
+        others += np.exp(output_margin(table, output, numbers) - margin)
+    return 1.0 / (1.0 + others)
+
+
+@leaf
+def soften(scores: npt.NDArray[np.float64]) -> None:
+    """Turn (k,) margins into shares that add up to one: exponentials over their sum, the largest taken out before."""
+    largest, total = scores[0], 0.0
+    for output in range(1, scores.shape[0]):
+        largest = max(largest, scores[output])
+    for output in range(scores.shape[0]):
+        scores[output] = np.exp(scores[output] - largest)
+        total += scores[output]
+    for output in range(scores.shape[0]):
+        scores[output] /= total
+
+
+@leaf
 def score_with(
     table: TreeTable,
     row: npt.NDArray[np.float64],
     numbers: npt.NDArray[np.float64],
     scores: npt.NDArray[np.float64],
 ) -> None:
-    """Write the score of one (n,) row into `scores` (1,); `numbers` (slots,) is scratch, so nothing is allocated."""
-    scores[0] = score_of(table, margin_with(table, row, numbers))
+    """Write the scores of one (n,) row into `scores` (k,); `numbers` (slots,) is scratch, so nothing is allocated."""
+    read_slots(table, row, numbers)
+    for output in range(scores.shape[0]):
+        scores[output] = score_of(table, output_margin(table, output, numbers))
+    if table.link == 4:
+        soften(scores)
 
 
 @kernel
 def score_row(table: TreeTable, row: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> None:
-    """Write the score of one (n,) row into `scores` (1,)."""
-    scores[0] = score_of(table, margin_row(table, row))
+    """Write the scores of one (n,) row into `scores` (k,)."""
+    score_with(table, row, np.empty(table.slots.shape[0], np.float64), scores)
 
 
 @kernel
 def score_rows(table: TreeTable, rows: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> None:
-    """Write the scores of (m, n) rows into `scores` (m, 1).
+    """Write the scores of (m, n) rows into `scores` (m, k).
 
     A block of rows walks one group of trees before the next, so that the group's nodes stay in the nearest cache.
     """
@@ -215,12 +251,17 @@ def score_rows(table: TreeTable, rows: npt.NDArray[np.float64], scores: npt.NDAr
     numbers = np.empty(ROWS_PER_BLOCK * width, np.float64)
     margins = np.empty(ROWS_PER_BLOCK, np.float64)
     for start in range(0, rows.shape[0], ROWS_PER_BLOCK):
-        count = min(ROWS_PER_BLOCK, rows.shape[0] - start)
+        count, place = min(ROWS_PER_BLOCK, rows.shape[0] - start), 0
         for offset in range(count):
             read_slots(table, rows[start + offset], numbers[offset * width : (offset + 1) * width])
-            margins[offset] = table.base
-        for place in range(table.groups.shape[0]):
+        for output in range(scores.shape[1]):
+            margins[:count] = table.bases[output]
+            while place < table.ends[output]:
+                for offset in range(count):
+                    margins[offset] += group_sum(table, place, numbers, offset * width)
+                place += 1
             for offset in range(count):
-                margins[offset] += group_sum(table, place, numbers, offset * width)
-        for offset in range(count):
-            scores[start + offset, 0] = score_of(table, margins[offset])
+                scores[start + offset, output] = score_of(table, margins[offset])
+        if table.link == 4:
+            for offset in range(count):
+                soften(scores[start + offset])

@@ -1,4 +1,4 @@
-"""Tree ensembles as data: `Trees` from LightGBM, XGBoost and scikit-learn, served without any of them.
+"""Tree ensembles as data: `Trees` from LightGBM, XGBoost, CatBoost and scikit-learn, served without any of them.
 
 Idea:   a library's rules are read once, at training; the table that results is arrays, checked before a kernel may
         touch it, and stored without pickle. Structure and cover stay in it, for exact Shapley values.
@@ -6,13 +6,16 @@ Reference: `tree_table` for the walk, `readers` for the libraries' rules.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import BundleRefused
+from tradeworthy.core.errors import BundleRefused, ModelMismatch, near
 from tradeworthy.core.kernel import entry
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.predictors.base import Floats, as_row, as_rows
@@ -36,12 +39,14 @@ NODES_MAX = 20_000_000
 SLOTS_MAX = 1_000_000
 DEPTH_MAX = 1_000
 FEATURES_MAX = 100_000
+OUTPUTS_MAX = 1_000
 _ARRAYS = ("nodes", "slots", "categories", "roots", "covers", "numbers", "counts")
+_OF_OUTPUTS = ("output", "names")  # in the file only where there are several
 _READINGS = (1, 2, 3, 4, 5, 6, 17, 19, 20, 37, 38)
 
 
 class Trees:
-    """An ensemble of decision trees with one output.
+    """An ensemble of decision trees with one output, or one for each class; a desk acts on the first.
 
     Parameters
     ----------
@@ -49,10 +54,14 @@ class Trees:
         Nodes in the order of the table.
     n_features : int
         Width of a row.
-    base, scale : float
-        Added to the sum of the leaves; factor inside the sigmoid.
+    outputs : tuple of str
+        Names of the scores.
+    bases : sequence of float
+        Added to the sum of each output's leaves.
+    scale : float
+        Factor inside the sigmoid.
     link : Link
-        How the score follows from the margin.
+        How scores follow from margins.
 
     Attributes
     ----------
@@ -70,43 +79,87 @@ class Trees:
     """
 
     format = "trees"
-    n_outputs = 1
 
     def __init__(
-        self, parts: Layout, *, n_features: int, base: float = 0.0, scale: float = 1.0, link: Link = Link.IDENTITY
+        self,
+        parts: Layout,
+        *,
+        n_features: int,
+        outputs: tuple[str, ...] = ("score",),
+        bases: Sequence[float] = (0.0,),
+        scale: float = 1.0,
+        link: Link = Link.IDENTITY,
     ) -> None:
         depths = check(parts, n_features)
-        if not np.isfinite([base, scale]).all():
-            raise BundleRefused(f"the trees' base {base} or scale {scale} is not finite")
-        self.n_features = n_features
+        _check_outputs(parts, outputs, bases, link)
+        if not np.isfinite([*bases, scale]).all():
+            raise BundleRefused(f"the trees' bases {list(bases)} or scale {scale} is not finite")
+        self.n_features, self.n_outputs, self.outputs = n_features, len(outputs), outputs
+        self._parts = parts
         self.covers = parts.covers
         self.roots = parts.roots
-        groups = _groups(parts.roots, depths)
-        self.table = TreeTable(parts.nodes, groups, parts.slots, parts.categories, float(base), float(scale), int(link))
+        groups, ends = _groups(parts, depths, len(outputs))
+        begin = np.array(bases, np.float64)
+        self.table = TreeTable(parts.nodes, groups, parts.slots, parts.categories, begin, ends, float(scale), int(link))
         self._freeze()
-        row, scores = np.zeros(n_features), np.zeros(1)
+        row, scores = np.zeros(n_features), np.zeros(self.n_outputs)
         self._score = entry(score_row, self.table, row, scores)
 
     @classmethod
     def from_forest(cls, forest: Forest) -> Self:
         """Build from what a reader found."""
-        return cls(layout(forest), n_features=forest.n_features, base=forest.base, scale=forest.scale, link=forest.link)
+        return cls(
+            layout(forest),
+            n_features=forest.n_features,
+            outputs=forest.outputs,
+            bases=forest.bases,
+            scale=forest.scale,
+            link=forest.link,
+        )
+
+    def acting_on(self, output: str) -> Self:
+        """Return the same trees with another score first: the one that a desk acts on.
+
+        Raises
+        ------
+        ModelMismatch
+            There is no score of this name.
+        """
+        if output not in self.outputs:
+            raise ModelMismatch(
+                f"the model has no score {output!r}; it has {list(self.outputs)}{near(output, self.outputs)}"
+            )
+        names = (output, *(name for name in self.outputs if name != output))
+        places = [self.outputs.index(name) for name in names]
+        return type(self)(
+            replace(self._parts, output=np.argsort(places).astype(np.uint32)[self._parts.output]),
+            n_features=self.n_features,
+            outputs=names,
+            bases=self.table.bases[places].tolist(),
+            scale=self.table.scale,
+            link=Link(self.table.link),
+        )
+
+    @property
+    def output(self) -> npt.NDArray[np.uint32]:
+        """The output that each tree adds to, (trees,)."""
+        return self._parts.output
 
     def one(self, row: Floats) -> Floats:
-        """Return the (1,) score of one (n_features,) row."""
-        scores = np.empty(1)
+        """Return the (k,) scores of one (n_features,) row."""
+        scores = np.empty(self.n_outputs)
         self._score(self.table, as_row(row, self.n_features), scores)
         return scores
 
     def many(self, rows: Floats) -> Floats:
-        """Return the (m, 1) scores of (m, n_features) rows."""
+        """Return the (m, k) scores of (m, n_features) rows."""
         rows = as_rows(rows, self.n_features)
-        scores = np.empty((len(rows), 1))
+        scores = np.empty((len(rows), self.n_outputs))
         score_rows(self.table, rows, scores)
         return scores
 
     def margin(self, row: Floats) -> float:
-        """Return the raw sum, before the link, of one (n_features,) row."""
+        """Return the first output's raw sum, before the link, of one (n_features,) row."""
         return float(margin_row(self.table, as_row(row, self.n_features)))
 
     def to_files(self) -> dict[str, bytes]:
@@ -118,9 +171,12 @@ class Trees:
             "categories": table.categories,
             "roots": self.roots,
             "covers": self.covers,
-            "numbers": np.array([table.base, table.scale]),
+            "numbers": np.array([*table.bases, table.scale]),
             "counts": np.array([self.n_features, table.link], np.int64),
         }
+        if self.n_outputs > 1:
+            names = np.frombuffer(msgspec.json.encode(self.outputs), np.uint8)
+            arrays |= {"output": self._parts.output, "names": names}
         return {TREES_FILE: pack(arrays)}
 
     def save(self, folder: Path) -> None:
@@ -131,14 +187,21 @@ class Trees:
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> Self:
         """Build from the bytes of `to_files`; anything that is not a forest is refused."""
-        arrays: dict[str, Any] = unpack(files[TREES_FILE], TREES_FILE, expected=_ARRAYS)
+        arrays: dict[str, Any] = unpack(files[TREES_FILE], TREES_FILE, expected=_ARRAYS, optional=_OF_OUTPUTS)
         _check_types(arrays)
-        counts, numbers = arrays["counts"], arrays["numbers"]
+        counts, numbers, trees = arrays["counts"], arrays["numbers"], len(arrays["roots"])
         if not 0 <= counts[1] < len(Link):
             raise BundleRefused(f"{TREES_FILE}: link {counts[1]} is unknown to this release")
-        parts = Layout(**{name: arrays[name] for name in ("nodes", "slots", "categories", "roots", "covers")})
-        base, scale = (float(number) for number in numbers)
-        return cls(parts, n_features=int(counts[0]), base=base, scale=scale, link=Link(int(counts[1])))
+        output = arrays["output"] if "output" in arrays else np.zeros(trees, np.uint32)
+        kept = {name: arrays[name] for name in ("nodes", "slots", "categories", "roots", "covers")}
+        return cls(
+            Layout(**kept, output=output),
+            n_features=int(counts[0]),
+            outputs=_names(arrays["names"]) if "names" in arrays else ("score",),
+            bases=numbers[:-1].tolist(),
+            scale=float(numbers[-1]),
+            link=Link(int(counts[1])),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -147,11 +210,13 @@ class Trees:
 
     def _freeze(self) -> None:
         table = self.table
-        for array in (table.nodes, table.groups, table.slots, table.categories, self.covers, self.roots):
+        for array in (*table[:6], self.covers, self.roots, self._parts.output):
             array.flags.writeable = False
 
 
 def _check_types(arrays: dict[str, npt.NDArray[Any]]) -> None:
+    if ("output" in arrays) != ("names" in arrays):
+        raise BundleRefused(f"{TREES_FILE}: outputs have names without trees, or trees without names")
     types: dict[str, np.dtype[Any]] = {
         "nodes": NODE,
         "slots": SLOT,
@@ -160,14 +225,34 @@ def _check_types(arrays: dict[str, npt.NDArray[Any]]) -> None:
         "covers": np.dtype("<f8"),
         "numbers": np.dtype("<f8"),
         "counts": np.dtype("<i8"),
+        "output": np.dtype("<u4"),
+        "names": np.dtype("u1"),
     }
-    for name, dtype in types.items():
-        array = arrays[name]
+    for name, array in list(arrays.items()):
+        dtype = types[name]
         if array.ndim != 1 or re.sub(r"\s", "", str(array.dtype.descr)) != re.sub(r"\s", "", str(dtype.descr)):
             raise BundleRefused(f"{TREES_FILE}: {name} is {array.dtype} of {array.ndim} dimensions, allowed is {dtype}")
         arrays[name] = array.view(dtype)  # the aligned type, which kernels are compiled for
-    if len(arrays["numbers"]) != 2 or len(arrays["counts"]) != 2:
-        raise BundleRefused(f"{TREES_FILE}: numbers and counts must hold two entries each")
+    if len(arrays["numbers"]) < 2 or len(arrays["counts"]) != 2:
+        raise BundleRefused(f"{TREES_FILE}: numbers and counts must hold two entries or more, and two")
+
+
+def _names(text: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+    try:
+        return msgspec.json.decode(text.tobytes(), type=tuple[str, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleRefused(f"{TREES_FILE}: the outputs' names are not a list of texts: {error}") from error
+
+
+def _check_outputs(parts: Layout, outputs: tuple[str, ...], bases: Sequence[float], link: Link) -> None:
+    """Refuse outputs that do not fit the trees, so that no kernel writes beyond the scores."""
+    count = len(outputs)
+    _refuse(not 1 <= count <= OUTPUTS_MAX, f"{count} outputs, allowed are 1 to {OUTPUTS_MAX}")
+    _refuse(len(bases) != count, f"{len(bases)} bases for {count} outputs")
+    _refuse(len(set(outputs)) != count or not all(outputs), "an output has no name, or the name of another")
+    _refuse(len(parts.output) != len(parts.roots), "outputs and trees differ in number")
+    _refuse(bool(np.any(parts.output >= count)), "a tree adds to an output that does not exist")
+    _refuse(link is Link.SOFTMAX and count == 1, "shares of one output are always one")
 
 
 def check(parts: Layout, n_features: int) -> npt.NDArray[np.int64]:
@@ -234,16 +319,22 @@ def _depths(
     raise BundleRefused(f"{TREES_FILE}: a tree is deeper than {DEPTH_MAX}; train shallower trees")
 
 
-def _groups(roots: npt.NDArray[np.uint32], depths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-    """Return (groups, 9) of depth and eight roots: trees of like depth walk together."""
-    order = np.argsort(depths, kind="stable")
-    count = -(-len(roots) // TREES_PER_GROUP)
-    groups = np.zeros((count, 1 + TREES_PER_GROUP), np.uint32)
-    members, steps = np.ones(count * TREES_PER_GROUP, np.uint32), np.zeros(count * TREES_PER_GROUP, np.int64)
-    members[: len(roots)], steps[: len(roots)] = roots[order], depths[order]
-    groups[:, 1:] = members.reshape(count, TREES_PER_GROUP)
-    groups[:, 0] = steps.reshape(count, TREES_PER_GROUP).max(axis=1)
-    return groups
+def _groups(
+    parts: Layout, depths: npt.NDArray[np.int64], outputs: int
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Return (groups, 9) of depth and eight roots, and where each output's groups end: like depths walk together."""
+    made = []
+    for output in range(outputs):
+        own = np.flatnonzero(parts.output == output)
+        order = own[np.argsort(depths[own], kind="stable")]
+        count = -(-len(own) // TREES_PER_GROUP)
+        members, steps = np.ones(count * TREES_PER_GROUP, np.uint32), np.zeros(count * TREES_PER_GROUP, np.int64)
+        members[: len(own)], steps[: len(own)] = parts.roots[order], depths[order]
+        groups = np.zeros((count, 1 + TREES_PER_GROUP), np.uint32)
+        groups[:, 1:] = members.reshape(count, TREES_PER_GROUP)
+        groups[:, 0] = steps.reshape(count, TREES_PER_GROUP).max(axis=1)
+        made.append(groups)
+    return np.concatenate(made), np.cumsum([len(groups) for groups in made])
 
 
 def _refuse(broken: bool | np.bool_, what: str) -> None:  # noqa: FBT001 - reads as a sentence

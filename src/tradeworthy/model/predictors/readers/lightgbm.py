@@ -3,7 +3,8 @@
 Rules:  a number goes left where ``x <= threshold``. Missing type "none": NaN counts as 0. "NaN": NaN takes the default
         side. "zero": NaN and anything within 1e-35 of 0 take it. A category goes left if it is in the set; NaN and
         negative numbers are in no set.
-Refused: linear leaves, several outputs, objectives whose link is not known here.
+Classes: one tree a class and round, in turn; `multiclass` takes the softmax, `multiclassova` each class's sigmoid.
+Refused: linear leaves, objectives whose link is not known here.
 Reference: LightGBM, include/LightGBM/tree.h (decision types) and src/io/gbdt_model_text.cpp (the file).
 """
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.model.predictors.forest import Forest
-from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts
+from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts, class_names
 from tradeworthy.model.predictors.tree_table import Link, Reading
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
@@ -32,6 +33,8 @@ _LINKS = {
     "poisson": Link.EXP,
     "gamma": Link.EXP,
     "tweedie": Link.EXP,
+    "multiclass": Link.SOFTMAX,
+    "multiclassova": Link.SIGMOID,
 }
 
 
@@ -41,19 +44,22 @@ def read_lightgbm(text: str) -> Forest:
     Raises
     ------
     ModelMismatch
-        It is not such a text, or holds something that trees with one output cannot represent.
+        It is not such a text, or holds something that trees cannot represent.
     """
     head, *blocks = _blocks(text)
     if "max_feature_idx" not in head or not blocks:
         raise ModelMismatch("the text is not a LightGBM model with trees; save it with Booster.save_model")
-    _check(head)
-    share = len(blocks) if "average_output" in head else 1
+    k = int(head.get("num_tree_per_iteration", "1"))
+    share = len(blocks) // k if "average_output" in head else 1
     parts = ForestParts()
-    for block in blocks:
-        _read_tree(block, parts, share)
+    for place, block in enumerate(blocks):
+        _read_tree(block, parts, share, place % k)
     link, scale = _link(head.get("objective", "custom"))
     n_features = int(head["max_feature_idx"]) + 1
-    return parts.forest(source="LightGBM", n_features=n_features, link=link, scale=scale)
+    names = class_names(k)
+    return parts.forest(
+        source="LightGBM", n_features=n_features, outputs=names, bases=[0.0] * k, link=link, scale=scale
+    )
 
 
 def _blocks(text: str) -> Iterator[dict[str, str]]:
@@ -68,13 +74,6 @@ def _blocks(text: str) -> Iterator[dict[str, str]]:
         key, _, value = line.partition("=")
         block[key.strip()] = value.strip()
     yield block
-
-
-def _check(head: Mapping[str, str]) -> None:
-    if int(head.get("num_tree_per_iteration", "1")) != 1:
-        raise ModelMismatch(
-            f"the LightGBM model has {head['num_tree_per_iteration']} outputs, allowed is one (regression or binary)"
-        )
 
 
 def _link(objective: str) -> tuple[Link, float]:
@@ -99,7 +98,7 @@ def _floats(block: Mapping[str, str], key: str) -> npt.NDArray[np.float64]:
     return np.array(block.get(key, "").split(), np.float64)
 
 
-def _read_tree(block: Mapping[str, str], parts: ForestParts, share: int) -> None:
+def _read_tree(block: Mapping[str, str], parts: ForestParts, share: int, output: int) -> None:
     if block.get("is_linear", "0") != "0":
         raise ModelMismatch("the LightGBM model has linear leaves; train with linear_tree=false")
     leaves = int(block["num_leaves"])
@@ -117,7 +116,7 @@ def _read_tree(block: Mapping[str, str], parts: ForestParts, share: int) -> None
     tree.missing_left[:splits] = (decision & _DEFAULT_LEFT) > 0
     tree.reading[:splits] = _READING_OF_MISSING_TYPE[(decision >> 2) & 3]
     _read_categories(block, tree, np.flatnonzero(decision & _CATEGORICAL), parts)
-    parts.add(tree)
+    parts.add(tree, output)
 
 
 def _read_categories(

@@ -1,5 +1,6 @@
 """What readers fill: one tree's arrays, gathered into a forest."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -9,6 +10,12 @@ import numpy.typing as npt
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.model.predictors.forest import Forest
 from tradeworthy.model.predictors.tree_table import Link
+
+
+def class_names(count: int, names: Iterable[object] = ()) -> tuple[str, ...]:
+    """Name the scores: `score` where there is one, else each class by its name or number."""
+    named = tuple(str(name) for name in names) or tuple(str(place) for place in range(count))
+    return ("score",) if count == 1 else named
 
 
 @dataclass
@@ -47,6 +54,7 @@ class ForestParts:
 
     def __init__(self) -> None:
         self._trees: list[TreeParts] = []
+        self._outputs: list[int] = []
         self._sets: list[npt.NDArray[np.int64]] = []
 
     def add_set(self, members: npt.NDArray[np.int64]) -> int:
@@ -54,17 +62,25 @@ class ForestParts:
         self._sets.append(np.asarray(members, np.int64))
         return len(self._sets) - 1
 
-    def add(self, tree: TreeParts) -> None:
-        """Keep a finished tree."""
+    def add(self, tree: TreeParts, output: int = 0) -> None:
+        """Keep a finished tree, which adds to one of the model's outputs."""
         count = len(tree.left)
         for name in ("left", "right"):
             child = getattr(tree, name)
             if np.any(child >= count) or np.any((child < 0) & (child != -1)):
                 raise ModelMismatch(f"tree {len(self._trees)} of the model names a child that does not exist")
         self._trees.append(tree)
+        self._outputs.append(output)
 
     def forest(
-        self, *, source: str, n_features: int, base: float = 0.0, scale: float = 1.0, link: Link = Link.IDENTITY
+        self,
+        *,
+        source: str,
+        n_features: int,
+        outputs: Sequence[str] = ("score",),
+        bases: Sequence[float] = (0.0,),
+        scale: float = 1.0,
+        link: Link = Link.IDENTITY,
     ) -> Forest:
         """Join the trees; children then count from the first node of all."""
         if not self._trees:
@@ -80,7 +96,9 @@ class ForestParts:
             n_features=n_features,
             tree=numbers,
             sets=self._sets,
-            base=base,
+            outputs=tuple(outputs),
+            output=np.array(self._outputs, np.int64),
+            bases=tuple(float(base) for base in bases),
             scale=scale,
             link=link,
             **joined,

@@ -3,7 +3,9 @@
 Rules:  forests and gradient boosting round features to float32 and go left where ``x <= threshold``; a forest averages
         its trees, boosting adds them, shrunk, to a constant. Histogram boosting compares float64. NaN takes the side
         that each split stores.
-Refused: several outputs or classes, categories in histogram boosting, an initial estimator that is not a constant.
+Classes: with more than two, a forest's leaf holds a share of each, so a tree is kept once a class; boosting grows a
+        tree a class, and takes the softmax.
+Refused: several targets, categories in histogram boosting, an initial estimator that is not a constant.
 Reference: scikit-learn, sklearn/tree/_tree.pyx and sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx.
 """
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.model.predictors.forest import Forest
-from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts
+from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts, class_names
 from tradeworthy.model.predictors.tree_table import Link, Reading
 
 FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
@@ -28,7 +30,6 @@ _HISTOGRAM_LINKS = {
     "quantile": Link.IDENTITY,
     "gamma": Link.EXP,
     "poisson": Link.EXP,
-    "log_loss": Link.SIGMOID,
 }
 
 
@@ -38,7 +39,7 @@ def read_sklearn(model: Any) -> Forest:
     Raises
     ------
     ModelMismatch
-        It is another estimator, is not fitted, or cannot be represented by trees with one output.
+        It is another estimator, is not fitted, or cannot be represented by trees.
     """
     name = type(model).__name__
     if not hasattr(model, "n_features_in_"):
@@ -56,11 +57,10 @@ def read_sklearn(model: Any) -> Forest:
 
 
 def _check_outputs(model: Any) -> None:
-    classes = getattr(model, "classes_", None)
     if getattr(model, "n_outputs_", 1) != 1:
         raise ModelMismatch(f"the model has {model.n_outputs_} outputs, allowed is one")
-    if classes is not None and len(classes) != 2:
-        raise ModelMismatch(f"the classifier has {len(classes)} classes, allowed are two: the score is P(class 1)")
+    if len(getattr(model, "classes_", (0, 1))) < 2:
+        raise ModelMismatch("the classifier knows one class only, so there is nothing to decide; train on both")
 
 
 def _tree(source: Any, values: Any) -> TreeParts:
@@ -78,43 +78,58 @@ def _tree(source: Any, values: Any) -> TreeParts:
 
 
 def _forest(model: Any, estimators: Any) -> Forest:
-    parts = ForestParts()
+    parts, names = ForestParts(), _outputs(model)
     for estimator in estimators:
         value = estimator.tree_.value[:, 0, :]
-        mean = value[:, 1] / value.sum(axis=1) if hasattr(model, "classes_") else value[:, 0]
-        parts.add(_tree(estimator.tree_, mean / len(estimators)))
-    return parts.forest(source="scikit-learn", n_features=model.n_features_in_)
+        mean = value / value.sum(axis=1, keepdims=True) if hasattr(model, "classes_") else value
+        for output in range(len(names)):
+            column = 1 if hasattr(model, "classes_") and len(names) == 1 else output
+            parts.add(_tree(estimator.tree_, mean[:, column] / len(estimators)), output)
+    return parts.forest(source="scikit-learn", n_features=model.n_features_in_, outputs=names, bases=[0.0] * len(names))
+
+
+def _outputs(model: Any) -> tuple[str, ...]:
+    """Name the scores: two classes have one, P(class 1)."""
+    classes = getattr(model, "classes_", ())
+    return class_names(len(classes) if len(classes) > 2 else 1, classes)
 
 
 def _boosted(model: Any) -> Forest:
     if type(model.init_).__name__ not in ("str", "DummyClassifier", "DummyRegressor"):
         raise ModelMismatch(f"initial estimator {type(model.init_).__name__} is not a constant; leave init unset")
-    base = float(model._raw_predict_init(np.zeros((1, model.n_features_in_)))[0, 0])  # noqa: SLF001 - no public way
-    parts = ForestParts()
-    for (estimator,) in model.estimators_:
-        parts.add(_tree(estimator.tree_, estimator.tree_.value[:, 0, 0] * model.learning_rate))
-    classifies = hasattr(model, "classes_")
+    bases = model._raw_predict_init(np.zeros((1, model.n_features_in_)))[0]  # noqa: SLF001 - no public way
+    parts, names = ForestParts(), _outputs(model)
+    for stage in model.estimators_:
+        for output, estimator in enumerate(stage):
+            parts.add(_tree(estimator.tree_, estimator.tree_.value[:, 0, 0] * model.learning_rate), output)
     return parts.forest(
         source="scikit-learn",
         n_features=model.n_features_in_,
-        base=base,
+        outputs=names,
+        bases=bases.tolist(),
         scale=2.0 if model.loss == "exponential" else 1.0,
-        link=Link.SIGMOID if classifies else Link.IDENTITY,
+        link=_class_link(names) if hasattr(model, "classes_") else Link.IDENTITY,
     )
 
 
 def _histograms(model: Any) -> Forest:
     if model.is_categorical_ is not None:
         raise ModelMismatch("categories in histogram boosting cannot be read; use LightGBM, or encode them as numbers")
-    parts = ForestParts()
-    for (predictor,) in model._predictors:  # noqa: SLF001 - the only place where its trees are
-        parts.add(_histogram_tree(predictor.nodes))
+    parts, names = ForestParts(), _outputs(model)
+    for stage in model._predictors:  # noqa: SLF001 - the only place where its trees are
+        for output, predictor in enumerate(stage):
+            parts.add(_histogram_tree(predictor.nodes), output)
     return parts.forest(
         source="scikit-learn",
         n_features=model.n_features_in_,
-        base=float(np.ravel(model._baseline_prediction)[0]),  # noqa: SLF001 - no public way
-        link=_HISTOGRAM_LINKS[model.loss],
+        outputs=names,
+        bases=np.ravel(model._baseline_prediction).tolist(),  # noqa: SLF001 - no public way
+        link=_class_link(names) if model.loss == "log_loss" else _HISTOGRAM_LINKS[model.loss],
     )
+
+
+def _class_link(names: tuple[str, ...]) -> Link:
+    return Link.SIGMOID if len(names) == 1 else Link.SOFTMAX
 
 
 def _children(places: Any, split: Any) -> Any:

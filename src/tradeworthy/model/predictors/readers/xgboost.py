@@ -4,7 +4,8 @@ Rules:  features are rounded to float32; a number goes left where it is *below* 
         side. A category goes right if it is in the set; one below zero is in no set. The base score is stored as a
         score, and enters as a margin.
 Bits:   XGBoost adds float32 leaves in float32, we in float64: scores agree to float32 rounding.
-Refused: linear boosters, several outputs, vector leaves, objectives whose link is not known here.
+Classes: every tree names its class; `multi:softprob` and `multi:softmax` both give the softmax here.
+Refused: linear boosters, several targets, vector leaves, objectives whose link is not known here.
 Reference: XGBoost documentation, "Introduction to Model IO" (JSON schema) and "Categorical Data".
 """
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.model.predictors.forest import Forest
-from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts
+from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts, class_names
 from tradeworthy.model.predictors.readers.ubjson import decode_ubjson
 from tradeworthy.model.predictors.tree_table import Link, Reading
 
@@ -34,8 +35,10 @@ _LINKS = {
     "count:poisson": Link.EXP,
     "reg:gamma": Link.EXP,
     "reg:tweedie": Link.EXP,
+    "multi:softprob": Link.SOFTMAX,
+    "multi:softmax": Link.SOFTMAX,
 }
-_BASE_IS_MARGIN = ("binary:logitraw",)
+_BASE_IS_MARGIN = ("binary:logitraw", "multi:softprob", "multi:softmax")
 
 
 def read_xgboost(data: bytes) -> Forest:
@@ -44,7 +47,7 @@ def read_xgboost(data: bytes) -> Forest:
     Raises
     ------
     ModelMismatch
-        They are not such a model, or hold something that trees with one output cannot represent.
+        They are not such a model, or hold something that trees cannot represent.
     """
     try:
         return _read(_decode(data)["learner"])
@@ -67,16 +70,19 @@ def _read(learner: Mapping[str, Any]) -> Forest:
     objective = learner["objective"]["name"]
     if objective not in _LINKS:
         raise ModelMismatch(f"XGBoost objective {objective!r} is not supported; allowed are {sorted(_LINKS)}")
-    if int(settings.get("num_class", 0)) > 1 or int(settings.get("num_target", 1)) > 1:
-        raise ModelMismatch("the XGBoost model has several outputs, allowed is one (regression or binary)")
+    if int(settings.get("num_target", 1)) > 1:
+        raise ModelMismatch("the XGBoost model has several targets, allowed is one; train one model a target")
+    k = max(1, int(settings.get("num_class", 0)))
     booster = learner["gradient_booster"]
     model, weights = _trees(booster)
     parts = ForestParts()
-    for tree, weight in zip(model["trees"], weights, strict=True):
-        _read_tree(tree, weight, parts)
+    for tree, weight, output in zip(model["trees"], weights, model["tree_info"], strict=True):
+        _read_tree(tree, weight, parts, int(output))
     link = _LINKS[objective]
-    base = _margin(_base_score(settings), Link.IDENTITY if objective in _BASE_IS_MARGIN else link)
-    return parts.forest(source="XGBoost", n_features=int(settings["num_feature"]), base=base, link=link)
+    begins = Link.IDENTITY if objective in _BASE_IS_MARGIN else link
+    bases = [_margin(score, begins) for score in _base_scores(settings, k)]
+    n_features = int(settings["num_feature"])
+    return parts.forest(source="XGBoost", n_features=n_features, outputs=class_names(k), bases=bases, link=link)
 
 
 def _trees(booster: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[float]]:
@@ -89,9 +95,9 @@ def _trees(booster: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[float]]:
     return booster["model"], [1.0] * len(booster["model"]["trees"])
 
 
-def _base_score(settings: Mapping[str, Any]) -> float:
-    text = str(settings["base_score"]).strip("[]")
-    return float(np.float32(text))
+def _base_scores(settings: Mapping[str, Any], k: int) -> list[float]:
+    found = [float(np.float32(text)) for text in str(settings["base_score"]).strip("[]").split(",")]
+    return found * k if len(found) == 1 else found
 
 
 def _margin(score: float, link: Link) -> float:
@@ -102,7 +108,7 @@ def _margin(score: float, link: Link) -> float:
     return score
 
 
-def _read_tree(source: Mapping[str, Any], weight: float, parts: ForestParts) -> None:
+def _read_tree(source: Mapping[str, Any], weight: float, parts: ForestParts, output: int) -> None:
     if int(source["tree_param"].get("size_leaf_vector", 1)) > 1:
         raise ModelMismatch("the XGBoost model has vector leaves; train one model an output")
     left = _array(source["left_children"], np.int64)
@@ -117,7 +123,7 @@ def _read_tree(source: Mapping[str, Any], weight: float, parts: ForestParts) -> 
     tree.missing_left[:] = _array(source["default_left"], np.int64) > 0
     tree.reading[:] = Reading.FLOAT32
     _read_categories(source, tree, parts)
-    parts.add(_reached(tree))
+    parts.add(_reached(tree), output)
 
 
 def _reached(tree: TreeParts) -> TreeParts:
