@@ -8,7 +8,8 @@ from drift_streams import stream, streams
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate, robust_scale
-from tradeworthy.judge.monitor.charts import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE, watch
+from tradeworthy.judge.monitor.chart_table import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE
+from tradeworthy.judge.monitor.charts import watch
 
 QUICK = ChartSettings(runs=20, run_length=5_000)
 

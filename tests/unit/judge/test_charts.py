@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor import charts as columns
-from tradeworthy.judge.monitor.charts import (
+from tradeworthy.judge.monitor import chart_table as columns
+from tradeworthy.judge.monitor.chart_table import (
     ALARM,
     ALLOWANCE,
     CLIP,
@@ -22,11 +22,11 @@ from tradeworthy.judge.monitor.charts import (
     SUM_UP,
     TOTAL_UP,
     ChartTable,
+    Scored,
     empty_state,
-    excursions,
-    score_series,
-    watch,
 )
+from tradeworthy.judge.monitor.charts import excursions, watch
+from tradeworthy.judge.monitor.views import write_scores
 
 
 def table(n=1, **changes):  # noqa: ANN003
@@ -43,6 +43,14 @@ def feed(charts, state, values, ts=None, start=0):
     rows = np.asarray(values, float).reshape(len(values), -1)
     times = np.arange(len(rows)) if ts is None else np.asarray(ts)
     return watch(charts, state, rows, times.astype(np.int64), start)
+
+
+def scores_of(charts, *columns):  # noqa: ANN002
+    """Return the scores that the last chart makes of its columns."""
+    n, last = len(columns[0]), len(charts.constants) - 1
+    scored = Scored(np.empty(n), np.empty(n), np.arange(n))
+    write_scores(charts, last, empty_state(1).sums[0], np.array(columns, float), scored)
+    return scored.scores
 
 
 def page(values, allowance):
@@ -126,17 +134,14 @@ def test_clustering_is_taken_out_by_the_recent_scale():
     """A series ten times as wild for a while has scores of about the same spread."""
     values = np.random.default_rng(1).standard_normal(4_000)
     values[2_000:] *= 10.0
-    scores, state = np.empty(4_000), empty_state(1)
-    score_series(table(DECAY=0.94), state, 0, values, scores)
+    scores = scores_of(table(DECAY=0.94), values)
     assert scores[2_200:].std() == pytest.approx(scores[200:2_000].std(), rel=0.1)
 
 
 def test_the_recent_scale_knows_only_the_past():
     """A value's own size does not shrink its score."""
     first, second = np.array([1.0, 2.0, 50.0]), np.array([1.0, 2.0, 60.0])
-    scores = [np.empty(3), np.empty(3)]
-    for values, out in zip((first, second), scores, strict=True):
-        score_series(table(DECAY=0.5), empty_state(1), 0, values, out)
+    scores = [scores_of(table(DECAY=0.5), values) for values in (first, second)]
     assert scores[1][2] / scores[0][2] == pytest.approx(60.0 / 50.0)
 
 

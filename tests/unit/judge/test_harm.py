@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from drift_streams import OVERLAP, stream
 
-from tradeworthy.judge.monitor.charts import ALARM, CLIP, CONSTANTS, LIMIT_DOWN, LIMIT_UP, SCALE, SPREAD, ChartTable
-from tradeworthy.judge.monitor.charts import empty_state as empty_chart
+from tradeworthy.judge.monitor.chart_table import (
+    ALARM,
+    CLIP,
+    CONSTANTS,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    SCALE,
+    SPREAD,
+    ChartTable,
+)
+from tradeworthy.judge.monitor.chart_table import empty_state as empty_chart
 from tradeworthy.judge.monitor.harm import (
     BEST,
     COUNT,

@@ -98,7 +98,7 @@ def test_slices_of_the_tape_give_the_same_labels(step):
         parts.observe(decisions[i : i + step])
         found.append(parts.take())
     np.testing.assert_array_equal(np.concatenate(found), whole.take())
-    assert len(parts.state()["events"]) < 20
+    assert len(parts.state()["events.0"]) < 20
 
 
 def test_a_price_that_is_missing_leaves_its_decision_without_a_label():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeworthy.judge.monitor.rates import RUN_MIN, UNSEEN, RateCharts, upper_chance
+from tradeworthy.judge.monitor.rate_kernels import RUN_MIN, UNSEEN, upper_chance
+from tradeworthy.judge.monitor.rates import RateCharts
 
 NONE = np.empty(0, np.int64)
 

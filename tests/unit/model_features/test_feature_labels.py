@@ -47,6 +47,16 @@ def test_labels_count_the_events_of_their_own_instrument_and_kind():
     assert len(values) == 9
 
 
+def test_a_field_as_it_stands_gives_the_labels_of_a_program():
+    """A plain field is read without a program, and a program that gives the same price gives the same labels."""
+    close = walk(30)
+    close[7] = math.nan
+    events = merge([bars(close), quotes(close), bars(walk(30, 2), instrument=1)])
+    plain, computed = forward_return(bar.close, 3), forward_return(bar.close * 1.0, 3)
+    for mine, other in zip(plain.compute(events, 0, DESK), computed.compute(events, 0, DESK), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
 def test_a_row_field_can_be_the_price():
     """A price that was computed elsewhere labels row events, from its own place among the declared fields."""
     fields = ("value", "age")

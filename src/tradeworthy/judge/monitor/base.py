@@ -19,6 +19,7 @@ import numpy.typing as npt
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.kernel import kernel
 
 Records = npt.NDArray[np.void]
 State = dict[str, npt.NDArray[Any]]
@@ -66,6 +67,64 @@ def are_rows(records: Records) -> bool:
 def to_bytes(value: object) -> npt.NDArray[np.uint8]:
     """Write a plain value as an array of JSON bytes, for a state."""
     return np.frombuffer(msgspec.json.encode(value), np.uint8).copy()
+
+
+def chosen(records: Records, wanted: npt.NDArray[np.bool_]) -> Records:
+    """Return the wanted records: the very same array if all are, else a copy; cheaper than a mask of records."""
+    places = np.flatnonzero(wanted)
+    return records if len(places) == len(records) else records.take(places)
+
+
+def followed_by(records: Records, fresh: Records) -> Records:
+    """Return records with fresh ones of the same type after them, in memory of their own."""
+    if len(fresh) == 0:
+        return records
+    both = np.empty(len(records) + len(fresh), records.dtype)
+    both[: len(records)], both[len(records) :] = records, fresh
+    return both
+
+
+def latest(records: Records, fresh: Records, n: int) -> Records:
+    """Return the last n of records with fresh ones of the same type after them."""
+    return followed_by(records, fresh[-n:])[-n:]
+
+
+def fields_as(records: Records, dtype: np.dtype[np.void]) -> Records:
+    """Return the records with the fields of another type alone."""
+    narrow = np.zeros(len(records), dtype)
+    for name in dtype.names or ():
+        if name != "reserved":
+            narrow[name] = records[name]
+    return narrow
+
+
+@kernel
+def find_places(keys: npt.NDArray[np.uint64], asked: npt.NDArray[np.uint64], places: npt.NDArray[np.int64]) -> None:
+    """Write where each of (m,) asked keys stands among (n,) rising keys, or -1; quickest if those asked rise too."""
+    n, at = len(keys), 0
+    for i in range(len(asked)):
+        if at > 0 and keys[at - 1] >= asked[i]:
+            at = int(np.searchsorted(keys[:at], asked[i]))
+        while at < n and keys[at] < asked[i]:
+            at += 1
+        places[i] = at if at < n and keys[at] == asked[i] else -1
+
+
+def places_of(keys: npt.NDArray[Any], asked: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return where each of (m,) asked sequences stands among (n,) rising ones, -1 where it does not."""
+    places = np.empty(len(asked), np.int64)
+    find_places(np.ascontiguousarray(keys), np.ascontiguousarray(asked), places)
+    return places
+
+
+def by_instrument(records: Records) -> list[tuple[int, slice | npt.NDArray[np.intp]]]:
+    """Return each instrument among records with the places of its own, cheaply where there is one alone."""
+    if len(records) == 0:
+        return []
+    instruments = np.ascontiguousarray(records["instrument"])
+    if instruments.min() == instruments.max():
+        return [(int(instruments[0]), slice(None))]
+    return [(int(each), np.flatnonzero(instruments == each)) for each in np.unique(instruments)]
 
 
 class FindingQueue:

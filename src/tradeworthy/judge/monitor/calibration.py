@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.monitor.charts import (
+from tradeworthy.judge.monitor.chart_table import (
     ALLOWANCE,
     CENTRE,
     CLIP,
+    COLUMN,
     CONSTANTS,
     DECAY,
     INNOVATION,
@@ -34,10 +35,10 @@ from tradeworthy.judge.monitor.charts import (
     SUMS,
     ChartState,
     ChartTable,
+    Scored,
     empty_state,
-    excursions,
-    score_series,
 )
+from tradeworthy.judge.monitor.charts import excursions
 from tradeworthy.judge.monitor.kept import kept
 from tradeworthy.judge.monitor.null import (
     NullModel,
@@ -49,6 +50,7 @@ from tradeworthy.judge.monitor.null import (
     is_clockwork,
     slow_levels,
 )
+from tradeworthy.judge.monitor.views import write_scores
 
 Floats = npt.NDArray[np.float64]
 
@@ -236,7 +238,8 @@ def _prepare(series: Floats, breaks: Places, settings: ChartSettings) -> Floats:
 def _scores(chart: Floats, series: Floats) -> tuple[Floats, ChartState]:
     """Return the raw scores of a series and the memory after it."""
     state, scores = empty_state(1), np.empty(len(series))
-    score_series(ChartTable(chart), state, 0, series, scores)
+    scored = Scored(scores, np.empty(len(series)), np.empty(0, np.int64))
+    write_scores(ChartTable(chart), 0, state.sums[0], series[None, :], scored)
     return scores, state
 
 
@@ -358,6 +361,7 @@ def calibrate(
     for i, name in enumerate(names):
         series = _series(name, rows[:, i], places)
         point, constants[i], recent[i] = _calibrate_one(series, rate, settings, rng)
+        constants[i, COLUMN] = i
         points.append(point)
     return Charts(
         operating=points,

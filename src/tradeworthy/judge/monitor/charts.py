@@ -1,124 +1,94 @@
-"""Two-sided CUSUM charts over many series at once: one kernel, constants in a table, memory in a state.
+"""Two-sided CUSUM charts over many series at once: kernels over whole slices of rows.
 
-Idea:   each value becomes a bounded score of mean 0 and spread 1; the chart sums scores beyond an allowance and
-        forgets below zero. Where a series clusters (quiet days, wild days), it is first divided by its recent scale.
-        Scores are clipped, so that one wild value cannot raise an alarm.
-State:  O(1) a series. The change is dated at the row where the sum last left zero.
-Time:   the recent scale at a row comes from earlier rows only.
+Idea:   a chart sums bounded scores (`views`) beyond an allowance and forgets below zero.
+Flow:   rows -> a tile of columns -> one chart's scores -> its sums, in registers. A tile in which a chart alarms is run
+        again from where it began, up to that row, so that every chart stands at the row of the alarm.
+State:  O(1) a chart. The change is dated at the row where the sum last left zero.
 Undefined: a value that is not finite is skipped; its chart stands still.
-Reference: Page (1954), the chart; RiskMetrics (1996), the exponentially weighted scale.
+Reference: Page (1954).
 """
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel
+from tradeworthy.judge.monitor.chart_table import (
+    ALARM,
+    ALLOWANCE,
+    AWAKE,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    N_DOWN,
+    N_UP,
+    QUIET,
+    SINCE_DOWN,
+    SINCE_UP,
+    SUM_DOWN,
+    SUM_UP,
+    TOTAL_DOWN,
+    TOTAL_UP,
+    ChartState,
+    ChartTable,
+    Floats,
+    Longs,
+    Scored,
+)
+from tradeworthy.judge.monitor.views import fill_columns, write_scores
 
-Floats = npt.NDArray[np.float64]
-Longs = npt.NDArray[np.int64]
-
-# Columns of `ChartTable.constants`: what a chart knows.
-CENTRE, SCALE, RHO, INNOVATION, DECAY, CLIP, OFFSET, SPREAD, ALLOWANCE, LIMIT_UP, LIMIT_DOWN, FORGET = range(12)
-CONSTANTS = 12
-
-# Columns of `ChartState.sums` and `ChartState.counts`: what a chart remembers.
-RECENT, LAST, SUM_UP, SUM_DOWN, TOTAL_UP, TOTAL_DOWN = range(6)
-SUMS = 6
-SINCE_UP, SINCE_DOWN, N_UP, N_DOWN, QUIET, AWAKE, REPEATS, ALARM = range(8)
-COUNTS = 8
-
-RECENT_MIN = 0.05
-"""The recent scale never falls below this share of its usual square."""
-
-LONG = 1 << 40
-"""Events since the last alarm, where there was none."""
-
-SHOCK_MAX = 16.0
-"""One innovation counts at most this many times the recent square."""
-
-
-class ChartTable(NamedTuple):
-    """Constants of p charts, (p, CONSTANTS) float64."""
-
-    constants: Floats
-
-
-class ChartState(NamedTuple):
-    """Memory of p charts: (p, SUMS) float64 and (p, COUNTS) int64."""
-
-    sums: Floats
-    counts: Longs
-
-
-def empty_state(n_charts: int) -> ChartState:
-    """Return the memory of charts that have seen nothing."""
-    state = ChartState(np.zeros((n_charts, SUMS)), np.zeros((n_charts, COUNTS), np.int64))
-    state.sums[:, RECENT] = 1.0
-    state.counts[:, AWAKE] = LONG
-    return state
+TILE = 256
+"""Rows whose scores are held at once: few enough to stay in the nearest cache."""
 
 
 @kernel
-def bounded_score(constants: Floats, sums: Floats, chart: int, value: float) -> float:
-    """Return one value's clipped score, neither centred nor scaled yet; the recent scale moves on."""
-    z = (value - constants[chart, CENTRE]) / constants[chart, SCALE]
-    score = z
-    if constants[chart, DECAY] > 0.0:
-        recent = sums[chart, RECENT]
-        score = z / np.sqrt(recent)
-        innovation = z - constants[chart, RHO] * sums[chart, LAST]
-        shock = min(innovation * innovation * constants[chart, INNOVATION], SHOCK_MAX * recent)
-        recent += (1.0 - constants[chart, DECAY]) * (shock - recent)
-        sums[chart, RECENT] = max(recent, RECENT_MIN)
-        sums[chart, LAST] = z
-    clip = constants[chart, CLIP]
-    bounded: float = min(max(score, -clip), clip)
-    return bounded
+def run_chart(own: Floats, sums: Floats, counts: Longs, scored: Scored) -> int:
+    """Move one chart through (n,) scores; return the score at which it alarms (consumed), or n."""
+    scores, told, ts_ns, n = scored.scores, scored.told, scored.ts_ns, len(scored.scores)
+    allowance, limit_up, limit_down = own[ALLOWANCE], own[LIMIT_UP], own[LIMIT_DOWN]
+    up, down, total_up, total_down = sums[SUM_UP], sums[SUM_DOWN], sums[TOTAL_UP], sums[TOTAL_DOWN]
+    n_up, n_down, since_up, since_down = counts[N_UP], counts[N_DOWN], counts[SINCE_UP], counts[SINCE_DOWN]
+    quiet, awake, place = counts[QUIET], counts[AWAKE], n
+    for i in range(n):
+        score, value = scores[i], told[i]
+        if np.isnan(score):
+            continue
+        if quiet > 0:
+            quiet -= 1
+            continue
+        awake += 1
+        before, up = up, max(0.0, up + (score - allowance))
+        since_up = ts_ns[i] if before == 0.0 else since_up
+        total_up = total_up if up == 0.0 else value + (0.0 if before == 0.0 else total_up)
+        n_up = n_up if up == 0.0 else 1 + (0 if before == 0.0 else n_up)
+        before, down = down, max(0.0, down + (-score - allowance))
+        since_down = ts_ns[i] if before == 0.0 else since_down
+        total_down = total_down if down == 0.0 else value + (0.0 if before == 0.0 else total_down)
+        n_down = n_down if down == 0.0 else 1 + (0 if before == 0.0 else n_down)
+        if up > limit_up or down > limit_down:
+            place = i
+            break
+    sums[SUM_UP], sums[SUM_DOWN], sums[TOTAL_UP], sums[TOTAL_DOWN] = up, down, total_up, total_down
+    counts[N_UP], counts[N_DOWN], counts[SINCE_UP], counts[SINCE_DOWN] = n_up, n_down, since_up, since_down
+    counts[QUIET], counts[AWAKE], counts[ALARM] = quiet, awake, 0
+    if place < n:
+        counts[ALARM] = 1 if up / limit_up >= down / limit_down else -1
+    return place
 
 
 @kernel
-def score_series(table: ChartTable, state: ChartState, chart: int, series: Floats, scores: Floats) -> None:
-    """Write the (n,) clipped scores of one chart's series."""
-    for i in range(series.shape[0]):
-        scores[i] = bounded_score(table.constants, state.sums, chart, series[i])
+def _run_tile(table: ChartTable, state: ChartState, columns: Floats, ts_ns: Longs, n: int) -> int:
+    """Move all charts through the first n rows of a tile; return the first row at which one alarms, or n.
 
-
-@kernel
-def _advance(state: ChartState, chart: int, side: int, step: float, value: float) -> None:
-    """Move one side of a chart by a step; a sum that leaves zero starts a new count."""
-    before = state.sums[chart, SUM_UP + side]
-    after = before + step
-    if after <= 0.0:
-        state.sums[chart, SUM_UP + side] = 0.0
-        return
-    if before == 0.0:
-        state.sums[chart, TOTAL_UP + side] = 0.0
-        state.counts[chart, N_UP + side] = 0
-    state.sums[chart, SUM_UP + side] = after
-    state.sums[chart, TOTAL_UP + side] += value
-    state.counts[chart, N_UP + side] += 1
-
-
-@kernel
-def step(table: ChartTable, state: ChartState, chart: int, value: float, ts_ns: int) -> int:
-    """Step one chart by one value; return 1 or -1 for an alarm up or down, else 0."""
-    constants, sums, counts = table.constants, state.sums, state.counts
-    score = (bounded_score(constants, sums, chart, value) - constants[chart, OFFSET]) / constants[chart, SPREAD]
-    if counts[chart, QUIET] > 0:
-        counts[chart, QUIET] -= 1
-        return 0
-    counts[chart, AWAKE] += 1
-    for side in range(2):
-        toward = score if side == 0 else -score
-        if sums[chart, SUM_UP + side] == 0.0:
-            counts[chart, SINCE_UP + side] = ts_ns
-        _advance(state, chart, side, toward - constants[chart, ALLOWANCE], value)
-    if sums[chart, SUM_UP] > constants[chart, LIMIT_UP] or sums[chart, SUM_DOWN] > constants[chart, LIMIT_DOWN]:
-        over_up = sums[chart, SUM_UP] / constants[chart, LIMIT_UP]
-        return 1 if over_up >= sums[chart, SUM_DOWN] / constants[chart, LIMIT_DOWN] else -1
-    return 0
+    Charts that come before the one that alarms may have gone further.
+    """
+    scores, told, first = np.empty(n), np.empty(n), n
+    for chart in range(len(table.constants)):
+        stop = min(n, first + 1)
+        sums, counts = state.sums[chart], state.counts[chart]
+        scored = Scored(scores[:stop], told[:stop], ts_ns)
+        write_scores(table, chart, sums, columns, scored)
+        place = run_chart(table.constants[chart], sums, counts, scored)
+        if place < stop:
+            first = int(place)
+    return first
 
 
 @kernel
@@ -128,9 +98,9 @@ def watch(table: ChartTable, state: ChartState, rows: Floats, ts_ns: Longs, star
     Parameters
     ----------
     table, state
-        Constants and memory of p charts.
+        Constants and memory of q charts.
     rows : (n, p) float64
-        One value a chart.
+        One value a column.
     ts_ns : (n,) int64
         Event times.
     start : int
@@ -141,19 +111,20 @@ def watch(table: ChartTable, state: ChartState, rows: Floats, ts_ns: Longs, star
     int
         The row that raised alarms (wholly consumed; directions in column ALARM), or n.
     """
-    for i in range(start, rows.shape[0]):
-        alarms = 0
-        for chart in range(rows.shape[1]):
-            value = rows[i, chart]
-            if np.isfinite(value):
-                direction = step(table, state, chart, value, ts_ns[i])
-                state.counts[chart, ALARM] = direction
-                alarms += direction != 0
-            else:
-                state.counts[chart, ALARM] = 0
-        if alarms > 0:
-            return i
-    return len(rows)
+    n, p, at = len(rows), rows.shape[1], int(start)
+    columns = np.empty((p + 1, min(TILE, max(1, n - at))))
+    sums, counts = state.sums.copy(), state.counts.copy()
+    while at < n:
+        size = min(n - at, columns.shape[1])
+        fill_columns(table, rows[at : at + size], columns)
+        first = _run_tile(table, state, columns, ts_ns[at : at + size], size)
+        if first < size:
+            state.sums[:], state.counts[:] = sums, counts
+            _run_tile(table, state, columns, ts_ns[at : at + size], first + 1)
+            return int(at + first)
+        sums[:], counts[:] = state.sums, state.counts
+        at += size
+    return n
 
 
 @kernel

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.judge.monitor.calibration import Charts, Operating
-from tradeworthy.judge.monitor.charts import ALARM, SUM_UP, ChartState, watch
+from tradeworthy.judge.monitor.chart_table import ALARM, COLUMN, SUM_UP, ChartState
+from tradeworthy.judge.monitor.charts import watch
 from tradeworthy.judge.monitor.harm import empty_harm, reset, watch_losses
 from tradeworthy.judge.monitor.performance import PerformanceReference, PerformanceSettings, loss_tests, losses_of
 
@@ -127,11 +128,13 @@ def _said(point: Operating, shift_asked_sd: float) -> str:
 
 
 def _one(charts: Charts, chart: int) -> Charts:
-    """Return one chart alone."""
+    """Return one chart alone, over one column."""
+    constants = charts.constants[chart : chart + 1].copy()
+    constants[:, COLUMN] = 0
     return msgspec.structs.replace(
         charts,
         operating=charts.operating[chart : chart + 1],
-        constants=charts.constants[chart : chart + 1],
+        constants=constants,
         recent=charts.recent[chart : chart + 1],
         means=charts.means[chart : chart + 1],
         deviations=charts.deviations[chart : chart + 1],

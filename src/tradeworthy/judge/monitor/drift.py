@@ -17,9 +17,9 @@ import numpy.typing as npt
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, to_bytes
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, to_bytes
 from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.charts import (
+from tradeworthy.judge.monitor.chart_table import (
     ALARM,
     AWAKE,
     LIMIT_UP,
@@ -30,8 +30,8 @@ from tradeworthy.judge.monitor.charts import (
     SUM_UP,
     TOTAL_UP,
     ChartState,
-    watch,
 )
+from tradeworthy.judge.monitor.charts import watch
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.pairing import RowPairing
 
@@ -89,14 +89,23 @@ class DriftMonitor:
         Symbols in the desk's order, for the findings' words.
     quiet_rows, group_rows : int
         As in `DriftSettings`.
+    pairing : RowPairing, optional
+        Shared with other monitors of the same rows.
     """
 
     def __init__(
-        self, charts: Charts, version: int, instruments: Sequence[str], *, quiet_rows: int = 500, group_rows: int = 50
+        self,
+        charts: Charts,
+        version: int,
+        instruments: Sequence[str],
+        *,
+        quiet_rows: int = 500,
+        group_rows: int = 50,
+        pairing: RowPairing | None = None,
     ) -> None:
         self._charts = charts
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
-        self._pairing = RowPairing(version, len(charts.operating))
+        self._pairing = pairing or RowPairing(version, len(charts.operating))
         self._memories: dict[int, ChartState] = {}
         self._group_left: dict[int, int] = {}
         self._queue = FindingQueue()
@@ -122,11 +131,9 @@ class DriftMonitor:
 
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""
-        self._pairing.add(records)
-        heads, rows = self._pairing.take()
-        for instrument in np.unique(heads["instrument"]):
-            own = heads["instrument"] == instrument
-            self._watch(int(instrument), heads[own], np.ascontiguousarray(rows[own]))
+        heads, rows = self._pairing.pair(records)
+        for instrument, own in by_instrument(heads):
+            self._watch(instrument, heads[own], rows[own])
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
@@ -284,8 +291,10 @@ def drift_monitor(
     instruments: Sequence[str],
     settings: DriftSettings | None = None,
     places: npt.NDArray[np.int64] | None = None,
+    pairing: RowPairing | None = None,
 ) -> DriftMonitor:
     """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference."""
     settings = settings or DriftSettings()
     charts = calibrate_drift(reference, names, settings, places)
-    return DriftMonitor(charts, version, instruments, quiet_rows=settings.quiet_rows, group_rows=settings.group_rows)
+    quiet, group = settings.quiet_rows, settings.group_rows
+    return DriftMonitor(charts, version, instruments, quiet_rows=quiet, group_rows=group, pairing=pairing)

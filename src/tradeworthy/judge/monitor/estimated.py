@@ -19,7 +19,15 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import auc
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
+from tradeworthy.judge.monitor.base import (
+    FindingQueue,
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    by_instrument,
+    chosen,
+)
 from tradeworthy.judge.monitor.calibration import ChartSettings
 from tradeworthy.judge.monitor.joined import are_joined
 from tradeworthy.judge.monitor.label_shift import fit_platt
@@ -154,12 +162,13 @@ class EstimatedPerformanceMonitor:
     def observe(self, records: Records) -> None:
         """Take decisions, joined outcomes and how far the inputs were read; anything else is left."""
         if are_decisions(records):
-            own = records[(records["version"] == self._version) & np.isfinite(records["score"])]
-            for instrument in np.unique(own["instrument"]):
-                self._watch(int(instrument), own[own["instrument"] == instrument])
-            self._recent = np.concatenate([self._recent, self._calibration(own["score"])])[-self._settings.window :]
+            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["score"]))
+            p = self._calibration(own["score"])
+            for instrument, places in by_instrument(own):
+                self._watch(instrument, own[places], p[places])
+            self._recent = np.concatenate([self._recent, p])[-self._settings.window :]
         elif are_joined(records):
-            own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
+            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
             self._outcomes.append(own)
             self._kept += len(own)
             while self._kept - len(self._outcomes[0]) > OUTCOMES_MAX + self._settings.window:
@@ -195,9 +204,8 @@ class EstimatedPerformanceMonitor:
         self._queue.from_array(state["findings"])
         self._chart.take_back(state, "chart.")
 
-    def _watch(self, instrument: int, own: Records) -> None:
+    def _watch(self, instrument: int, own: Records, p: Floats) -> None:
         """Chart an instrument's expected accuracy; hold what it finds."""
-        p = self._calibration(own["score"])
         for alarm in self._chart.watch(instrument, np.maximum(p, 1.0 - p), own["ts_event_ns"]):
             self._held.append(_Held(self._finding(instrument, alarm, own[alarm.place]), alarm.mean))
 

@@ -18,10 +18,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.monitor.class_balance import Z_LEVEL, wilson
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 N, SELECTED, POSITIVES, TRUE_POSITIVES, FALSE_POSITIVES = range(5)
 COUNTS = 5
@@ -78,9 +80,23 @@ class FairnessTable(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_groups(groups: Longs, selected: npt.ArrayLike, labels: npt.ArrayLike, n_groups: int) -> Longs:
     """Return (n_groups, 5) counts of (n,) rows: group places, selected or not, labels above 0.5 or not."""
-    s, y = np.asarray(selected, np.bool_), np.asarray(labels, np.float64) > 0.5
-    columns = (np.ones(len(groups), np.bool_), s, y, s & y, s & ~y)
-    return np.stack([np.bincount(groups[each], minlength=n_groups) for each in columns], axis=1).astype(np.int64)
+    counts = np.zeros((n_groups, COUNTS), np.int64)
+    add_to_groups(groups, np.asarray(selected, np.bool_), np.ascontiguousarray(labels, np.float64), counts)
+    return counts
+
+
+@kernel
+def add_to_groups(
+    groups: Longs, selected: npt.NDArray[np.bool_], labels: npt.NDArray[np.float64], counts: Longs
+) -> None:
+    """Add (n,) rows to the counts of their groups."""
+    for i in range(len(groups)):
+        own, yes, rose = counts[groups[i]], selected[i], labels[i] > 0.5
+        own[N] += 1
+        own[SELECTED] += yes
+        own[POSITIVES] += rose
+        own[TRUE_POSITIVES] += yes and rose
+        own[FALSE_POSITIVES] += yes and not rose
 
 
 def fairness_table(

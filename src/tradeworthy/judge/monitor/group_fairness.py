@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_rows
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_rows, chosen, followed_by
 from tradeworthy.judge.monitor.fairness import COUNTS, RATES, FairnessTable, Gap, count_groups, fairness_table
 from tradeworthy.judge.monitor.joined import are_joined
 from tradeworthy.judge.monitor.outcomes import JOINED
@@ -156,8 +156,8 @@ class FairnessMonitor:
     def observe(self, records: Records) -> None:
         """Take joined outcomes, and rows where a column makes the groups; anything else is left."""
         if are_joined(records):
-            own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
-            self._waiting = np.concatenate([self._waiting, own])[-WAITING_MAX:]
+            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
+            self._waiting = followed_by(self._waiting, own)[-WAITING_MAX:]
         elif self._needs_rows and are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
             self._row_keys = np.concatenate([self._row_keys, records["decision"]])[-WAITING_MAX:]
             self._rows = np.concatenate([self._rows, records["row"]])[-WAITING_MAX:]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.charts import ALARM, ChartState, ChartTable, step
+from tradeworthy.judge.monitor.chart_table import ChartState, ChartTable
+from tradeworthy.judge.monitor.charts import watch
 
 Floats = npt.NDArray[np.float64]
 
@@ -97,14 +98,14 @@ def watch_losses(tests: LossTests, losses: Floats, times_ns: npt.NDArray[np.int6
     int
         The loss at which a test alarmed (consumed; the chart's direction is in its column ALARM), or n.
     """
-    for i in range(start, losses.shape[0]):
-        made_ns, known_ns = times_ns[i, 0], times_ns[i, 1]
-        direction = step(tests.table, tests.chart, 0, losses[i], made_ns)
-        tests.chart.counts[0, ALARM] = direction
-        evidence = 0.0
-        if made_ns >= tests.harm.times[0, FREE_FROM]:
-            tests.harm.times[0, FREE_FROM] = known_ns
-            evidence = bet(tests.harm, losses[i], tests.bound, made_ns)
-        if direction != 0 or evidence > tests.limit:
-            return i
-    return len(losses)
+    n, before = len(losses), ChartState(tests.chart.sums.copy(), tests.chart.counts.copy())
+    series, made_ns = losses.reshape(n, 1), np.ascontiguousarray(times_ns[:, 0])
+    heard = watch(tests.table, tests.chart, series, made_ns, start)
+    for i in range(start, min(n, heard + 1)):
+        if made_ns[i] < tests.harm.times[0, FREE_FROM]:
+            continue
+        tests.harm.times[0, FREE_FROM] = times_ns[i, 1]
+        if bet(tests.harm, losses[i], tests.bound, made_ns[i]) > tests.limit and i < heard:
+            tests.chart.sums[:], tests.chart.counts[:] = before.sums, before.counts
+            return watch(tests.table, tests.chart, series[: i + 1], made_ns, start) - 1
+    return heard

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events
-from tradeworthy.judge.monitor.rates import UNSEEN, Bits, Longs, RateAlarm, RateCharts, RateWords
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events, chosen
+from tradeworthy.judge.monitor.rate_kernels import UNSEEN, Bits, Longs
+from tradeworthy.judge.monitor.rates import RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.symptoms import (
     CROSSED,
     DUPLICATE,
@@ -27,6 +28,7 @@ from tradeworthy.judge.monitor.symptoms import (
     SYMPTOMS,
     WORDS,
     Tolerances,
+    count_symptoms,
     empty_lanes,
     fields_of,
     find_symptoms,
@@ -117,14 +119,12 @@ class InputQualityMonitor:
         """Take market events; anything else is left."""
         if not are_events(records):
             return
-        market = records[(records["kind"] >= Kind.BAR) & (records["kind"] <= Kind.ROW)]
+        kind = np.ascontiguousarray(records["kind"])
+        market = chosen(records, (kind >= Kind.BAR) & (kind <= Kind.ROW))
         if len(market) == 0:
             return
         lanes, hits = self._symptoms(market)
-        n_lanes = len(self._totals)
-        self._totals[:, WIDTH] += np.bincount(lanes[lanes >= 0], minlength=n_lanes)
-        for place in range(WIDTH):
-            self._totals[:, place] += np.bincount(lanes[(lanes >= 0) & (hits[:, place] == 1)], minlength=n_lanes)
+        count_symptoms(lanes, hits, self._totals)
         ts_ns, first = np.ascontiguousarray(market["ts_event_ns"]), np.where(lanes < 0, -1, lanes * WIDTH)
         start = 0
         while start < len(market):

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.kernel import kernel
+
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
@@ -32,7 +34,17 @@ class Platt(NamedTuple):
 
     def __call__(self, scores: npt.ArrayLike) -> Floats:
         """Return calibrated probabilities."""
-        return _logistic(self.slope * _logit(np.asarray(scores, np.float64)) + self.shift)
+        p = np.array(scores, np.float64)
+        calibrate(p.ravel(), self.slope, self.shift)
+        return p
+
+
+@kernel
+def calibrate(p: Floats, slope: float, shift: float) -> None:
+    """Replace (n,) scores by logistic(slope * logit(score) + shift), in place."""
+    for i in range(len(p)):
+        bounded = min(max(p[i], EDGE), 1.0 - EDGE)
+        p[i] = 1.0 / (1.0 + np.exp(-(slope * np.log(bounded / (1.0 - bounded)) + shift)))
 
 
 class Mix(NamedTuple):

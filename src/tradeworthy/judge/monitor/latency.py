@@ -17,8 +17,20 @@ import numpy.typing as npt
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_MS, iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
-from tradeworthy.judge.monitor.rates import RateCharts, RateWords, upper_chance
+from tradeworthy.judge.monitor.base import (
+    FindingQueue,
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    by_instrument,
+    chosen,
+    fields_as,
+    latest,
+    places_of,
+)
+from tradeworthy.judge.monitor.rate_kernels import upper_chance
+from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,10 +111,7 @@ class LatencyMonitor:
         if are_events(records):
             self._take_inputs(records)
         elif are_decisions(records):
-            fresh = np.empty(len(records), DECIDED)
-            for name in DECIDED.names or ():
-                fresh[name] = records[name]
-            self._decisions = np.concatenate([self._decisions, fresh])[-WAITING_MAX:]
+            self._decisions = latest(self._decisions, fields_as(records, DECIDED), WAITING_MAX)
         else:
             return
         self._match()
@@ -147,10 +156,9 @@ class LatencyMonitor:
 
     def _take_inputs(self, events: EventBatch) -> None:
         """Chart the feed lag of market events; keep when inputs were seen."""
-        seen = np.empty(len(events), SEEN_INPUT)
-        seen["sequence"], seen["ts_recv_ns"] = events["sequence"], events["ts_recv_ns"]
-        self._inputs = np.concatenate([self._inputs, seen])[-WAITING_MAX:]
-        market = events[(events["kind"] >= Kind.BAR) & (events["kind"] <= Kind.ROW)]
+        self._inputs = latest(self._inputs, fields_as(events, SEEN_INPUT), WAITING_MAX)
+        kind = np.ascontiguousarray(events["kind"])
+        market = chosen(events, (kind >= Kind.BAR) & (kind <= Kind.ROW))
         self._chart(FEED, market, (market["ts_recv_ns"] - market["ts_event_ns"]) / NS_PER_MS)
 
     def _match(self) -> None:
@@ -159,20 +167,19 @@ class LatencyMonitor:
             return
         count = int(np.searchsorted(self._decisions["input_sequence"], self._inputs["sequence"][-1], side="right"))
         ready, self._decisions = self._decisions[:count], self._decisions[count:]
-        at = np.searchsorted(self._inputs["sequence"], ready["input_sequence"])
-        known = self._inputs["sequence"][np.minimum(at, len(self._inputs) - 1)] == ready["input_sequence"]
-        ready, seen_ns = ready[known], self._inputs["ts_recv_ns"][at[known]]
+        at = places_of(self._inputs["sequence"], ready["input_sequence"])
+        known = at >= 0
+        ready, seen_ns = chosen(ready, known), self._inputs["ts_recv_ns"][at[known]]
         self._chart(DECISION_LAG, ready, (ready["ts_decided_ns"] - seen_ns) / NS_PER_MS)
-        if count:
-            self._inputs = self._inputs[int(at[-1]) :]
+        if len(ready):
+            self._inputs = self._inputs[int(at[known][-1]) :]
 
     def _chart(self, lag: int, records: Records, lags_ms: Floats) -> None:
         """Learn the limit of each instrument from its first lags, then chart how often it is passed."""
-        for instrument in np.unique(records["instrument"]):
+        for instrument, own in by_instrument(records):
             if instrument >= len(self._instruments):
                 continue
-            own = records["instrument"] == instrument
-            chart, lags, kept = 2 * int(instrument) + lag, lags_ms[own], records[own]
+            chart, lags, kept = 2 * instrument + lag, lags_ms[own], records[own]
             self._count(chart, lags)
             if np.isnan(self._limits[chart]):
                 missing = self._settings.learn - len(self._first.get(chart, ()))

@@ -1,9 +1,10 @@
 """What became of decisions: each joined with its label, however late the label comes.
 
 Idea:   a label comes as an OUTCOME event (its `reference` is the decision) or is computed from the market events on
-        the tape, `horizon` events after the decision. Decisions wait; outcomes that come first wait too.
-Flow:   decisions, events -> waiting -> joined records, in order of the record that made the label known.
-State:  what waits; a decision whose label never comes is given up when the market has passed it, or when too many wait.
+        the tape, `horizon` events after the decision. Decisions wait; outcomes and labels that come first wait too.
+Flow:   events -> labels; decisions + labels -> joined records, in order of the record that made the label known.
+State:  what waits, and the last events of each instrument; a decision whose label never comes is given up when the
+        market has passed it, or when too many wait.
 Time:   a label is known at the event that completes it, not before. Events that the input checks refused are no part of
         any label, as in training.
 """
@@ -17,7 +18,17 @@ import numpy.typing as npt
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_events
+from tradeworthy.judge.monitor.base import (
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    by_instrument,
+    chosen,
+    fields_as,
+    followed_by,
+    places_of,
+)
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -39,9 +50,24 @@ JOINED = np.dtype(
 )
 """A decision with its label."""
 
-MARKET = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW)
+WAITING = np.dtype(
+    [(name, DECISION[name]) for name in ("sequence", "input_sequence", "ts_event_ns", "version", "score")]
+    + [("instrument", "<u4"), ("role", "u1"), ("reserved", "u1", (3,))]
+)
+"""What is kept of a decision until its label comes."""
+
+LABELLED = np.dtype(
+    [
+        ("sequence", "<u8"),  # of the event that a decision was asked at
+        ("known", "<u8"),  # of the event that made the label known
+        ("ts_known_ns", "<i8"),
+        ("label", "<f8"),
+        ("value", "<f8"),
+    ]
+)
+"""An event with its label."""
+
 WAITING_MAX = 100_000
-EVENTS_MAX = 500_000
 """What waits is bounded: the oldest go first."""
 
 
@@ -52,10 +78,50 @@ class MarketLabel(Protocol):
     def horizon(self) -> int:
         """Events from the decision to its label."""
 
+    @property
+    def trigger(self) -> Kind:
+        """The kind of event that the horizon counts."""
+
     def compute(
         self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
     ) -> tuple[Floats, Floats, Longs]:
         """Return labels, values and the places of their events."""
+
+
+class _Lane:
+    """One instrument's labels: the events that the next ones need, and labels that no decision has asked for yet."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self.events: EventBatch | None = None
+        self.labels = np.empty(0, LABELLED)
+        self.passed = 0
+
+    def add(self, events: EventBatch, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]) -> None:
+        """Take the next events of the label's kind; a long slice is not copied, only its seam with the last one."""
+        seam = 2 * self._keep if len(events) > 8 * self._keep else 0
+        if seam and self.events is not None:
+            self.add(events[:seam], label, instrument, instruments)
+        elif self.events is not None:
+            events = followed_by(self.events, events)
+        self._label(events, label, instrument, instruments)
+
+    def _label(
+        self, events: EventBatch, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]
+    ) -> None:
+        """Label what was not labelled yet; `passed` is the last event whose future is here."""
+        if len(events) > label.horizon:
+            labels, values, places = label.compute(events, instrument, instruments)
+            first = int(np.searchsorted(events["sequence"], self.passed, side="right"))
+            new = np.flatnonzero((places >= first) & np.isfinite(labels))
+            at = places[new]
+            fresh = np.empty(len(new), LABELLED)
+            fresh["sequence"], fresh["label"], fresh["value"] = events["sequence"][at], labels[new], values[new]
+            fresh["known"] = events["sequence"][at + label.horizon]
+            fresh["ts_known_ns"] = events["ts_event_ns"][at + label.horizon]
+            self.labels = followed_by(self.labels, fresh)[-WAITING_MAX:]
+            self.passed = int(events["sequence"][-1 - label.horizon])
+        self.events = events[-self._keep :].copy()
 
 
 class OutcomeJoin:
@@ -70,7 +136,7 @@ class OutcomeJoin:
     versions : sequence of int, optional
         Only these versions' decisions; all if left out.
     lookback : int
-        Events kept before the oldest waiting decision, for a label's price expression to warm up.
+        Events of an instrument kept beyond the horizon, for a label's price expression to warm up.
     """
 
     def __init__(
@@ -85,12 +151,12 @@ class OutcomeJoin:
         self._instruments = list(instruments)
         self._versions = None if versions is None else np.array(versions, np.uint64)
         self._lookback = lookback
-        self._waiting = np.empty(0, DECISION)
+        self._waiting = np.empty(0, WAITING)
         self._early = np.empty(0, JOINED)
-        self._events: EventBatch | None = None
+        self._lanes: dict[int, _Lane] = {}
+        self._resolved: list[npt.NDArray[np.intp]] = []
         self._newest = np.zeros(2, np.uint64)
         self._given_up = 0
-        self._fresh = False
 
     @property
     def waiting(self) -> int:
@@ -107,19 +173,24 @@ class OutcomeJoin:
         if are_decisions(records):
             self._add_decisions(records)
         elif are_events(records):
-            self._add_outcomes(records[records["kind"] == Kind.OUTCOME])
+            kind = np.ascontiguousarray(records["kind"])
+            self._add_outcomes(records.take(np.flatnonzero(kind == Kind.OUTCOME)))
             if self._label is not None:
-                self._add_market(records[(records["kind"] <= Kind.ROW) & (records["flags"] == 0)])
+                market = chosen(records, (kind == self._label.trigger) & (records["flags"] == 0))
+                self._add_market(market, self._label)
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
-        joined = [self._take_outcomes()]
-        if self._fresh and self._label is not None and self._events is not None:
-            joined += [self._take_market(int(i)) for i in np.unique(self._waiting["instrument"])]
-            self._forget_events()
-            self._fresh = False
-        whole = np.concatenate(joined)
-        return whole[np.lexsort((whole["decision"], whole["sequence"]))]
+        joined = [self._take_outcomes()] if len(self._early) else []
+        for instrument, own in by_instrument(self._waiting) if self._lanes else ():
+            if instrument in self._lanes:
+                joined.append(self._take_market(self._lanes[instrument], own))
+        self._forget()
+        joined = [part for part in joined if len(part)]
+        if not joined:
+            return np.empty(0, JOINED)
+        whole = joined[0] if len(joined) == 1 else np.concatenate(joined)
+        return whole.take(np.lexsort((whole["decision"], whole["sequence"])))
 
     def _add_decisions(self, records: Records) -> None:
         if len(records) == 0:
@@ -127,71 +198,62 @@ class OutcomeJoin:
         self._newest = np.maximum(self._newest, [records["sequence"].max(), records["input_sequence"].max()])
         own = np.isfinite(records["score"])
         if self._versions is not None:
-            own &= np.isin(records["version"], self._versions)
-        self._waiting = np.concatenate([self._waiting, records[own]])
+            versions = np.ascontiguousarray(records["version"])
+            own &= np.logical_or.reduce([versions == each for each in self._versions])
+        self._waiting = followed_by(self._waiting, fields_as(chosen(records, own), WAITING))
         self._given_up += max(0, len(self._waiting) - WAITING_MAX)
         self._waiting = self._waiting[-WAITING_MAX:]
-        self._fresh = True
 
     def _add_outcomes(self, outcomes: EventBatch) -> None:
+        if len(outcomes) == 0:
+            return
         early = np.zeros(len(outcomes), JOINED)
         early["sequence"], early["decision"] = outcomes["sequence"], outcomes["reference"]
         early["ts_known_ns"] = outcomes["ts_event_ns"]
         early["label"], early["value"] = outcomes["values"][:, 0], outcomes["values"][:, 1]
-        self._early = np.concatenate([self._early, early])[-WAITING_MAX:]
+        self._early = followed_by(self._early, early)[-WAITING_MAX:]
 
-    def _add_market(self, events: EventBatch) -> None:
-        if len(events):
-            self._events = events.copy() if self._events is None else np.concatenate([self._events, events])
-            self._fresh = True
+    def _add_market(self, events: EventBatch, label: MarketLabel) -> None:
+        for instrument, own in by_instrument(events):
+            if instrument < len(self._instruments):
+                lane = self._lanes.setdefault(instrument, _Lane(self._lookback + label.horizon))
+                lane.add(events[own], label, instrument, self._instruments)
 
     def _take_outcomes(self) -> npt.NDArray[np.void]:
         """Join outcome events with their decisions; the first label of a decision counts."""
         firsts = self._early[np.unique(self._early["decision"], return_index=True)[1]]
-        at = np.searchsorted(self._waiting["sequence"], firsts["decision"])
-        found = at < len(self._waiting)
-        found[found] = self._waiting["sequence"][at[found]] == firsts["decision"][found]
+        at = places_of(self._waiting["sequence"], firsts["decision"])
+        found = at >= 0
         joined = _join(self._waiting[at[found]], firsts[found])
-        self._waiting = np.delete(self._waiting, at[found])
+        self._waiting = _without(self._waiting, at[found])
         self._early = self._early[self._early["decision"] > self._newest[0]]
         return joined
 
-    def _take_market(self, instrument: int) -> npt.NDArray[np.void]:
-        """Join one instrument's decisions with labels read from the market."""
-        events, label = self._events, self._label
-        if events is None or label is None:
+    def _take_market(self, lane: _Lane, own: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
+        """Join one instrument's waiting decisions, at these places, with its labels."""
+        asked, labels = self._waiting["input_sequence"][own], lane.labels
+        ready = np.flatnonzero(asked <= lane.passed)
+        if len(ready) == 0:
             return np.empty(0, JOINED)
-        mine = np.flatnonzero(self._waiting["instrument"] == instrument)
-        asked = self._waiting["input_sequence"][mine]
-        place = np.searchsorted(events["sequence"], asked)
-        known_at = _known_at(events, instrument, place, label.horizon)
-        here = (place < len(events)) & (known_at < len(events))
-        if not here.any():
-            return np.empty(0, JOINED)
-        labels, values, places = label.compute(events, instrument, self._instruments)
-        by_place = np.full(len(events), -1, np.int64)
-        by_place[places] = np.arange(len(places))
-        row = np.full(len(mine), -1, np.int64)
-        row[here] = by_place[place[here]]
-        row[here] = np.where(np.isfinite(labels[row[here]]), row[here], -1) if len(labels) else -1
-        good = row >= 0
-        facts = np.zeros(int(good.sum()), JOINED)
-        facts["label"], facts["value"] = labels[row[good]], values[row[good]]
-        known = events[known_at[good]]
-        facts["sequence"], facts["ts_known_ns"] = known["sequence"], known["ts_event_ns"]
-        joined = _join(self._waiting[mine[good]], facts)
-        self._given_up += int(np.sum(here & ~good))
-        self._waiting = np.delete(self._waiting, mine[here])
+        at = places_of(labels["sequence"], asked[ready])
+        found = at >= 0
+        places = np.arange(len(self._waiting))[own][ready]
+        facts, known = np.zeros(int(found.sum()), JOINED), labels.take(at[found])
+        facts["sequence"], facts["ts_known_ns"] = known["known"], known["ts_known_ns"]
+        facts["label"], facts["value"] = known["label"], known["value"]
+        joined = _join(self._waiting.take(places[found]), facts)
+        self._given_up += len(ready) - len(joined)
+        self._resolved.append(places)
         return joined
 
-    def _forget_events(self) -> None:
-        """Drop events that no decision, waiting or still unread, can need."""
-        if self._events is None:
-            return
-        oldest = int(self._waiting["input_sequence"].min()) if len(self._waiting) else int(self._newest[1])
-        cut = int(np.searchsorted(self._events["sequence"], min(oldest, int(self._newest[1]))))
-        first = max(0, cut - self._lookback * max(1, len(self._instruments)), len(self._events) - EVENTS_MAX)
-        self._events = self._events[first:].copy()
+    def _forget(self) -> None:
+        """Drop decisions that have their label, and labels of events that every decision was read of."""
+        if self._resolved:
+            self._waiting = _without(self._waiting, np.concatenate(self._resolved))
+            self._resolved.clear()
+        for lane in self._lanes.values():
+            read = int(np.searchsorted(lane.labels["sequence"], self._newest[1], side="right"))
+            lane.labels = lane.labels[read:]
 
     def state(self) -> State:
         """Return what waits."""
@@ -201,34 +263,34 @@ class OutcomeJoin:
             "newest": self._newest.copy(),
             "given_up": np.array([self._given_up]),
         }
-        if self._events is not None:
-            state["events"] = self._events.copy()
+        for instrument, lane in self._lanes.items():
+            state |= {f"labels.{instrument}": lane.labels.copy(), f"passed.{instrument}": np.array([lane.passed])}
+            if lane.events is not None:
+                state[f"events.{instrument}"] = lane.events.copy()
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back what waited."""
-        self._waiting, self._early = state["waiting"].copy(), state["early"].copy()
+        self._waiting, self._early = state["waiting"].astype(WAITING), state["early"].copy()
         self._newest, self._given_up = state["newest"].copy(), int(state["given_up"][0])
-        self._events, self._fresh = (state["events"].copy() if "events" in state else None), True
+        self._lanes = {}
+        for key in [name.removeprefix("passed.") for name in state if name.startswith("passed.")]:
+            lane = self._lanes[int(key)] = _Lane(self._lookback + (self._label.horizon if self._label else 0))
+            lane.passed, lane.labels = int(state[f"passed.{key}"][0]), state[f"labels.{key}"].astype(LABELLED)
+            lane.events = state[f"events.{key}"].copy() if f"events.{key}" in state else None
+
+
+def _without(records: Records, places: Longs) -> Records:
+    """Return the records but for those at some places."""
+    kept = np.ones(len(records), np.bool_)
+    kept[places] = False
+    return chosen(records, kept)
 
 
 def _join(decisions: Records, facts: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Return facts completed with their decisions, both (m,)."""
-    joined = facts.copy()
+    """Complete facts with their decisions, both (m,), in place."""
+    joined = facts
     joined["decision"] = decisions["sequence"]
     for name in ("ts_event_ns", "version", "score", "instrument", "role"):
         joined[name] = decisions[name]
     return joined
-
-
-def _known_at(events: EventBatch, instrument: int, place: Longs, horizon: int) -> Longs:
-    """Return where each label is known: `horizon` events of the same kind later; past the end if not yet."""
-    known = np.full(len(place), len(events), np.int64)
-    inside = np.flatnonzero(place < len(events))
-    for kind in np.unique(events["kind"][place[inside]]):
-        beats = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == kind))
-        asked = inside[events["kind"][place[inside]] == kind]
-        later = np.searchsorted(beats, place[asked]) + horizon
-        there = later < len(beats)
-        known[asked[there]] = beats[later[there]]
-    return known

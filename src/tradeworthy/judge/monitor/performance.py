@@ -19,9 +19,9 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest
 from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.charts import (
+from tradeworthy.judge.monitor.chart_table import (
     ALARM,
     LIMIT_DOWN,
     LIMIT_UP,
@@ -213,17 +213,16 @@ class PerformanceMonitor:
         """Take decisions and events; anything else is left."""
         self._join.observe(records)
         joined = self._join.take()
-        joined = joined[np.isfinite(joined["label"])]
         if len(joined) == 0:
             return
+        joined = chosen(joined, np.isfinite(joined["label"]))
         losses = losses_of(joined["score"], joined["label"], self._settings)
         right = (joined["score"] > self._settings.score_cut) == (joined["label"] > self._settings.label_cut)
         self._totals += (len(joined), losses.sum(), right.sum())
-        self._last = np.concatenate([self._last, joined])[-self._settings.window :]
+        self._last = latest(self._last, joined, self._settings.window)
         if self._reference is not None:
-            for instrument in np.unique(joined["instrument"]):
-                own = joined["instrument"] == instrument
-                self._watch(self._reference, int(instrument), joined[own], np.ascontiguousarray(losses[own]))
+            for instrument, own in by_instrument(joined):
+                self._watch(self._reference, instrument, joined[own], np.ascontiguousarray(losses[own]))
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument
 from tradeworthy.judge.monitor.pairing import RowPairing
-from tradeworthy.judge.monitor.rates import Bits, RateCharts, RateWords
+from tradeworthy.judge.monitor.rate_kernels import Bits
+from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,6 +53,14 @@ def outside_of_others(sample: Floats) -> Bits:
     return outside
 
 
+@kernel
+def find_outside(rows: Floats, lowest: Floats, highest: Floats, hits: Bits) -> None:
+    """Write (n, p) ones where a row lies outside the range, or is not a number."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            hits[i, j] = not (lowest[j] <= rows[i, j] <= highest[j])
+
+
 class RangeMonitor:
     """Watches whether one version's rows stay inside the training range.
 
@@ -68,6 +78,8 @@ class RangeMonitor:
         Symbols, for the findings.
     settings : RangeSettings, optional
         Defaults if left out.
+    pairing : RowPairing, optional
+        Shared with other monitors of the same rows.
     """
 
     def __init__(
@@ -80,11 +92,12 @@ class RangeMonitor:
         version: int,
         instruments: Sequence[str],
         settings: RangeSettings | None = None,
+        pairing: RowPairing | None = None,
     ) -> None:
         self._lowest, self._highest = lowest, highest
         self._names, self._instruments = list(names), list(instruments)
         self._settings = settings or RangeSettings()
-        self._pairing = RowPairing(version, len(self._names))
+        self._pairing = pairing or RowPairing(version, len(self._names))
         n, p = max(1, len(self._instruments)), len(self._names)
         rate = self._settings.false_alarms_per_10k
         self._charts = RateCharts(n * p, false_alarms_per_10k=rate, quiet=self._settings.quiet)
@@ -95,16 +108,19 @@ class RangeMonitor:
 
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""
-        self._pairing.add(records)
-        heads, rows = self._pairing.take()
-        if len(heads) == 0:
-            return
-        hits = ~((rows >= self._lowest) & (rows <= self._highest))
-        first = heads["instrument"].astype(np.int64) * len(self._names)
-        first[first >= len(self._charts.state.usual)] = -1
+        heads, rows = self._pairing.pair(records)
+        for instrument, own in by_instrument(heads):
+            if instrument < max(1, len(self._instruments)):
+                self._watch(instrument, heads[own], rows[own])
+
+    def _watch(self, instrument: int, heads: Records, rows: Floats) -> None:
+        """Step one instrument's charts through its rows; tell what alarms."""
+        hits = np.empty(rows.shape, np.uint8)
+        find_outside(rows, self._lowest, self._highest, hits)
+        first = np.full(len(heads), instrument * len(self._names))
         start, ts_ns = 0, np.ascontiguousarray(heads["ts_event_ns"])
         while start < len(heads):
-            at = self._charts.watch(first, hits.view(np.uint8), ts_ns, start)
+            at = self._charts.watch(first, hits, ts_ns, start)
             if at < len(heads):
                 self._queue.put(self._finding(int(first[at]), heads[at], rows[at]))
             start = at + 1

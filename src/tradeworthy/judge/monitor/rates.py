@@ -18,205 +18,31 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.monitor.base import State
-
-Floats = npt.NDArray[np.float64]
-Longs = npt.NDArray[np.int64]
-Bits = npt.NDArray[np.uint8]
-
-ODDS = np.array([2.0, 5.0, 20.0])
-"""What the odds are multiplied with, if something is wrong."""
-
-SIDES, STEPS = 2, len(ODDS)
-UNSEEN = 255
-"""Neither yes nor no: the chart stands still."""
-
-Z_UPPER = 2.326
-"""The 99% point of the normal distribution."""
-
-CHANCE_MIN = 1e-5
-RUN_MIN, RUN_MAX = 0.5, 0.999
-"""A run is usual if it goes on in at least half of the cases, whatever was seen."""
-
-# Columns of `RateState.memory` and of `RateState.marks`.
-LAST, RUN, LONGEST, QUIET, REPEATS, AWAKE, LEARN, ACTIVE, ALARM = range(9)
-SINCE, SEEN, HITS = range(3)
-MEMORY = 9
-
-LONG = 1 << 40
-REPEATS_MAX = 10
-
-
-class RateState(NamedTuple):
-    """Memory of p charts.
-
-    chances (p, 2): usual chance of a yes after a no, and after a yes; usual (p,): share of yes in all; weights
-    (p, 2, STEPS, 2): what a no and a yes add; sums (p, 2, STEPS); marks (p, 2, STEPS, 3): since when, events and yes
-    since; memory (p, MEMORY); tally (p, 4): while learning, events and yes after a no, and after a yes.
-    """
-
-    chances: Floats
-    usual: Floats
-    weights: Floats
-    sums: Floats
-    marks: Longs
-    memory: Longs
-    tally: Longs
-
-
-class RateEvents(NamedTuple):
-    """n events and the charts that they step.
-
-    first (n,): the first of `width` neighbouring charts that an event steps, -1 for none; hits (n, width): 1 yes, 0 no,
-    UNSEEN neither; ts_ns (n,).
-    """
-
-    first: Longs
-    hits: Bits
-    ts_ns: Longs
-
-
-@kernel
-def upper_chance(hits: float, n: float) -> float:
-    """Return the upper 99% bound (Wilson) of a chance that showed `hits` in `n`; 1 where nothing else was seen."""
-    if hits >= n:
-        return 1.0
-    square = Z_UPPER * Z_UPPER
-    share = hits / n
-    spread = Z_UPPER * np.sqrt(share * (1.0 - share) / n + square / (4.0 * n * n))
-    bound: float = min(1.0, (share + square / (2.0 * n) + spread) / (1.0 + square / n))
-    return bound
-
-
-@kernel
-def set_weights(state: RateState, chart: int) -> None:
-    """Work out what a no and a yes add to each sum, from the usual chances."""
-    for side in range(SIDES):
-        chance = state.chances[chart, side]
-        for step in range(STEPS):
-            grown = 1.0 - chance + ODDS[step] * chance
-            state.weights[chart, side, step, 0] = -np.log(grown)
-            state.weights[chart, side, step, 1] = np.log(ODDS[step] / grown)
-
-
-@kernel
-def settle(state: RateState, chart: int) -> None:
-    """Take the tally as what is usual."""
-    tally = state.tally[chart]
-    state.chances[chart, 0] = min(max(upper_chance(tally[1], tally[0]), CHANCE_MIN), RUN_MAX)
-    stays = upper_chance(tally[3], tally[2]) if tally[2] > 0 else RUN_MIN
-    state.chances[chart, 1] = min(max(stays, RUN_MIN), RUN_MAX)
-    state.usual[chart] = (tally[1] + tally[3]) / max(1, tally[0] + tally[2])
-    set_weights(state, chart)
-
-
-@kernel
-def _learn(state: RateState, chart: int, last: int, hit: int) -> None:
-    """Count one event of the time in which a chart learns what is usual."""
-    state.tally[chart, 2 * last] += 1
-    state.tally[chart, 2 * last + 1] += hit
-    state.memory[chart, LEARN] -= 1
-    if state.memory[chart, LEARN] == 0:
-        settle(state, chart)
-
-
-@kernel
-def _sum_up(state: RateState, chart: int, last: int, hit: int, ts_ns: int) -> float:
-    """Move all sums of a chart by one event; return the highest."""
-    highest, active = 0.0, 0
-    for side in range(SIDES):
-        for step in range(STEPS):
-            total, mark = state.sums[chart, side, step], state.marks[chart, side, step]
-            if total == 0.0 and hit == 1:
-                mark[SINCE], mark[SEEN], mark[HITS] = ts_ns, 0, 0
-            mark[SEEN] += 1
-            mark[HITS] += hit
-            if side == last:
-                total = max(0.0, total + state.weights[chart, side, step, hit])
-                state.sums[chart, side, step] = total
-            highest = max(highest, total)
-            active = 1 if total > 0.0 else active
-    state.memory[chart, ACTIVE] = active
-    return highest
-
-
-@kernel
-def step_rate(state: RateState, chart: int, hit: int, ts_ns: int) -> float:
-    """Step one chart by a yes (1) or a no (0); return its highest sum."""
-    memory = state.memory[chart]
-    last = memory[LAST]
-    memory[LAST] = hit
-    memory[RUN] = memory[RUN] + 1 if hit == 1 else 0
-    if memory[LEARN] > 0:
-        _learn(state, chart, last, hit)
-        return 0.0
-    if memory[QUIET] > 0:
-        memory[QUIET] -= 1
-        return 0.0
-    memory[AWAKE] += 1
-    if hit == 0 and memory[ACTIVE] == 0:
-        return 0.0
-    if memory[ACTIVE] == 0:
-        memory[LONGEST] = 0
-    memory[LONGEST] = max(memory[LONGEST], memory[RUN])
-    return _sum_up(state, chart, last, hit, ts_ns)
-
-
-@kernel
-def is_idle(memory: Longs, chart: int) -> bool:
-    """Tell whether a no changes nothing of a chart but the count of events since its last alarm."""
-    busy = memory[chart, LAST] + memory[chart, ACTIVE] + memory[chart, LEARN] + memory[chart, QUIET]
-    return bool(busy == 0)
-
-
-@kernel
-def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) -> int:
-    """Step charts through events until one or more alarm.
-
-    Parameters
-    ----------
-    state
-        Memory of p charts.
-    limit : float
-        Where sums alarm.
-    events : RateEvents
-        What happened.
-    start : int
-        First event to consume.
-
-    Returns
-    -------
-    int
-        The event that alarmed (wholly consumed; charts that alarm have 1 in column ALARM), or n.
-    """
-    first, hits = events.first, events.hits
-    for i in range(start, hits.shape[0]):
-        alarms = 0
-        for place in range(hits.shape[1] if first[i] >= 0 else 0):
-            chart, hit = first[i] + place, hits[i, place]
-            state.memory[chart, ALARM] = 0
-            if hit == 0 and is_idle(state.memory, chart):
-                state.memory[chart, AWAKE] += 1
-            elif hit != UNSEEN and step_rate(state, chart, int(hit), events.ts_ns[i]) > limit:
-                state.memory[chart, ALARM] = 1
-                alarms += 1
-        if alarms > 0:
-            return i
-    return len(hits)
-
-
-@kernel
-def tally_rates(state: RateState, first: Longs, hits: Bits) -> None:
-    """Count a reference: events and yes, after a no and after a yes, of each chart."""
-    for i in range(hits.shape[0]):
-        for place in range(hits.shape[1] if first[i] >= 0 else 0):
-            chart, hit = first[i] + place, hits[i, place]
-            if hit != UNSEEN:
-                last = state.memory[chart, LAST]
-                state.tally[chart, 2 * last] += 1
-                state.tally[chart, 2 * last + 1] += hit
-                state.memory[chart, LAST] = hit
+from tradeworthy.judge.monitor.rate_kernels import (
+    ACTIVE,
+    ALARM,
+    AWAKE,
+    LAST,
+    LEARN,
+    LONG,
+    LONGEST,
+    MEMORY,
+    QUIET,
+    REPEATS,
+    REPEATS_MAX,
+    RUN_MIN,
+    SIDES,
+    STEPS,
+    Bits,
+    Longs,
+    RateEvents,
+    RateState,
+    set_weights,
+    settle,
+    tally_rates,
+    watch_rates,
+)
 
 
 class RateAlarm(NamedTuple):

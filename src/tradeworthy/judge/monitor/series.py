@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tradeworthy.judge.monitor.base import State
 from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.charts import (
+from tradeworthy.judge.monitor.chart_table import (
     ALARM,
     AWAKE,
     LIMIT_DOWN,
@@ -24,8 +24,8 @@ from tradeworthy.judge.monitor.charts import (
     SUM_UP,
     TOTAL_UP,
     ChartState,
-    watch,
 )
+from tradeworthy.judge.monitor.charts import watch
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]

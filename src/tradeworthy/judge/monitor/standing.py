@@ -22,6 +22,7 @@ from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSe
 from tradeworthy.judge.monitor.joined import ForwardingJoin
 from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
 from tradeworthy.judge.monitor.outcomes import MarketLabel, OutcomeJoin
+from tradeworthy.judge.monitor.pairing import RowPairing
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor
@@ -105,6 +106,7 @@ def _wanted(made: Mapping[str, Monitor], settings: MonitorSettings) -> dict[str,
 def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
     """Return the monitors of feature rows."""
     names, profile = list(version.program.names), version.profile
+    pairing = RowPairing(version.number, len(names))
     drift = drift_monitor(
         profile.sample,
         names,
@@ -112,6 +114,7 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
         instruments=symbols,
         settings=settings.drift,
         places=profile.sample_places,
+        pairing=pairing,
     )
     ranges = RangeMonitor(
         profile.minimum,
@@ -121,6 +124,7 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
         version=version.number,
         instruments=symbols,
         settings=settings.range,
+        pairing=pairing,
     )
     return {"drift": drift, "range": ranges, **_of_reasons(version, symbols, settings)}
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.rates import UNSEEN, Bits, Longs
+from tradeworthy.judge.monitor.rate_kernels import UNSEEN, Bits, Longs
 
 Floats = npt.NDArray[np.float64]
 
@@ -152,6 +152,16 @@ def _by_price(lane: Floats, hits: Bits, price: float, tolerances: Tolerances) ->
         hits[JUMP] = hits[JUMP] or move > tolerances.jump * lane[MOVE]
         move = min(move, tolerances.jump * lane[MOVE])
     lane[MOVE] = move if lane[MOVE] == 0.0 else KEEP * lane[MOVE] + (1.0 - KEEP) * move
+
+
+@kernel
+def count_symptoms(lanes: Longs, hits: Bits, totals: Longs) -> None:
+    """Add the hits of (n,) events, and the events themselves (last column), to their lanes' totals."""
+    for i in range(len(lanes)):
+        if lanes[i] >= 0:
+            for place in range(hits.shape[1]):
+                totals[lanes[i], place] += hits[i, place] == 1
+            totals[lanes[i], hits.shape[1]] += 1
 
 
 @kernel

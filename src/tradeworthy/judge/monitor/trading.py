@@ -38,8 +38,18 @@ from tradeworthy.judge.monitor.account import (
     equity,
     follow,
 )
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, are_events
-from tradeworthy.judge.monitor.rates import LEARN, RateCharts, RateWords
+from tradeworthy.judge.monitor.base import (
+    FindingQueue,
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    chosen,
+    fields_as,
+    followed_by,
+)
+from tradeworthy.judge.monitor.rate_kernels import LEARN
+from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 
@@ -135,7 +145,7 @@ class TradingMonitor:
     def observe(self, records: Records) -> None:
         """Take inputs and decisions; anything else is left."""
         if are_decisions(records):
-            self._take_decisions(records[records["role"] != Role.SHADOW])
+            self._take_decisions(chosen(records, records["role"] != Role.SHADOW))
         elif are_events(records):
             self._take_inputs(records)
         self._match()
@@ -198,10 +208,8 @@ class TradingMonitor:
         self._newest = max(self._newest, int(decisions["sequence"][-1]))
         sent = decisions["quantity"] != 0.0
         self._counts[:2] += (len(decisions), int(sent.sum()))
-        fresh = np.empty(int(sent.sum()), SENT_ORDER)
-        for name in SENT_ORDER.names or ():
-            fresh[name] = decisions[name][sent]
-        self._orders = np.concatenate([self._orders, fresh])[-ORDERS_MAX:]
+        fresh = fields_as(chosen(decisions, sent), SENT_ORDER)
+        self._orders = followed_by(self._orders, fresh)[-ORDERS_MAX:]
         self._chart(SENT, decisions, sent)
 
     def _take_inputs(self, events: EventBatch) -> None:
@@ -223,20 +231,24 @@ class TradingMonitor:
             start = at + 1
         answers = (kind == Kind.FILL) | (kind == Kind.REJECT)
         self._counts[2:] += (int((kind == Kind.FILL).sum()), int((kind == Kind.REJECT).sum()))
-        self._chart(REFUSED, events[answers], kind[answers] == Kind.REJECT)
-        self._chart(LOST, events[closes != 0], closes[closes != 0] < 0)
-        self._keep(events[kind == Kind.FILL])
+        self._chart(REFUSED, chosen(events, answers), kind[answers] == Kind.REJECT)
+        self._chart(LOST, chosen(events, closes != 0), closes[closes != 0] < 0)
+        self._keep(chosen(events, kind == Kind.FILL))
 
     def _keep(self, fills: EventBatch) -> None:
         """Keep fills until the decision behind each is read."""
+        if len(fills) == 0:
+            return
         fresh = np.empty(len(fills), FILLED)
         fresh["sequence"], fresh["ts_event_ns"] = fills["sequence"], fills["ts_event_ns"]
         fresh["order"], fresh["instrument"] = fills["reference"], fills["instrument"]
         fresh["quantity"], fresh["price"] = fills["values"][:, 0], fills["values"][:, 1]
-        self._fills = np.concatenate([self._fills, fresh])[-ORDERS_MAX:]
+        self._fills = followed_by(self._fills, fresh)[-ORDERS_MAX:]
 
     def _match(self) -> None:
         """Hold fills against the prices of their decisions, in the order filled, as far as decisions are read."""
+        if len(self._fills) == 0:
+            return
         unread = np.flatnonzero(self._fills["order"] > self._newest)
         count = int(unread[0]) if len(unread) else len(self._fills)
         if count == 0:
@@ -254,6 +266,8 @@ class TradingMonitor:
 
     def _chart(self, question: int, records: Records, yes: npt.NDArray[np.bool_], sizes: Floats | None = None) -> None:
         """Step one question's charts, an instrument each; put what alarms."""
+        if len(records) == 0:
+            return
         first = records["instrument"].astype(np.int64) * len(QUESTIONS) + question
         first[records["instrument"] >= len(self._instruments)] = -1
         ts_ns, hits, start = np.ascontiguousarray(records["ts_event_ns"]), yes.astype(np.uint8)[:, None], 0

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from tradeworthy.core.errors import FeatureInvalid
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import FIELDS, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Floats, Words
@@ -84,15 +84,25 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         places : (m,) int64
             The events that they belong to.
         """
-        desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
-        prices, places = FeatureState(_program(self.price, self.row_fields), desk).asked(events)
+        prices, places = self._prices(events, instrument, instruments)
         with np.errstate(invalid="ignore", divide="ignore"):
-            levels = np.log(prices[:, 0])
+            levels = np.log(prices)
             values = levels[self.horizon :] - levels[: -self.horizon]
         known = np.isfinite(values)
         values, places = values[known], places[: -self.horizon][known]
         labels = values if self.kind == "forward_return" else (values > self.cost_bps * BPS).astype(np.float64)
         return labels, values, places
+
+    def _prices(self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]) -> tuple[Floats, Words]:
+        """Return the price at every event of its kind, and their places; a field as it stands needs no program."""
+        fields = FIELDS.get(self.trigger, ())
+        name = self.price.name.partition(".")[2] if self.price.op == "field" else ""
+        if name in fields:
+            places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
+            return events["values"][places, fields.index(name)], places
+        desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
+        prices, places = FeatureState(_program(self.price, self.row_fields), desk).asked(events)
+        return prices[:, 0], places
 
     def to_json(self) -> bytes:
         """Return the label as canonical JSON."""
