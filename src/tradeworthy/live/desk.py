@@ -18,6 +18,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import DataInvalid, ModelMismatch, NotFound
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.live.answers import settle
 from tradeworthy.live.control import (
@@ -92,8 +93,11 @@ class Desk:
         self.shadows: dict[int, Pipeline] = {}
         self.scopes: set[Scope] = set()
         self.desk_limits = np.full(len(LIMIT_FIELDS), np.nan)
-        self._handle = hold_desk(self.state)
         self._answers = Inbox(config.room, config.width)
+        self._handle = hold_desk(self.state)
+        self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
+        self._is_believable = entry(is_believable, self._handle, self.inbox.words, self.inbox.numbers, 0)
+        self._order_names, self._open_orders = self.state.orders["order"], self.state.account["open_orders"]
 
     # -- versions ------------------------------------------------------------------------------------------------
 
@@ -189,7 +193,7 @@ class Desk:
     def shown(self, place: int) -> np.void:
         """Return an event of the inbox as the venue may see it: one that will be refused only tells the time."""
         event: np.void = self.inbox.records[place]
-        if is_believable(self._handle, self.inbox.words, self.inbox.numbers, place):
+        if self._is_believable(self._handle, self.inbox.words, self.inbox.numbers, place):
             return event
         timer = event.copy()
         timer["kind"], timer["values"] = int(Kind.TIMER), np.nan
@@ -197,18 +201,15 @@ class Desk:
 
     def name_order(self, decision: int) -> None:
         """Give the order just sent its id: the sequence of its decision."""
-        self.state.orders["order"][self.state.account["open_orders"][0] - 1] = decision
+        self._order_names[self._open_orders[0] - 1] = decision
 
     def settle(self, answers: EventBatch) -> int:
         """Book the venue's answers, writing verdicts into their flags; return how many were believed."""
-        count, believed = self._answers.load(answers), 0
-        for place in range(count):
-            words, numbers = self._answers.words, self._answers.numbers
-            believed += settle(self._handle, words, numbers, place) == DenialCode.NONE
-        answers["flags"][:count] = self._answers.records["flags"][:count]
-        if count < len(answers):
-            believed += self.settle(answers[count:])
-        return believed
+        count, words, numbers = self._answers.load(answers), self._answers.words, self._answers.numbers
+        verdicts = [self._settle(self._handle, words, numbers, place) for place in range(count)]
+        answers["flags"][:count] = verdicts
+        believed = verdicts.count(DenialCode.NONE)
+        return believed + (self.settle(answers[count:]) if count < len(answers) else 0)
 
     def apply(self, control: np.void, find: Callable[[np.void], Pipeline]) -> None:
         """Apply one control event.

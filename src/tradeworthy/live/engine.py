@@ -14,6 +14,7 @@ from contextlib import ExitStack
 import msgspec
 import numpy as np
 
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
@@ -22,6 +23,7 @@ from tradeworthy.core.time import Clock, VirtualClock
 from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
+from tradeworthy.live.inbox import TS_EVENT
 from tradeworthy.live.pipeline import Run, needs_of
 from tradeworthy.live.reconcile import reconcile
 from tradeworthy.live.recorder import Recorder
@@ -123,7 +125,7 @@ class Engine:
         self.desk = Desk(config, control=control.words)
         self.counters = Counters()
         self.swaps: list[Swap] = []
-        self._recorder = Recorder(tape, self.desk.inbox.records.dtype)
+        self._recorder = Recorder(tape, self.desk.inbox)
         background = self.settings.stage_in_background
         self._staging = Staging(load, self.desk.make_pipeline, tape.folder, background=background)
         self._steering = Steering(
@@ -137,7 +139,7 @@ class Engine:
         )
         self._events_at_wish = self._last_checkpoint = 0
         self._stopping = self._failed = False
-        self._failing_safe = _FailingSafe(self._fail_safe)
+        self._is_virtual = isinstance(clock, VirtualClock)
         self._start(load)
 
     # -- coming up -----------------------------------------------------------------------------------------------
@@ -193,8 +195,11 @@ class Engine:
             self.consume(batch)
             if self._stopping:
                 break
-        with self._failing_safe:
+        try:
             self._recorder.flush()
+        except (RecordBusy, RecordUnwritable) as error:
+            self._fail_safe(error)
+            raise
 
     async def _keep_watch(self) -> None:
         """Look up every steering interval, whether events come or not."""
@@ -227,12 +232,15 @@ class Engine:
         RecordUnwritable
             The tape failed; trading has stopped.
         """
-        with self._failing_safe:
+        try:
             done = 0
             while done < len(batch):
                 count = self.desk.inbox.load(batch[done:] if done else batch)
                 self._consume_inbox(count)
                 done += count
+        except (RecordBusy, RecordUnwritable) as error:
+            self._fail_safe(error)
+            raise
 
     def look_up(self) -> None:
         """Hear, between two events, of a failed sync, of a newer engine on this tape, and of what people have steered.
@@ -242,12 +250,18 @@ class Engine:
         RecordUnwritable, RecordBusy
             As `run`.
         """
-        with self._failing_safe:
-            if self._recorder.tape.failure is not None:
-                raise RecordUnwritable(self._recorder.tape.failure)
-            self._recorder.tape.check()
+        try:
+            self._check_tape()
             self._recorder.flush()
             self._steer()
+        except (RecordBusy, RecordUnwritable) as error:
+            self._fail_safe(error)
+            raise
+
+    def _check_tape(self) -> None:
+        if self._recorder.tape.failure is not None:
+            raise RecordUnwritable(self._recorder.tape.failure)
+        self._recorder.tape.check()
 
     def _consume_inbox(self, count: int) -> None:
         place = 0
@@ -264,19 +278,16 @@ class Engine:
 
     def _run(self, start: int, stop: int) -> int:
         """Take a stretch of events to decisions, write them, send the order; return how far it went."""
-        desk, inbox = self.desk, self.desk.inbox
-        inbox.stamp(start, stop, self._now_ns())
-        sequence = self._recorder.next_sequence
-        run = desk.run(start, stop, generation=self._steering.generation, first_sequence=sequence)
+        desk, recorder = self.desk, self._recorder
+        desk.inbox.stamp(start, stop, self._now_ns())
+        run = desk.run(start, stop, generation=self._steering.generation, first_sequence=recorder.next_sequence)
         if run.stop == start:
             return start
-        self._recorder.inputs(inbox.records[start : run.stop])
-        made = desk.acting.played(run)
-        last = self._recorder.outcome(made)
+        last = recorder.run(desk.acting, run, start)
         self._count(start, run)
         if run.ordered:
             desk.name_order(last)
-            self._venue.submit(made.orders)
+            self._venue.submit(desk.acting.order)
         if desk.has_followers:
             self._follow(start, run.stop)
         return run.stop
@@ -284,12 +295,12 @@ class Engine:
     def _follow(self, start: int, stop: int) -> None:
         """Let everybody else take what the champion has taken, and write what the shadows make of it."""
         for pipeline, run in self.desk.follow(start, stop):
-            self._recorder.outcome(pipeline.played(run))
+            self._recorder.run(pipeline, run, stop)
             self.counters.shadow_decisions += run.decisions
 
     def _now_ns(self) -> int:
         """Return the time of decisions; on a virtual clock an event is decided at its own arrival."""
-        return 0 if isinstance(self._clock, VirtualClock) else self._clock.now_ns()
+        return 0 if self._is_virtual else self._clock.now_ns()
 
     def _count(self, start: int, run: Run) -> None:
         counters = self.counters
@@ -297,7 +308,7 @@ class Engine:
         counters.decisions += run.decisions
         counters.rows += run.rows
         counters.orders += run.ordered
-        counters.ts_event_ns = int(self.desk.inbox.words[run.stop - 1, 2])
+        counters.ts_event_ns = self.desk.inbox.header[run.stop - 1, TS_EVENT]
 
     def _hear(self, answers: EventBatch) -> None:
         """Consume the venue's answers as inputs."""
@@ -305,9 +316,9 @@ class Engine:
             return
         self.desk.settle(answers)
         self._recorder.inputs(answers)
-        believed = answers[answers["flags"] == 0]
-        self.counters.fills += int((believed["kind"] == Kind.FILL).sum())
-        self.counters.rejects += int((believed["kind"] == Kind.REJECT).sum())
+        for kind, verdict in zip(answers["kind"].tolist(), answers["flags"].tolist(), strict=True):
+            self.counters.fills += kind == Kind.FILL and verdict == DenialCode.NONE
+            self.counters.rejects += kind == Kind.REJECT and verdict == DenialCode.NONE
 
     # -- steering ------------------------------------------------------------------------------------------------
 
@@ -369,27 +380,6 @@ class Engine:
             stack.callback(self._recorder.last_input, halt)
             stack.callback(self._cancel, Scope.everything())
             stack.callback(self._control.halt)
-
-
-class _FailingSafe:
-    """A context in which a tape that cannot be written any more is told of; it costs less than a generator.
-
-    Parameters
-    ----------
-    fail_safe : callable
-        Told, before the error goes on.
-    """
-
-    def __init__(self, fail_safe: Callable[[RecordBusy | RecordUnwritable], None]) -> None:
-        self._fail_safe = fail_safe
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Tell of the error, if it is the tape's."""
-        if isinstance(error, RecordBusy | RecordUnwritable):
-            self._fail_safe(error)
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

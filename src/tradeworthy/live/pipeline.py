@@ -15,6 +15,7 @@ from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, version
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.limits import Limits
 from tradeworthy.live.control import ControlWords, no_control
 from tradeworthy.live.inbox import Inbox
@@ -136,7 +137,7 @@ class Pipeline:
         )
         self._handle = hold_circuit(self._circuit)
         self._verdicts, self._sent = np.zeros(inbox.room, np.int64), np.zeros(inbox.room, ORDER)
-        self._one = self.decisions[:1], self.rows[:1], self.row_decisions[:1], self.order[:0]
+        self._run_trees = entry(run_trees, self._handle, 0, 0, 0, 0)
         self.role = role
 
     @classmethod
@@ -228,17 +229,15 @@ class Pipeline:
         Run
             Where it stopped, and how many decisions and rows it wrote.
         """
-        if self.role == STANDBY:
+        if self._role == STANDBY:
             keep_warm(self._handle, start, stop, self._scratch)
             return Run(stop, 0, 0, ordered=False)
         if self._is_trees:
-            return Run(*run_trees(self._handle, start, stop, generation, first_sequence))
+            return Run(*self._run_trees(self._handle, start, stop, generation, first_sequence))
         return self._run_stepwise(start, stop, generation, first_sequence)
 
     def played(self, run: Run) -> Played:
         """Return what a run wrote."""
-        if run.decisions == run.rows == 1 and not run.ordered:
-            return Played(self, *self._one)  # the usual case of a live desk: its views are made once
         return Played(
             self,
             self.decisions[: run.decisions],

@@ -16,7 +16,7 @@ from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
-from tradeworthy.live.control import ControlBlock, ControlView, Scope
+from tradeworthy.live.control import GENERATION, ControlBlock, ControlView, Scope
 from tradeworthy.live.desk import Desk, control_event
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.staging import Staging
@@ -74,6 +74,7 @@ class Steering:
         permit: Permit | None = None,
     ) -> None:
         self._desk, self._block, self._limits = desk, block, limits
+        self._word = block.words.data
         self.staging, self._clock, self._warm_from, self._permit = staging, clock, warm_from, permit
         self.generation = int(block.view().generation) - 1
         self._limits_generation = -1
@@ -82,7 +83,7 @@ class Steering:
     @property
     def due(self) -> bool:
         """Whether anything may have to change before the next event."""
-        return int(self._block.words[1]) != self.generation or self.staging.pending
+        return self._word[GENERATION] != self.generation or self.staging.pending
 
     def wishes(self) -> Iterator[EventBatch]:
         """Yield the control events that are due; each must be applied before the next is asked for."""

@@ -68,7 +68,7 @@ def _record_checksum(words: Any, base: int, width: int, seed: Any) -> Any:
 
 
 @kernel
-def frame_records(words: Words, width: int, first: int, epoch: int, seed: int) -> None:
+def frame_records(words: Words, width: int, first: int, framing: Words) -> None:
     """Write sequence, epoch and checksum into every record of a batch, in place.
 
     Parameters
@@ -79,11 +79,11 @@ def frame_records(words: Words, width: int, first: int, epoch: int, seed: int) -
         Words in a record.
     first : int
         Sequence of the first record; the others follow without a gap.
-    epoch, seed : int
+    framing : (2,) uint64
         The writer's epoch and the checksum of the segment's header.
     """
-    high = np.uint64(epoch) << _HALF
-    start = np.uint64(seed)
+    high = framing[0] << _HALF
+    start = framing[1]
     sequence = np.uint64(first)
     for base in range(0, words.size, width):
         words[base] = sequence

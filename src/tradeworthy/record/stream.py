@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid, RecordUnwritable
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import Clock
 from tradeworthy.record.checksum import frame_records
-from tradeworthy.record.disk import Disk
+from tradeworthy.record.disk import Bytes, Disk
 from tradeworthy.record.marks import End
 from tradeworthy.record.segment import (
     FIRST_BYTES,
@@ -96,6 +97,11 @@ class Stream:
         Called before a new segment is begun; raises to stop it.
     commit : callable, optional
         Called after every append, to make it durable.
+
+    Attributes
+    ----------
+    framing : (2,) uint64
+        What `frame_records` needs of this stream: the epoch and the checksum of the segment's header.
     """
 
     __slots__ = (
@@ -106,20 +112,20 @@ class Stream:
         "_disk",
         "_dtype",
         "_end",
-        "_epoch",
         "_fd",
         "_folder",
+        "_frame",
         "_header",
         "_itemsize",
         "_last",
         "_offset",
         "_pen",
         "_pwrite",
-        "_seed",
         "_size",
         "_synced",
         "_unsynced",
         "_width",
+        "framing",
         "name",
     )
 
@@ -144,11 +150,12 @@ class Stream:
         self._itemsize = dtype.itemsize
         self._width = dtype.itemsize // 8
         self._commit = commit
-        self._epoch = pen.epoch
+        self.framing = np.array([pen.epoch, 0], np.uint64)
+        self._frame = entry(frame_records, np.empty(0, _WORD), 1, 1, self.framing)
         self._header: Header | None = None
         self._unsynced: list[Path] = []
         self._fd = -1
-        self._seed = self._offset = self._end = self._synced = self._size = self._last = self._begun_ns = 0
+        self._offset = self._end = self._synced = self._size = self._last = self._begun_ns = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -182,13 +189,35 @@ class Stream:
         if not 0 < count * self._itemsize <= self._end - self._offset:
             return self._append_across(records)
         words = np.frombuffer(records, _WORD)  # a third of the cost of a view
-        frame_records(words, self._width, first, self._epoch, self._seed)
-        self._write(words, count * self._itemsize)
-        self._last = first + count - 1
-        pen.next_sequence = first + count
+        self._frame(words, self._width, first, self.framing)
+        self.write(words, count)
+        return first
+
+    def fits(self, count: int) -> bool:
+        """Tell whether so many records go into the segment being written, and writing has not stopped."""
+        return count * self._itemsize <= self._end - self._offset and self._pen.failure is None
+
+    def write(self, framed: Bytes, count: int) -> None:
+        """Write records that were framed for this stream and the next sequences, and that fit; as `append` does.
+
+        Parameters
+        ----------
+        framed : contiguous array or memory view
+            The records.
+        count : int
+            How many.
+
+        Raises
+        ------
+        RecordUnwritable
+            As `append`.
+        """
+        pen = self._pen
+        self._write(framed, count * self._itemsize)
+        pen.next_sequence += count
+        self._last = pen.next_sequence - 1
         if self._commit is not None:
             self._commit()
-        return first
 
     def _check(self, records: npt.NDArray[Any]) -> None:
         if self._pen.failure is not None:
@@ -196,12 +225,12 @@ class Stream:
         if records.dtype != self._dtype or records.ndim != 1:
             raise DataInvalid(f"stream {self.name!r} takes (n,) arrays of {self._dtype}; found {records.dtype}")
 
-    def _write(self, words: npt.NDArray[np.uint64], nbytes: int) -> None:
+    def _write(self, framed: Bytes, nbytes: int) -> None:
         """Write at the end of the segment: all of it, or nothing and the tape has failed."""
         try:
-            written = self._pwrite(self._fd, words, self._offset)
+            written = self._pwrite(self._fd, framed, self._offset)
             if written != nbytes:
-                self._disk.write_all(self._fd, memoryview(words.data).cast("B")[written:], self._offset + written)
+                self._disk.write_all(self._fd, memoryview(framed).cast("B")[written:], self._offset + written)
         except OSError as error:
             self._undo(nbytes)
             raise self._pen.fail(f"stream {self.name!r}: cannot be written", error) from error
@@ -223,7 +252,7 @@ class Stream:
                 self._rotate()
                 continue
             part = records[done : done + room]
-            frame_records(part.view(_WORD), self._width, first + done, self._epoch, self._seed)
+            self._frame(part.view(_WORD), self._width, first + done, self.framing)
             self._write(part.view(_WORD), part.nbytes)
             done += part.size
             self._last = first + done - 1
@@ -262,7 +291,7 @@ class Stream:
         existing = segment_paths(self._folder)
         raw, header = encode_header(
             Header(
-                epoch=self._epoch,
+                epoch=self._pen.epoch,
                 index=int(existing[-1].stem) + 1 if existing else 1,
                 first_sequence=self._pen.next_sequence,
                 capacity=capacity,
@@ -278,7 +307,7 @@ class Stream:
         except BaseException:
             os.close(fd)
             raise
-        self._fd, self._header, self._seed = fd, header, header.checksum
+        self._fd, self._header, self.framing[1] = fd, header, header.checksum
         self._offset = self._synced = header.header_bytes
         self._end = header.size
         self._size = header.size

@@ -38,7 +38,7 @@ def desk():
 @pytest.fixture
 def recorder(tmp_path, desk):
     tape = TapeWriter.open(tmp_path / "tape", clock=VirtualClock(START_NS))
-    yield Recorder(tape, desk.inbox.records.dtype)
+    yield Recorder(tape, desk.inbox)
     tape.close()
 
 

@@ -18,7 +18,7 @@ def bitwise(data: bytes, crc: int = 0) -> int:
 
 def framed(count: int, *, width: int = 4, first: int = 7, epoch: int = 3, seed: int = 99) -> np.ndarray:
     words = np.arange(count * width, dtype=np.uint64) * np.uint64(0x0101010101010101)
-    frame_records(words, width, first, epoch, seed)
+    frame_records(words, width, first, np.array([epoch, seed], np.uint64))
     return words
 
 

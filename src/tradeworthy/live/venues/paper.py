@@ -180,8 +180,9 @@ class Paper:
             if prices is not None:
                 self._match(number, prices, 0.0 if kind in {_QUOTE, _BOOK} else self._settings.half_spread_bps)
         answers, self._answers = self._answers, []
-        self.pending -= sum(1 for answer in answers if answer.closes)
-        return _answer_events(event, answers)
+        for answer in answers:
+            self.pending -= answer.closes
+        return _answer_events(event.dtype, record, answers)
 
     def _is_news(self, record: Any) -> bool:
         """Tell whether an event is neither older than one already seen nor too long on its way."""
@@ -296,11 +297,11 @@ def _rejected(order_id: int, number: int, code: RejectCode) -> _Answer:
     return _Answer(_REJECT, order_id, number, (float(code),), closes=True)
 
 
-def _answer_events(event: np.void, answers: list[_Answer]) -> EventBatch:
+def _answer_events(dtype: np.dtype[np.void], observed: Any, answers: list[_Answer]) -> EventBatch:
     """Write answers as events of the observed event's type, with its times."""
-    batch = np.empty(len(answers), event.dtype)
+    batch, width = np.empty(len(answers), dtype), len(observed[-1])
+    times = observed[_TS_EVENT : _TS_RECV + 1]
     for place, (kind, order_id, number, values, _) in enumerate(answers):
-        padding = (math.nan,) * (event.dtype["values"].shape[0] - len(values))
-        times = (event["ts_event_ns"], event["ts_recv_ns"])
-        batch[place] = (0, 0, 0, *times, order_id, number, kind, 0, 0, values + padding)
+        padded = values + (math.nan,) * (width - len(values))
+        batch[place] = (0, 0, 0, *times, order_id, number, kind, 0, 0, padded)
     return batch
