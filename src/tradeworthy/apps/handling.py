@@ -15,7 +15,21 @@ SHORT = 16
 
 
 class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause and what was found about it: `number` names it, `count` findings so far, the last in words."""
+    """One cause and what was found about it.
+
+    Attributes
+    ----------
+    number : int
+        Names it.
+    kind, monitor, subject : str
+        Of the first finding.
+    count : int
+        Findings so far.
+    others : list of str
+        What else was found that has the same cause: ``monitor: subject``.
+    sentence : str
+        The last finding in words.
+    """
 
     number: int
     state: str
@@ -24,6 +38,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     monitor: str
     subject: str
     count: int
+    others: list[str]
     first: str
     last: str
     version: str
@@ -42,6 +57,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
             monitor=case.first.monitor,
             subject=case.first.subject,
             count=case.count,
+            others=[f"{monitor}: {subject}" for monitor, _, subject in [*case.causes][1:]],
             first=iso(case.first.ts_event_ns),
             last=iso(case.last.ts_event_ns),
             version=case.version[:SHORT],

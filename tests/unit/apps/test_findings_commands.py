@@ -35,8 +35,9 @@ FINDING = Finding(
 def project(tmp_path):
     """A project in which a monitor has found two things, one of them twice."""
     made = at("promoted", tmp_path)
-    for subject in ("volatility", "spread", "volatility"):
-        found = msgspec.structs.replace(FINDING, subject=subject)
+    for subject, after_s in (("volatility", 0), ("spread", 100_000_000), ("volatility", 0)):
+        since_ns, at_ns = (stamp + after_s * NS_PER_S for stamp in (FINDING.since_ns, FINDING.ts_event_ns))
+        found = msgspec.structs.replace(FINDING, subject=subject, since_ns=since_ns, ts_event_ns=at_ns)
         made.ledger.append(facts.FindingRaised(finding=found), actor="watcher", reason="found")
     return made
 

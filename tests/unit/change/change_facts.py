@@ -44,14 +44,16 @@ def rolled_back(version: str, to: str) -> facts.VersionRolledBack:
     return facts.VersionRolledBack(version=version, to=to)
 
 
-def finding(kind: str = "data_drift", sequence: int = 10, subject: str = "volatility") -> Finding:
+def finding(
+    kind: str = "data_drift", sequence: int = 10, subject: str = "volatility", since_ns: int | None = None
+) -> Finding:
     return Finding(
         monitor="drift",
         subject=subject,
         kind=kind,
         sequence=sequence,
         ts_event_ns=sequence,
-        since_ns=0,
+        since_ns=sequence if since_ns is None else since_ns,
         observed=2.0,
         reference=1.0,
         unit="",

@@ -28,8 +28,9 @@ class Home:
         self.pauses = []
 
     def raise_finding(self, sequence=10, *, origin_s=None, **changes: object):
-        """Write a finding down whose event happened so many seconds ago."""
-        made = msgspec.structs.replace(finding(sequence=sequence), **changes)
+        """Write a finding down whose event happened so many seconds ago; another subject began at another time."""
+        began = 1_000 * len(str(changes.get("subject", ""))) + sequence
+        made = msgspec.structs.replace(finding(sequence=sequence, since_ns=began), ts_event_ns=began, **changes)
         origin_ns = 0 if origin_s is None else self.clock.now_ns() - int(origin_s * NS_PER_S)
         fact = facts.FindingRaised(finding=made, ts_origin_ns=origin_ns)
         return self.ledger.append(fact, actor="watcher", reason="found")
@@ -79,7 +80,7 @@ def test_a_dead_sink_is_given_up_and_the_next_finding_tried(home):
     """Attempts are bounded; what was given up is counted with its last words, and later findings have their turn."""
     delivery = home.delivery(Dead())
     home.raise_finding(subject="a")
-    home.raise_finding(subject="b")
+    home.raise_finding(subject="bb")
     assert delivery.step(home.wait) == 0
     assert (delivery.state.failed, delivery.state.retries, delivery.state.error) == (2, 4, "nobody there")
     assert delivery.state.up_to == 2
@@ -131,10 +132,10 @@ def test_a_restart_goes_on_where_it_was(home):
     home.raise_finding(subject="a")
     delivery.step(home.wait)
     home.raise_finding(subject="a")
-    home.raise_finding(subject="b")
+    home.raise_finding(subject="bb")
     again = home.delivery(second)
     again.step(home.wait)
-    assert [alert.finding.subject for alert in second.sent] == ["b"]
+    assert [alert.finding.subject for alert in second.sent] == ["bb"]
     assert again.state.sent == 2
 
 

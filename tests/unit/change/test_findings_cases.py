@@ -38,10 +38,62 @@ def test_repeats_of_one_cause_are_one_case(ledger):
     assert (performance.number, performance.count) == (2, 1)
 
 
-def test_another_subject_is_another_case():
-    """What another feature does has another cause."""
-    entries = lines(raised(), facts.FindingRaised(finding=finding(subject="spread")))
-    assert [case.first.subject for case in cases_of(entries).by_number.values()] == ["volatility", "spread"]
+def found(subject, since_ns, sequence, kind="data_drift"):
+    """Return a finding whose change began at one time and was heard at another."""
+    return facts.FindingRaised(finding=finding(kind, sequence, subject, since_ns))
+
+
+def counts(entries):
+    """Return number and count of every case."""
+    return [(case.number, case.count) for case in cases_of(lines(*entries)).by_number.values()]
+
+
+def test_what_began_together_is_one_case():
+    """Drift, and what else is heard of the change before or while it was heard, have one cause."""
+    entries = found("volatility", 50, 100), found("spread", 90, 400), found("return", 10, 60), found("volume", 100, 100)
+    assert counts(entries) == [(1, 4)]
+    case = cases_of(lines(*entries)).of(1)
+    assert [subject for _, _, subject in case.causes] == ["volatility", "spread", "return", "volume"]
+    assert (case.first.subject, case.last.subject) == ("volatility", "volume")
+
+
+def test_what_began_after_the_first_alarm_is_another_case():
+    """However long a case goes on, it does not swallow what is new: the first alarm is what counts."""
+    entries = found("volatility", 50, 100), found("volatility", 50, 900), found("spread", 101, 950)
+    assert counts(entries) == [(1, 2), (3, 1)]
+
+
+def test_a_repeat_joins_its_own_case_before_any_other():
+    """The very same cause comes before what merely began at the time."""
+    entries = found("volatility", 50, 100), found("spread", 101, 300), found("volatility", 200, 400)
+    assert counts(entries) == [(1, 2), (2, 1)]
+
+
+def test_the_newest_of_two_that_fit_is_joined():
+    """A change that may belong to two cases is put to the later one."""
+    entries = found("volatility", 0, 100), found("spread", 101, 300), found("return", 50, 250)
+    assert counts(entries) == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("kind", ["security", "storage"])
+def test_security_and_storage_stand_alone(kind):
+    """Who probes the desk while prices move is nobody's repeat."""
+    assert counts([found("volatility", 50, 100), found("probing", 60, 100, kind)]) == [(1, 1), (2, 1)]
+    assert counts([found("probing", 50, 100, kind), found("disk", 60, 100, kind)]) == [(1, 2)]
+
+
+def test_a_kind_that_joins_a_case_is_told():
+    """Drift that turns out to do harm is news, once; more drift is not."""
+    entries = [
+        found("a", 0, 9),
+        found("b", 0, 9),
+        found("loss", 0, 9, "performance"),
+        found("loss", 0, 9, "performance"),
+    ]
+    assert told(lines(*entries)) == [1, 3]
+    taken = facts.FindingAcknowledged(finding=1)
+    assert told(lines(entries[0], taken, *entries[1:])) == [1, 4]
+    assert cases_of(lines(*entries)).of(1).kinds == ["data_drift", "performance"]
 
 
 @pytest.mark.parametrize("change", [promoted("b"), rolled_back("a", "b")])

@@ -80,6 +80,8 @@ def cases_view(cases: "Sequence[CaseLine]") -> Text:
         times = "once" if case.count == 1 else f"{case.count:,} times, last {case.last[:16]}"
         view.append(f"  {case.monitor}: {case.subject}, {case.first[:16]}, {times}\n")
         view.append(f"       {case.sentence}\n")
+        if case.others:
+            view.append(f"       with it: {', '.join(case.others)}\n", style="dim")
         if case.actor:
             view.append(f"       {case.state} by {case.actor}: {case.reason}\n", style="dim")
     view.rstrip()

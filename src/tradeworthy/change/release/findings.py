@@ -1,13 +1,17 @@
-"""Findings as cases that people handle: repeats of one cause are one case, with a state and a history.
+"""Findings as cases that people handle: what has one cause is one case, with a state and a history.
 
-Idea:   a pure projection of the ledger, like `standing`. The cause of a finding is its monitor, kind and subject under
-        the champion of that time; a promotion calibrates monitors afresh, so it opens new cases.
-Flow:   raised → open → acknowledged → closed. A repeat joins its case, open or acknowledged; after a close the next
-        one opens a new case.
-Alerts: the first of a case is told; repeats only if they are graver, or a day after the last was told while nobody
-        has acknowledged it.
+Idea:   a pure projection of the ledger, like `standing`. Under one champion findings have one cause if monitor, kind
+        and subject are the same, or if they may have begun together: the time from the estimated change to the alarm
+        overlaps that of the case's first finding. So a jump of a price that is heard as drift, as rows out of range
+        and as changed reasons is one case, and what begins after its first alarm is another. Findings about security
+        or storage join no other kind. A promotion calibrates monitors afresh, so it opens new cases.
+Flow:   raised → open → acknowledged → closed. What has the same cause joins its case, open or acknowledged; after a
+        close the next one opens a new case.
+Alerts: the first of a case is told; others only if they are graver, or of a kind that the case did not have (drift that
+        turns out to do harm), or a day after the last was told while nobody has acknowledged it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,9 +24,12 @@ from tradeworthy.record.ledger import Entry, Ledger
 
 SEVERITIES = ("info", "warning", "critical")
 REMIND_NS = NS_PER_DAY
+ALONE = ("security", "storage")
+"""Kinds that have no cause in common with any other."""
 
 State = Literal["open", "acknowledged", "closed"]
-Cause = tuple[str, str, str, str]
+Cause = tuple[str, str, str]
+"""Monitor, kind and subject."""
 
 
 @dataclass(slots=True)
@@ -37,6 +44,8 @@ class Case:
         The champion of that time; empty if there was none.
     first, last : Finding
         The first and the newest finding; how many in all is `count`.
+    causes : Counter of (monitor, kind, subject)
+        What was found, and how often.
     raised_ns, last_ns : int
         When those were written down, the machine's time.
     severity : str
@@ -57,10 +66,32 @@ class Case:
     last_ns: int
     severity: str
     told_ns: int
-    count: int = 1
+    causes: Counter[Cause] = field(default_factory=Counter)
     state: State = "open"
     actor: str = ""
     reason: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many findings there are in all."""
+        return self.causes.total()
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of its findings, in the order in which they came."""
+        return list(dict.fromkeys(kind for _, kind, _ in self.causes))
+
+    def has_cause_of(self, finding: Finding) -> bool:
+        """Tell whether a finding may have begun with the first of this case."""
+        first = self.first
+        if finding.kind != first.kind and (finding.kind in ALONE or first.kind in ALONE):
+            return False
+        return finding.since_ns <= first.ts_event_ns and first.since_ns <= finding.ts_event_ns
+
+
+def cause_of(finding: Finding) -> Cause:
+    """Return what a finding is about."""
+    return finding.monitor, finding.kind, finding.subject
 
 
 def gravity(severity: str) -> int:
@@ -73,7 +104,6 @@ class Cases:
     """All cases that the facts add up to, in the order in which they were opened."""
 
     by_number: dict[int, Case] = field(default_factory=dict)
-    _current: dict[Cause, int] = field(default_factory=dict)
     _champion: str = ""
     _up_to: int = 0
 
@@ -114,33 +144,40 @@ class Cases:
 
     def _raised(self, finding: Finding, entry: Entry) -> Case | None:
         """Open a case or add to the one that stands."""
-        cause = (self._champion, finding.monitor, finding.kind, finding.subject)
-        case = self.by_number.get(self._current.get(cause, 0))
-        if case is None or case.state == "closed":
-            case = Case(
-                number=entry.number,
-                version=self._champion,
-                first=finding,
-                last=finding,
-                raised_ns=entry.ts_ns,
-                last_ns=entry.ts_ns,
-                severity=finding.severity,
-                told_ns=entry.ts_ns,
-            )
-            self.by_number[entry.number] = case
-            self._current[cause] = entry.number
-            return case
-        return self._repeated(case, finding, entry.ts_ns)
+        case = self._standing(finding)
+        if case is not None:
+            return self._joined(case, finding, entry.ts_ns)
+        case = Case(
+            number=entry.number,
+            version=self._champion,
+            first=finding,
+            last=finding,
+            raised_ns=entry.ts_ns,
+            last_ns=entry.ts_ns,
+            severity=finding.severity,
+            told_ns=entry.ts_ns,
+            causes=Counter([cause_of(finding)]),
+        )
+        self.by_number[entry.number] = case
+        return case
+
+    def _standing(self, finding: Finding) -> Case | None:
+        """Return the case that a finding joins: one of the very same, else the newest that may have begun with it."""
+        standing = [case for case in reversed(self.unsettled()) if case.version == self._champion]
+        same = (case for case in standing if cause_of(finding) in case.causes)
+        together = (case for case in standing if case.has_cause_of(finding))
+        return next(same, None) or next(together, None)
 
     @staticmethod
-    def _repeated(case: Case, finding: Finding, ts_ns: int) -> Case | None:
+    def _joined(case: Case, finding: Finding, ts_ns: int) -> Case | None:
+        news = finding.kind not in case.kinds
         case.last, case.last_ns = finding, ts_ns
-        case.count += 1
+        case.causes[cause_of(finding)] += 1
         graver = gravity(finding.severity) > gravity(case.severity)
         forgotten = case.state == "open" and ts_ns - case.told_ns >= REMIND_NS
         if graver:
             case.severity = finding.severity
-        if not (graver or forgotten):
+        if not (graver or news or forgotten):
             return None
         case.told_ns = ts_ns
         return case

@@ -93,7 +93,8 @@ def _of_cases(cases: Cases) -> Iterable[Sample]:
     """Count findings, and the cases that stand."""
     raised: Counter[tuple[str, ...]] = Counter()
     for case in cases.by_number.values():
-        raised[case.first.monitor, case.first.kind] += case.count
+        for (monitor, kind, _), count in case.causes.items():
+            raised[monitor, kind] += count
     standing = Counter((case.first.kind, case.severity, case.state) for case in cases.unsettled())
     yield from (Sample("findings_total", labels, count) for labels, count in raised.items())
     yield from (Sample("findings_open", labels, count) for labels, count in standing.items())

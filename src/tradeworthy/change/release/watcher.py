@@ -20,6 +20,7 @@ from tradeworthy.change.alerts.delivery import Deliveries
 from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
+from tradeworthy.change.release.explaining import FindingExplainer
 from tradeworthy.change.release.findings import HANDLED, Cases
 from tradeworthy.change.release.metrics import samples, write_metrics
 from tradeworthy.change.release.monitors import MonitorMaker
@@ -110,6 +111,7 @@ class Watcher:
         self._cases, self._pulse_ns = Cases(), 0
         self._step_ns_last = self._step_ns_max = 0
         self._maker = MonitorMaker(self._registry, state / "calibrations", job.instruments, job.monitors)
+        self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
         self._watch = Watch(
             state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
         )
@@ -143,6 +145,7 @@ class Watcher:
             return 0
         observed = self._watch.step(version_number(champion)) if self._may_watch(champion) else 0
         self._prepare(standing)
+        self._explainer.explain(self._cases.unsettled())
         self._conductor.step(self._standing(), self._watch.sequence)
         if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
             self.tell_pulse()

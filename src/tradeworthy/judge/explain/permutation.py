@@ -9,12 +9,17 @@ Reference: Castro, Gomez, Tejada (2009), Polynomial calculation of the Shapley v
         (2022), Sampling permutations for Shapley value estimation.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.judge.explain.attribution import Attributions, Floats
 from tradeworthy.model.predictors.base import Predictor, as_rows
+
+PAIRS_AT_ONCE = 64
+"""Pairs whose rows are in memory together."""
 
 METHOD = "permutation Shapley values of the score, {count} antithetic pairs; baseline: {name}"
 
@@ -67,19 +72,42 @@ class PermutationShapley:
         """
         rng = np.random.default_rng(self._seed)
         n, count = len(row), len(self._references)
-        orders = np.stack([rng.permutation(n) for _ in range(count)])
-        walks = np.concatenate([orders, orders[:, ::-1]])
-        starts = np.concatenate([self._references, self._references])
-        steps = _steps(row, starts, walks)
-        scores = self._predictor.many(steps.reshape(-1, n))[:, 0].reshape(len(walks), n + 1)
-        gains = np.zeros((len(walks), n))
-        np.put_along_axis(gains, walks, np.diff(scores, axis=1), axis=1)
-        return 0.5 * (gains[:count] + gains[count:])
+        ends = np.broadcast_to(row, (count, n))
+        return paired_gains(lambda rows: self._predictor.many(rows)[:, 0], self._references, ends, rng)
 
 
-def _steps(row: Floats, starts: Floats, walks: npt.NDArray[np.int64]) -> Floats:
-    """Return (walks, n + 1, n) rows: after step s of a walk, its first s features are the explained row's."""
-    n = len(row)
+def paired_gains(value: Callable[[Floats], Floats], starts: Floats, ends: Floats, rng: np.random.Generator) -> Floats:
+    """Return the (m, n) gains in value on the way from each start to its end, by feature: one antithetic pair each.
+
+    Parameters
+    ----------
+    value : callable
+        Gives (k,) values of (k, n) rows.
+    starts, ends : (m, n) float64
+        Rows; gains of a pair add up to the end's value less the start's.
+    rng : numpy.random.Generator
+        For the orders in which features are switched.
+    """
+    found = [
+        _gains(value, starts[begin : begin + PAIRS_AT_ONCE], ends[begin : begin + PAIRS_AT_ONCE], rng)
+        for begin in range(0, len(starts), PAIRS_AT_ONCE)
+    ]
+    return np.concatenate(found) if found else np.zeros(starts.shape)
+
+
+def _gains(value: Callable[[Floats], Floats], starts: Floats, ends: Floats, rng: np.random.Generator) -> Floats:
+    count, n = starts.shape
+    orders = np.stack([rng.permutation(n) for _ in range(count)])
+    walks = np.concatenate([orders, orders[:, ::-1]])
+    steps = _steps(np.concatenate([ends, ends]), np.concatenate([starts, starts]), walks)
+    values = value(steps.reshape(-1, n)).reshape(len(walks), n + 1)
+    gains = np.zeros((len(walks), n))
+    np.put_along_axis(gains, walks, np.diff(values, axis=1), axis=1)
+    return 0.5 * (gains[:count] + gains[count:])
+
+
+def _steps(ends: Floats, starts: Floats, walks: npt.NDArray[np.int64]) -> Floats:
+    """Return (walks, n + 1, n) rows: after step s of a walk, its first s features are the end's."""
     rank = np.argsort(walks, axis=1)
-    switched = rank[:, None, :] < np.arange(n + 1)[None, :, None]
-    return np.where(switched, row, starts[:, None, :])
+    switched = rank[:, None, :] < np.arange(walks.shape[1] + 1)[None, :, None]
+    return np.where(switched, ends[:, None, :], starts[:, None, :])
