@@ -66,6 +66,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make a virtual environment: venv or ensurepip is missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) from constraints.txt (once; this downloads the libraries and takes a few minutes) ..."
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(PIP) install --constraint constraints.txt --editable '.[train,archive,dev]'
 	@$(PIP) install --constraint constraints.txt --no-deps $(MARKET_DATA) $(CATBOOST)
+	@$(PIP) install --constraint constraints.txt --editable '.[train,archive,page,dev]'
 	@touch $(STAMP)

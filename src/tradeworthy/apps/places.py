@@ -79,3 +79,8 @@ class Places:
     def runs(self) -> Path:
         """Summaries of runs."""
         return self.root / "runs"
+
+    @property
+    def passwords(self) -> Path:
+        """The hashes of people's passwords."""
+        return self.root / "access" / "passwords.json"

@@ -19,6 +19,7 @@ from tradeworthy.apps.keeping import recorded
 from tradeworthy.apps.keys import own_key
 from tradeworthy.apps.places import Places
 from tradeworthy.apps.settings import load_settings
+from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.registry import Registry, VersionSettings
 from tradeworthy.change.release.release import Release
@@ -39,6 +40,7 @@ from tradeworthy.record.retention import Hold
 if TYPE_CHECKING:
     from tradeworthy.apps.calibrating import Calibrated
     from tradeworthy.apps.handling import CaseLine, Findings
+    from tradeworthy.change.access.people import People
     from tradeworthy.record.query import Answer
 
 
@@ -89,6 +91,13 @@ class Project:
     def control(self) -> ControlBlock:
         """The words that the running engine reads."""
         return ControlBlock(self.places.control)
+
+    @cached_property
+    def people(self) -> "People":
+        """Who may sign in, and with which roles."""
+        from tradeworthy.change.access.people import People  # noqa: PLC0415  # an optional package
+
+        return People(self.ledger, self.places.passwords, clock=self.clock)
 
     @property
     def release(self) -> Release:
@@ -285,6 +294,16 @@ class Project:
     def status(self) -> results.Status:
         """Say which versions have which role, whether trading is halted, and what was found."""
         return results.status_of(self)
+
+    def people_and_roles(self) -> dict[str, str]:
+        """Return everybody's roles, by name."""
+        return {person.name: ", ".join(person.roles) for person in self.people.everybody()}
+
+    def who_can(self, action: str) -> results.WhoCan:
+        """Say which roles, and which people, may do an action."""
+        roles = roles_that_may(action)
+        people = [person.name for person in self.people.everybody() if set(person.roles) & set(roles)]
+        return results.WhoCan(action=action, roles=list(roles), people=people)
 
     def _scope(self, word: str) -> str:
         """Return a scope's full name; people in a hurry write the symbol alone."""

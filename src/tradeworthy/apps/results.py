@@ -142,6 +142,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class WhoCan(msgspec.Struct, frozen=True, kw_only=True):
+    """The roles that may do an action, and the people who have one of them."""
+
+    action: str
+    roles: list[str]
+    people: list[str]
+
+
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the record is what was written, byte for byte."""
 

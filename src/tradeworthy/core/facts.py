@@ -130,6 +130,13 @@ class LegalHoldLifted(Fact, frozen=True, kw_only=True, tag=True):
     name: str
 
 
+class RolesGiven(Fact, frozen=True, kw_only=True, tag=True):
+    """A person's roles from now on; none means that they may not sign in any more."""
+
+    person: str
+    roles: list[str]
+
+
 class RecordDeleted(Fact, frozen=True, kw_only=True, tag=True):
     """Archived segments of a stream were deleted, by age; the digest is of the lines in the tape's log of deletions."""
 
@@ -178,5 +185,6 @@ AnyFact = (
     | RecordDeleted
     | KeyIssued
     | KeyRevoked
+    | RolesGiven
 )
 """Every kind of fact this release knows."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli import findings, keys, watching
+from tradeworthy.apps.cli import findings, keys, people, watching
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
@@ -287,6 +287,9 @@ def demo(
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
 app.add_typer(keys.app, name="keys")
+app.add_typer(people.app, name="people")
+app.command("who-can")(people.who_can)
+app.command("page")(people.page)
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> None:

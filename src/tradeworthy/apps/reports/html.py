@@ -97,7 +97,9 @@ def table(
         return paragraph(empty, "empty")
     names = (tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True))
     said = tag("caption", caption) if caption else None
-    return tag("div", tag("table", said, tag("thead", tag("tr", names)), tag("tbody", body)), class_="table")
+    return tag(
+        "div", tag("table", said, tag("thead", tag("tr", names)), tag("tbody", body)), class_="table", tabindex="0"
+    )
 
 
 def pairs(rows: Iterable[tuple[str, Cell]]) -> Markup:

@@ -7,7 +7,7 @@ Idea:   `tag` builds an element; a plain `str` inside it is text and is escaped,
 from collections.abc import Iterable
 from html import escape
 
-EMPTY_ELEMENTS = frozenset({"br", "col", "hr", "meta"})
+EMPTY_ELEMENTS = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
 
 Attribute = str | float | bool | None
 

@@ -1,1 +1,1 @@
-"""Who may ask a deployment for what: keys, and the doorkeeper that holds callers to them."""
+"""Who may do what on this deployment: people with roles, programs with keys, and who holds them to it."""

@@ -1,0 +1,211 @@
+"""The interface for programs: the same reads and steps as the page, as JSON, documented as OpenAPI under /api.
+
+Idea:   each call is one of `Project`'s with the role checked first and the caller's name on the fact. A step that is
+        refused answers 4xx with what was found, allowed and to do next; nothing here answers with a trace.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+
+from tradeworthy.apps.admin.looking import facts_of
+from tradeworthy.apps.admin.visitor import Asked, actor_for, deployment_of
+from tradeworthy.apps.dashboard.record import FactLine
+from tradeworthy.apps.deciding import PAGE, Around, Decided, Filter, decision_around, decisions_before
+from tradeworthy.apps.following import Frame
+from tradeworthy.apps.handling import CaseLine, Findings
+from tradeworthy.apps.results import Explained, Status, Step, Verified
+from tradeworthy.change.access.people import Person
+from tradeworthy.change.access.roles import roles_that_may
+from tradeworthy.change.registry import VersionInfo
+from tradeworthy.core.limits import Limits
+from tradeworthy.judge.validate.gate import GateReport
+
+FACTS_MAX = 1_000
+SQL_MAX = 20_000
+ROWS_MAX = 10_000
+
+Count = Annotated[int, QueryParameter(ge=1, le=FACTS_MAX)]
+Word = Annotated[str, PathParameter(min_length=1, max_length=128)]
+Number = Annotated[int, PathParameter(ge=0, le=2**62)]
+Before = Annotated[int | None, QueryParameter(ge=1, le=2**62)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+
+
+class Reasoned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a step is taken; recorded with the caller's name."""
+
+    reason: Text
+
+
+class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A scope to halt or resume: ``all``, ``instrument:SYMBOL`` or ``version:DIGEST``."""
+
+    scope: Text = "all"
+    reason: Text
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A role for a version: shadow, champion or retired."""
+
+    role: Text
+    reason: Text
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One SELECT over the record."""
+
+    sql: Annotated[str, msgspec.Meta(min_length=1, max_length=SQL_MAX)]
+    rows_max: Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)] = 1_000
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question gave; `more` says that rows were left out."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+    more: bool
+
+
+class Reading(Controller):
+    """What the deployment is and did."""
+
+    path = "/api/v1"
+    tags = ["read"]  # noqa: RUF012  # litestar reads it from the class
+
+    @get("/status", sync_to_thread=True)
+    def status(self, request: Asked) -> Status:
+        """Return which versions have which role, what is halted, and what is open."""
+        return deployment_of(request).project.status()
+
+    @get("/desk", sync_to_thread=True)
+    def desk(self, request: Asked) -> Frame:
+        """Return the present moment of the desk."""
+        return deployment_of(request).frame()
+
+    @get("/decisions", sync_to_thread=True)
+    def decisions(
+        self,
+        request: Asked,
+        *,
+        before: Before = None,
+        outcome: FromQuery[str] = "all",
+        instrument: FromQuery[str] = "",
+        version: FromQuery[str] = "",
+        role: FromQuery[str] = "champion",
+        count: Count = PAGE,
+    ) -> list[Decided]:
+        """Return the newest decisions that are wanted, the newest first."""
+        wanted = Filter(before=before, outcome=outcome, instrument=instrument, version=version, role=role)
+        return decisions_before(deployment_of(request).project, wanted, count=count)
+
+    @get("/decisions/{sequence:int}", sync_to_thread=True)
+    def decision(self, request: Asked, sequence: Number) -> Around:
+        """Return one decision with its event, other versions' opinions and the venue's answers."""
+        return decision_around(deployment_of(request).project, sequence)
+
+    @get("/decisions/{sequence:int}/explanation", sync_to_thread=True)
+    def explanation(self, request: Asked, sequence: Number) -> Explained:
+        """Return why a decision was made, exactly."""
+        return deployment_of(request).project.explain(str(sequence))
+
+    @get("/versions", sync_to_thread=True)
+    def versions(self, request: Asked) -> list[VersionInfo]:
+        """Return every registered version."""
+        return deployment_of(request).project.registry.list()
+
+    @get("/versions/{word:str}/gate", sync_to_thread=True)
+    def gate(self, request: Asked, word: Word) -> GateReport:
+        """Return the latest gate report of a version, checked against its fact."""
+        return GateReport.from_json(deployment_of(request).project.registry.gate_report(word))
+
+    @get("/findings", sync_to_thread=True)
+    def findings(self, request: Asked, *, open_only: FromQuery[bool] = False) -> Findings:
+        """Return what was found, repeats of one cause as one case."""
+        return deployment_of(request).project.findings(open_only=open_only)
+
+    @get("/facts", sync_to_thread=True)
+    def facts(self, request: Asked, count: Count = 100) -> list[FactLine]:
+        """Return the newest facts, the newest first."""
+        return facts_of(deployment_of(request).project.ledger.facts(), count)
+
+    @get("/limits", sync_to_thread=True)
+    def limits(self, request: Asked) -> Limits:
+        """Return the desk's limits."""
+        return deployment_of(request).limits()
+
+    @get("/people", sync_to_thread=True)
+    def people(self, request: Asked) -> list[Person]:
+        """Return everybody who may sign in, with their roles."""
+        return deployment_of(request).people.everybody()
+
+    @get("/who-can/{action:str}", sync_to_thread=True)
+    def who_can(self, request: Asked, action: Word) -> list[Person]:
+        """Return everybody who may do an action."""
+        roles = set(roles_that_may(action))
+        return [person for person in deployment_of(request).people.everybody() if roles & set(person.roles)]
+
+
+class Steering(Controller):
+    """Steps; each is a fact with the caller's name."""
+
+    path = "/api/v1"
+    tags = ["steer"]  # noqa: RUF012  # litestar reads it from the class
+
+    @post("/halt", sync_to_thread=True, status_code=200)
+    def halt(self, request: Asked, data: JSONBody[Scoped]) -> Step:
+        """Refuse every order in a scope from the next event on."""
+        actor = actor_for(request, "halt")
+        return deployment_of(request).project.halt(data.scope, actor=actor, reason=data.reason)
+
+    @post("/resume", sync_to_thread=True, status_code=200)
+    def resume(self, request: Asked, data: JSONBody[Scoped]) -> Step:
+        """Allow orders in a scope again."""
+        actor = actor_for(request, "resume")
+        return deployment_of(request).project.resume(data.scope, actor=actor, reason=data.reason)
+
+    @post("/rollback", sync_to_thread=True, status_code=200)
+    def rollback(self, request: Asked, data: JSONBody[Reasoned]) -> Step:
+        """Put the previous champion back; it decides the next event."""
+        actor = actor_for(request, "rollback")
+        return deployment_of(request).project.rollback(actor=actor, reason=data.reason)
+
+    @post("/versions/{word:str}/approve", sync_to_thread=True, status_code=200)
+    def approve(self, request: Asked, word: Word, data: JSONBody[Reasoned]) -> Step:
+        """Approve a version; its author may not."""
+        actor = actor_for(request, "approve")
+        return deployment_of(request).project.approve(word, actor=actor, reason=data.reason)
+
+    @post("/versions/{word:str}/promote", sync_to_thread=True, status_code=200)
+    def promote(self, request: Asked, word: Word, data: JSONBody[Promotion]) -> Step:
+        """Give a version a role."""
+        actor = actor_for(request, "promote")
+        return deployment_of(request).project.promote(word, to=data.role, actor=actor, reason=data.reason)
+
+    @post("/findings/{number:int}/acknowledge", sync_to_thread=True, status_code=200)
+    def acknowledge(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:
+        """Take on a finding."""
+        actor = actor_for(request, "acknowledge")
+        return deployment_of(request).project.acknowledge(number, actor=actor, reason=data.reason)
+
+    @post("/findings/{number:int}/close", sync_to_thread=True, status_code=200)
+    def close(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:
+        """Settle a finding."""
+        actor = actor_for(request, "close")
+        return deployment_of(request).project.close_finding(number, actor=actor, reason=data.reason)
+
+    @post("/verify", sync_to_thread=True, status_code=200)
+    def verify(self, request: Asked) -> Verified:
+        """Check every byte of the record."""
+        actor_for(request, "see")
+        return deployment_of(request).verify()
+
+    @post("/query", sync_to_thread=True, status_code=200)
+    def query(self, request: Asked, data: JSONBody[Question]) -> Answered:
+        """Answer one question to the record; nothing can be changed."""
+        actor_for(request, "query")
+        answer = deployment_of(request).project.query(data.sql, rows_max=data.rows_max)
+        return Answered(columns=answer.columns, types=answer.types, rows=answer.rows, more=answer.more)

@@ -1,0 +1,97 @@
+"""The deployment as the admin process sees it: read from its record, for any number of pages.
+
+Idea:   looking costs the engine nothing, and ten open pages cost what one does: they share one look,
+        at most `LOOK_EVERY_S` old.
+State:  a follower of the tape and its curves, behind a lock; handlers run in threads.
+"""
+
+import threading
+
+from tradeworthy.apps.curves import Curves
+from tradeworthy.apps.desk import desk_limits
+from tradeworthy.apps.following import Follower, Frame
+from tradeworthy.apps.project import Project
+from tradeworthy.apps.results import Verified
+from tradeworthy.core.limits import Limits
+from tradeworthy.core.time import NS_PER_S
+from tradeworthy.record.reader import Cursor, TapeReader
+
+LOOK_EVERY_S = 0.4
+
+
+class Deployment:
+    """One project with what pages share.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment's settings and calls.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.people = project.people
+        self._lock = threading.Lock()
+        self._follower, self._curves = Follower(project), Curves(project.settings.instrument)
+        self._inputs: Cursor | None = None
+        self._frame: Frame | None = None
+        self._looked_ns = 0
+        self._verified: Verified | None = None
+        self._bounds: tuple[str, Limits] | None = None
+        self.instruments = project.settings.instrument
+        self.symbols = [instrument.symbol for instrument in self.instruments]
+
+    def scopes(self) -> tuple[str, ...]:
+        """Return what can be halted by itself: everything, each traded instrument, each version at work."""
+        traded = (f"instrument:{each.symbol}" for each in self.instruments if each.traded)
+        roles = self.project.registry.standing().roles()
+        at_work = (f"version:{digest[:16]}" for digest, role in roles.items() if role != "retired")
+        return ("all", *traded, *at_work)
+
+    def limits(self) -> Limits:
+        """Return the desk's limits, as the facts have them."""
+        return desk_limits(self.project)
+
+    def bounds(self) -> Limits | None:
+        """Return the bounds that the champion was validated for; None without a champion."""
+        digest = self.project.registry.standing().champion
+        if digest is None:
+            return None
+        if self._bounds is None or self._bounds[0] != digest:
+            self._bounds = digest, self.project.registry.load(digest).manifest.bounds
+        return self._bounds[1]
+
+    @property
+    def verified(self) -> Verified | None:
+        """What the last verification asked for here found; None before the first."""
+        return self._verified
+
+    def verify(self) -> Verified:
+        """Check every byte of the record."""
+        self._verified = self.project.verify()
+        return self._verified
+
+    def frame(self) -> Frame:
+        """Return the present moment, at most `LOOK_EVERY_S` old."""
+        with self._lock:
+            now_ns = self.project.clock.monotonic_ns()
+            if self._frame is None or now_ns - self._looked_ns > LOOK_EVERY_S * NS_PER_S:
+                self._frame = self._follower.frame()
+                self._looked_ns = now_ns
+            return self._frame
+
+    def curves(self) -> Curves:
+        """Return the curves up to now; they grow in place, only under this call."""
+        with self._lock:
+            cursor = self._cursor()
+            while cursor is not None and len(records := cursor.poll()):
+                self._curves.take(records)
+            return self._curves
+
+    def _cursor(self) -> Cursor | None:
+        """Return the place in the inputs that is drawn already; None while there are none."""
+        tape = self.project.places.tape
+        if self._inputs is None and tape.is_dir():
+            reader = TapeReader(tape)
+            self._inputs = reader.follow("inputs") if "inputs" in reader.streams() else None
+        return self._inputs

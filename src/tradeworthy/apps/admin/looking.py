@@ -1,0 +1,163 @@
+"""What the views need and no single call of `Project` gives: halts with their reasons, exposures, lives, storage."""
+
+import shutil
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+
+from tradeworthy.apps.admin.deployment import Deployment
+from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt
+from tradeworthy.apps.dashboard.record import FactLine, Storage
+from tradeworthy.apps.dashboard.versions import Step, Stretch
+from tradeworthy.apps.project import Project
+from tradeworthy.change.release.standing import stand
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role
+from tradeworthy.core.time import NS_PER_US, iso
+from tradeworthy.record.ledger import Entry
+from tradeworthy.record.reader import STREAMS, TapeReader
+from tradeworthy.record.segment import segment_paths
+
+RECENT = 20_000
+SAID_MAX = 160
+UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "orders": "times", "ms": "ms"}
+
+
+def desk_of(deployment: Deployment) -> Desk:
+    """Read what the view of the desk shows beside the present moment."""
+    project, frame = deployment.project, deployment.frame()
+    entries = list(project.ledger.facts())
+    approvals = [e.actor for e in entries if _approves(e.fact, frame.champion)]
+    return Desk(
+        halts=halts_of(entries),
+        exposures=exposures_of(deployment),
+        approved_by=f"approved by {', '.join(approvals)}" if approvals else "no approval needed on paper",
+        latency_us=latency_of(project),
+        symbols=deployment.symbols,
+    )
+
+
+def _approves(fact: facts.Fact, champion: str) -> bool:
+    return isinstance(fact, facts.VersionApproved) and bool(champion) and fact.version.startswith(champion)
+
+
+def halts_of(entries: Iterable[Entry]) -> list[Halt]:
+    """Return the halts that stand, each with the fact that made it."""
+    entries = list(entries)
+    made = {e.fact.scope: e for e in entries if isinstance(e.fact, facts.TradingHalted)}
+    return [
+        Halt(scope, made[scope].actor, iso(made[scope].ts_ns), made[scope].reason)
+        for scope in sorted(stand(entries).halted)
+    ]
+
+
+def exposures_of(deployment: Deployment) -> list[Exposure]:
+    """Return each limit that counts, with what the record says is used of it."""
+    limits = deployment.limits()
+    bounds = deployment.bounds()
+    counts = limits if bounds is None else limits.tightest(bounds)
+    used = _used(deployment)
+    return [
+        Exposure(name.removesuffix("_max").replace("_", " "), used.get(name), getattr(counts, name), _unit(name))
+        for name in counts.__struct_fields__
+    ]
+
+
+def _unit(name: str) -> str:
+    return next((unit for word, unit in UNITS.items() if word in name), "")
+
+
+def _used(deployment: Deployment) -> dict[str, float]:
+    """Return what positions and losses take of their limits."""
+    frame, curves = deployment.frame(), deployment.curves()
+    lines = zip(deployment.symbols, curves.prices, strict=True)
+    marks = {symbol: line.values[-1] for symbol, line in lines if line.values.size}
+    multipliers = {i.symbol: i.multiplier for i in deployment.instruments}
+    held = frame.positions
+    values = [abs(quantity) * marks.get(symbol, np.nan) * multipliers[symbol] for symbol, quantity in held.items()]
+    equity = curves.equity.values
+    return {
+        "position_quantity_max": max((abs(quantity) for quantity in held.values()), default=0.0),
+        "position_value_max": float(max(values, default=0.0)),
+        "drawdown_value_max": float(max(0.0, np.nanmax(equity, initial=0.0) - equity[-1])) if equity.size else 0.0,
+    }
+
+
+def latency_of(project: Project) -> tuple[float, float] | None:
+    """Return p50 and p99 of the microseconds from an event's receipt to its decision, over the last decisions."""
+    if not project.places.tape.is_dir():
+        return None
+    reader = TapeReader(project.places.tape)
+    if not {"decisions", "inputs"} <= set(reader.streams()):
+        return None
+    after = max(0, reader.last_sequence() - RECENT)
+    made, asked = reader.read("decisions", after=after), reader.read("inputs", after=after)
+    made = made[(made["role"] == Role.CHAMPION) & (made["flags"] == 0)]
+    places = np.searchsorted(asked["sequence"], made["input_sequence"])
+    there = places < asked.size
+    lags = (made["ts_decided_ns"][there] - asked["ts_recv_ns"][places[there]]) / NS_PER_US
+    lags = lags[lags > 0]
+    return (float(np.quantile(lags, 0.5)), float(np.quantile(lags, 0.99))) if lags.size else None
+
+
+def life_of(entries: Iterable[Entry], digest: str) -> list[Step]:
+    """Return every fact that names a version."""
+    return [
+        Step(e.ts_ns, iso(e.ts_ns), said_of(e.fact), e.actor, e.reason)
+        for e in entries
+        if digest in (getattr(e.fact, "version", ""), getattr(e.fact, "to", ""))
+    ]
+
+
+def stretches_of(entries: Iterable[Entry], now_ns: int) -> list[Stretch]:
+    """Return who was in which role when."""
+    found: list[Stretch] = []
+    since: dict[str, tuple[str, int]] = {}
+    so_far: list[Entry] = []
+    for entry in entries:
+        so_far.append(entry)
+        if not isinstance(entry.fact, facts.VersionPromoted | facts.VersionRolledBack):
+            continue
+        roles = {v: role for v, role in stand(so_far).roles().items() if role in ("champion", "shadow", "canary")}
+        for version, (role, first_ns) in list(since.items()):
+            if roles.get(version) != role:
+                found.append(Stretch(version, role, first_ns, entry.ts_ns))
+                del since[version]
+        since |= {version: (role, entry.ts_ns) for version, role in roles.items() if version not in since}
+    return found + [Stretch(version, role, first_ns, now_ns) for version, (role, first_ns) in since.items()]
+
+
+def facts_of(entries: Iterable[Entry], count: int) -> list[FactLine]:
+    """Return the newest facts in words, the newest first."""
+    return [
+        FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said_of(e.fact), e.actor, e.reason)
+        for e in list(entries)[: -count - 1 : -1]
+    ]
+
+
+def said_of(fact: facts.Fact) -> str:
+    """Write what a fact says in one line."""
+    held = msgspec.to_builtins(fact)
+    said = {name: value for name, value in held.items() if name != "type" and value not in (None, "", [])}
+    if isinstance(fact, facts.FindingRaised):
+        return fact.finding.sentence
+    text = ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in said.items())
+    return f"{type(fact).__name__}: {text}"[:SAID_MAX]
+
+
+def _short(value: object) -> str:
+    """Write a value; of a digest its beginning."""
+    text = str(value)
+    return text[:16] if len(text) == 64 and text.isalnum() else text
+
+
+def storage_of(project: Project) -> tuple[list[Storage], int]:
+    """Return what the streams take on the disk, and the bytes that are free."""
+    folder = project.places.tape / STREAMS
+    streams = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = []
+    for stream in streams:
+        paths = segment_paths(stream)
+        found.append(Storage(stream.name, len(paths), sum(path.stat().st_size for path in paths)))
+    return found, shutil.disk_usage(project.places.root).free

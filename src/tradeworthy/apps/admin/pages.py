@@ -1,0 +1,155 @@
+"""The views' addresses: each reads the deployment and hands what it read to `dashboard`."""
+
+import msgspec
+from litestar import Controller, get
+from litestar.params import FromPath
+
+from tradeworthy.apps.admin.deployment import Deployment
+from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, storage_of, stretches_of
+from tradeworthy.apps.admin.visitor import Asked, Html, deployment_of, html, shown, visit_of
+from tradeworthy.apps.dashboard import decisions, record, settings, versions, watch
+from tradeworthy.apps.dashboard.desk import desk_view
+from tradeworthy.apps.dashboard.layout import halt_form
+from tradeworthy.apps.deciding import Decided, Filter, decision_around, decisions_before
+from tradeworthy.apps.results import Explained
+from tradeworthy.change.release.findings import read_cases
+from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError
+from tradeworthy.judge.validate.gate import GateReport
+
+FACTS_SHOWN = 100
+
+
+class Pages(Controller):
+    """Everything that is looked at."""
+
+    include_in_schema = False
+
+    @get("/", sync_to_thread=True)
+    def desk(self, request: Asked) -> Html:
+        """Show the desk."""
+        visit = visit_of(request)
+        deployment = deployment_of(request)
+        view = desk_view(visit, deployment.frame(), desk_of(deployment))
+        return shown(request, visit, "Desk", view)
+
+    @get("/decisions", sync_to_thread=True)
+    def decisions(self, request: Asked) -> Html:
+        """List decisions."""
+        deployment = deployment_of(request)
+        wanted = _filter(request)
+        found, failure = _found(deployment, wanted)
+        visit = visit_of(request, failure=failure)
+        view = decisions.decisions_view(wanted, found, deployment.symbols)
+        return shown(request, visit, "Decisions", view)
+
+    @get("/decisions/rows", sync_to_thread=True)
+    def decision_rows(self, request: Asked) -> Html:
+        """Return further lines of the list."""
+        wanted = _filter(request)
+        return html(decisions.rows(wanted, decisions_before(deployment_of(request).project, wanted)))
+
+    @get("/decisions/{sequence:int}", sync_to_thread=True)
+    def decision(self, request: Asked, sequence: FromPath[int]) -> Html:
+        """Show one decision."""
+        visit = visit_of(request)
+        project = deployment_of(request).project
+        around = decision_around(project, sequence)
+        explained: Explained | None = None
+        why_not = ""
+        try:
+            explained = project.explain(str(sequence))
+        except TradeworthyError as error:
+            why_not = str(error)
+        view = decisions.decision_view(around, explained, why_not)
+        lead = f"{around.decision.time} UTC, {around.decision.instrument}"
+        return shown(request, visit, f"Decision {sequence}", view, lead=lead)
+
+    @get("/watch", sync_to_thread=True)
+    def watch(self, request: Asked) -> Html:
+        """List what was found."""
+        visit = visit_of(request)
+        deployment = deployment_of(request)
+        return shown(request, visit, "Watch", watch.watch_view(deployment.frame(), deployment.project.findings().cases))
+
+    @get("/watch/{number:int}", sync_to_thread=True)
+    def case(self, request: Asked, number: FromPath[int]) -> Html:
+        """Show one case."""
+        visit = visit_of(request)
+        case = read_cases(deployment_of(request).project.ledger).by_number.get(number)
+        if case is None:
+            raise NotFound(f"no finding has number {number}; see the list of findings")
+        return shown(request, visit, f"Finding {number}", watch.case_view(visit, case))
+
+    @get("/versions", sync_to_thread=True)
+    def versions(self, request: Asked) -> Html:
+        """List versions."""
+        visit = visit_of(request)
+        project = deployment_of(request).project
+        stretches = stretches_of(project.ledger.facts(), project.clock.now_ns())
+        return shown(request, visit, "Versions", versions.versions_view(visit, project.registry.list(), stretches))
+
+    @get("/versions/{word:str}", sync_to_thread=True)
+    def version(self, request: Asked, word: FromPath[str]) -> Html:
+        """Show one version."""
+        visit = visit_of(request)
+        project = deployment_of(request).project
+        digest = project.resolve(word)
+        info = next(each for each in project.registry.list() if each.version == digest)
+        manifest = project.registry.load(digest).manifest
+        life = life_of(project.ledger.facts(), digest)
+        view = versions.version_view(visit, info, manifest, life)
+        return shown(request, visit, f"Version {digest[:16]}", view)
+
+    @get("/versions/{word:str}/gate", sync_to_thread=True)
+    def gate(self, request: Asked, word: FromPath[str]) -> Html:
+        """Show what the gate said of a version."""
+        visit = visit_of(request)
+        report = GateReport.from_json(deployment_of(request).project.registry.gate_report(word))
+        return shown(request, visit, f"Gate of {report.version[:16]}", versions.gate_view(report))
+
+    @get("/record", sync_to_thread=True)
+    def record(self, request: Asked) -> Html:
+        """Show the record."""
+        visit = visit_of(request)
+        deployment = deployment_of(request)
+        storage, free_bytes = storage_of(deployment.project)
+        told = facts_of(deployment.project.ledger.facts(), FACTS_SHOWN)
+        view = record.record_view(visit, storage, free_bytes, told, deployment.verified)
+        return shown(request, visit, "Record", view)
+
+    @get("/settings", sync_to_thread=True)
+    def settings(self, request: Asked) -> Html:
+        """Show the settings."""
+        visit = visit_of(request)
+        deployment = deployment_of(request)
+        view = settings.settings_view(visit, deployment.limits(), deployment.bounds(), deployment.people.everybody())
+        return shown(request, visit, "Settings", view)
+
+    @get("/halt", sync_to_thread=True)
+    def halt(self, request: Asked) -> Html:
+        """Show the form that halts, for browsers without scripts."""
+        visit = visit_of(request)
+        return shown(request, visit, "Halt trading", halt_form(visit))
+
+
+def _filter(request: Asked) -> Filter:
+    """Read which decisions are wanted.
+
+    Raises
+    ------
+    SettingsInvalid
+        A value does not fit.
+    """
+    asked = {name: value for name, value in request.query_params.items() if value}
+    try:
+        return msgspec.convert(asked, Filter, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(f"the filter cannot be used: {error}") from None
+
+
+def _found(deployment: Deployment, wanted: Filter) -> tuple[list[Decided], str]:
+    """Return the decisions that are wanted, or why there are none."""
+    try:
+        return decisions_before(deployment.project, wanted), ""
+    except (NotFound, SettingsInvalid) as error:
+        return [], str(error)

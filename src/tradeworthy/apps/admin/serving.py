@@ -1,0 +1,80 @@
+"""The admin process: the application on uvicorn, on this machine's loopback unless told otherwise."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from tradeworthy.apps.admin.app import make_app
+from tradeworthy.core.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+GRACE_S = 2
+BACKLOG = 128
+
+
+def serve(
+    project: "Project",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the page until interrupted.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment.
+    host, port : str, int
+        Where; port 0 takes any that is free.
+    certificate, key : Path, optional
+        PEM files of TLS; needed for any address but the loopback's.
+    ready : callable, optional
+        Told the address before the first request.
+
+    Raises
+    ------
+    SettingsInvalid
+        The address needs TLS and there is none, or it is taken.
+    """
+    if (certificate is None) != (key is None):
+        raise SettingsInvalid("TLS needs both --certificate and --key")
+    if certificate is None and host not in LOOPBACK:
+        raise SettingsInvalid(f"{host} is not the loopback: passwords need TLS; give --certificate and --key")
+    bound = _bound(host, port)
+    scheme = "http" if certificate is None else "https"
+    if ready is not None:
+        ready(f"{scheme}://{host}:{bound.getsockname()[1]}")
+    config = uvicorn.Config(
+        make_app(project, secure=certificate is not None),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        limit_concurrency=512,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens already: who is told the address can ask at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise SettingsInvalid(f"port {port} of {host} cannot be taken: {error.strerror}; give another --port") from None
+    return bound

@@ -1,0 +1,51 @@
+"""Who is signed in: sessions kept in this process, so that a restart or a lost role signs people out.
+
+Idea:   a session's number is made when somebody signs in, never before, so that nobody can be given one beforehand.
+Cookies: unreadable for scripts, never sent from another site; `Secure` where the page is served over TLS.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.middleware.session.server_side import ServerSideSessionBackend, ServerSideSessionConfig
+from litestar.security.session_auth import SessionAuth
+
+from tradeworthy.apps.admin.visitor import FRESH, person_of
+from tradeworthy.change.access.people import Person
+
+OPEN_PATHS = ["^/signin$", "^/static/", "^/health$", "^/report.css$"]
+"""What may be asked without signing in; a test walks all other routes."""
+
+HOURS_MAX = 12
+
+
+class FreshSessions(ServerSideSessionBackend):
+    """Litestar's sessions, with a new number at every sign-in."""
+
+    def get_session_id(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+        """Return the number of a connection's session; a new one for somebody who has just signed in."""
+        session = connection.scope.get("session")
+        if isinstance(session, dict) and session.pop(FRESH, False):
+            return self.generate_session_id()
+        return super().get_session_id(connection)
+
+
+@dataclass
+class SessionSettings(ServerSideSessionConfig):
+    """Litestar's settings of sessions, for these."""
+
+    _backend_class: type[ServerSideSessionBackend] = FreshSessions
+
+
+def session_auth(*, secure: bool) -> SessionAuth[Person, ServerSideSessionBackend]:
+    """Return how requests are told apart; everything but `OPEN_PATHS` needs somebody signed in."""
+    settings = SessionSettings(
+        key="tradeworthy", max_age=HOURS_MAX * 3_600, httponly=True, samesite="strict", secure=secure
+    )
+    return SessionAuth[Person, ServerSideSessionBackend](
+        retrieve_user_handler=person_of,
+        session_backend_config=settings,
+        exclude=OPEN_PATHS,
+        exclude_http_methods=[],
+    )

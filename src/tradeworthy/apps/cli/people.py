@@ -1,0 +1,79 @@
+"""``tradeworthy people``, ``who-can`` and ``page``: who may do what, and where they do it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, open_project
+from tradeworthy.apps.cli.show import console, show
+
+app = typer.Typer(help="Let people in, with roles; list them; take their roles away.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="What they sign in as.")]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """People and their roles."""
+
+    people: dict[str, str]
+
+
+@app.command("list")
+def list_people(project: Folder = HERE, *, as_json: Json = False) -> None:
+    """List who may sign in."""
+    show(Listed(people=open_project(project).people_and_roles()), as_json=as_json)
+
+
+@app.command()
+def add(
+    name: Name,
+    project: Folder = HERE,
+    *,
+    role: Annotated[list[str], typer.Option(help="trader, risk, approver or admin; may be given more than once.")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if left out.")
+    ],
+    actor: Actor,
+    reason: Reason = "let in from the command line",
+) -> None:
+    """Let somebody in, or change their roles and password."""
+    open_project(project).people.add(name, role, password, actor=actor, reason=reason)
+    console.print(f"{name} may sign in as {', '.join(role)}")
+
+
+@app.command()
+def remove(name: Name, project: Folder = HERE, *, actor: Actor, reason: Reason) -> None:
+    """Take every role from somebody."""
+    open_project(project).people.remove(name, actor=actor, reason=reason)
+    console.print(f"{name} may not sign in any more")
+
+
+def who_can(
+    action: Annotated[str, typer.Argument(help="For example halt, resume, promote, limits.")],
+    project: Folder = HERE,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Say which roles, and which people, may do an action."""
+    show(open_project(project).who_can(action), as_json=as_json)
+
+
+def page(
+    project: Folder = HERE,
+    *,
+    host: Annotated[str, typer.Option(help="Address; any but the loopback's needs TLS.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 8080,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+) -> None:
+    """Serve the page of a desk, until interrupted; it is never in the way of a decision."""
+    from tradeworthy.apps.admin.serving import serve  # noqa: PLC0415
+
+    opened = open_project(project)
+
+    def tell(address: str) -> None:
+        console.print(f"The page is at [bold underline]{address}[/]   (Ctrl-C ends)", soft_wrap=True)
+
+    serve(opened, host=host, port=port, certificate=certificate, key=key, ready=tell)

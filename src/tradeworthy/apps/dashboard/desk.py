@@ -1,0 +1,206 @@
+"""The view of the desk: is it trading, is it healthy, what did it just do, and how near is each limit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tradeworthy.apps.dashboard.layout import Visit, positions, reason_form
+from tradeworthy.apps.following import DecisionLine, Frame
+from tradeworthy.apps.handling import CaseLine
+from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, paragraph, table
+from tradeworthy.apps.reports.markup import Markup, join, tag
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A halt that stands: its scope, who asked for it, when and why."""
+
+    scope: str
+    actor: str
+    time: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A limit with what is used of it; `used` is None where nothing on the record says."""
+
+    name: str
+    used: float | None
+    limit: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the view shows beside the present moment."""
+
+    halts: Sequence[Halt]
+    exposures: Sequence[Exposure]
+    approved_by: str
+    latency_us: tuple[float, float] | None
+    symbols: Sequence[str]
+
+
+def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
+    """Build the view; the parts that change while one looks are replaced by the server's events."""
+    return join(
+        tag("div", figures(frame, desk), sse_swap="figures"),
+        halts(visit, desk.halts),
+        charts(desk.symbols),
+        tag(
+            "div",
+            tag("section", tag("h2", "Latest decisions"), tag("div", latest(frame.latest), sse_swap="latest")),
+            tag("section", tag("h2", "Open findings"), tag("div", findings(frame.findings), sse_swap="findings")),
+            class_="columns",
+        ),
+        tag("section", tag("h2", "Limits"), exposure_table(desk.exposures)),
+    )
+
+
+def figures(frame: Frame, desk: Desk) -> Markup:
+    """Set the few numbers that say how the desk is."""
+    halted = frame.trading != "yes"
+    running = frame.engine == "running"
+    age = "" if frame.champion_age_s is None else f"champion for {_age(frame.champion_age_s)}"
+    rate = "" if not frame.decisions_per_s else f"{frame.decisions_per_s:,.0f} a second"
+    p50, p99 = desk.latency_us or (None, None)
+    return key_figures(
+        [
+            KeyFigure(
+                "Trading",
+                "halted" if halted else "yes" if running else "engine not running",
+                remark=frame.trading if halted else f"on {frame.env}",
+                tone="bad" if halted else "good" if running else "warn",
+            ),
+            KeyFigure("Champion", frame.champion[:8] or "none", remark=f"{age}; {desk.approved_by}".strip("; ")),
+            KeyFigure(
+                "P&L after costs",
+                money_text(frame.pnl_after_costs),
+                remark=f"fees {frame.fees:,.2f}",
+                tone="good" if frame.pnl_after_costs > 0 else "bad" if frame.pnl_after_costs < 0 else "",
+            ),
+            KeyFigure("Position", positions(frame), remark=f"{frame.fills:,} fills"),
+            KeyFigure("Decisions", f"{frame.decisions:,}", remark=rate or "since the tape began"),
+            KeyFigure("Refused", f"{sum(frame.denials.values()):,}", remark=_most(frame.denials)),
+            KeyFigure(
+                "Decision time",
+                "unknown" if p99 is None else f"{p99:,.0f}",
+                "" if p99 is None else "us p99",
+                remark="not measured yet" if p50 is None else f"p50 {p50:,.0f} us, receipt to decision",
+            ),
+            _watched(frame),
+        ]
+    )
+
+
+def _watched(frame: Frame) -> KeyFigure:
+    """Say how the watcher is."""
+    if frame.watcher is None:
+        return KeyFigure("Watcher", "none", remark="nobody watches this desk", tone="warn")
+    late = frame.watcher.heard_s_ago > 10.0
+    remark = f"{frame.behind_records:,} records behind; slowest alert {frame.watcher.alert_delay_s_max:.1f} s"
+    return KeyFigure("Watcher", f"{frame.watcher.heard_s_ago:,.0f} s ago", remark=remark, tone="warn" if late else "")
+
+
+def halts(visit: Visit, standing: Sequence[Halt]) -> Markup | None:
+    """Say what is halted, by whom and why, with the way back for those who may."""
+    if not standing:
+        return None
+    rows = [_halt(visit, each) for each in standing]
+    return tag("section", tag("h2", "Halted"), *rows, class_="halted")
+
+
+def _halt(visit: Visit, halt: Halt) -> Markup:
+    said = tag("p", tag("strong", halt.scope), f" by {halt.actor} at {halt.time[:19].replace('T', ' ')}: {halt.reason}")
+    way = reason_form(visit, "/do/resume", "Resume", ("scope", halt.scope))
+    return tag("div", said, way if visit.may("resume") else paragraph("Resuming needs the role risk.", "empty"))
+
+
+def charts(symbols: Sequence[str]) -> Markup:
+    """Return the places that the page's script fills with charts, and the words for those who cannot see them."""
+    choices = (tag("option", symbol, value=symbol) for symbol in symbols)
+    pick = tag("label", tag("span", "Instrument"), tag("select", choices, id="symbol"))
+    return tag(
+        "section",
+        tag("div", tag("h2", "Price, fills and equity"), pick if len(symbols) > 1 else None, class_="head"),
+        tag(
+            "div", id="price", class_="plot", role="img", aria_label="Price with buys and sales", data_curves="/curves"
+        ),
+        tag("div", id="equity", class_="plot low", role="img", aria_label="Equity after costs"),
+        tag("p", "Drag to look closer, double-click for all of it.", class_="empty"),
+        data_symbol=symbols[0] if symbols else "",
+        id="charts",
+    )
+
+
+def latest(lines: Sequence[DecisionLine]) -> Markup:
+    """List the last decisions, the newest first."""
+    rows = [
+        (line.time[5:19].replace("T", " "), line.instrument, f"{line.score:.4f}", did(line.quantity, line.verdict))
+        for line in lines
+    ]
+    listed = table(("Time", "Instrument", "Score", "What it did"), rows, align="tlrl", empty="Nothing was decided yet.")
+    return join(listed, tag("p", tag("a", "All decisions", href="/decisions")))
+
+
+def did(quantity: float, verdict: str) -> Markup:
+    """Say what a decision came to."""
+    if verdict != "NONE":
+        return badge(verdict.lower().replace("_", " "), "warn")
+    if quantity:
+        return badge(f"{'buy' if quantity > 0 else 'sell'} {abs(quantity):,.6g}", "good")
+    return tag("span", "held", class_="empty")
+
+
+def findings(cases: Sequence[CaseLine]) -> Markup:
+    """List what nobody has closed."""
+    if not cases:
+        return paragraph("Nothing is open.", "empty")
+    items = (
+        tag("li", badge(case.severity, tone(case.severity)), " ", tag("a", case.sentence, href=f"/watch/{case.number}"))
+        for case in reversed(cases)
+    )
+    return tag("ul", items, class_="cases")
+
+
+def tone(severity: str) -> Tone:
+    """Return the tone of a severity."""
+    tones: dict[str, Tone] = {"critical": "bad", "warning": "warn"}
+    return tones.get(severity, "")
+
+
+def exposure_table(exposures: Sequence[Exposure]) -> Markup:
+    """List each limit with what is used of it."""
+    rows = [(each.name, *_used(each)) for each in exposures]
+    return table(("Limit", "Used", "Limit", "Unit", ""), rows, align="lrrll")
+
+
+def _used(each: Exposure) -> tuple[Markup | str, ...]:
+    if each.limit is None:
+        return "", badge("not set: refuses", "bad"), each.unit, ""
+    if each.used is None:
+        return "", f"{each.limit:,.6g}", each.unit, ""
+    share = min(1.0, abs(each.used) / each.limit) if each.limit else 1.0
+    meter = tag("meter", f"{share:.0%}", value=share, high=0.75, max=1.0, aria_label=f"{each.name}: {share:.0%} used")
+    return f"{each.used:,.6g}", f"{each.limit:,.6g}", each.unit, meter
+
+
+def money_text(value: float) -> str:
+    """Write an amount with its sign."""
+    return f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _most(denials: dict[str, int]) -> str:
+    """Name the commonest refusal."""
+    if not denials:
+        return "nothing was refused"
+    code_name, count = next(iter(denials.items()))
+    return f"{count:,} {code_name.lower().replace('_', ' ')}"
+
+
+def _age(seconds: float) -> str:
+    """Write a length of time in its largest unit."""
+    for length, name in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {name}"
+    return f"{seconds:,.0f} seconds"

@@ -1,0 +1,176 @@
+// What the page does beyond being a document: the stop as a dialogue, and two charts that follow the desk.
+"use strict";
+(function () {
+  const dialogue = document.getElementById("halt-dialogue");
+  const stop = document.getElementById("halt");
+
+  function ask(event) {
+    event.preventDefault();
+    dialogue.showModal();
+    dialogue.querySelector("button[type=submit]").focus();
+  }
+
+  if (dialogue && stop && dialogue.showModal) {
+    stop.addEventListener("click", ask);
+    dialogue.querySelector("[data-close]").addEventListener("click", () => dialogue.close());
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.closest("input, textarea, select");
+      if (event.shiftKey && event.key === "H" && !typing) ask(event);
+    });
+  }
+
+  const place = document.getElementById("charts");
+  if (!place) return;
+  const priceAt = document.getElementById("price");
+  const equityAt = document.getElementById("equity");
+  const pick = document.getElementById("symbol");
+  const charts = {};
+  let symbol = place.dataset.symbol;
+  let stretch = null; // the seconds looked at; all of them where it is null
+  let asked = false, again = false;
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  // Times are written in one way, the largest unit first, as everywhere on the page.
+  const DAY = 86400, YEAR = 365 * DAY;
+  const times = [
+    [YEAR, "{YYYY}", null, null, null, null, null, null, 1],
+    [28 * DAY, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [DAY, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+  ];
+
+  function axes() {
+    const line = { stroke: colour("--quiet"), grid: { stroke: colour("--grid") }, ticks: { stroke: colour("--grid") } };
+    return [{ ...line, values: times }, { ...line, size: 70 }];
+  }
+
+  function triangles(u, series, up) {
+    const context = u.ctx, times = u.data[0], values = u.data[series];
+    const many = values.filter((value) => value != null).length > 400;
+    const size = (many ? 2.5 : 5) * devicePixelRatio;
+    context.save();
+    context.globalAlpha = many ? 0.55 : 0.95;
+    context.fillStyle = colour(up ? "--s3" : "--s2");
+    context.beginPath();
+    for (let i = 0; i < times.length; i++) {
+      if (values[i] == null || times[i] < u.scales.x.min || times[i] > u.scales.x.max) continue;
+      const x = u.valToPos(times[i], "x", true), y = u.valToPos(values[i], "y", true);
+      const sign = up ? 1 : -1;
+      context.moveTo(x, y - sign * size);
+      context.lineTo(x - size, y + sign * size);
+      context.lineTo(x + size, y + sign * size);
+    }
+    context.fill();
+    context.restore();
+    return null;
+  }
+
+  function options(at, height, series, cursor) {
+    return {
+      width: at.clientWidth, height: height, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
+      axes: axes(), series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...series], legend: { live: true },
+      cursor: { drag: { x: true, y: false }, sync: { key: "desk" }, ...cursor },
+      hooks: { setSelect: [zoomed], ready: [(u) => u.over.addEventListener("dblclick", whole)] },
+    };
+  }
+
+  function zoomed(u) {
+    if (u.select.width < 4) return;
+    stretch = [u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")];
+    u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    fetchCurves();
+  }
+
+  function whole() {
+    stretch = null;
+    fetchCurves();
+  }
+
+  function joined(drawn) {
+    const at = (points) => [points[0], points[1]];
+    return uPlot.join([at(drawn.price), at(drawn.buys), at(drawn.sells)]);
+  }
+
+  function draw(drawn) {
+    if (!drawn.price[0].length) {
+      priceAt.textContent = "Nothing has happened yet.";
+      return;
+    }
+    const data = joined(drawn);
+    if (!charts.price) {
+      priceAt.textContent = "";
+      const bare = { width: 0, points: { show: false }, spanGaps: true };
+      charts.price = new uPlot(options(priceAt, 320, [
+        { label: drawn.symbol, stroke: colour("--s1"), width: 1.25, spanGaps: true, points: { show: false } },
+        { label: "bought", stroke: colour("--s3"), ...bare, paths: (u, s) => triangles(u, s, true) },
+        { label: "sold", stroke: colour("--s2"), ...bare, paths: (u, s) => triangles(u, s, false) },
+      ]), data, priceAt);
+      charts.equity = new uPlot(options(equityAt, 150, [
+        { label: "equity after costs", stroke: colour("--s4"), fill: colour("--s4") + "22", width: 1.25, points: { show: false } },
+      ]), drawn.equity, equityAt);
+      charts.price.over.addEventListener("click", clicked);
+    } else {
+      charts.price.setData(data);
+      charts.equity.setData(drawn.equity);
+    }
+    charts.fills = drawn;
+    document.body.dataset.drawn = String(drawn.points);
+  }
+
+  let clicks = null; // a single click opens a decision, a double one shows all of the curve
+
+  function clicked(event) {
+    const time = charts.price.posToVal(charts.price.cursor.left, "x");
+    clearTimeout(clicks);
+    clicks = event.detail > 1 ? null : setTimeout(() => openDecision(time), 300);
+  }
+
+  function openDecision(time) {
+    const u = charts.price, drawn = charts.fills;
+    const near = (u.scales.x.max - u.scales.x.min) * 0.004;
+    let best = null;
+    for (const fills of [drawn.buys, drawn.sells]) {
+      fills[0].forEach((at, i) => {
+        const away = Math.abs(at - time);
+        if (away < near && (!best || away < best.away)) best = { away: away, order: fills[2][i] };
+      });
+    }
+    if (best) window.location.href = "/decisions/" + best.order;
+  }
+
+  async function fetchCurves() {
+    if (asked) { again = true; return; }
+    asked = true;
+    const query = new URLSearchParams({ symbol: symbol, columns: String(Math.max(200, priceAt.clientWidth)) });
+    if (stretch) { query.set("from_s", stretch[0]); query.set("to_s", stretch[1]); }
+    try {
+      const answer = await fetch(priceAt.dataset.curves + "?" + query);
+      if (answer.ok) draw(await answer.json());
+    } finally {
+      asked = false;
+      if (again) { again = false; fetchCurves(); }
+    }
+  }
+
+  function fresh() {
+    for (const name of ["price", "equity"]) { if (charts[name]) charts[name].destroy(); delete charts[name]; }
+    fetchCurves();
+  }
+
+  let waiting = null;
+  document.body.addEventListener("htmx:sseMessage", (event) => {
+    if (event.detail.type === "figures" && !waiting) waiting = setTimeout(() => { waiting = null; fetchCurves(); }, 300);
+  });
+  window.addEventListener("resize", () => {
+    for (const [name, at] of [["price", priceAt], ["equity", equityAt]]) {
+      if (charts[name]) charts[name].setSize({ width: at.clientWidth, height: charts[name].height });
+    }
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", fresh);
+  if (pick) pick.addEventListener("change", () => { symbol = pick.value; fresh(); });
+  fetchCurves();
+})();

@@ -1,0 +1,85 @@
+"""A page that a browser can visit: a small project that has traded, served by a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tradeworthy.apps.project import Project
+from tradeworthy.core import facts
+from tradeworthy.core.findings import Finding
+from tradeworthy.testing.projects import write_project
+
+PASSWORD = "a long enough password"  # noqa: S105
+SCRIPT = "<script>document.title = 'owned'</script>"
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def need_browser() -> None:
+    """Skip without a browser; where everything must be tested, fail instead."""
+    if BROWSER is None and os.environ.get("CI") == "true":
+        pytest.fail("no chromium here; .ci/run installs it")
+    if BROWSER is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+
+
+def make_desk(folder: Path) -> Project:
+    """Trade a small project on paper, with a finding and a hostile reason in its ledger."""
+    project = Project(write_project(folder))
+    project.train()
+    project.register(name="small", actor="ada")
+    project.gate(actor="ada")
+    project.promote("newest", to="champion", actor="ada", reason="first")
+    project.run(watch=False)
+    for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin")):
+        project.people.add(name, [role], PASSWORD, actor="test", reason=f"joins {SCRIPT}")
+    now_ns = project.clock.now_ns()
+    finding = Finding(
+        monitor="drift",
+        subject=f"return_1 {SCRIPT}",
+        kind="data_drift",
+        sequence=100,
+        ts_event_ns=now_ns,
+        since_ns=now_ns,
+        observed=0.5,
+        reference=0.0,
+        unit="sd",
+        statistic=9.0,
+        threshold=5.0,
+        false_alarms_per_10k=1.0,
+        sentence=f"The level of return_1 has moved by half a deviation {SCRIPT}.",
+    )
+    project.ledger.append(facts.FindingRaised(finding=finding), actor="watcher", reason="drift")
+    return project
+
+
+@contextmanager
+def served(project: Project) -> Iterator[str]:
+    """Serve a project's page from a process of its own; yield its address."""
+    command = [sys.executable, "-m", "tradeworthy.apps.cli", "page", "--project", str(project.folder), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert "http://127.0.0.1:" in line, line
+        yield line.split("at ", 1)[1].split()[0]
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.stdout.close()
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -1,0 +1,178 @@
+"""What a person sees and does on the page, in a real browser."""
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from page_at_work import ARGUMENTS, BROWSER, PASSWORD, make_desk, need_browser, served
+from playwright.sync_api import Page, expect, sync_playwright
+
+VERSION = "/versions/champion"
+VIEWS = ("/", "/decisions", "/watch", "/versions", VERSION, f"{VERSION}/gate", "/record", "/settings")
+GRAVE = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    need_browser()
+    return make_desk(tmp_path_factory.mktemp("desk") / "small")
+
+
+@pytest.fixture(scope="module")
+def address(desk):
+    with served(desk) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(desk):
+    """Open a browser; after the desk, which needs this thread's event loop for itself."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open pages as somebody; nothing may go to the console or to another host."""
+    contexts, wrong = [], []
+
+    def open_as(name: str, *, width: int = 1440, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=address, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else wrong.append(asked.url))
+        page.goto("/signin")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def picture(page, path, width):
+    """Keep a picture of a view where the run asks for it."""
+    folder = os.environ.get("TRADEWORTHY_SCREENSHOTS")
+    if folder:
+        name = path.strip("/").replace("/", "-") or "desk"
+        page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_every_view_is_for_everybody(visit, width, scheme):
+    """No view has a grave barrier, is wider than the screen, or lets a script of the data run."""
+    page = visit("adam", width=width, scheme=scheme)
+    for path in VIEWS:
+        page.goto(path)
+        page.wait_for_load_state("load")
+        if path == "/":
+            page.wait_for_selector("body[data-drawn]")
+        picture(page, path, width)
+        found = Axe().run(page).response["violations"]
+        assert [(path, each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in GRAVE] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert page.title() != "owned"
+        assert page.locator("#halt").is_visible()
+
+
+def test_the_chart_follows_and_zooms(visit):
+    """All prices are drawn; a drag looks closer; a double click shows all of it again."""
+    page = visit("tom")
+    page.wait_for_selector("#price canvas")
+    box = page.locator("#price .u-over").bounding_box()
+    with page.expect_response(lambda answer: "/curves" in answer.url and "from_s" in answer.url) as closer:
+        page.mouse.move(box["x"] + 100, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 300, box["y"] + 60, steps=5)
+        page.mouse.up()
+    part = closer.value.json()
+    with page.expect_response(lambda answer: "/curves" in answer.url and "from_s" not in answer.url) as whole:
+        page.mouse.dblclick(box["x"] + 200, box["y"] + 50)
+    assert 0 < len(part["price"][0]) < len(whole.value.json()["price"][0])
+
+
+def test_halt_with_the_keyboard_and_resume_with_the_right_role(visit, desk):
+    """Shift+H and Enter halt at once; everybody sees who and why; only risk resumes."""
+    page = visit("tom")
+    page.keyboard.press("Shift+H")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Halted all")
+    assert desk.control.view().scopes
+    expect(page.locator(".halted")).to_contain_text("all by tom")
+    expect(page.locator(".halted button")).to_have_count(0)
+    other = visit("rita")
+    other.locator(".halted summary").click()
+    other.locator(".halted").get_by_label("Reason").fill("looked at it")
+    other.locator(".halted button").click()
+    expect(other.get_by_role("status")).to_contain_text("Resumed all")
+    assert not desk.control.view().scopes
+
+
+def test_a_halt_from_elsewhere_shows_without_a_reload(visit, desk):
+    """What another process does is on the open page within moments."""
+    page = visit("paul")
+    expect(page.locator("#strip")).not_to_contain_text("halted: all")
+    desk.halt("all", actor="terminal", reason="drill")
+    expect(page.locator("#strip")).to_contain_text("halted: all", timeout=5_000)
+    desk.resume("all", actor="terminal", reason="drill over")
+    expect(page.locator("#strip")).not_to_contain_text("halted: all", timeout=5_000)
+
+
+def test_the_list_of_decisions_goes_on_while_one_reads(visit):
+    """Scrolling to its end fetches older ones."""
+    page = visit("tom")
+    page.goto("/decisions")
+    rows = page.locator("tbody tr")
+    before = rows.count()
+    page.keyboard.press("End")
+    page.mouse.wheel(0, 20_000)
+    expect(rows.nth(before + 10)).to_be_attached()
+
+
+def test_from_a_decision_to_its_reasons(visit):
+    """An order's page says in words and in a waterfall why it was sent."""
+    page = visit("tom")
+    page.goto("/decisions?outcome=orders")
+    page.get_by_role("link", name="Why decision").first.click()
+    expect(page.locator(".said")).to_contain_text("it wanted a position of")
+    expect(page.get_by_role("heading", name="From the baseline to the score")).to_be_visible()
+    expect(page.get_by_role("heading", name="Order and answers")).to_be_visible()
+
+
+def test_a_finding_is_acknowledged_with_a_reason(visit, desk):
+    """The case changes hands on the page and in the ledger; its words are shown as text."""
+    page = visit("tom")
+    page.goto("/watch")
+    page.locator("tbody a").first.click()
+    expect(page.locator(".said")).to_contain_text("<script>")
+    page.get_by_text("Acknowledge").first.click()
+    page.get_by_label("Reason").first.fill("looking into it")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status")).to_contain_text("Acknowledged")
+    assert desk.findings().cases[0].state == "acknowledged"
+
+
+def test_a_wrong_password_opens_nothing(browser, address):
+    """The form says so, and the desk stays closed."""
+    context = browser.new_context(base_url=address)
+    page = context.new_page()
+    page.goto("/signin")
+    page.get_by_label("Name").fill("paul")
+    page.get_by_label("Password").fill("not his password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    page.goto("/versions")
+    assert page.url.endswith("/signin")
+    context.close()

@@ -1,0 +1,34 @@
+"""The guide to the page says what the code does."""
+
+from source_tree import ROOT
+
+from tradeworthy.apps.dashboard.layout import VIEWS
+from tradeworthy.change.access.roles import ACTIONS, ROLES
+
+TEXT = (ROOT / "docs" / "page.md").read_text("utf-8")
+WORDS = {
+    "see": "see, halt",
+    "halt": "see, halt",
+    "acknowledge": "acknowledge a finding",
+    "close": "close a finding",
+    "rollback": "roll back",
+    "resume": "resume, change limits",
+    "limits": "resume, change limits",
+    "approve": "approve, promote",
+    "promote": "approve, promote",
+    "query": "ask the record",
+    "people": "people and their roles",
+}
+
+
+def test_the_table_of_roles_is_the_one_in_the_code():
+    """Every action stands there with its roles, in their usual order."""
+    for action, roles in ACTIONS.items():
+        listed = ", ".join(role for role in ROLES if role in roles)
+        assert f"| {WORDS[action]} | {listed} |" in TEXT, action
+
+
+def test_every_view_is_described():
+    """The table of views has a line for each way in the navigation."""
+    for _, name in VIEWS:
+        assert f"\n| {name} | " in TEXT

@@ -1,0 +1,104 @@
+"""Curves of a desk: price, fills, equity."""
+
+import numpy as np
+import pytest
+
+from tradeworthy.apps import curves as module
+from tradeworthy.apps.curves import Curves, Line, forward_filled, price_of
+from tradeworthy.core.events import Kind, events_from_columns, merge
+from tradeworthy.core.instruments import Instrument
+
+A, B = Instrument(symbol="A"), Instrument(symbol="B", multiplier=10.0)
+
+
+def bars(instrument, stamps, closes):
+    flat = {name: np.asarray(closes, float) for name in ("open", "high", "low", "close")}
+    columns = flat | {"volume": np.ones(len(closes))}
+    return events_from_columns(Kind.BAR, instrument, np.asarray(stamps, np.int64), columns)
+
+
+def fills(instrument, stamps, quantities, prices, fees):
+    columns = {"quantity": quantities, "price": prices, "fee": fees}
+    return events_from_columns(Kind.FILL, instrument, np.asarray(stamps, np.int64), columns)
+
+
+def test_equity_is_cash_and_what_is_held_at_the_last_price():
+    """Bought at 10 with a fee of 1, worth 12 later, of two instruments with their multipliers."""
+    events = merge([bars(0, [1, 3, 5], [10, 12, 11]), fills(0, [2], [2.0], [10.0], [1.0]), bars(1, [4], [7])])
+    events = merge([events, fills(1, [4], [-1.0], [7.0], [0.5])])
+    drawn = Curves([A, B])
+    drawn.take(events)
+    assert dict(zip(drawn.equity.ts_ns.tolist(), drawn.equity.values.tolist(), strict=True)) == {
+        1: 0.0,
+        3: 3.0,
+        4: 3.0,
+        5: 0.5,
+    }
+
+
+def test_taking_in_parts_draws_the_same():
+    """However the tape is sliced, the curves agree."""
+    rng = np.random.default_rng(3)
+    stamps = np.arange(400)
+    events = merge(
+        [
+            bars(0, stamps, 100 + rng.standard_normal(400).cumsum()),
+            bars(1, stamps, 50 + rng.standard_normal(400).cumsum()),
+            fills(0, stamps[5::7], rng.standard_normal(57), rng.uniform(90, 110, 57), np.full(57, 0.1)),
+        ]
+    )
+    whole, parts = Curves([A, B]), Curves([A, B])
+    whole.take(events)
+    for start in range(0, len(events), 37):
+        parts.take(events[start : start + 37])
+    np.testing.assert_allclose(parts.equity.values, whole.equity.values, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(parts.prices[1].values, whole.prices[1].values)
+    np.testing.assert_array_equal(parts.trades[0].ts_ns, whole.trades[0].ts_ns)
+
+
+def test_refused_and_unknown_inputs_are_not_drawn():
+    """An event with a flag, or of an instrument that the desk does not have, leaves no point."""
+    events = bars(0, [1, 2], [10, 99])
+    events["flags"][1] = 104
+    drawn = Curves([A])
+    drawn.take(events)
+    drawn.take(bars(7, [3], [5]))
+    assert drawn.prices[0].values.tolist() == [10.0]
+
+
+def test_too_many_points_are_thinned_without_losing_an_extreme(monkeypatch):
+    """Memory is bounded; the highest and the lowest stay."""
+    monkeypatch.setattr(module, "POINTS_MAX", 4_000)
+    line, rng = Line(), np.random.default_rng(1)
+    values = rng.standard_normal(30_000)
+    values[12_345], values[23_456] = 9.0, -9.0
+    for start in range(0, 30_000, 1_000):
+        line.add(np.arange(start, start + 1_000), values[start : start + 1_000])
+    assert line.ts_ns.size <= 4_000
+    assert line.values.max() == 9.0
+    assert line.values.min() == -9.0
+    assert np.all(np.diff(line.ts_ns) >= 0)
+
+
+@pytest.mark.parametrize(("from_ns", "to_ns", "seen"), [(None, None, [1, 2, 3, 4]), (2, 3, [2, 3]), (9, None, [])])
+def test_a_stretch_is_cut_out(from_ns, to_ns, seen):
+    """Only what lies within the stretch is returned."""
+    line = Line()
+    line.add(np.array([1, 2, 3, 4]), np.array([5.0, 6.0, 7.0, 8.0]))
+    assert line.seen(from_ns, to_ns, 100)[0].tolist() == seen
+
+
+def test_prices_of_every_kind():
+    """A bar's close, a trade's price, a quote's middle; nothing of a fill."""
+    trade = events_from_columns(Kind.TRADE, 0, np.array([2]), {"price": [5.0], "size": [1.0], "side": [1.0]})
+    quote = events_from_columns(
+        Kind.QUOTE, 0, np.array([3]), {"bid": [4.0], "ask": [6.0], "bid_size": [1.0], "ask_size": [1.0]}
+    )
+    events = merge([bars(0, [1], [3]), trade, quote, fills(0, [4], [1.0], [5.0], [0.0])])
+    np.testing.assert_array_equal(price_of(events), [3.0, 5.0, 5.0, np.nan])
+
+
+def test_gaps_are_filled_from_before():
+    """A NaN takes the last number, and what was known before at the beginning."""
+    filled = forward_filled(np.array([np.nan, 2.0, np.nan, 4.0]), 1.0)
+    assert filled.tolist() == [1.0, 2.0, 2.0, 4.0]
