@@ -5,9 +5,10 @@ Time:   a market of the past is traded in market time, with the machine's own ti
 """
 
 import asyncio
+import gc
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,9 @@ def run_files(
         engine = open_engine(project, stack, clock)
         stack.callback(engine.close)
         start_syncer(project, beside)
-        summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
+        with _collector_off():
+            summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
+        beside.wait()
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
 
@@ -214,7 +217,20 @@ async def _beside(alongside: Alongside, running: Running) -> None:
 
 
 async def _look_after(running: Running) -> None:
-    """Stop the run if a companion fails."""
+    """Stop the run if a companion fails; collect what little garbage there is, between two events."""
     while True:
         running.companions.check()
+        gc.collect(0)
         await asyncio.sleep(CHECK_EVERY_S)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep Python's collector from beginning on the way of an event, and from looking at what was there before."""
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()

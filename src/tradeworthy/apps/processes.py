@@ -1,7 +1,8 @@
 """The processes beside the engine: the syncer makes the tape durable, the watcher judges it. They share only files.
 
-Flow:   started before the engine's first event, ended after its last one, by id; a process that ended early is told
-        with its last words, since a desk without its watcher is a desk nobody watches.
+Flow:   started before the engine's first event, ended after its last one, by id. The engine does not wait for them: the
+        watcher reads the tape from its beginning, so what was traded while it came up is judged too. One that is not
+        ready in time, or ended early, is told with its last words and ends the run: nobody would watch.
 """
 
 import os
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -38,6 +39,14 @@ class ProcessFailed(TradeworthyError):
     """A process beside the engine ended with an error."""
 
 
+class _Expected(NamedTuple):
+    """A file that a process makes when it is ready, and until when."""
+
+    ready: Path
+    clock: Clock
+    until_ns: int
+
+
 class Companions:
     """The processes of one run.
 
@@ -50,6 +59,7 @@ class Companions:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._expected: _Expected | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *arguments: str) -> None:
@@ -63,26 +73,36 @@ class Companions:
                 stderr=log,
             )
 
+    def expect(self, ready: Path, clock: Clock) -> None:
+        """Give a process `READY_WITHIN_S` from now to make its file; `check` holds it to that."""
+        self._expected = _Expected(ready, clock, clock.monotonic_ns() + int(READY_WITHIN_S * NS_PER_S))
+
     def check(self) -> None:
-        """Raise `ProcessFailed` if one has ended with an error."""
+        """Raise `ProcessFailed` if one has ended with an error, or what is expected did not come in time."""
         for name, process in self._running.items():
             if process.poll() not in (None, 0):
                 raise ProcessFailed(f"the {name} ended with code {process.returncode}: {self._last_words(name)}")
+        late = self._late()
+        if late is not None and late.clock.monotonic_ns() > late.until_ns:
+            raise ProcessFailed(f"no {late.ready.name} file after {READY_WITHIN_S:g} s; see the logs in {self._logs}")
 
-    def wait_for(self, ready: Path, clock: Clock) -> None:
-        """Wait until a process has made its file; nothing is traded before somebody watches.
+    def _late(self) -> _Expected | None:
+        """Return what is expected and not there yet."""
+        if self._expected is not None and self._expected.ready.exists():
+            self._expected = None
+        return self._expected
+
+    def wait(self) -> None:
+        """Return when what is expected is there: a run that is over at once is looked at all the same.
 
         Raises
         ------
         ProcessFailed
-            It ended, or was not ready in time.
+            As `check`.
         """
-        until_ns = clock.monotonic_ns() + int(READY_WITHIN_S * NS_PER_S)
         pause = threading.Event()
-        while not ready.exists():
+        while self._late() is not None:
             self.check()
-            if clock.monotonic_ns() > until_ns:
-                raise ProcessFailed(f"no {ready.name} file after {READY_WITHIN_S:g} s; see the logs in {self._logs}")
             pause.wait(0.02)
 
     def end(self) -> None:
@@ -113,7 +133,7 @@ def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
             ready = project.places.watcher / READY
             ready.unlink(missing_ok=True)
             running.start("watcher", "tradeworthy.change.release.watcher", str(_write_job(project)))
-            running.wait_for(ready, project.clock)
+            running.expect(ready, project.clock)
         yield running
     finally:
         running.end()

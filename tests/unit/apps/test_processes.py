@@ -1,9 +1,13 @@
 """The processes beside an engine: what they are told, and what happens when one ends early."""
 
+import asyncio
+import gc
+
 import msgspec
 import pytest
 from small_project import at, looked_at
 
+from tradeworthy.apps.desk import run_files
 from tradeworthy.apps.processes import Companions, ProcessFailed, _write_job, companions
 from tradeworthy.change.release.watcher import READY, WatchJob
 from tradeworthy.change.train.history import read_history
@@ -48,8 +52,9 @@ def test_a_process_that_fails_is_told_with_its_last_words(running, tmp_path):
     """The error names the process, its code, and what it said last."""
     (tmp_path / "no.json").write_text("{}", "utf-8")
     running.start("watcher", "tradeworthy.change.release.watcher", str(tmp_path / "no.json"))
+    running.expect(tmp_path / "never", SystemClock())
     with pytest.raises(ProcessFailed, match=r"the watcher ended with code 1: .*ValidationError.*; see .*\.log$"):
-        running.wait_for(tmp_path / "never", SystemClock())
+        running.wait()
 
 
 def test_a_process_that_is_done_is_no_failure(running, tmp_path):
@@ -72,8 +77,36 @@ def test_a_process_that_is_never_ready_is_given_up(running, tmp_path):
             return self.now_ns()
 
     running.start("server", "http.server", "--bind", "127.0.0.1", "0")
+    running.expect(tmp_path / "never", Leaping(0))
     with pytest.raises(ProcessFailed, match="no never file after 120 s; see the logs in"):
-        running.wait_for(tmp_path / "never", Leaping(0))
+        running.wait()
+    with pytest.raises(ProcessFailed, match="no never file"):
+        running.check()
+
+
+def test_nobody_waits_for_what_is_ready(running, tmp_path):
+    """A file that is there ends the wait at once, and for good."""
+    (tmp_path / "ready").touch()
+    running.expect(tmp_path / "ready", VirtualClock())
+    running.wait()
+    (tmp_path / "ready").unlink()
+    running.check()
+
+
+def test_the_engine_does_not_wait_for_its_watcher(tmp_path):
+    """Events are decided while the watcher comes up; only the end of the run waits for its first look."""
+    project = at("promoted", tmp_path)
+    seen = []
+
+    async def look(running) -> None:
+        while not running.engine.counters.decisions:  # noqa: ASYNC110  # it is what the engine does that is awaited
+            await asyncio.sleep(0)
+        seen.append((project.places.watcher / READY).exists())
+
+    run_files(project, speed=None, alongside=look)
+    assert seen == [False]
+    assert (project.places.watcher / READY).exists()
+    assert gc.isenabled()
 
 
 def test_companions_end_with_the_block(tmp_path):

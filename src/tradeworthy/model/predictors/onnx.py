@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 
 from tradeworthy.core.errors import BundleRefused, ModelMismatch
 from tradeworthy.model.predictors.base import Floats, as_row, as_rows
@@ -106,6 +105,8 @@ class Onnx:
 
 
 def _session(data: bytes) -> Any:
+    import onnxruntime  # noqa: PLC0415 - 20 MB and 0.1 s that a desk of trees does without
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
