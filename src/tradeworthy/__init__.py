@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tradeworthy.core.events import Kind as Kind
     from tradeworthy.core.instruments import Instrument as Instrument
     from tradeworthy.core.limits import Limits as Limits
+    from tradeworthy.judge.robust.levers import Movable as Movable
     from tradeworthy.model.features.expressions import *  # noqa: F403
     from tradeworthy.model.features.labels import forward_direction as forward_direction
     from tradeworthy.model.features.labels import forward_return as forward_return
@@ -29,6 +30,7 @@ _HOMES = {
     "Kind": "tradeworthy.core.events",
     "Instrument": "tradeworthy.core.instruments",
     "Limits": "tradeworthy.core.limits",
+    "Movable": "tradeworthy.judge.robust.levers",
     "forward_direction": "tradeworthy.model.features.labels",
     "forward_return": "tradeworthy.model.features.labels",
     "compile_program": "tradeworthy.model.features.program",

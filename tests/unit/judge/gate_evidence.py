@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from tradeworthy.core.limits import Limits
+from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.latency import Latency
@@ -12,6 +13,7 @@ from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.robustness import EventAttack, EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
 LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, 1.0))
@@ -71,6 +73,35 @@ GOOD = Evidence(
         Permutation(draws=39, gain=0.01, gain_shifted_mean=-0.002, gain_shifted_max=0.001, p_value=0.025),
         Paths(fits=15, paths=5, auc_min=0.53, auc_median=0.55, auc_max=0.56, splits_above_chance=0.97, tables=[]),
         Memory(auc_seen=0.7, auc_unseen=0.55),
+        FeatureAttacks(
+            movable=["imbalance"],
+            rows=500,
+            found=[AtEpsilon(epsilon=0.1, rows=500, broken=0.05, certified=0.9, undecided=0.05)],
+        ),
+        EventAttacks(
+            events=10_000,
+            attacks=[
+                EventAttack(
+                    name="spoofed orders",
+                    cheap=True,
+                    events=50,
+                    hits=10,
+                    decisions=5_000,
+                    flipped=20,
+                    refused=0,
+                    loss_bps=1.0,
+                )
+            ],
+        ),
+        Poisoning(
+            blocks=8,
+            worst_block=3,
+            worst_auc=0.52,
+            worst_auc_error=0.02,
+            influence_flips=0.1,
+            label_flip_auc=[(0.05, 0.01), (0.1, 0.02)],
+            backdoor_success=0.4,
+        ),
     ),
 )
 

@@ -21,6 +21,7 @@ from tradeworthy.judge.validate.overfitting import (
 )
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance, PerformanceSettings
+from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
 SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3))
@@ -42,6 +43,9 @@ PART = {
     "label_permutation": Permutation,
     "combinatorial_paths": Paths,
     "memory": Memory,
+    "robustness": FeatureAttacks,
+    "event_robustness": EventAttacks,
+    "poisoning": Poisoning,
 }
 
 
@@ -63,7 +67,16 @@ def test_evidence_that_was_not_gathered_is_missing(name):
     assert "not gathered: nobody looked" in result.measured
 
 
+ATTACK = GOOD.part(EventAttacks).attacks[0]
+AT_01 = GOOD.part(FeatureAttacks).found[0]
 BAD = [
+    ("robustness", FeatureAttacks, {"found": [msgspec.structs.replace(AT_01, broken=0.21)]}),
+    ("robustness", FeatureAttacks, {"found": [msgspec.structs.replace(AT_01, rows=99)]}),
+    ("event_robustness", EventAttacks, {"attacks": [msgspec.structs.replace(ATTACK, hits=38)]}),
+    ("event_robustness", EventAttacks, {"attacks": [ATTACK, msgspec.structs.replace(ATTACK, flipped=1_300)]}),
+    ("event_robustness", EventAttacks, {"attacks": [ATTACK, msgspec.structs.replace(ATTACK, loss_bps=51.0)]}),
+    ("poisoning", Poisoning, {"worst_auc": 0.43}),
+    ("poisoning", Poisoning, {"influence_flips": 0.31}),
     ("parity_features", Parity, {"stream_batch_differences": 1}),
     ("parity_features", Parity, {"stream_batch_rows": 5}),
     ("parity_serving", Parity, {"serving_error_max": 2e-12}),

@@ -11,6 +11,9 @@ from tradeworthy.change.evidence.overfitting import (
     gather_track_record,
 )
 from tradeworthy.change.evidence.parity import gather_parity
+from tradeworthy.change.evidence.poisoning import gather_poisoning
+from tradeworthy.change.evidence.robustness import gather_feature_attacks
+from tradeworthy.change.evidence.tampered import gather_event_attacks
 from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.latency import Latency
@@ -18,6 +21,7 @@ from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
 GATHERERS: tuple[Gatherer, ...] = (
@@ -27,6 +31,9 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Trading, gather_trading, "trading the walk-forward on paper", budget_s=3.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
+    Gatherer(FeatureAttacks, gather_feature_attacks, "attacking features", budget_s=10.0, quick=False),
+    Gatherer(EventAttacks, gather_event_attacks, "tampering with events", budget_s=10.0, quick=False),
+    Gatherer(Poisoning, gather_poisoning, "poisoning the training data", budget_s=15.0, quick=False),
     Gatherer(TrackRecord, gather_track_record, "counting trials", budget_s=1.0, quick=False),
     Gatherer(Selection, gather_selection, "comparing trials", budget_s=5.0, quick=False),
     Gatherer(Memory, gather_memory, "scoring what it learned from", budget_s=1.0, quick=False),

@@ -6,6 +6,7 @@ State:  one folder that appears whole or not at all: `candidate.json`, `program.
         `evidence.npz`. No pickle.
 """
 
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import BundleRefused, NotFound
+from tradeworthy.judge.robust.levers import Movable
 from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.features.labels import Label
@@ -71,6 +73,8 @@ class Candidate:
         The walk-forward's scores.
     performance : Performance
         The figures drawn from them.
+    movable, movable_budget
+        As the strategy declared them.
     """
 
     created_ns: int
@@ -83,6 +87,8 @@ class Candidate:
     walk: OutOfFold
     performance: Performance
     lineage: Lineage
+    movable: tuple[Movable, ...] | None = None
+    movable_budget: float = math.inf
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +100,8 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     binary: bool
     performance: dict[str, float | int | str | None]
     lineage: Lineage
+    movable: tuple[Movable, ...] | None = None
+    movable_budget: float | None = None
 
 
 def save_candidate(candidate: Candidate, folder: Path) -> None:
@@ -107,6 +115,8 @@ def save_candidate(candidate: Candidate, folder: Path) -> None:
         binary=candidate.walk.binary,
         performance=msgspec.structs.asdict(candidate.performance),
         lineage=candidate.lineage,
+        movable=candidate.movable,
+        movable_budget=candidate.movable_budget if math.isfinite(candidate.movable_budget) else None,
     )
     arrays = {name: getattr(candidate.walk, name) for name in _WALK}
     arrays |= {"golden_rows": candidate.golden_rows, "golden_scores": candidate.golden_scores}
@@ -155,6 +165,8 @@ def load_candidate(folder: Path) -> Candidate:
         walk=OutOfFold(**{name: arrays[name] for name in _WALK}, binary=note.binary),
         performance=_performance(note.performance),
         lineage=note.lineage,
+        movable=note.movable,
+        movable_budget=math.inf if note.movable_budget is None else note.movable_budget,
     )
 
 

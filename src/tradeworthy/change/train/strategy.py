@@ -6,6 +6,7 @@ Idea:   this is the only place where tradeworthy runs a user's code; what comes 
 
 import hashlib
 import importlib.util
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import NotFound, SettingsInvalid, near
 from tradeworthy.core.events import Kind
+from tradeworthy.judge.robust.levers import Movable, bind_levers
 from tradeworthy.model.features.expressions import Expression
 from tradeworthy.model.features.labels import Label
 
@@ -26,7 +28,7 @@ TrainFunction = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], Any
 """``train(rows (m, n), labels (m,)) -> model``; any model that `import_model` accepts."""
 
 NAMES = ("features", "label", "train")
-OPTIONAL = ("trigger", "row_fields", "acts_on")
+OPTIONAL = ("trigger", "row_fields", "acts_on", "movable", "movable_budget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Strategy:
         Names of a row event's values, for features computed elsewhere.
     acts_on : str or None
         The class whose score the desk acts on, where the model knows more than two.
+    movable : tuple of Movable, optional
+        Which features an outsider can move, how far and at what cost; None where the file does not say.
+    movable_budget : float
+        What all his moves of one row may cost.
     digest : str
         SHA-256 of the file.
     """
@@ -57,6 +63,8 @@ class Strategy:
     trigger: Kind = Kind.BAR
     row_fields: tuple[str, ...] = ()
     acts_on: str | None = None
+    movable: tuple[Movable, ...] | None = None
+    movable_budget: float = math.inf
     digest: str = ""
 
 
@@ -86,6 +94,8 @@ def load_strategy(path: Path) -> Strategy:
         trigger=_trigger(path, getattr(module, "trigger", Kind.BAR)),
         row_fields=tuple(getattr(module, "row_fields", ())),
         acts_on=_acts_on(path, getattr(module, "acts_on", None)),
+        movable=_movable(path, getattr(module, "movable", None), module.features),
+        movable_budget=_budget(path, getattr(module, "movable_budget", math.inf)),
         digest=digest,
     )
 
@@ -142,6 +152,29 @@ def _acts_on(path: Path, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise SettingsInvalid(f"{path}: acts_on is {value!r}; allowed is the name of a class, as text")
     return value
+
+
+def _movable(path: Path, value: object, features: Mapping[str, Expression]) -> tuple[Movable, ...] | None:
+    """Return what an outsider can move, each mark on a feature that there is."""
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not all(isinstance(each, Movable) for each in value):
+        raise SettingsInvalid(
+            f"{path}: movable is {_kind(value)}; allowed is a list of tw.Movable(features=[...], ...)"
+        )
+    try:
+        movable = msgspec.convert(msgspec.to_builtins(value), tuple[Movable, ...])
+        bind_levers(movable, tuple(features), np.ones(len(features)))
+    except (SettingsInvalid, msgspec.ValidationError) as error:
+        raise SettingsInvalid(f"{path}: {error}") from None
+    return movable
+
+
+def _budget(path: Path, value: object) -> float:
+    """Return what an outsider may spend on one row."""
+    if not isinstance(value, float | int) or isinstance(value, bool) or not value > 0:
+        raise SettingsInvalid(f"{path}: movable_budget is {value!r}; allowed is a number above 0")
+    return float(value)
 
 
 def _kind(value: object) -> str:

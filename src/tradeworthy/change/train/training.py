@@ -138,6 +138,8 @@ def train(
         lineage=_lineage(
             strategy, dataset, source_parameters(model), walk_metrics(walk, strategy.label.horizon, rng), parent
         ),
+        movable=strategy.movable,
+        movable_budget=strategy.movable_budget,
     )
     tell("trained", 1.0)
     return candidate

@@ -18,6 +18,7 @@ from tradeworthy.judge.validate.limits import LimitsSettings
 from tradeworthy.judge.validate.overfitting import OverfittingSettings
 from tradeworthy.judge.validate.parity import ParitySettings
 from tradeworthy.judge.validate.performance import PerformanceSettings
+from tradeworthy.judge.validate.robustness import RobustnessSettings
 from tradeworthy.judge.validate.trading import TradingSettings
 
 EXIT_PASSED = 0
@@ -38,6 +39,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     overfitting: OverfittingSettings = OverfittingSettings()
     latency: LatencySettings = LatencySettings()
     limits: LimitsSettings = LimitsSettings()
+    robustness: RobustnessSettings = RobustnessSettings()
 
     def checks(self, profile: ProfileName = "full") -> list[Check]:
         """Return the built-in checks of a profile with these requirements."""
