@@ -84,7 +84,7 @@ def run_files(
     """
     if speed is not None and not speed > 0:
         raise SettingsInvalid(f"speed is {speed:g} events a second, allowed is a positive number, or none for full")
-    _require_champion(project)
+    require_champion(project)
     events = remaining(project)
     clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
     record_limits(project)
@@ -93,10 +93,11 @@ def run_files(
     started_ns = project.clock.monotonic_ns()
     with ExitStack() as stack:
         beside = stack.enter_context(companions(project, watch=watch))
-        engine = open_engine(project, stack, clock)
+        tape = open_tape(project, stack, clock)
+        engine = open_engine(project, tape, clock)
         stack.callback(engine.close)
         start_syncer(project, beside)
-        with _collector_off():
+        with collector_off():
             summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
         beside.wait()
     keep_summary(project, summary)
@@ -116,10 +117,10 @@ def telling(report: Callable[[str, float], None]) -> Alongside:
     return tell
 
 
-def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:
-    """Open the tape and wire an engine to it; `stack` closes both."""
+def open_tape(project: "Project", stack: ExitStack, clock: Clock) -> TapeWriter:
+    """Open the tape for writing; `stack` closes it."""
     settings = project.settings
-    tape = stack.enter_context(
+    return stack.enter_context(
         TapeWriter.open(
             project.places.tape,
             clock=clock,
@@ -127,6 +128,11 @@ def open_engine(project: "Project", stack: ExitStack, clock: Clock) -> Engine:
             meta={"desk": settings.desk.name},
         )
     )
+
+
+def open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
+    """Wire an engine to a tape; closing both is the caller's."""
+    settings = project.settings
     project.release.reconcile()
     return Engine(
         instruments=settings.instrument,
@@ -176,7 +182,8 @@ def record_limits(project: "Project") -> None:
         project.control.limits_changed()
 
 
-def _require_champion(project: "Project") -> None:
+def require_champion(project: "Project") -> None:
+    """Refuse to run a desk on which nobody decides."""
     if project.registry.standing().champion is None:
         raise ReleaseRefused("no version is champion; run: tradeworthy promote newest --to champion --reason first")
 
@@ -195,7 +202,7 @@ def _last_recorded_ns(project: "Project") -> int:
 async def _trade(running: Running, alongside: Alongside | None) -> RunSummary:
     """Run the engine to the feed's end, looking after the companions."""
     engine = asyncio.create_task(running.engine.run(running.feed))
-    others = [asyncio.create_task(_look_after(running))]
+    others = [asyncio.create_task(look_after(running.companions))]
     if alongside is not None:
         others.append(asyncio.create_task(_beside(alongside, running)))
     try:
@@ -216,16 +223,16 @@ async def _beside(alongside: Alongside, running: Running) -> None:
     await alongside(running)
 
 
-async def _look_after(running: Running) -> None:
+async def look_after(beside: Companions) -> None:
     """Stop the run if a companion fails; collect what little garbage there is, between two events."""
     while True:
-        running.companions.check()
+        beside.check()
         gc.collect(0)
         await asyncio.sleep(CHECK_EVERY_S)
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def collector_off() -> Iterator[None]:
     """Keep Python's collector from beginning on the way of an event, and from looking at what was there before."""
     gc.disable()
     gc.freeze()

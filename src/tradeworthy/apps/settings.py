@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.change.train.training import TrainingSettings
@@ -69,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     alert: list[AlertSettings] = []
     syncer: SyncerSettings = SyncerSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    serve: ServeSettings = ServeSettings()
     card: Card = Card()
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli import findings, keys, people, watching
+from tradeworthy.apps.cli import findings, keys, people, serving, watching
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
@@ -284,6 +284,7 @@ def demo(
     tell(folder, speed=speed, stay=not exit_, summary_path=json_path)
 
 
+app.command()(serving.serve)
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
 app.add_typer(keys.app, name="keys")

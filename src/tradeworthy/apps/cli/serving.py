@@ -1,0 +1,39 @@
+"""``tradeworthy serve``: the inference port, with an engine behind it."""
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tradeworthy.apps.cli.options import HERE, Folder, Json, open_project
+from tradeworthy.apps.cli.show import console, show
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; [serve] host if left out.")]
+PortNumber = Annotated[int | None, typer.Option(help="TCP port; [serve] port if left out.", min=0, max=65_535)]
+Socket = Annotated[str | None, typer.Option(help="Path of a unix socket to listen on instead.")]
+
+
+def serve(
+    project: Folder = HERE,
+    *,
+    host: Host = None,
+    port: PortNumber = None,
+    socket: Socket = None,
+    watch: Annotated[bool, typer.Option(help="Run the watcher beside the engine.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Serve the champion over HTTP: events and rows in, decisions and scores out; Ctrl-C ends."""
+    from tradeworthy.apps.server.serving import changed, serve_project  # noqa: PLC0415
+
+    desk = open_project(project)
+    settings = changed(desk.settings.serve, host=host, port=port, socket=socket)
+
+    def opened(addresses: list[str]) -> None:
+        if as_json:
+            sys.stdout.write(msgspec.json.encode({"listening": addresses}).decode() + "\n")
+            sys.stdout.flush()
+        else:
+            console.print(f"listening on {', '.join(addresses)}; Ctrl-C ends", soft_wrap=True)
+
+    show(serve_project(desk, settings=settings, watch=watch, opened=opened), as_json=as_json)

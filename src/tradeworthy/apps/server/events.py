@@ -1,0 +1,246 @@
+"""Events as JSON, and decisions as JSON: the port's own words for what the engine consumes and makes.
+
+Shape:  an event is an object with `kind` (bar, trade, quote, row), `instrument` and the fields of its kind; a decision
+        is what the tape holds of it, NaN as null.
+Time:   `ts_event_ns` is the caller's, now if left out; when it was received is always ours.
+"""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.errors import near
+from tradeworthy.core.events import EventBatch, Kind, event_dtype
+from tradeworthy.core.time import Clock
+from tradeworthy.live.desk import Desk
+from tradeworthy.live.inbox import REFERENCE, TS_EVENT, TS_RECV, VALUES
+
+_KIND_SHIFT = 32
+_PACKED = VALUES - 1
+_NAMES = {int(code): code.name for code in DenialCode}
+_ROLES = {int(role): role.name.lower() for role in Role}
+
+
+class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every event has; `sequence` is the venue's own number, or a row's entity."""
+
+    instrument: str
+    ts_event_ns: int | None = None
+    sequence: int = 0
+
+
+class BarEvent(_Event, kw_only=True, tag="bar"):
+    """A bar at its close."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class TradeEvent(_Event, kw_only=True, tag="trade"):
+    """A trade; `side` is 1 where the buyer took, -1 where the seller did."""
+
+    price: float
+    size: float
+    side: float
+
+
+class QuoteEvent(_Event, kw_only=True, tag="quote"):
+    """The best bid and ask."""
+
+    bid: float
+    ask: float
+    bid_size: float
+    ask_size: float
+
+
+class RowEvent(_Event, kw_only=True, tag="row"):
+    """Features computed elsewhere, by name or in the order of the version's fields."""
+
+    values: dict[str, float] | list[float]
+
+
+AnyEvent = BarEvent | TradeEvent | QuoteEvent | RowEvent
+_one = msgspec.json.Decoder(AnyEvent).decode
+_many = msgspec.json.Decoder(list[AnyEvent]).decode
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision, or that none was asked for (then `decision` is null).
+
+    Attributes
+    ----------
+    decision : int or None
+        Its id: its sequence on the tape.
+    verdict : str
+        A denial code's name; ``NONE`` where nothing was refused.
+    said : str
+        What the verdict means.
+    """
+
+    decision: int | None
+    version: str
+    role: str
+    instrument: str
+    ts_event_ns: int
+    ts_decided_ns: int | None
+    score: float | None
+    target: float | None
+    position: float | None
+    price: float | None
+    quantity: float
+    verdict: str
+    said: str
+    observed: float | None = None
+    limit: float | None = None
+
+
+def read_events(body: bytes, count_max: int) -> tuple[list[AnyEvent], bool]:
+    """Return the events of a body, and whether they came as a list.
+
+    Raises
+    ------
+    RequestRefused
+        It is no event, or too many.
+    """
+    listed = body[:1] == b"[" or body.lstrip()[:1] == b"["
+    try:
+        events: list[AnyEvent] = _many(body) if listed else [_one(body)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise RequestRefused(400, f"the event cannot be read: {problem}") from problem
+    if not 0 < len(events) <= count_max:
+        raise RequestRefused(400, f"{len(events)} events, allowed are 1 to {count_max} in one request")
+    return events, listed
+
+
+class Incoming:
+    """Turns events of callers into records of a desk.
+
+    Parameters
+    ----------
+    desk : Desk
+    clock : Clock
+        Stamps what is received.
+    """
+
+    def __init__(self, desk: Desk, clock: Clock) -> None:
+        self._desk, self._clock = desk, clock
+        self._numbers = {instrument.symbol: place for place, instrument in enumerate(desk.config.instruments)}
+        self._symbols = list(self._numbers)
+        self._batch: EventBatch = np.zeros(1, event_dtype(desk.config.width))
+        self._words = self._batch.view(np.int64)
+        self._values = self._batch.view(np.float64)
+
+    def record(self, event: AnyEvent) -> EventBatch:
+        """Return an event as a batch of one; the next call overwrites it.
+
+        Raises
+        ------
+        RequestRefused
+            The instrument is unknown, or a row has not the fields that the champion reads.
+        """
+        values: tuple[float, ...]
+        if isinstance(event, BarEvent):
+            values, kind = (event.open, event.high, event.low, event.close, event.volume), Kind.BAR
+        elif isinstance(event, RowEvent):
+            values, kind = self._row(event), Kind.ROW
+        elif isinstance(event, TradeEvent):
+            values, kind = (event.price, event.size, event.side), Kind.TRADE
+        else:
+            values, kind = (event.bid, event.ask, event.bid_size, event.ask_size), Kind.QUOTE
+        return self._fill(kind, self._number(event.instrument), event.ts_event_ns, event.sequence, values)
+
+    def outcome(
+        self, decision: int, instrument: int, ts_event_ns: int | None, label: float, value: float
+    ) -> EventBatch:
+        """Return a late label as a batch of one; the next call overwrites it."""
+        return self._fill(Kind.OUTCOME, instrument, ts_event_ns, decision, (label, value))
+
+    def symbol(self, number: int) -> str:
+        """Return an instrument's symbol."""
+        return self._symbols[number]
+
+    def _fill(
+        self, kind: Kind, instrument: int, ts_event_ns: int | None, reference: int, values: tuple[float, ...]
+    ) -> EventBatch:
+        words, now_ns = self._words, self._clock.now_ns()
+        words[TS_EVENT] = now_ns if ts_event_ns is None else ts_event_ns
+        words[TS_RECV] = now_ns
+        words[REFERENCE] = reference
+        words[_PACKED] = instrument | kind << _KIND_SHIFT
+        end = VALUES + len(values)
+        self._values[VALUES:end] = values
+        self._values[end:] = np.nan
+        return self._batch
+
+    def _number(self, symbol: str) -> int:
+        number = self._numbers.get(symbol)
+        if number is None:
+            hint = near(symbol, self._numbers)
+            allowed = ", ".join(self._numbers)
+            raise RequestRefused(400, f"instrument {symbol!r} is unknown{hint}; allowed are {allowed}")
+        return number
+
+    def _row(self, event: RowEvent) -> tuple[float, ...]:
+        fields, values = self._desk.acting.version.program.row_fields, event.values
+        if isinstance(values, dict):
+            for name in values:
+                if name not in fields:
+                    raise RequestRefused(
+                        400, f"row field {name!r} is unknown{near(name, fields)}; allowed are {fields}"
+                    )
+            missing = [name for name in fields if name not in values]
+            if missing:
+                raise RequestRefused(400, f"row fields {missing} are missing")
+            return tuple(values[name] for name in fields)
+        if len(values) != len(fields):
+            raise RequestRefused(400, f"a row of {len(values)} values, the version reads {len(fields)}: {fields}")
+        return tuple(values)
+
+
+def decided(record: np.void, symbol: str) -> Decided:
+    """Return a DECISION record as it is told."""
+    (
+        sequence, _, _, _, ts_event_ns, ts_decided_ns, version, score, target, position, price, quantity,
+        observed, limit, _, verdict, role, _,
+    ) = record.item()  # fmt: skip
+    return Decided(
+        decision=sequence,
+        version=version_name(version),
+        role=_ROLES.get(role, str(role)),
+        instrument=symbol,
+        ts_event_ns=ts_event_ns,
+        ts_decided_ns=ts_decided_ns,
+        score=score,
+        target=target,
+        position=position,
+        price=price,
+        quantity=quantity,
+        verdict=_NAMES[verdict],
+        said=DenialCode(verdict).text,
+        observed=observed,
+        limit=limit,
+    )
+
+
+def undecided(version: str, event: AnyEvent, record: np.void) -> Decided:
+    """Return what is told of an event that asked for no decision: whether it was believed."""
+    code = DenialCode(int(record["flags"]))
+    nothing: dict[str, Any] = dict.fromkeys(("ts_decided_ns", "score", "target", "position", "price"))
+    return Decided(
+        decision=None,
+        version=version,
+        role="champion",
+        instrument=event.instrument,
+        ts_event_ns=int(record["ts_event_ns"]),
+        quantity=0.0,
+        verdict=code.name,
+        said=code.text,
+        **nothing,
+    )

@@ -1,0 +1,331 @@
+"""One HTTP/1.1 connection: bytes in, requests decided in the same call, bytes out.
+
+Idea:   a hop to another thread or task costs more than a model, so the answer is made where the last byte was read, and
+        written at once. Only what must wait (a disk, a batch) answers later; then the connection's other requests wait
+        in order behind it, and no more is read from it.
+Limits: header and body sizes are judged before they are complete; a request that takes too long to arrive, and a
+        connection that nobody uses, are closed by the port's `sweep`.
+State:  what has been read of the present request, and requests that wait behind an answer.
+"""
+
+import asyncio
+import hmac
+import zlib
+from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Protocol
+
+import httptools
+
+from tradeworthy.apps.server.replies import RequestRefused, error
+from tradeworthy.apps.server.routes import Answer, Headers, Request, Stream
+from tradeworthy.apps.server.settings import ServeSettings
+from tradeworthy.change.access.doorkeeper import Holder
+
+HEADERS_MAX = 64
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_WINDOWS = {b"gzip": 31, b"deflate": 15}
+Asked = tuple[bytes, bytes, Headers, bytes]
+"""Method, URL, headers and body of a request that waits its turn."""
+
+
+class Owner(Protocol):
+    """The port, as a connection sees it."""
+
+    settings: ServeSettings
+    connections: set["Connection"]
+
+    def open_turn(self) -> int:
+        """Return the monotonic time, and note when this turn of the loop began."""
+
+    def request(self, method: bytes, url: bytes, headers: Headers, caller: "Connection") -> Request:
+        """Find the route and let the caller in, or raise `RequestRefused`."""
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request, or raise a `TradeworthyError`."""
+
+    def refusal(self, problem: BaseException, caller: "Connection") -> bytes:
+        """Return the answer that tells of an error."""
+
+
+class Connection(asyncio.Protocol):
+    """One caller's connection.
+
+    Parameters
+    ----------
+    port : Owner
+
+    Attributes
+    ----------
+    address : str
+        Where the caller is.
+    remembered : tuple of bytes and Holder, or None
+        The credential of the last request and who holds it; the same again needs no digest.
+    """
+
+    __slots__ = (
+        "_body",
+        "_closing",
+        "_headers",
+        "_out",
+        "_parser",
+        "_partial",
+        "_port",
+        "_read_bytes",
+        "_since_ns",
+        "_stream",
+        "_transport",
+        "_turn",
+        "_url",
+        "_waiting",
+        "address",
+        "remembered",
+    )
+
+    def __init__(self, port: Owner) -> None:
+        self._port = port
+        self._parser = httptools.HttpRequestParser(self)
+        self._url, self._body = b"", b""
+        self._headers: Headers = {}
+        self._out: list[bytes] = []
+        self._waiting: deque[Asked] = deque()
+        self._turn: asyncio.Future[bytes] | None = None
+        self._stream: Stream | None = None
+        self._partial = self._closing = False
+        self._read_bytes = self._since_ns = 0
+        self.address = ""
+        self.remembered: tuple[bytes, Holder] | None = None
+
+    # -- the connection ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless there are too many already."""
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if isinstance(peer, tuple) else "unix socket"
+        self._since_ns = self._port.open_turn()
+        if len(self._port.connections) >= self._port.settings.connections_max:
+            self._closing = True
+            self._transport.write(error(503, "too many connections; close those that you do not use", 1.0))
+            self._transport.close()
+        else:
+            self._port.connections.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End what goes on for the caller."""
+        self._closing = True
+        self._port.connections.discard(self)
+        self._waiting.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+        if self._stream is not None:
+            self._stream.end()
+
+    def pause_writing(self) -> None:
+        """Read no more from a caller who does not read our answers."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._turn is None:
+            self._transport.resume_reading()
+
+    def sweep(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
+        """Close the connection if its request takes too long to arrive, or nobody uses it."""
+        if self._turn is not None or self._stream is not None or self._closing:
+            return
+        waited_ns = now_ns - self._since_ns
+        if self._partial and waited_ns > request_ns:
+            self._refuse(RequestRefused(408, f"the request was not whole after {request_ns / 1e9:g} s"))
+            self._flush()
+        elif waited_ns > idle_ns:
+            self.close()
+
+    def close(self) -> None:
+        """Close after what was written."""
+        self._closing = True
+        self._transport.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; every request that they complete is answered before this returns."""
+        if self._stream is not None:
+            self._stream.receive(data)
+            return
+        if self._closing:
+            return
+        self._read_bytes += len(data)
+        now_ns = self._port.open_turn()
+        if not self._partial:
+            self._since_ns = now_ns
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except RequestRefused as refused:
+            self._refuse(refused)
+        except httptools.HttpParserError as problem:
+            self._refuse(_cause(problem))
+        if (
+            self._partial
+            and self._url
+            and self._read_bytes > self._port.settings.header_bytes_max
+            and not self._closing
+        ):
+            self._check_size()
+        self._flush()
+
+    def _upgraded(self, rest: bytes) -> None:
+        """Hand what follows an upgrade to who took the connection over; a wish that nobody took is refused."""
+        if self._stream is not None and rest:
+            self._stream.receive(rest)
+        elif self._stream is None and not self._closing:
+            self._refuse(RequestRefused(400, "this route has no other protocol; leave the Upgrade header out"))
+
+    def _check_size(self) -> None:
+        """Refuse headers that do not end."""
+        if self._read_bytes > self._port.settings.header_bytes_max:
+            self._refuse(RequestRefused(431, f"headers over {self._port.settings.header_bytes_max} bytes"))
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._partial = True
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request's line."""
+        self._url = self._url + url if self._url else url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Judge a body by what its headers say, before it comes."""
+        headers, allowed = self._headers, self._port.settings.body_bytes_max
+        if len(headers) > HEADERS_MAX:
+            raise RequestRefused(431, f"{len(headers)} headers, allowed are {HEADERS_MAX}")
+        if int(headers.get(b"content-length", b"0")) > allowed:
+            raise RequestRefused(413, f"a body of {headers[b'content-length'].decode()} bytes, allowed are {allowed}")
+        self._read_bytes = -allowed
+        if b"expect" in headers:
+            self._transport.write(CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        self._body = self._body + piece if self._body else piece
+        if len(self._body) > self._port.settings.body_bytes_max:
+            raise RequestRefused(413, f"a body over {self._port.settings.body_bytes_max} bytes")
+
+    def on_message_complete(self) -> None:
+        """Answer, or wait behind an answer that is not there yet."""
+        asked = self._parser.get_method(), self._url, self._headers, self._body
+        self._url, self._body, self._headers = b"", b"", {}
+        self._partial, self._read_bytes = False, 0
+        if self._closing:
+            return
+        if self._turn is None and self._stream is None:
+            self._answer(asked)
+        elif len(self._waiting) < self._port.settings.pipelined_max:
+            self._waiting.append(asked)
+        else:
+            raise RequestRefused(503, f"over {self._port.settings.pipelined_max} requests wait on this connection", 1.0)
+
+    # -- answering -----------------------------------------------------------------------------------------------
+
+    def _answer(self, asked: Asked) -> None:
+        """Answer one request now, or begin to."""
+        method, url, headers, body = asked
+        try:
+            request = self._port.request(method, url, headers, self)
+            request.body = unpacked(body, headers, self._port.settings.body_bytes_max) if body else body
+            made = self._port.answer(request)
+        except Exception as problem:  # noqa: BLE001 - whatever a request meets, its caller is told, and others go on
+            self._out.append(self._port.refusal(problem, self))
+            made = b""
+        if isinstance(made, bytes):
+            self._out.append(made)
+            if not self._parser.should_keep_alive():
+                self._flush()
+                self.close()
+        elif isinstance(made, Awaitable):
+            self._wait_for(made)
+        else:
+            self._hand_over(made)
+
+    def _wait_for(self, coming: Awaitable[bytes]) -> None:
+        """Let an answer come in its own time, and read no more until it is there."""
+        self._flush()
+        self._transport.pause_reading()
+        self._turn = asyncio.ensure_future(coming)
+        self._turn.add_done_callback(self._came)
+
+    def _came(self, turn: asyncio.Future[bytes]) -> None:
+        """Write an answer that came, and go on with what waits behind it."""
+        self._turn = None
+        if turn.cancelled() or self._closing:
+            return
+        problem = turn.exception()
+        self._out.append(turn.result() if problem is None else self._port.refusal(problem, self))
+        while self._waiting and self._turn is None and not self._closing:
+            self._answer(self._waiting.popleft())
+        self._since_ns = self._port.open_turn()
+        if self._turn is None:
+            self._flush()
+            with suppress(RuntimeError):
+                self._transport.resume_reading()
+
+    def _hand_over(self, stream: Stream) -> None:
+        """Give the connection to a stream."""
+        self._flush()
+        self._stream = stream
+        stream.begin(self._transport.write, self.close)
+
+    def _refuse(self, refused: RequestRefused) -> None:
+        """Refuse what cannot be read any further, and close."""
+        self._out.append(self._port.refusal(refused, self))
+        self._flush()
+        self.close()
+
+    def _flush(self) -> None:
+        if self._out:
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+            self._out.clear()
+
+    def same_credential(self, credential: bytes) -> Holder | None:
+        """Return who holds a credential if it is that of the last request."""
+        known = self.remembered
+        return known[1] if known is not None and hmac.compare_digest(known[0], credential) else None
+
+
+def _cause(problem: httptools.HttpParserError) -> RequestRefused:
+    """Return why the parser stopped: one of our refusals, or bytes that are no HTTP."""
+    if isinstance(problem.__context__, RequestRefused):
+        return problem.__context__
+    return RequestRefused(400, f"this is not HTTP/1.1: {problem}")
+
+
+def unpacked(body: bytes, headers: Headers, allowed: int) -> bytes:
+    """Return a body as it was before it was compressed.
+
+    Raises
+    ------
+    RequestRefused
+        It is larger than allowed, is not what it says, or is packed in a way that is not known.
+    """
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if encoding == b"identity":
+        return body
+    if encoding not in _WINDOWS:
+        raise RequestRefused(415, f"content-encoding {encoding.decode('latin-1')!r}, allowed are gzip and deflate")
+    machine = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        plain = machine.decompress(body, allowed + 1)
+    except zlib.error as problem:
+        raise RequestRefused(400, f"the body is not {encoding.decode()}: {problem}") from problem
+    if len(plain) > allowed:
+        raise RequestRefused(413, f"a body over {allowed} bytes once it is decompressed")
+    if not machine.eof:
+        raise RequestRefused(400, f"the {encoding.decode()} body ends too early")
+    return plain

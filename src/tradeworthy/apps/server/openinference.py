@@ -1,0 +1,219 @@
+"""The Open Inference Protocol, version 2, over REST: health, metadata, inference, the repository.
+
+Idea:   the desk is the model, its versions are the deployment's versions. Inference is stateless: rows in, scores out,
+        no order; what was asked and answered is recorded. Loading goes through the gate like everything else.
+Reference: Open Inference Protocol 2 (REST); its model repository and binary tensor data extensions.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+
+from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json, error, respond
+from tradeworthy.apps.server.routes import OPEN, Answer, Request, Route
+from tradeworthy.apps.server.tensors import HEADER, ROW, Floats, chosen_outputs, read_request, read_rows
+from tradeworthy.model.version import Version
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.server.port import Port
+
+EXTENSIONS = ("model_repository", "binary_tensor_data")
+Asked = TypeVar("Asked", bound=msgspec.Struct)
+_encode = msgspec.json.Encoder().encode
+
+
+class _LoadRequest(msgspec.Struct):
+    """What a load or unload may say."""
+
+    parameters: dict[str, Any] = {}
+
+
+class _IndexRequest(msgspec.Struct):
+    """What an index may ask."""
+
+    ready: bool = False
+
+
+class _Job(NamedTuple):
+    """Rows to score for a request: what it is called, and the outputs wanted where not all of them as JSON."""
+
+    request: Request
+    version: Version
+    rows: Floats
+    name: str | None
+    wanted: Sequence[tuple[int, str, bool]] | None
+
+
+class OpenInference:
+    """Answers the protocol's routes.
+
+    Parameters
+    ----------
+    port : Port
+    """
+
+    def __init__(self, port: "Port") -> None:
+        self._port, self._models = port, port.models
+        self._heads: dict[int, bytes] = {}
+
+    def routes(self) -> list[Route]:
+        """Return the protocol's part of the table."""
+        model, version = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
+        return [
+            Route("GET", "/v2", "infer", self.server),
+            Route("GET", "/v2/health/live", OPEN, self.live),
+            Route("GET", "/v2/health/ready", OPEN, self.ready),
+            Route("GET", model, "infer", self.metadata),
+            Route("GET", version, "infer", self.metadata),
+            Route("GET", f"{model}/ready", "infer", self.model_ready),
+            Route("GET", f"{version}/ready", "infer", self.model_ready),
+            Route("POST", f"{model}/infer", "infer", self.infer),
+            Route("POST", f"{version}/infer", "infer", self.infer),
+            Route("POST", "/v2/repository/index", "infer", self.index),
+            Route("POST", "/v2/repository/models/{model}/load", "admin", self.load),
+            Route("POST", "/v2/repository/models/{model}/unload", "admin", self.unload),
+        ]
+
+    # -- health and metadata -------------------------------------------------------------------------------------
+
+    def live(self, _: Request) -> Answer:
+        """Say that the process answers."""
+        return answer_json({"live": True})
+
+    def ready(self, _: Request) -> Answer:
+        """Say whether a champion serves and its record can be written; 503 where not."""
+        reason = self._port.not_ready()
+        return answer_json({"ready": True}) if reason is None else error(503, f"not ready: {reason}", 1.0)
+
+    def server(self, _: Request) -> Answer:
+        """Say what this server is."""
+        return answer_json({"name": "tradeworthy", "version": installed("tradeworthy"), "extensions": EXTENSIONS})
+
+    def metadata(self, request: Request) -> Answer:
+        """Say what a version takes and gives."""
+        version = self._version(request)
+        features, outputs = version.manifest.features, version.manifest.outputs
+        inputs = [{"name": ROW, "datatype": "FP64", "shape": [-1, len(features)], "parameters": {"columns": features}}]
+        return answer_json(
+            {
+                "name": self._models.name,
+                "versions": self._models.versions(),
+                "platform": f"tradeworthy_{version.predictor.format}",
+                "inputs": inputs,
+                "outputs": [{"name": name, "datatype": "FP64", "shape": [-1, 1]} for name in outputs],
+                "parameters": {"version": version.short, "name": version.manifest.name, "env": version.manifest.env},
+            }
+        )
+
+    def model_ready(self, request: Request) -> Answer:
+        """Say that a version can be scored; 404 where it cannot."""
+        self._version(request)
+        return answer_json({"name": self._models.name, "ready": True})
+
+    # -- inference -----------------------------------------------------------------------------------------------
+
+    def infer(self, request: Request) -> Answer:
+        """Score rows."""
+        version = self._version(request)
+        header_length = request.headers.get(HEADER)
+        asked, binary = read_request(request.body, header_length)
+        outputs = version.manifest.outputs
+        wanted = chosen_outputs(asked, outputs) if asked.outputs or asked.parameters else None
+        rows = read_rows(asked, binary, version.manifest.features, self._port.settings.rows_max)
+        request.count_rows(len(rows))
+        job, batch = _Job(request, version, rows, asked.id, wanted), self._port.batch
+        return self._later(job) if batch.gains(version) else self._scored(job, batch.now(version, rows))
+
+    async def _later(self, job: "_Job") -> bytes:
+        """Score rows together with those of others."""
+        return self._scored(job, await self._port.batch.soon(job.version, job.rows))
+
+    def _scored(self, job: "_Job", scores: Floats) -> bytes:
+        """Record rows and scores, and answer."""
+        self._port.keep_scores(job.request, job.version, job.rows, scores)
+        named = b"" if job.name is None else b'"id":%s,' % _encode(job.name)
+        head = self._head(job.version) + named
+        if job.wanted is not None:
+            return _with_binary(head, scores, job.wanted)
+        names = job.version.manifest.outputs
+        parts = [_output(scores[:, place], name, len(scores)) for place, name in enumerate(names)]
+        return answer(b'%s"outputs":[%s]}' % (head, b",".join(parts)))
+
+    def _head(self, version: Version) -> bytes:
+        """Return the beginning of a version's answers."""
+        head = self._heads.get(version.number)
+        if head is None:
+            head = _encode({"model_name": self._models.name, "model_version": version.short})[:-1] + b","
+            self._heads[version.number] = head
+        return head
+
+    def _version(self, request: Request) -> Version:
+        """Return the version that a request's path names."""
+        self._models.check_name(request.arguments[0])
+        return self._models.find(request.arguments[1]) if len(request.arguments) > 1 else self._models.champion
+
+    # -- the repository ------------------------------------------------------------------------------------------
+
+    def index(self, request: Request) -> Answer:
+        """List every version of the deployment, and whether it is ready."""
+        asked = _read(request.body, _IndexRequest)
+        return answer_json([line for line in self._models.index() if not asked.ready or line.state == "READY"])
+
+    def load(self, request: Request) -> Answer:
+        """Make a promoted version ready; without one named, all of them."""
+        self._models.check_name(request.arguments[0])
+        word = _read(request.body, _LoadRequest).parameters.get("version")
+        digests = [self._models.may_load(str(word))] if word is not None else self._models.promoted()
+        missing = [digest for digest in digests if digest[:16] not in self._models.versions()]
+        return self._port.slowly(request, lambda: self._load(missing)) if missing else answer_json({})
+
+    async def _load(self, digests: list[str]) -> bytes:
+        """Load versions off the loop; their gate and signature are checked there."""
+        for digest in digests:
+            version = await asyncio.to_thread(self._port.load, digest)
+            self._models.loaded[version.short] = version
+        return answer_json({})
+
+    def unload(self, request: Request) -> Answer:
+        """Let a version go that was loaded here; one at work is not."""
+        self._models.check_name(request.arguments[0])
+        word = _read(request.body, _LoadRequest).parameters.get("version")
+        if word is None:
+            raise RequestRefused(403, "the desk itself is not unloaded; name a version in parameters.version")
+        self._models.unload(str(word))
+        return answer_json({})
+
+
+def _with_binary(head: bytes, scores: Floats, wanted: Sequence[tuple[int, str, bool]]) -> bytes:
+    """Answer with chosen outputs, some or all of them as binary data."""
+    parts, tail = [], []
+    for place, name, binary in wanted:
+        if not binary:
+            parts.append(_output(scores[:, place], name, len(scores)))
+            continue
+        raw = np.ascontiguousarray(scores[:, place]).tobytes()
+        tail.append(raw)
+        described = {"name": name, "datatype": "FP64", "shape": [len(scores), 1]}
+        parts.append(_encode(described | {"parameters": {"binary_data_size": len(raw)}}))
+    text = b'%s"outputs":[%s]}' % (head, b",".join(parts))
+    if not tail:
+        return answer(text)
+    kind, length = b"application/octet-stream", b"%d" % len(text)
+    return respond(200, text + b"".join(tail), {HEADER: length}, kind)
+
+
+def _output(column: Floats, name: str, rows: int) -> bytes:
+    """Return one output as JSON."""
+    return b'{"name":"%s","datatype":"FP64","shape":[%d,1],"data":%s}' % (name.encode(), rows, _encode(column.tolist()))
+
+
+def _read(body: bytes, kind: type[Asked]) -> Asked:
+    """Read a small request; an empty body asks for nothing special."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise RequestRefused(400, f"the request cannot be read: {problem}") from problem

@@ -1,0 +1,95 @@
+"""The record of stateless requests: every row that was scored, its scores, by whom and when, on the tape.
+
+Idea:   a version has a stream ``scores-VERSION`` of fixed-width records beside the engine's own, so `verify` and the
+        archive hold for it too, and the rows can be scored again by that version or another.
+State:  records gather and are written many at once, at the latest at the port's next tick: a kill loses at most those
+        of a tenth of a second. A decision never waits so: it is on the tape before it is answered.
+Reference: docs/decisions/0006.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.decisions import version_name
+from tradeworthy.core.events import FRAME
+from tradeworthy.model.version import Version
+from tradeworthy.record.tape import Stream, TapeWriter
+
+PREFIX = "scores-"
+WAITING = 256
+_HEADER = 4
+
+
+def scores_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
+    """Return the record type: when it was asked, by which key (its id as a number), the row, the scores."""
+    fields: list[Any] = [*FRAME, ("ts_ns", "<i8"), ("key", "<u8"), ("row", "<f8", (n_features,))]
+    return np.dtype([*fields, ("scores", "<f8", (n_scores,))])
+
+
+def scores_stream(version: int) -> str:
+    """Return the name of a version's stream."""
+    return f"{PREFIX}{version_name(version)}"
+
+
+class _Waiting:
+    """One version's records on their way to the tape."""
+
+    def __init__(self, stream: Stream, n: int, k: int) -> None:
+        self.stream, self.n, self.count = stream, n, 0
+        self.records = np.zeros(WAITING, scores_dtype(n, k))
+        self.words = self.records.view(np.int64).reshape(WAITING, -1)
+        self.numbers = self.records.view(np.float64).reshape(WAITING, -1)
+
+    def write(self) -> None:
+        """Write what waits."""
+        if self.count:
+            count, self.count = self.count, 0
+            self.stream.append(self.records[:count])
+
+
+class ScoreLog:
+    """Writes what stateless requests asked and got.
+
+    Parameters
+    ----------
+    tape : TapeWriter
+        Open in this process.
+    """
+
+    def __init__(self, tape: TapeWriter) -> None:
+        self._tape = tape
+        self._waiting: dict[int, _Waiting] = {}
+
+    def add(
+        self, version: Version, rows: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], key: str, now_ns: int
+    ) -> None:
+        """Keep (m, n) rows and their (m, k) scores.
+
+        Raises
+        ------
+        RecordUnwritable
+            The tape has failed; nothing may be answered that is not recorded.
+        """
+        waiting = self._waiting.get(version.number) or self._open(version, rows.shape[1], scores.shape[1])
+        number = int(key, 16) if key else 0
+        for place in range(len(rows)):
+            if waiting.count == WAITING:
+                waiting.write()
+            at, n = waiting.count, waiting.n
+            waiting.words[at, 2], waiting.words[at, 3] = now_ns, number
+            numbers = waiting.numbers[at]
+            numbers[_HEADER : _HEADER + n] = rows[place]
+            numbers[_HEADER + n :] = scores[place]
+            waiting.count += 1
+
+    def write(self) -> None:
+        """Write everything that waits."""
+        for waiting in self._waiting.values():
+            waiting.write()
+
+    def _open(self, version: Version, n: int, k: int) -> _Waiting:
+        stream = self._tape.stream(scores_stream(version.number), scores_dtype(n, k), inline=False)
+        self._waiting[version.number] = _Waiting(stream, n, k)
+        return self._waiting[version.number]

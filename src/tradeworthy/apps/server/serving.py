@@ -1,0 +1,104 @@
+"""`tradeworthy serve`: an engine without a feed of its own; events and rows come through the port.
+
+Flow:   companions start → the engine resumes from the tape → the port opens → SIGTERM or SIGINT → the port closes →
+        the engine keeps a checkpoint → companions end.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+
+from tradeworthy.apps import results
+from tradeworthy.apps.desk import collector_off, look_after, open_engine, open_tape, record_limits, require_champion
+from tradeworthy.apps.keeping import keep_summary
+from tradeworthy.apps.processes import Companions, companions, start_syncer
+from tradeworthy.apps.server.port import Port
+from tradeworthy.apps.server.settings import ServeSettings
+from tradeworthy.core.time import NS_PER_S
+from tradeworthy.live.engine import Engine
+from tradeworthy.live.feeds.pushed import PushedFeed
+from tradeworthy.live.summary import RunSummary
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
+
+Opened = Callable[[list[str]], None]
+
+
+def serve_project(
+    project: "Project", *, settings: ServeSettings | None = None, watch: bool = True, opened: Opened | None = None
+) -> results.Run:
+    """Serve until told to stop.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment.
+    settings : ServeSettings, optional
+        In place of the project's.
+    watch : bool
+        Run the watcher beside the engine.
+    opened : callable, optional
+        Told the addresses when the port is open.
+
+    Raises
+    ------
+    ReleaseRefused
+        No version is champion.
+    RecordUnwritable, RecordBusy
+        The tape failed, or another engine took it over.
+    """
+    require_champion(project)
+    record_limits(project)
+    started_ns = project.clock.monotonic_ns()
+    with ExitStack() as stack:
+        beside = stack.enter_context(companions(project, watch=watch))
+        tape = open_tape(project, stack, project.clock)
+        engine = open_engine(project, tape, project.clock)
+        stack.callback(engine.close)
+        start_syncer(project, beside)
+        port = Port(project, engine, tape, project.clock, settings)
+        with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            summary = runner.run(_serve(port, engine, beside, opened))
+        beside.wait()
+    keep_summary(project, summary)
+    return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+def changed(
+    settings: ServeSettings, *, host: str | None = None, port: int | None = None, socket: str | None = None
+) -> ServeSettings:
+    """Return the settings with what a command line says in their place; naming an address leaves the socket out."""
+    told = {name: value for name, value in (("host", host), ("port", port), ("socket", socket)) if value is not None}
+    if told and socket is None:
+        told["socket"] = ""
+    return msgspec.structs.replace(settings, **told)
+
+
+async def _serve(port: Port, engine: Engine, beside: Companions, opened: Opened | None) -> RunSummary:
+    """Serve in this loop until a signal, or until something fails."""
+    feed, loop = PushedFeed(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, feed.close)
+    running = asyncio.create_task(engine.run(feed))
+    others = [asyncio.create_task(look_after(beside)), asyncio.create_task(port.attend())]
+    try:
+        addresses = await port.open()
+        if opened is not None:
+            opened(addresses)
+        await asyncio.wait({running, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            if task.done():
+                task.result()
+        return await running
+    finally:
+        feed.close()
+        for task in others:
+            task.cancel()
+        await asyncio.gather(running, *others, return_exceptions=True)
+        await port.close()

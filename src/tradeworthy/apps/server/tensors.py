@@ -1,0 +1,241 @@
+"""Open Inference Protocol tensors: JSON or binary in, one float64 table out; scores back in either form.
+
+Idea:   a model takes rows of named features. A request brings them as one tensor `row` of shape (rows, features), or as
+        one tensor a feature; each of any numeric datatype. What does not fit is refused with its name, what was found
+        and what is allowed.
+Binary: the tensor extension of the protocol: after the JSON, whose length a header tells, come raw little-endian
+        values, row by row.
+Reference: Open Inference Protocol 2, REST; binary tensor data extension.
+"""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.core.errors import near
+
+Floats = npt.NDArray[np.float64]
+
+ROW = "row"
+DATATYPES: dict[str, str] = {
+    "BOOL": "?",
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "BF16": "<u2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+"""Numeric datatypes, and how binary data holds them; `BYTES` is text, which is no feature."""
+
+HEADER = b"inference-header-content-length"
+_flat = msgspec.json.Decoder(list[float]).decode
+_flags = msgspec.json.Decoder(list[bool]).decode
+_nested = msgspec.json.Decoder(list[list[float]]).decode
+_any = msgspec.json.Decoder().decode
+
+
+class Tensor(msgspec.Struct):
+    """An input as the protocol writes it."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class Wanted(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(msgspec.Struct):
+    """A request to infer."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[Wanted] | None = None
+
+
+_request = msgspec.json.Decoder(InferRequest).decode
+
+
+def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest, memoryview]:
+    """Return a request and the binary data behind it.
+
+    Raises
+    ------
+    RequestRefused
+        It is not such a request; the message names the place.
+    """
+    length = len(body)
+    if header_length is not None:
+        length = int(header_length) if header_length.isdigit() else -1
+        if not 0 <= length <= len(body):
+            text = header_length.decode("latin-1")
+            raise RequestRefused(400, f"Inference-Header-Content-Length is {text}, the body has {len(body)} bytes")
+    try:
+        return _request(body[:length] if length < len(body) else body), memoryview(body)[length:]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise RequestRefused(400, f"the request cannot be read: {problem}") from problem
+
+
+def read_rows(request: InferRequest, binary: memoryview, features: list[str], rows_max: int) -> Floats:
+    """Return a request's inputs as a (rows, features) table of finite numbers.
+
+    Raises
+    ------
+    RequestRefused
+        An input does not fit the model.
+    """
+    inputs = request.inputs
+    if len(inputs) == 1 and inputs[0].name == ROW:
+        rows = _values(inputs[0], binary, 0, [-1, len(features)], rows_max)[0]
+    else:
+        rows = _columns(inputs, binary, features, rows_max)
+    if not np.isfinite(rows).all():
+        row, column = (int(place) for place in np.argwhere(~np.isfinite(rows))[0])
+        value = rows[row, column]
+        raise RequestRefused(400, f"row {row}: feature {features[column]!r} is {value}, allowed is a finite number")
+    return rows
+
+
+def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows_max: int) -> Floats:
+    """Return the table of one tensor a feature."""
+    found: dict[str, Floats] = {}
+    start = 0
+    for tensor in inputs:
+        if tensor.name not in features:
+            hint = near(tensor.name, [ROW, *features])
+            names = ", ".join(features)
+            raise RequestRefused(400, f"input {tensor.name!r} is unknown{hint}; allowed are {ROW!r} alone, or {names}")
+        if tensor.name in found:
+            raise RequestRefused(400, f"input {tensor.name!r} is there twice")
+        column, start = _values(tensor, binary, start, [-1, 1], rows_max)
+        found[tensor.name] = column[:, 0]
+    missing = [name for name in features if name not in found]
+    if missing:
+        raise RequestRefused(400, f"inputs {missing} are missing; found {sorted(found)}")
+    counts = {name: len(column) for name, column in found.items()}
+    if len(set(counts.values())) > 1:
+        raise RequestRefused(400, f"inputs have different numbers of rows: {counts}")
+    return np.column_stack([found[name] for name in features])
+
+
+def _values(tensor: Tensor, binary: memoryview, start: int, wanted: list[int], rows_max: int) -> tuple[Floats, int]:
+    """Return a tensor as (rows, wanted columns), and where the next one's binary data begins."""
+    columns = wanted[1]
+    rows = _rows_in(tensor, columns)
+    if not 0 < rows <= rows_max:
+        raise RequestRefused(400, f"input {tensor.name!r} has {rows} rows, allowed are 1 to {rows_max}")
+    if tensor.datatype not in DATATYPES:
+        hint = near(tensor.datatype, DATATYPES)
+        allowed = ", ".join(DATATYPES)
+        raise RequestRefused(
+            400, f"input {tensor.name!r} has datatype {tensor.datatype!r}{hint}; allowed are {allowed}"
+        )
+    size = tensor.parameters.get("binary_data_size")
+    if size is None:
+        values = _from_json(tensor)
+    else:
+        values, start = _from_binary(tensor, binary, start, size)
+    if values.size != rows * columns:
+        raise RequestRefused(
+            400, f"input {tensor.name!r} holds {values.size} values, its shape {tensor.shape} asks for {rows * columns}"
+        )
+    return values.reshape(rows, columns), start
+
+
+def _rows_in(tensor: Tensor, columns: int) -> int:
+    """Return how many rows a shape has: (rows, columns), or (columns,) for one, or (rows,) of single values."""
+    shape = tensor.shape
+    if len(shape) == 2 and shape[1] == columns:
+        return shape[0]
+    if len(shape) == 1 and columns == 1:
+        return shape[0]
+    if shape == [columns]:
+        return 1
+    allowed = f"[rows, {columns}]" if columns > 1 else "[rows] or [rows, 1]"
+    raise RequestRefused(400, f"input {tensor.name!r} has shape {shape}, allowed is {allowed}")
+
+
+def _from_json(tensor: Tensor) -> Floats:
+    """Return a tensor's values from JSON, flat or nested."""
+    data = tensor.data
+    try:
+        values = np.array(_flags(data), np.float64) if tensor.datatype == "BOOL" else np.array(_flat(data))
+    except (msgspec.DecodeError, RecursionError) as problem:
+        values = _nested_values(tensor, problem)
+    if tensor.datatype[0] in "UI" and values.size:
+        _check_integers(tensor, values)
+    return values
+
+
+def _nested_values(tensor: Tensor, problem: Exception) -> Floats:
+    """Return the values of a tensor written as a list of rows; `problem` is why it was no flat list."""
+    try:
+        return np.array(_nested(tensor.data)).reshape(-1)
+    except (msgspec.DecodeError, RecursionError, ValueError) as other:
+        told = other if bytes(tensor.data).lstrip()[:2].replace(b" ", b"") == b"[[" else problem
+        words = f"input {tensor.name!r}: data of datatype {tensor.datatype} cannot be read: {told}"
+        raise RequestRefused(400, words if len(tensor.data) else f"input {tensor.name!r} has no data") from other
+
+
+def _check_integers(tensor: Tensor, values: Floats) -> None:
+    """Refuse what an integer datatype cannot hold."""
+    bounds = np.iinfo(DATATYPES[tensor.datatype])
+    wrong = (values != np.floor(values)) | (values < bounds.min) | (values > bounds.max)
+    if wrong.any():
+        value = values[np.argmax(wrong)]
+        words = f"allowed are whole numbers from {bounds.min} to {bounds.max}"
+        raise RequestRefused(400, f"input {tensor.name!r} of datatype {tensor.datatype} holds {value:g}; {words}")
+
+
+def _from_binary(tensor: Tensor, binary: memoryview, start: int, size: Any) -> tuple[Floats, int]:
+    """Return a tensor's values from the binary data at `start`, and where they end."""
+    if not isinstance(size, int) or size < 0 or start + size > len(binary):
+        left = len(binary) - start
+        raise RequestRefused(400, f"input {tensor.name!r} has binary_data_size {size}, there are {left} bytes left")
+    kind = np.dtype(DATATYPES[tensor.datatype])
+    if size % kind.itemsize:
+        raise RequestRefused(
+            400, f"input {tensor.name!r}: {size} bytes are no whole number of {tensor.datatype} ({kind.itemsize} bytes)"
+        )
+    raw = np.frombuffer(binary[start : start + size], kind)
+    if tensor.datatype == "BF16":
+        raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    return raw.astype(np.float64), start + size
+
+
+def chosen_outputs(request: InferRequest, outputs: list[str]) -> list[tuple[int, str, bool]]:
+    """Return the outputs to give back: column, name, and whether as binary.
+
+    Raises
+    ------
+    RequestRefused
+        One is asked for that the model does not have.
+    """
+    all_binary = request.parameters.get("binary_data_output") is True
+    if not request.outputs:
+        return [(place, name, all_binary) for place, name in enumerate(outputs)]
+    for wanted in request.outputs:
+        if wanted.name not in outputs:
+            hint = near(wanted.name, outputs)
+            raise RequestRefused(400, f"output {wanted.name!r} is unknown{hint}; allowed are {', '.join(outputs)}")
+    return [
+        (outputs.index(wanted.name), wanted.name, wanted.parameters.get("binary_data", all_binary) is True)
+        for wanted in request.outputs
+    ]
