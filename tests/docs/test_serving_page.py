@@ -48,7 +48,7 @@ def test_the_examples_are_answered_as_shown(desk):
     if shutil.which("curl") is None:
         assert not os.environ.get("CI"), "install curl: the page's examples are tests"
         pytest.skip("curl is not installed")
-    told = {"URL": "http://{}:{}".format(*desk.address), "SECRET": desk.secret, "MODEL": "small%20desk", "DECISION": ""}
+    told = {"URL": "{}:{}".format(*desk.address), "SECRET": desk.secret, "MODEL": "small%20desk", "DECISION": ""}
     examples = EXAMPLE.findall(PAGE)
     assert len(examples) == 3
     for command, answer in examples:

@@ -67,12 +67,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_closing",
+        "_header_bytes",
         "_headers",
+        "_in_headers",
         "_out",
         "_parser",
         "_partial",
         "_port",
-        "_read_bytes",
         "_since_ns",
         "_stream",
         "_transport",
@@ -92,8 +93,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Asked] = deque()
         self._turn: asyncio.Future[bytes] | None = None
         self._stream: Stream | None = None
-        self._partial = self._closing = False
-        self._read_bytes = self._since_ns = 0
+        self._partial = self._in_headers = self._closing = False
+        self._header_bytes = self._since_ns = 0
         self.address = ""
         self.remembered: tuple[bytes, Holder] | None = None
 
@@ -156,25 +157,19 @@ class Connection(asyncio.Protocol):
             return
         if self._closing:
             return
-        self._read_bytes += len(data)
-        now_ns = self._port.open_turn()
+        now_ns, was_in_headers = self._port.open_turn(), self._in_headers
         if not self._partial:
             self._since_ns = now_ns
         try:
             self._parser.feed_data(data)
+            if was_in_headers and self._in_headers:
+                self._measure(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except RequestRefused as refused:
             self._refuse(refused)
         except httptools.HttpParserError as problem:
             self._refuse(_cause(problem))
-        if (
-            self._partial
-            and self._url
-            and self._read_bytes > self._port.settings.header_bytes_max
-            and not self._closing
-        ):
-            self._check_size()
         self._flush()
 
     def _upgraded(self, rest: bytes) -> None:
@@ -184,31 +179,36 @@ class Connection(asyncio.Protocol):
         elif self._stream is None and not self._closing:
             self._refuse(RequestRefused(400, "this route has no other protocol; leave the Upgrade header out"))
 
-    def _check_size(self) -> None:
-        """Refuse headers that do not end."""
-        if self._read_bytes > self._port.settings.header_bytes_max:
-            self._refuse(RequestRefused(431, f"headers over {self._port.settings.header_bytes_max} bytes"))
+    def _measure(self, size: int) -> None:
+        """Count bytes of headers, and refuse headers that do not end."""
+        self._header_bytes += size
+        if self._header_bytes > self._port.settings.header_bytes_max:
+            raise RequestRefused(431, f"headers over {self._port.settings.header_bytes_max} bytes")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._partial = True
+        self._partial = self._in_headers = True
+        self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's line."""
         self._url = self._url + url if self._url else url
+        self._measure(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         self._headers[name.lower()] = value
+        self._header_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         """Judge a body by what its headers say, before it comes."""
         headers, allowed = self._headers, self._port.settings.body_bytes_max
+        self._in_headers = False
+        self._measure(0)
         if len(headers) > HEADERS_MAX:
             raise RequestRefused(431, f"{len(headers)} headers, allowed are {HEADERS_MAX}")
         if int(headers.get(b"content-length", b"0")) > allowed:
             raise RequestRefused(413, f"a body of {headers[b'content-length'].decode()} bytes, allowed are {allowed}")
-        self._read_bytes = -allowed
         if b"expect" in headers:
             self._transport.write(CONTINUE)
 
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         """Answer, or wait behind an answer that is not there yet."""
         asked = self._parser.get_method(), self._url, self._headers, self._body
         self._url, self._body, self._headers = b"", b"", {}
-        self._partial, self._read_bytes = False, 0
+        self._partial = False
         if self._closing:
             return
         if self._turn is None and self._stream is None:
@@ -263,14 +263,13 @@ class Connection(asyncio.Protocol):
 
     def _came(self, turn: asyncio.Future[bytes]) -> None:
         """Write an answer that came, and go on with what waits behind it."""
-        self._turn = None
+        self._turn, self._since_ns = None, self._port.open_turn()
         if turn.cancelled() or self._closing:
             return
         problem = turn.exception()
         self._out.append(turn.result() if problem is None else self._port.refusal(problem, self))
         while self._waiting and self._turn is None and not self._closing:
             self._answer(self._waiting.popleft())
-        self._since_ns = self._port.open_turn()
         if self._turn is None:
             self._flush()
             with suppress(RuntimeError):
