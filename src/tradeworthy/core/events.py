@@ -75,15 +75,16 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.QUOTE: ("bid", "ask", "bid_size", "ask_size"),
     Kind.BOOK: book_fields(),
     Kind.OUTCOME: ("label", "value"),
-    Kind.FILL: ("quantity", "price", "fee"),
+    Kind.FILL: ("quantity", "price", "fee", "execution"),
     Kind.REJECT: ("code",),
     Kind.CONTROL: ("word", "value"),
     Kind.TIMER: (),
 }
 """The names of `values`, by kind. A row's names are declared by the desk (`RowSchema`).
 
-`reference` is the decision's sequence in an outcome, the order's id in a fill or reject, a version in a control
-event, the entity's id in a row, and the venue's own sequence (0 if it has none) in market data."""
+A fill's `execution` is the venue's number of it, a whole number above 0 that no other fill of its order has; NaN where
+the venue gives none. `reference` is the decision's sequence in an outcome, the order's id in a fill or reject, a
+version in a control event, the entity's id in a row, and the venue's own sequence (0 if it has none) in market data."""
 
 WIDTH_MIN = 5
 

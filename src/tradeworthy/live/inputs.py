@@ -6,8 +6,11 @@ State:  for each instrument and kind the time and reference consumed last; for r
         So a repeated or late event is known and changes nothing: consuming is idempotent.
 Policy: late events are refused, not sorted in. A venue's own sequence (`reference`), where it has one, tells a repeat;
         without it a bar is known by its time, and trades, quotes and books of one time are taken as different ones.
-        A price that jumps is refused until a second one near it confirms the new level.
+        A price that jumps is refused until a second one near it confirms the new level; the same event sent again
+        confirms nothing.
 """
+
+# ruff: noqa: PLR0917 - kernels have no keyword arguments
 
 import numpy as np
 import numpy.typing as npt
@@ -182,17 +185,28 @@ def remember(lane: npt.NDArray[np.int64], ts_event_ns: int, reference: int) -> N
 
 
 @kernel
-def check_jump(desk: DeskState, instrument: int, price: float) -> int:
-    """Return whether a price is too far from the last one, unless the one just refused confirms it."""
+def confirms(suspicion: npt.NDArray[np.int64], kind: int, ts_event_ns: int, reference: int) -> bool:
+    """Tell whether an event is another one than the suspect: of another kind, time or venue's number."""
+    return bool(kind != suspicion[0] or ts_event_ns != suspicion[1] or reference != suspicion[2])
+
+
+@kernel
+def check_jump(desk: DeskState, instrument: int, price: float, kind: int, ts_event_ns: int, reference: int) -> int:
+    """Return whether a price is too far from the last one, unless another event confirms the one just refused."""
     limit, last, suspect = desk.rules[0]["jump_bps_max"], desk.positions[instrument]["mark"], desk.suspects[instrument]
     if np.isnan(price):
         return _NONE
-    desk.suspects[instrument] = np.nan
-    if np.isnan(limit) or np.isnan(last):
+    suspicion = desk.suspicions[instrument]
+    if np.isnan(limit) or np.isnan(last) or abs(price - last) <= limit / _BPS_PER_ONE * last:
+        desk.suspects[instrument] = np.nan
         return _NONE
-    if abs(price - last) <= limit / _BPS_PER_ONE * last or abs(price - suspect) <= limit / _BPS_PER_ONE * suspect:
+    near = abs(price - suspect) <= limit / _BPS_PER_ONE * suspect
+    if near and confirms(suspicion, kind, ts_event_ns, reference):
+        desk.suspects[instrument] = np.nan
         return _NONE
-    desk.suspects[instrument] = price
+    if not near:
+        suspicion[0], suspicion[1], suspicion[2] = kind, ts_event_ns, reference
+        desk.suspects[instrument] = price
     return _JUMP
 
 
@@ -200,7 +214,7 @@ def check_jump(desk: DeskState, instrument: int, price: float) -> int:
 def check_input(  # noqa: PLR0911  # one return for each reason
     desk: DeskState, words: Words, numbers: Numbers, place: int, price: float
 ) -> int:
-    """Return the first reason to refuse an event, or `DenialCode.NONE`; changes nothing but `desk.suspects`."""
+    """Return the first reason to refuse an event, or `DenialCode.NONE`; changes nothing but who is suspect."""
     kind, instrument = kind_of(words, place), instrument_of(words, place)
     if (kind < _BAR or kind > _OUTCOME) and kind != _TIMER:
         return _UNKNOWN_KIND
@@ -218,7 +232,7 @@ def check_input(  # noqa: PLR0911  # one return for each reason
     age_ms = (float(words[place, TS_RECV]) - float(words[place, TS_EVENT])) / _NS_PER_MS
     if abs(age_ms) > desk.rules[0]["input_age_ms_max"] or age_ms < -FUTURE_MS_MAX:
         return _STALE
-    return check_jump(desk, instrument, price)
+    return check_jump(desk, instrument, price, kind, words[place, TS_EVENT], words[place, REFERENCE])
 
 
 @kernel
@@ -227,9 +241,11 @@ def is_believable(desk: DeskState, words: Words, numbers: Numbers, place: int) -
     instrument = instrument_of(words, place)
     if instrument >= desk.grid.shape[0]:
         return False
-    suspect = desk.suspects[instrument]
+    suspect, suspicion = desk.suspects[instrument], desk.suspicions[instrument]
+    kind, ts_event_ns, reference = suspicion[0], suspicion[1], suspicion[2]
     code = check_input(desk, words, numbers, place, price_of(kind_of(words, place), numbers, place))
     desk.suspects[instrument] = suspect
+    suspicion[0], suspicion[1], suspicion[2] = kind, ts_event_ns, reference
     return code == _NONE
 
 

@@ -33,7 +33,7 @@ from tradeworthy.live.inbox import (
     kind_of,
 )
 from tradeworthy.live.inputs import admit
-from tradeworthy.live.positions import held_quantity
+from tradeworthy.live.positions import held_quantity, on_grid
 from tradeworthy.live.risk.judge import is_halted, judge, latch_if_repeated, send_order
 from tradeworthy.live.signal import wanted_position, worst_price
 from tradeworthy.live.state import DeskState, hold_desk
@@ -275,8 +275,9 @@ def intend(c: Circuit, at: int, place: int, score: float, held: float) -> int:
     c.decisions[at]["target"] = target
     if abs(target - held) < 0.5 * grid["lot"]:
         return _NONE
+    quantity = on_grid(np.round((target - held) / grid["lot"]), grid["lot"])
     if c.stage.facts[0]["role"] == _CHAMPION:
-        return act(c, at, place, target - held)
+        return act(c, at, place, quantity)
     if np.isnan(target):
         return _REFERENCE_MISSING
     c.stage.targets[instrument] = target

@@ -49,13 +49,18 @@ OPEN_ORDER = np.dtype(
         ("order", "<i8"),  # its id: the sequence of its decision
         ("remaining", "<f8"),  # signed
         ("instrument", "<i8"),
-        ("ts_fill_ns", "<i8"),  # the last fill, to know it when it comes again
+        ("ts_fill_ns", "<i8"),  # the last fill, to know it when it comes again without a number
         ("fill_quantity", "<f8"),
         ("fill_price", "<f8"),
     ]
 )
 
+HEARD = np.dtype([("order", "<i8"), ("execution", "<i8")])
+"""A fill that was booked, by its order and the venue's own number of it."""
+
 OPEN_ORDERS_MAX = 256
+HEARD_MAX = 1024
+"""How many booked fills are remembered by number; a repeat of an older one must fit into its order to be believed."""
 
 _NONE = int(DenialCode.NONE)
 _DUPLICATE = int(DenialCode.INPUT_DUPLICATE)
@@ -167,14 +172,38 @@ def close_order(account: np.void, orders: Records, place: int) -> None:
 
 
 @kernel
-def check_fill(order: np.void, lot: float, ts_event_ns: int, quantity: float, price: float, fee: float) -> int:
-    """Return why a fill of an open order cannot be believed, or `DenialCode.NONE`."""
+def was_heard(heard: Records, count: int, order_id: int, execution: float) -> bool:
+    """Tell whether a fill with this number was booked, among the last `HEARD_MAX` of `count`."""
+    for place in range(min(count, heard.shape[0])):
+        if heard[place]["order"] == order_id and heard[place]["execution"] == execution:
+            return True
+    return False
+
+
+@kernel
+def note_heard(heard: Records, count: int, order_id: int, execution: float) -> None:
+    """Remember booked fill number `count` (counted from 0)."""
+    place = count % heard.shape[0]
+    heard[place]["order"] = order_id
+    heard[place]["execution"] = np.int64(execution)
+
+
+@kernel
+def check_fill(
+    order: np.void, lot: float, ts_event_ns: int, quantity: float, price: float, fee: float, execution: float
+) -> int:
+    """Return why a fill of an open order cannot be believed, or `DenialCode.NONE`; its number is looked up elsewhere.
+
+    Without a number, a fill like the last one of its order, at the same time, is taken for the same.
+    """
     if not (np.isfinite(quantity) and np.isfinite(price) and np.isfinite(fee)):
         return _NOT_FINITE
     if price <= 0.0:
         return _NOT_POSITIVE
     if quantity * order["remaining"] <= 0.0 or abs(quantity) > abs(order["remaining"]) + 0.5 * lot:
         return _INCONSISTENT
+    if execution > 0.0:
+        return _NONE
     same = order["ts_fill_ns"] == ts_event_ns and order["fill_quantity"] == quantity and order["fill_price"] == price
     return _DUPLICATE if same else _NONE
 

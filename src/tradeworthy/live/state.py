@@ -19,7 +19,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.live.held import Handle, HandleType, declare
-from tradeworthy.live.positions import ACCOUNT, OPEN_ORDER, OPEN_ORDERS_MAX, new_positions
+from tradeworthy.live.positions import ACCOUNT, HEARD, HEARD_MAX, OPEN_ORDER, OPEN_ORDERS_MAX, new_positions
 from tradeworthy.live.risk.sent import SENT, SENT_MAX
 
 Records = npt.NDArray[np.void]
@@ -40,6 +40,7 @@ LANE_KINDS = int(Kind.ROW) + 1
 """Input lanes an instrument has: one for each kind of market data and rows, and the unused 0."""
 
 LANE_WORDS = 11
+_ADDED = ("suspicions", "heard", "heard_count")  # arrays that tapes of format 1 may lack in their checkpoints
 DENIALS_MAX = 512
 
 
@@ -73,10 +74,13 @@ class DeskState(NamedTuple):
     rules: Records  # (1,) RULES
     lanes: npt.NDArray[np.int64]  # (n, LANE_KINDS, LANE_WORDS): what was consumed last, see live.inputs
     suspects: npt.NDArray[np.float64]  # (n,) a price that jumped and waits to be confirmed; NaN for none
+    suspicions: npt.NDArray[np.int64]  # (n, 3) its event's kind, time and reference
     positions: Records  # (n,) POSITION
     account: Records  # (1,) ACCOUNT
     orders: Records  # (OPEN_ORDERS_MAX,) OPEN_ORDER
     sent: Records  # (SENT_MAX,) SENT
+    heard: Records  # (HEARD_MAX,) HEARD: a ring of the fills booked last
+    heard_count: npt.NDArray[np.int64]  # (1,) how many ever
     limits: npt.NDArray[np.float64]  # one for each of LIMIT_FIELDS; NaN is not set
     observed: npt.NDArray[np.float64]  # what the checks of the last order observed
     denials: npt.NDArray[np.int64]  # (DENIALS_MAX,) how often each code refused
@@ -137,10 +141,13 @@ def new_desk(
         rules=rules,
         lanes=lanes,
         suspects=np.full(n, np.nan),
+        suspicions=np.zeros((n, 3), np.int64),
         positions=new_positions(n),
         account=np.zeros(1, ACCOUNT),
         orders=np.zeros(OPEN_ORDERS_MAX, OPEN_ORDER),
         sent=np.zeros(SENT_MAX, SENT),
+        heard=np.zeros(HEARD_MAX, HEARD),
+        heard_count=np.zeros(1, np.int64),
         limits=(limits or Limits()).as_array(),
         observed=np.full(len(LIMIT_FIELDS), np.nan),
         denials=np.zeros(DENIALS_MAX, np.int64),
@@ -160,11 +167,12 @@ def dump_desk(desk: DeskState) -> dict[str, npt.NDArray[np.generic]]:
     account = desk.account[0]
     arrays["orders"] = desk.orders[: account["open_orders"]].copy()
     arrays["sent"] = desk.sent[: account["orders_sent"]].copy()
+    arrays["heard"] = desk.heard[: desk.heard_count[0]].copy()
     return arrays
 
 
 def restore_desk(desk: DeskState, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Put a checkpoint's state into a desk of the same instruments.
+    """Put a checkpoint's state into a desk of the same instruments; what an older release did not keep stays as new.
 
     Raises
     ------
@@ -173,7 +181,9 @@ def restore_desk(desk: DeskState, arrays: Mapping[str, npt.NDArray[np.generic]])
     """
     for name, array in desk._asdict().items():
         stored = arrays.get(name)
-        shrinks = name in {"orders", "sent"}
+        if stored is None and name in _ADDED:
+            continue
+        shrinks = name in {"orders", "sent", "heard"}
         fits = stored is not None and stored.dtype == array.dtype and (shrinks or stored.shape == array.shape)
         if stored is None or not fits:
             raise DataInvalid(

@@ -81,6 +81,10 @@ def orders_fill_once_and_whole(make: MakeVenue, kind: Kind) -> None:
     require(math.isclose(_filled(answers, 2), -3.0), "a sell's fills sum to its negative quantity")
     require((answers["values"][:, 1] > 0).all(), "fill prices are positive")
     require(np.isfinite(answers["values"][:, 2]).all(), "fees are finite numbers")
+    numbers = answers["values"][np.isfinite(answers["values"][:, 3])][:, 3]
+    require(
+        (numbers > 0).all() and (numbers == np.floor(numbers)).all(), "executions are whole numbers above 0, or NaN"
+    )
     require(len(venue.observe(market(kind, 100.0, at_ns=99))) == 0, "an order that is done is not answered again")
 
 
@@ -93,7 +97,7 @@ def answers_are_events(make: MakeVenue, kind: Kind) -> None:
     require(answers.dtype == event.dtype and answers.ndim == 1, "answers are events of the observed event's type")
     require((answers["ts_event_ns"] >= event["ts_event_ns"]).all(), "answers are not earlier than their event")
     require((answers["instrument"] == 0).all(), "answers are of the order's instrument")
-    require(np.isnan(answers["values"][:, 3:]).all(), "values beyond the fields of a fill are NaN")
+    require(np.isnan(answers["values"][:, 4:]).all(), "values beyond the fields of a fill are NaN")
     require((answers["sequence"] == 0).all(), "the frame belongs to the tape and is zero")
 
 

@@ -8,7 +8,9 @@ from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.live.desk import Desk, desk_config
 from tradeworthy.live.risk.judge import send_order
 from tradeworthy.live.state import DeskSettings, hold_desk
-from tradeworthy.testing.desks import INSTRUMENTS
+from tradeworthy.live.venues.paper import Paper, PaperSettings
+from tradeworthy.testing.desks import INSTRUMENTS, market
+from tradeworthy.testing.venues import order
 
 ORDER = 42
 
@@ -115,3 +117,61 @@ def test_answers_are_no_longer_than_they_came(desk):
     wide["kind"], wide["reference"], wide["values"][0, :3] = Kind.FILL, ORDER, (2.0, 300.0, 0.1)
     assert desk.settle(wide) == 1
     assert wide.dtype == event_dtype(9)
+
+
+def test_equal_partial_fills_with_numbers_of_their_own_both_count(desk):
+    """Two fills of one nanosecond, quantity and price are two where the venue numbers them."""
+    fills = np.concatenate([answer(Kind.FILL, 0.5, 300.0, 0.1, number) for number in (11.0, 12.0)])
+    assert desk.settle(fills) == 2
+    assert position(desk) == (1.0, 1.0, 1)
+
+
+def test_an_earlier_fill_repeated_is_not_believed_again(desk):
+    """A venue that repeats the first of several fills, late, changes nothing."""
+    first = answer(Kind.FILL, 0.5, 300.0, 0.1, 11.0)
+    desk.settle(first.copy())
+    desk.settle(answer(Kind.FILL, 0.5, 301.0, 0.1, 12.0, ts=2))
+    again = first.copy()
+    assert desk.settle(again) == 0
+    assert again["flags"][0] == DenialCode.INPUT_DUPLICATE
+    assert position(desk) == (1.0, 1.0, 1)
+
+
+def test_numbers_belong_to_their_order(desk):
+    """Another order may have a fill of the same number; they come out of order too."""
+    send_order(hold_desk(desk.state), 0, 1.0, 300.0, 2)
+    desk.name_order(43)
+    fills = [answer(Kind.FILL, 0.5, 300.0, 0.1, 2.0), answer(Kind.FILL, 0.5, 300.0, 0.1, 1.0)]
+    assert desk.settle(np.concatenate([*fills, answer(Kind.FILL, 0.5, 300.0, 0.1, 2.0, order=43)])) == 3
+    assert position(desk) == (1.5, 1.5, 2)
+
+
+def test_numbers_survive_a_checkpoint_and_may_be_missing_in_an_older_one(desk):
+    """What was booked is known after a restart; a checkpoint from before fills had numbers restores all the same."""
+    first = answer(Kind.FILL, 0.5, 300.0, 0.1, 11.0)
+    desk.settle(first.copy())
+    arrays = desk.dump()
+    copy = Desk(desk.config)
+    copy.restore(arrays, lambda _: None)
+    assert copy.settle(first.copy()) == 0
+    older = {name: array for name, array in arrays.items() if not name.startswith(("desk/heard", "desk/suspicions"))}
+    copy = Desk(desk.config)
+    copy.restore(older, lambda _: None)
+    assert position(copy) == position(desk)
+    assert copy.settle(answer(Kind.FILL, 1.5, 300.0, 0.1, 12.0, ts=2)) == 1
+
+
+def test_a_paper_order_fills_to_its_end_though_the_feed_delivers_again(desk):
+    """After a crash the paper venue fills the rest from the very event that filled a part before: both parts count."""
+    settings = PaperSettings(participation_max=0.01)
+    event = market(1, seed=3)[1:].copy()
+    event["values"][0, 4] = 100.0
+    venue = Paper(settings, INSTRUMENTS)
+    venue.submit(order(ORDER, 2.0, limit_price=900.0))
+    assert desk.settle(venue.observe(event[0])) == 1
+    assert position(desk) == (1.0, 1.0, 1)
+    venue = Paper(settings, INSTRUMENTS)
+    venue.restore(order(ORDER, 1.0, limit_price=900.0))
+    assert desk.settle(venue.observe(event[0])) == 1
+    assert position(desk) == (2.0, 0.0, 0)
+    assert venue.pending == 0

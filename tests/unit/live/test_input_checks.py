@@ -7,7 +7,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind, event_dtype, events_from_columns
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.inbox import Inbox
-from tradeworthy.live.inputs import admit
+from tradeworthy.live.inputs import admit, is_believable
 from tradeworthy.live.state import DeskSettings, hold_desk, new_desk
 
 INSTRUMENTS = (Instrument(symbol="ETH"), Instrument(symbol="BTC", traded=False))
@@ -190,8 +190,43 @@ def test_a_jump_needs_a_second_price(gate):
     far = {"open": 150.0, "high": 160.0, "low": 140.0, "close": 150.0}
     assert gate.admit(one(Kind.BAR, ts=2, **far)) == DenialCode.INPUT_JUMP
     assert gate.desk.positions["mark"][0] == 105.0
-    assert gate.admit(one(Kind.BAR, ts=2, **far)) == DenialCode.NONE
+    assert gate.admit(one(Kind.BAR, ts=3, **far)) == DenialCode.NONE
     assert gate.desk.positions["mark"][0] == 150.0
+
+
+def test_the_same_wild_event_sent_again_confirms_nothing(gate):
+    """However often a venue repeats one wild bar, its price is believed only when another event agrees."""
+    gate.admit(one(Kind.BAR, ts=1))
+    far = {"open": 150.0, "high": 160.0, "low": 140.0, "close": 150.0}
+    for _ in range(3):
+        assert gate.admit(one(Kind.BAR, ts=2, **far)) == DenialCode.INPUT_JUMP
+    assert gate.admit(one(Kind.BAR, ts=3, **far)) == DenialCode.NONE
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (one(Kind.TRADE, ts=2, price=150.0, reference=8), DenialCode.INPUT_JUMP),
+        (one(Kind.TRADE, ts=2, price=150.0, reference=9), DenialCode.NONE),
+        (one(Kind.TRADE, ts=3, price=150.0, reference=8), DenialCode.NONE),
+        (one(Kind.QUOTE, ts=2, bid=149.0, ask=151.0), DenialCode.NONE),
+    ],
+)
+def test_another_event_is_told_by_kind_time_or_number(gate, second, code):
+    """A trade is confirmed by one of another number or time, or by a quote; not by itself."""
+    gate.admit(one(Kind.TRADE, ts=1))
+    assert gate.admit(one(Kind.TRADE, ts=2, price=150.0, reference=8)) == DenialCode.INPUT_JUMP
+    assert gate.admit(second) == code
+
+
+def test_looking_at_an_event_leaves_suspicions_alone(gate):
+    """What a venue is shown is judged beforehand; that must not count as the first of two prices."""
+    gate.admit(one(Kind.TRADE, ts=1))
+    gate.inbox.load(one(Kind.TRADE, ts=2, price=150.0))
+    before = gate.desk.suspicions.copy(), gate.desk.suspects.copy()
+    assert not is_believable(gate.handle, gate.inbox.words, gate.inbox.numbers, 0)
+    assert gate.desk.suspicions.tobytes() == before[0].tobytes()
+    assert gate.desk.suspects.tobytes() == before[1].tobytes()
 
 
 def test_one_wild_print_does_not_confirm_another(gate):

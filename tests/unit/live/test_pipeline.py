@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.state import DeskSettings
 from tradeworthy.model.features.runtime import FeatureState
+from tradeworthy.model.manifest import Signal
 from tradeworthy.testing.desks import BAR_NS, INSTRUMENTS, LIMITS, Shelf, market, random_trees, small_program
 
 WARMING = 20
@@ -277,3 +279,22 @@ def test_frame_is_left_to_the_tape(version, events):
     assert decisions.dtype == DECISION
     assert not decisions["sequence"].any()
     assert not decisions["crc"].any()
+
+
+def test_orders_lie_on_the_lot_grid(shelf):
+    """What an order asks for is a whole number of lots to the last bit, though positions are sums of such numbers."""
+    held, wanted = 0.1 + 0.1 + 0.1, 1.1
+    instruments = (msgspec.structs.replace(INSTRUMENTS[0], lot=0.1), INSTRUMENTS[1])
+    version = shelf.make(9, signal=Signal(enter_long=-1.0, exit_long=-1.0, notional=wanted * 300.0 * 1.02))
+    pipeline = Pipeline.alone(version, instruments, LIMITS)
+    bars = market(30, seed=2)
+    decisions, stop = pipeline.many(bars)
+    assert decisions["quantity"][-1] > 0
+    assert decisions["quantity"][-1] == round(decisions["quantity"][-1] / 0.1) / 10
+    pipeline.desk.positions["quantity"], pipeline.desk.positions["buying"] = -held, 0.0
+    pipeline.desk.account["open_orders"] = 0
+    decisions, _ = pipeline.many(bars, stop)
+    quantity = decisions["quantity"][-1]
+    assert quantity > 0
+    assert decisions["target"][-1] + held != quantity
+    assert quantity == round(quantity / 0.1) / 10

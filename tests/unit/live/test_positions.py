@@ -6,6 +6,7 @@ import pytest
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.live.positions import (
     ACCOUNT,
+    HEARD,
     OPEN_ORDER,
     OPEN_ORDERS_MAX,
     book_fill,
@@ -16,9 +17,11 @@ from tradeworthy.live.positions import (
     land,
     mark_position,
     new_positions,
+    note_heard,
     on_grid,
     place_order,
     revalue,
+    was_heard,
 )
 
 LOT = 0.001
@@ -183,12 +186,23 @@ def test_orders_are_found_by_name_and_packed(positions, account, orders):
 def test_fill_must_fit_its_order(positions, account, orders, quantity, price, fee, code):
     """A fill that is no number, on the wrong side or too large is not believed."""
     place = place_order(positions, account[0], orders, 0, 2.0)
-    assert check_fill(orders[place], LOT, 7, quantity, price, fee) == code
+    assert check_fill(orders[place], LOT, 7, quantity, price, fee, np.nan) == code
+
+
+def test_booked_fills_are_remembered_by_number():
+    """A ring of the last ones: each order has numbers of its own, and the oldest is forgotten when it is full."""
+    heard = np.zeros(4, HEARD)
+    for count in range(5):
+        note_heard(heard, count, 7, float(count + 1))
+    assert [was_heard(heard, 5, 7, number) for number in (1.0, 2.0, 5.0, 6.0)] == [False, True, True, False]
+    assert not was_heard(heard, 5, 8, 2.0)
+    assert not was_heard(heard, 0, 7, 2.0)
 
 
 def test_same_fill_again_is_a_duplicate(positions, account, orders):
     """The same time, quantity and price mean the same fill."""
     place = place_order(positions, account[0], orders, 0, 2.0)
     orders["ts_fill_ns"][place], orders["fill_quantity"][place], orders["fill_price"][place] = 7, 1.0, 100.0
-    assert check_fill(orders[place], LOT, 7, 1.0, 100.0, 0.0) == DenialCode.INPUT_DUPLICATE
-    assert check_fill(orders[place], LOT, 8, 1.0, 100.0, 0.0) == DenialCode.NONE
+    assert check_fill(orders[place], LOT, 7, 1.0, 100.0, 0.0, np.nan) == DenialCode.INPUT_DUPLICATE
+    assert check_fill(orders[place], LOT, 8, 1.0, 100.0, 0.0, np.nan) == DenialCode.NONE
+    assert check_fill(orders[place], LOT, 7, 1.0, 100.0, 0.0, 3.0) == DenialCode.NONE

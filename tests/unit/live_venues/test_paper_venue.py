@@ -289,8 +289,22 @@ def test_answers_carry_the_times_of_their_event():
     (fill,) = venue.observe(event)
     assert (fill["ts_event_ns"], fill["ts_recv_ns"], fill["instrument"]) == (123, 127, 0)
     assert (fill["sequence"], fill["crc"], fill["epoch"], fill["flags"]) == (0, 0, 0, 0)
-    assert np.isnan(fill["values"][3:]).all()
+    assert np.isnan(fill["values"][4:]).all()
     assert fill.dtype == event.dtype
+
+
+def test_each_fill_of_an_order_has_a_number_of_its_own():
+    """Parts of an order are told apart, also those that a venue started afresh fills."""
+    settings = PaperSettings(participation_max=0.5)
+    venue = Paper(settings, DESK)
+    venue.submit(orders((7, 3.0)))
+    numbers = [venue.observe(quote(99.0, 100.0, at_ns=at, size=2.0))["values"][0, 3] for at in (1, 2)]
+    (left,) = venue.open_orders()["quantity"]
+    afresh = Paper(settings, DESK)
+    afresh.restore(orders((7, float(left))))
+    numbers.append(afresh.observe(quote(99.0, 100.0, at_ns=2, size=2.0))["values"][0, 3])
+    assert len(set(numbers)) == 3
+    assert all(number > 0 and number == int(number) for number in numbers)
 
 
 def test_wide_events_get_wide_answers():
@@ -301,7 +315,7 @@ def test_wide_events_get_wide_answers():
     event = events_from_columns(Kind.TRADE, 0, np.array([1]), columns, width=40)[0]
     answers = venue.observe(event)
     assert answers["values"].shape == (1, 40)
-    assert np.isnan(answers["values"][0, 3:]).all()
+    assert np.isnan(answers["values"][0, 4:]).all()
 
 
 def test_open_orders_survive_a_restart():

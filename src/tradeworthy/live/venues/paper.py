@@ -253,7 +253,8 @@ class Paper:
         fee = self._fee(filled * price * instrument.multiplier)
         wanted = abs(order.quantity)
         left = 0.0 if filled == wanted else _on_grid(wanted - filled, instrument.lot, round)
-        values = (math.copysign(filled, order.quantity), price, fee)
+        execution = round(left / instrument.lot) + 1.0  # what is left tells the fills of an order apart, in any process
+        values = (math.copysign(filled, order.quantity), price, fee, execution)
         self._answers.append(_Answer(_FILL, order.order_id, number, values, left == 0.0))
         return (order._replace(quantity=math.copysign(left, order.quantity)),) if left else ()
 
