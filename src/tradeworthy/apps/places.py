@@ -84,3 +84,8 @@ class Places:
     def passwords(self) -> Path:
         """The hashes of people's passwords."""
         return self.root / "access" / "passwords.json"
+
+    @property
+    def caption(self) -> Path:
+        """What a story that plays on the desk tells at this moment."""
+        return self.root / "caption.json"

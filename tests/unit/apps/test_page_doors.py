@@ -9,7 +9,7 @@ from tradeworthy.change.access.people import TRIES_MAX
 from tradeworthy.change.access.roles import ACTIONS
 from tradeworthy.core import facts
 
-OPEN = {"/signin", "/static", "/static/{file_path:path}", "/health", "/report.css"}
+OPEN = {"/signin", "/invited", "/static", "/static/{file_path:path}", "/health", "/report.css"}
 STEPS = {
     "halt": ("/api/v1/halt", {"scope": "all", "reason": "x"}),
     "resume": ("/api/v1/resume", {"scope": "all", "reason": "x"}),

@@ -20,6 +20,7 @@ from tradeworthy.apps import dashboard
 from tradeworthy.apps.admin.actions import Actions
 from tradeworthy.apps.admin.api import Reading, Steering
 from tradeworthy.apps.admin.deployment import Deployment
+from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.admin.live import Live
 from tradeworthy.apps.admin.pages import Pages
 from tradeworthy.apps.admin.refusing import failed, http_error, not_signed_in, refused
@@ -65,7 +66,7 @@ async def _harden(message: Message, scope: Scope) -> None:
             headers.setdefault(name, value)
 
 
-def make_app(project: Project, *, secure: bool = False) -> Litestar:
+def make_app(project: Project, *, secure: bool = False, invitation: Invitation | None = None) -> Litestar:
     """Build the application of one deployment.
 
     Parameters
@@ -74,6 +75,8 @@ def make_app(project: Project, *, secure: bool = False) -> Litestar:
         The deployment.
     secure : bool
         It is served over TLS: cookies are for TLS only.
+    invitation : Invitation, optional
+        A link that signs one person in.
     """
     auth = session_auth(secure=secure)
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
@@ -97,6 +100,6 @@ def make_app(project: Project, *, secure: bool = False) -> Litestar:
         ),
         request_max_body_size=BODY_BYTES_MAX,
         before_send=[_harden],
-        state=State({"deployment": Deployment(project)}),
+        state=State({"deployment": Deployment(project, invitation)}),
         debug=False,
     )

@@ -7,6 +7,8 @@ State:  a follower of the tape and its curves, behind a lock; handlers run in th
 
 import threading
 
+from tradeworthy.apps.admin.invitation import Invitation
+from tradeworthy.apps.captions import Caption, read_caption
 from tradeworthy.apps.curves import Curves
 from tradeworthy.apps.desk import desk_limits
 from tradeworthy.apps.following import Follower, Frame
@@ -26,10 +28,12 @@ class Deployment:
     ----------
     project : Project
         The deployment's settings and calls.
+    invitation : Invitation, optional
+        A link that signs one person in.
     """
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, invitation: Invitation | None = None) -> None:
+        self.project, self.invitation = project, invitation
         self.people = project.people
         self._lock = threading.Lock()
         self._follower, self._curves = Follower(project), Curves(project.settings.instrument)
@@ -47,6 +51,10 @@ class Deployment:
         roles = self.project.registry.standing().roles()
         at_work = (f"version:{digest[:16]}" for digest, role in roles.items() if role != "retired")
         return ("all", *traded, *at_work)
+
+    def caption(self) -> Caption | None:
+        """Return what a story that plays on this desk tells now."""
+        return read_caption(self.project.places.caption)
 
     def limits(self) -> Limits:
         """Return the desk's limits, as the facts have them."""

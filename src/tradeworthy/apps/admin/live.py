@@ -22,7 +22,7 @@ from tradeworthy.apps.admin.looking import desk_of
 from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
 from tradeworthy.apps.curves import Trades
 from tradeworthy.apps.dashboard.desk import figures, findings, latest
-from tradeworthy.apps.dashboard.layout import strip
+from tradeworthy.apps.dashboard.layout import caption, strip
 from tradeworthy.core.time import NS_PER_S
 
 COLUMNS_MAX = 4_000
@@ -118,6 +118,7 @@ def _read(deployment: Deployment, name: str) -> dict[str, str] | None:
     frame = deployment.frame()
     return {
         "strip": strip(frame),
+        "caption": caption(deployment.caption()),
         "figures": figures(frame, desk_of(deployment)),
         "latest": latest(frame.latest),
         "findings": findings(frame.findings),

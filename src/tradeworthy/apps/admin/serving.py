@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from tradeworthy.apps.admin.app import make_app
-from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.apps.admin.invitation import Invitation
+from tradeworthy.core.errors import SettingsInvalid, near
 
 if TYPE_CHECKING:
     from tradeworthy.apps.project import Project
@@ -25,6 +26,7 @@ def serve(
     port: int = 8080,
     certificate: Path | None = None,
     key: Path | None = None,
+    invite: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page until interrupted.
@@ -37,24 +39,27 @@ def serve(
         Where; port 0 takes any that is free.
     certificate, key : Path, optional
         PEM files of TLS; needed for any address but the loopback's.
+    invite : str, optional
+        A person whom the address signs in, once, within ten minutes.
     ready : callable, optional
         Told the address before the first request.
 
     Raises
     ------
     SettingsInvalid
-        The address needs TLS and there is none, or it is taken.
+        The address needs TLS and there is none, it is taken, or who is invited has no role.
     """
     if (certificate is None) != (key is None):
         raise SettingsInvalid("TLS needs both --certificate and --key")
     if certificate is None and host not in LOOPBACK:
         raise SettingsInvalid(f"{host} is not the loopback: passwords need TLS; give --certificate and --key")
+    invitation = _invitation(project, invite)
     bound = _bound(host, port)
     scheme = "http" if certificate is None else "https"
     if ready is not None:
-        ready(f"{scheme}://{host}:{bound.getsockname()[1]}")
+        ready(f"{scheme}://{host}:{bound.getsockname()[1]}{invitation.path if invitation else ''}")
     config = uvicorn.Config(
-        make_app(project, secure=certificate is not None),
+        make_app(project, secure=certificate is not None, invitation=invitation),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -64,6 +69,18 @@ def serve(
         ssl_keyfile=key,
     )
     uvicorn.Server(config).run(sockets=[bound])
+
+
+def _invitation(project: "Project", name: str | None) -> Invitation | None:
+    """Return an invitation for somebody who has a role."""
+    if name is None:
+        return None
+    known = [person.name for person in project.people.everybody()]
+    if name not in known:
+        raise SettingsInvalid(
+            f"{name!r} has no role here{near(name, known)}; run: tradeworthy people add {name} --role trader"
+        )
+    return Invitation(name, clock=project.clock)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from litestar.security.session_auth import SessionAuth
 from tradeworthy.apps.admin.visitor import FRESH, person_of
 from tradeworthy.change.access.people import Person
 
-OPEN_PATHS = ["^/signin$", "^/static/", "^/health$", "^/report.css$"]
+OPEN_PATHS = ["^/signin$", "^/invited$", "^/static/", "^/health$", "^/report.css$"]
 """What may be asked without signing in; a test walks all other routes."""
 
 HOURS_MAX = 12

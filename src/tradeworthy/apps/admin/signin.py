@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Controller, Request, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from tradeworthy.apps.admin.visitor import FRESH, NAME, Asked, Html, deployment_of, html, token_of
@@ -22,6 +23,17 @@ class SignIn(Controller):
     def form(self, request: Request[Any, Any, Any]) -> Html:
         """Ask for a name and a password."""
         return html(signin_page(token_of(request), nobody=not deployment_of(request).people.everybody()))
+
+    @get("/invited", sync_to_thread=True)
+    def invited(self, request: Request[Any, Any, Any], word: FromQuery[str] = "") -> Html | Redirect:
+        """Sign in whoever follows the link that the terminal shows."""
+        deployment = deployment_of(request)
+        name = deployment.invitation.accept(word) if deployment.invitation else None
+        if name is None or deployment.people.find(name) is None:
+            said = "This link was used, or is too old. Sign in, or start the page again."
+            return html(signin_page(token_of(request), failure=said), status=401)
+        request.set_session({NAME: name, FRESH: True})
+        return Redirect("/", status_code=303)
 
     @post("/signin")
     async def sign_in(self, request: Request[Any, Any, Any]) -> Html | Redirect:

@@ -65,6 +65,7 @@ def visit_of(request: Asked, *, failure: str = "") -> Visit:
         scopes=deployment_of(request).scopes(),
         notice=told[NOTICE],
         failure=failure or told[FAILURE],
+        caption=deployment_of(request).caption(),
     )
 
 

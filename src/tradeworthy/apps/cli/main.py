@@ -160,11 +160,13 @@ def run(
     *,
     speed: Annotated[float | None, typer.Option(help="Events a second; as fast as possible if left out.")] = None,
     watch: Annotated[bool, typer.Option(help="Run the watcher beside the engine.")] = True,
+    page: Annotated[str | None, typer.Option(help="Serve the page beside it; its link signs this person in.")] = None,
     as_json: Json = False,
 ) -> None:
     """Trade the market files that follow the training part, on the paper venue."""
-    with bar("getting ready") as report:
-        result = _project(project).run(speed=speed, watch=watch, report=report)
+    opened = _project(project)
+    with people.beside(opened, page), bar("getting ready") as report:
+        result = opened.run(speed=speed, watch=watch, report=report)
     _finish(result, as_json=as_json)
 
 

@@ -1,13 +1,18 @@
 """``tradeworthy people``, ``who-can`` and ``page``: who may do what, and where they do it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, open_project
-from tradeworthy.apps.cli.show import console, show
+from tradeworthy.apps.cli.show import console, errors, show
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.project import Project
 
 app = typer.Typer(help="Let people in, with roles; list them; take their roles away.", no_args_is_help=True)
 
@@ -60,6 +65,19 @@ def who_can(
     show(open_project(project).who_can(action), as_json=as_json)
 
 
+@contextmanager
+def beside(project: "Project", invite: str | None) -> Iterator[None]:
+    """Serve the page while a block runs, and say where; do nothing where nobody is invited."""
+    if invite is None:
+        yield
+        return
+    from tradeworthy.apps.admin.beside import page_beside  # noqa: PLC0415
+
+    with page_beside(project, invite=invite) as address:
+        errors.print(f"The page is at {address}")
+        yield
+
+
 def page(
     project: Folder = HERE,
     *,
@@ -67,6 +85,8 @@ def page(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 8080,
     certificate: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    invite: Annotated[str | None, typer.Option(help="Somebody whom the address signs in, once.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address alone.")] = False,
 ) -> None:
     """Serve the page of a desk, until interrupted; it is never in the way of a decision."""
     from tradeworthy.apps.admin.serving import serve  # noqa: PLC0415
@@ -74,6 +94,9 @@ def page(
     opened = open_project(project)
 
     def tell(address: str) -> None:
-        console.print(f"The page is at [bold underline]{address}[/]   (Ctrl-C ends)", soft_wrap=True)
+        if as_json:
+            print(address, flush=True)  # noqa: T201  # for whoever started this process
+        else:
+            console.print(f"The page is at [bold underline]{address}[/]   (Ctrl-C ends)", soft_wrap=True)
 
-    serve(opened, host=host, port=port, certificate=certificate, key=key, ready=tell)
+    serve(opened, host=host, port=port, certificate=certificate, key=key, invite=invite, ready=tell)

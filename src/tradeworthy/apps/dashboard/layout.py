@@ -8,6 +8,7 @@ Access: one heading a page, landmarks, a link past the navigation; the stop is a
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tradeworthy.apps.captions import Caption
 from tradeworthy.apps.following import Frame
 from tradeworthy.apps.reports.html import Tone, badge
 from tradeworthy.apps.reports.markup import Markup, join, tag
@@ -43,6 +44,8 @@ class Visit:
         What can be halted: ``all``, and each instrument and version at work.
     notice, failure : str
         What the last form did, or why it did not.
+    caption : Caption, optional
+        What a story that plays on the desk tells now.
     """
 
     person: Person
@@ -51,6 +54,7 @@ class Visit:
     scopes: tuple[str, ...] = ("all",)
     notice: str = ""
     failure: str = ""
+    caption: Caption | None = None
 
     def may(self, action: str) -> bool:
         """Tell whether this person may do an action."""
@@ -79,9 +83,10 @@ def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "
     words = tag("p", lead, class_="lead") if lead else None
     main = tag("main", _told(visit), tag("h1", title), words, *content, id="content", tabindex="-1")
     live = tag("div", strip(frame), sse_swap="strip", id="strip", aria_live="off")
+    told = tag("div", caption(visit.caption), sse_swap="caption", class_="caption", aria_live="polite")
     bar = tag("div", live, halt_button(), class_="bar")
     top = tag("header", tag("a", "tradeworthy", href="/", class_="brand"), _views(visit), _account(visit), class_="top")
-    outer = tag("div", top, bar, main, halt_dialogue(visit), hx_ext="sse", sse_connect="/live")
+    outer = tag("div", top, bar, told, main, halt_dialogue(visit), hx_ext="sse", sse_connect="/live")
     return document(title, skip, outer)
 
 
@@ -100,6 +105,11 @@ def strip(frame: Frame) -> Markup:
         ("Last event", frame.event_time[:19].replace("T", " ") or "none"),
     ]
     return tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_="strip")
+
+
+def caption(told: Caption | None) -> Markup:
+    """Set what a story tells at this moment; nothing where none plays."""
+    return Markup("") if told is None else tag("p", tag("strong", told.chapter), f" {told.about}")
 
 
 def positions(frame: Frame) -> str:

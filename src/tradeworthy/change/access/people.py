@@ -75,8 +75,10 @@ class People:
         """Return a person, as they stand now; None if they have no role."""
         return next((person for person in self.everybody() if person.name == name), None)
 
-    def add(self, name: str, roles: list[str], password: str, *, actor: str, reason: str) -> Person:
+    def add(self, name: str, roles: list[str], password: str | None, *, actor: str, reason: str) -> Person:
         """Let somebody in, or change their roles and password.
+
+        Without a password the one they have stays; who has none comes in by invitation only.
 
         Raises
         ------
@@ -88,9 +90,10 @@ class People:
             raise SettingsInvalid(f"{name!r} would have no role; give one, or remove them")
         if name != name.strip() or not 0 < len(name) <= NAME_MAX or not name.isprintable():
             raise SettingsInvalid(f"name is {name!r}; allowed are 1 to {NAME_MAX} printable characters without a rim")
-        if len(password) < PASSWORD_MIN:
+        if password is not None and len(password) < PASSWORD_MIN:
             raise SettingsInvalid(f"the password has {len(password)} characters, allowed are {PASSWORD_MIN} or more")
-        self._keep({**self._hashes(), name: _HASHER.hash(password)})
+        if password is not None:
+            self._keep({**self._hashes(), name: _HASHER.hash(password)})
         self._ledger.append(facts.RolesGiven(person=name, roles=list(given)), actor=actor, reason=reason)
         return Person(name=name, roles=given)
 
