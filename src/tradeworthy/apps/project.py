@@ -267,6 +267,12 @@ class Project:
 
         return write_report(self, output)
 
+    def report_monitoring(self, output: Path | None = None) -> results.Page:
+        """Write one HTML file with everything that was found: since when, how it looks, why, and what was done."""
+        from tradeworthy.apps.monitored import write_monitoring  # noqa: PLC0415
+
+        return write_monitoring(self, output)
+
     def findings(self, *, open_only: bool = False) -> "Findings":
         """List what monitors found, repeats of one cause as one case."""
         from tradeworthy.apps.handling import findings_of  # noqa: PLC0415

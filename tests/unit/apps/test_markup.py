@@ -21,6 +21,13 @@ def test_attributes_are_escaped():
     assert tag("a", title='"><script>') == '<a title="&quot;&gt;&lt;script&gt;"></a>'
 
 
+def test_what_nobody_sees_is_shown():
+    """Controls, zero-width and direction marks cannot hide or turn what stands beside them; line breaks stay."""
+    hostile = "a\x1b[31m\x00b\u202ec\u200bd\n\te"
+    assert tag("p", hostile) == "<p>a\ufffd[31m\ufffdb\ufffdc\ufffdd\n\te</p>"
+    assert tag("i", title="\u2066x") == '<i title="\ufffdx"></i>'
+
+
 def test_attribute_names_and_values():
     """Underscores become hyphens, numbers are short, true is a bare name, false and none are left out."""
     made = tag("rect", class_="bar", stroke_width=1.5, x=2.0, hidden=True, rx=None, ry=False)

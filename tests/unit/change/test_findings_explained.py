@@ -73,7 +73,7 @@ def test_what_failed_is_left_and_the_next_is_explained(found, monkeypatch):
     home, watcher = found
     started = []
     monkeypatch.setattr(explaining.Attempt, "start", lambda _, job: started.append(job.number) or 1)
-    cases = [*cases_of(lines(promoted("a" * 64), raised(), raised("performance"))).by_number.values()]
+    cases = [*cases_of(lines(promoted("a" * 64), raised(), raised("performance", 900))).by_number.values()]
     cases += cases_of(lines(raised())).by_number.values()
     failed = explanation(home.folder / "watcher", cases[0].number).folder
     failed.mkdir(parents=True, exist_ok=True)

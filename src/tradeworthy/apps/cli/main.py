@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from tradeworthy.apps.cli import findings, keys, people, serving, watching
-from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Subject, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
 from tradeworthy.apps.cli.show import (
@@ -193,14 +193,16 @@ def explain(
 
 @app.command()
 def report(
+    what: Annotated[Subject, typer.Argument(help="The whole run, or everything that monitors found.")] = Subject.RUN,
     project: Folder = HERE,
     *,
     output: Annotated[Path | None, typer.Option(help="The file to write; in the state folder if left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one HTML file with what happened, charts included."""
-    with waiting("replaying, verifying, drawing"):
-        result = _project(project).report(output)
+    """Write one HTML file with what happened; or with what was found: since when, why, at what cost."""
+    desk = _project(project)
+    with waiting("replaying, verifying, drawing" if what is Subject.RUN else "explaining what was found, drawing"):
+        result = desk.report(output) if what is Subject.RUN else desk.report_monitoring(output)
     _finish(result, as_json=as_json)
 
 

@@ -1,6 +1,7 @@
 """The words that many commands share: which project, who, why, and how to answer."""
 
 import getpass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,13 @@ Version = Annotated[
 ]
 
 HERE = Path()
+
+
+class Subject(StrEnum):
+    """What a report is about."""
+
+    RUN = "run"
+    MONITORING = "monitoring"
 
 
 def open_project(folder: Path) -> "Project":

@@ -40,7 +40,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time in one state; `style` is one of champion, shadow, canary, training."""
+    """A stretch of time in one state; `style` is one of champion, shadow, canary, training, heard, lasting."""
 
     first_ns: int
     last_ns: int
@@ -132,7 +132,7 @@ def timeline(
     marks: Sequence[Mark] = (),
     caption: str | Markup = "",
 ) -> Markup:
-    """Draw who was in which role when: one lane a version, a bar a stretch, a line a moment."""
+    """Draw what was in which state when: one lane a version or a case, a bar a stretch, a line a moment."""
     plot = _row_plot((float(span_ns[0]), float(span_ns[1])), len(lanes), values=16.0)
     shown = dict.fromkeys(span.style for lane in lanes for span in lane.spans)
     bars = [_span(plot, place, span) for place, lane in enumerate(lanes) for span in lane.spans]
@@ -141,7 +141,7 @@ def timeline(
         for place, lane in enumerate(lanes)
     ]
     lines = [upright(plot, mark.ts_ns) for mark in marks]
-    said = "; ".join(f"{m.label} at {minute(m.ts_ns)}" for m in marks) or f"{len(lanes)} versions."
+    said = "; ".join(f"{m.label} at {minute(m.ts_ns)}" for m in marks) or f"{len(lanes)} lanes."
     keys = [Key(style, f"box {style}") for style in shown]
     body = drawing(title, said, plot.height, time_axis(plot), *bars, *names, *lines)
     return figure(title, said, body, keys=keys, caption=caption)

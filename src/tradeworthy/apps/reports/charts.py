@@ -180,6 +180,47 @@ def histogram(
     return figure(title, said, drawing(title, said, height, *parts), caption=caption)
 
 
+def compared(
+    title: str,
+    shares: tuple[Floats, Floats, Floats],
+    *,
+    unit: str,
+    names: tuple[str, str] = ("then", "now"),
+    caption: str | Markup = "",
+    height: float = 220.0,
+) -> Markup:
+    """Draw two distributions over the same bins, the first filled, the second as an outline.
+
+    Parameters
+    ----------
+    shares : tuple of (n + 1,), (n,), (n,) float64
+        The bins' edges, and the shares of values in each, then and now.
+    """
+    edges, then, now = shares
+    highest = max(float(then.max()), float(now.max()), 1e-6)
+    plot = Plot.of((float(edges[0]), float(edges[-1])), widened(0.0, highest, 4), height)
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    means = [
+        f"{name}: about {float(part @ middles):,.4g} on average" for name, part in zip(names, (then, now), strict=True)
+    ]
+    said = f"{'; '.join(means)} {unit}."
+    parts = [
+        value_axis(plot, "share", 4),
+        tag("path", d=_outline(plot, edges, then), class_="curve area s1"),
+        tag("path", d=_outline(plot, edges, now), class_="curve line s2"),
+        number_axis(plot, unit),
+    ]
+    keys = [Key(names[0], "box s1"), Key(names[1], "line s2")]
+    return figure(title, said, drawing(title, said, height, *parts), keys=keys, caption=caption)
+
+
+def _outline(plot: Plot, edges: Floats, shares: Floats) -> str:
+    """Write the top of a histogram as one closed path."""
+    base, x, y = plot.y.start, plot.x.many(edges), plot.y.many(shares)
+    steps = "".join(f"V{top:.1f}H{right:.1f}" for top, right in zip(y, x[1:], strict=True))
+    return f"M{x[0]:.1f} {base:.1f}{steps}V{base:.1f}Z"
+
+
 def _time_plot(
     curves: Sequence[Curve], span_ns: tuple[int, int] | None, height: float, include: Sequence[float]
 ) -> Plot:

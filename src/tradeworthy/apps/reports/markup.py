@@ -1,15 +1,21 @@
 """HTML and SVG as values that are escaped by construction.
 
 Idea:   `tag` builds an element; a plain `str` inside it is text and is escaped, a `Markup` is an element and is kept.
-        Nothing else makes `Markup`, so a feature called ``<script>`` can only ever be shown, never run.
+        Nothing else makes `Markup`, so a feature called ``<script>`` can only ever be shown, never run. Characters that
+        nobody sees, or that turn the direction of what follows, are shown as a replacement.
 """
 
+import re
 from collections.abc import Iterable
 from html import escape
 
 EMPTY_ELEMENTS = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
 
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+"""Controls, zero-width and direction marks, halves of surrogate pairs."""
+
 Attribute = str | float | bool | None
+REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class Markup(str):
@@ -54,7 +60,7 @@ def _flat(children: "Iterable[Markup | str | Iterable[Markup | str] | None]") ->
         if isinstance(child, Markup):
             yield child
         elif isinstance(child, str):
-            yield escape(child, quote=False)
+            yield escape(UNSEEN.sub(REPLACED, child), quote=False)
         elif child is not None:
             yield from _flat(child)
 
@@ -67,4 +73,4 @@ def _attribute(key: str, value: Attribute) -> str:
     if value is True:
         return f" {name}"
     text = value if isinstance(value, str) else number(value)
-    return f' {name}="{escape(text)}"'
+    return f' {name}="{escape(UNSEEN.sub(REPLACED, text))}"'

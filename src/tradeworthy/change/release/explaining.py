@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.attempts import Attempt, Job, run_attempt
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.findings import Case
@@ -142,7 +143,9 @@ class FindingExplainer:
         kept = read_evidence(self._folder, case.number)
         if kept is not None:
             return kept
-        return gather_evidence(self._job(case), self._registry)
+        evidence = gather_evidence(self._job(case), self._registry)
+        _keep(evidence, explanation(self._folder, case.number).folder)
+        return evidence
 
     def _job(self, case: Case) -> ExplainJob:
         registry = self._registry
@@ -290,10 +293,12 @@ def run_job(job: ExplainJob, folder: Path, *, clock: Clock) -> None:
     """
     with closing(Ledger(job.ledger, clock=clock)) as ledger:
         registry = Registry(Path(job.versions), ledger=ledger, trust=TrustStore(Path(job.trust)), env=job.env)
-        evidence = gather_evidence(job, registry)
-    fresh = folder / f"{EVIDENCE}.new"
-    fresh.write_bytes(msgspec.json.encode(evidence))
-    fresh.replace(folder / EVIDENCE)
+        _keep(gather_evidence(job, registry), folder)
+
+
+def _keep(evidence: CaseEvidence, folder: Path) -> None:
+    """Write evidence whole; two who write it write the same."""
+    replace_file(folder / EVIDENCE, msgspec.json.encode(evidence))
 
 
 if __name__ == "__main__":
