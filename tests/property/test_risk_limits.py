@@ -185,7 +185,7 @@ def test_nan_in_the_desks_own_state_refuses(field, side):
 def test_nan_in_any_limit_refuses(name, quantity):
     """A limit that is not set refuses every order."""
     trading = Trading()
-    trading.desk.limits[LIMIT_FIELDS.index(name)] = np.nan
+    trading.desk.limits[:, LIMIT_FIELDS.index(name)] = np.nan
     code, _ = judge(trading.handle, 0, quantity, 100.0, 100.0, START)
     assert code == DenialCode.LIMIT_MISSING
 

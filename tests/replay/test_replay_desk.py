@@ -222,4 +222,4 @@ def test_limits_stay_with_their_words():
     desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 16))
     for place, value in enumerate(LIMITS.as_array()):
         desk.apply(control_event(5, 100 + place, 1, value=value)[0], lambda _: None)
-    assert desk.state.limits.tobytes() == LIMITS.as_array().tobytes()
+    assert all(row.tobytes() == LIMITS.as_array().tobytes() for row in desk.state.limits)

@@ -18,13 +18,15 @@ from tradeworthy.apps.processes import Companions, companions, start_syncer
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.events import EventBatch
-from tradeworthy.core.limits import Limits
+from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
 from tradeworthy.live.desk import is_own
 from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.live.feeds.rows import require_fields
 from tradeworthy.live.summary import RunSummary
 from tradeworthy.live.venues.paper import Paper
+from tradeworthy.model.version import Version
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.record.tape import TapeWriter
 
@@ -134,14 +136,20 @@ def open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
     """Wire an engine to a tape; closing both is the caller's."""
     settings = project.settings
     project.release.reconcile()
+
+    def load(number: int) -> Version:
+        version = project.registry.load(number)
+        require_fields(settings.rows, version.program.row_fields)
+        return version
+
     return Engine(
         instruments=settings.instrument,
-        load=project.registry.load,
+        load=load,
         tape=tape,
         control=project.control,
         venue=Paper(settings.paper, settings.instrument),
         clock=clock,
-        limits=lambda: desk_limits(project),
+        limits=lambda: scoped_limits(project),
         settings=settings.engine,
         permit=project.release.permit,
     )
@@ -168,9 +176,27 @@ def remaining(project: "Project") -> EventBatch:
 
 def desk_limits(project: "Project") -> Limits:
     """Return the limits that the ledger holds for the whole desk."""
-    changes = [entry.fact for entry in project.ledger.facts(facts.LimitsChanged)]
-    of_desk = [fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged) and fact.scope == SCOPE]
-    return of_desk[-1] if of_desk else Limits()
+    return _limits_by_scope(project).get(SCOPE, Limits())
+
+
+def scoped_limits(project: "Project") -> ScopedLimits:
+    """Return all limits that the ledger holds, as orders are held to them.
+
+    What is set for an ``instrument:SYMBOL`` of this desk counts for that instrument; every other scope (``strategy``,
+    and whatever else somebody wrote) tightens the whole desk. A limit that the desk lacks stays missing for those
+    instruments that do not set it, and refuses.
+    """
+    known = _limits_by_scope(project)
+    numbers = {f"instrument:{each.symbol}": n for n, each in enumerate(project.settings.instrument)}
+    desk = known.pop(SCOPE, Limits())
+    for scope in known.keys() - numbers.keys():
+        desk = desk.tightest(known[scope])
+    return ScopedLimits(desk, {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()})
+
+
+def _limits_by_scope(project: "Project") -> dict[str, Limits]:
+    changes = (entry.fact for entry in project.ledger.facts(facts.LimitsChanged))
+    return {fact.scope: fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged)}
 
 
 def record_limits(project: "Project") -> None:

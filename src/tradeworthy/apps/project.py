@@ -32,7 +32,7 @@ from tradeworthy.judge.validate import report as gate_report
 from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.feeds.quality import FileReport
-from tradeworthy.live.feeds.rows import read_events, read_row_file
+from tradeworthy.live.feeds.rows import read_events, read_row_file, require_fields
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.retention import Hold
@@ -135,6 +135,7 @@ class Project:
     def train(self, *, report: Report | None = None) -> results.Trained:
         """Train a candidate on the first part of the market data, and keep it until it is registered."""
         strategy = load_strategy(self.folder / self.settings.desk.strategy)
+        require_fields(self.settings.rows, strategy.row_fields)
         candidate = train(
             strategy,
             self.history(),

@@ -41,7 +41,8 @@ class Kind(IntEnum):
 class Word(IntEnum):
     """What a control event changes; its `reference` or second value holds the argument.
 
-    `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`.
+    `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`: the desk's where the event's `reference` is 0, that of
+    instrument n where it is 1 + n.
     """
 
     HALT = 1

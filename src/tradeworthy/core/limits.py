@@ -4,7 +4,8 @@ A limit that is not set refuses whatever needs it (fail closed). Of two limits t
 """
 
 import math
-from typing import Self
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -78,3 +79,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 LIMIT_FIELDS: tuple[str, ...] = Limits.__struct_fields__
 """The places of limits in `Limits.as_array` and in control events (`Word.LIMIT + place`)."""
+
+
+class ScopedLimits(NamedTuple):
+    """Limits of a whole desk, and of single instruments by number; an order is held to the tighter of both."""
+
+    desk: Limits
+    instruments: Mapping[int, Limits] = {}
+
+    @classmethod
+    def of(cls, limits: "Limits | ScopedLimits") -> "ScopedLimits":
+        """Return limits with scopes; plain ones are the desk's."""
+        return limits if isinstance(limits, ScopedLimits) else cls(limits)
+
+    def table(self, instruments: int) -> npt.NDArray[np.float64]:
+        """Return (1 + instruments, limits): the desk's in the first row, then each instrument's; NaN is not set."""
+        rows = [self.desk, *(self.instruments.get(number, Limits()) for number in range(instruments))]
+        return np.stack([row.as_array() for row in rows])

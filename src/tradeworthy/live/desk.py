@@ -19,7 +19,7 @@ from tradeworthy.core.errors import DataInvalid, ModelMismatch, NotFound
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits, ScopedLimits
 from tradeworthy.live.answers import settle
 from tradeworthy.live.control import (
     SCOPE_ALL,
@@ -79,6 +79,8 @@ class Desk:
     champion, previous : Pipeline or None
     shadows : dict of int to Pipeline
         By version number.
+    set_limits : (1 + instruments, limits) float64
+        What was set: for the whole desk, then for each instrument; NaN is not set.
     scopes : set of Scope
         What is halted.
     """
@@ -92,7 +94,7 @@ class Desk:
         self.previous: Pipeline | None = None
         self.shadows: dict[int, Pipeline] = {}
         self.scopes: set[Scope] = set()
-        self.desk_limits = np.full(len(LIMIT_FIELDS), np.nan)
+        self.set_limits = ScopedLimits(Limits()).table(len(config.instruments))
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
         self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
@@ -234,7 +236,7 @@ class Desk:
         elif word == Word.SHADOW_REMOVED:
             self.remove_shadow(number)
         elif word >= Word.LIMIT:
-            self.desk_limits[word - Word.LIMIT] = value
+            self.set_limits[number, word - Word.LIMIT] = value
             self._tighten()
 
     def resting(self, scope: Scope) -> Records:
@@ -271,16 +273,18 @@ class Desk:
         self.state.positions["repeated_orders"] = 0
 
     def _tighten(self) -> None:
-        """Hold orders to the tighter of the desk's limits and the champion's bounds."""
+        """Hold orders to the tightest of the desk's limits, their instrument's and the champion's bounds."""
         bounds = self.champion.version.manifest.bounds if self.champion else Limits()
-        self.state.limits[:] = limits_of(self.desk_limits).tightest(bounds).as_array()
+        whole, *own = (limits_of(row) for row in self.set_limits)
+        for number, limits in enumerate(own):
+            self.state.limits[number] = whole.tightest(bounds).tightest(limits).as_array()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def dump(self) -> Arrays:
         """Return the whole state as named arrays, for a checkpoint."""
         arrays: Arrays = {f"desk/{name}": array for name, array in dump_desk(self.state).items()}
-        arrays["limits"] = self.desk_limits.copy()
+        arrays["limits"] = self.set_limits.copy()
         arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
         arrays["roster"] = self._roster()
         arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
@@ -296,7 +300,8 @@ class Desk:
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]) -> None:
         """Put back what `dump` returned into a new desk of the same instruments."""
         restore_desk(self.state, _under("desk/", arrays))
-        self.desk_limits[:] = arrays["limits"]
+        limits = np.atleast_2d(arrays["limits"])  # one row in a checkpoint from before instruments had limits
+        self.set_limits[: len(limits)] = limits
         self.scopes = {Scope(int(kind), int(number)) for kind, number in arrays["scopes"]}
         champion, previous, *shadows = (int(number) for number in arrays["roster"])
         self.champion = self._revive(champion, arrays, load)

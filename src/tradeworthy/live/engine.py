@@ -18,7 +18,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.limits import Limits
+from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import Clock, VirtualClock
 from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
@@ -88,7 +88,7 @@ class Engine:
     clock : Clock
         Times decisions.
     limits : callable
-        Gives the desk's limits; asked at the start and when the control block says that they changed.
+        Gives the desk's limits, alone or with instruments' own; asked when the control block says that they changed.
     settings : EngineSettings, optional
     permit : callable, optional
         Raises a `TradeworthyError` for a version (by number) that may not take a role, whatever the control block asks;
@@ -111,7 +111,7 @@ class Engine:
         control: ControlBlock,
         venue: Venue,
         clock: Clock,
-        limits: Callable[[], Limits],
+        limits: Callable[[], Limits | ScopedLimits],
         settings: EngineSettings | None = None,
         permit: Permit | None = None,
     ) -> None:

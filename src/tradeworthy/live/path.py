@@ -258,7 +258,7 @@ def act(c: Circuit, at: int, place: int, quantity: float) -> int:
     if code != _NONE:
         latch_if_repeated(desk, code)
         decision["observed"] = desk.observed[check]
-        decision["limit"] = desk.limits[check]
+        decision["limit"] = desk.limits[instrument, check]
         return code
     send_order(desk, instrument, quantity, limit_price, now_ns)
     write_order(c, place, quantity, limit_price)

@@ -81,7 +81,7 @@ class DeskState(NamedTuple):
     sent: Records  # (SENT_MAX,) SENT
     heard: Records  # (HEARD_MAX,) HEARD: a ring of the fills booked last
     heard_count: npt.NDArray[np.int64]  # (1,) how many ever
-    limits: npt.NDArray[np.float64]  # one for each of LIMIT_FIELDS; NaN is not set
+    limits: npt.NDArray[np.float64]  # (n, LIMIT_FIELDS) what each instrument's orders are held to; NaN is not set
     observed: npt.NDArray[np.float64]  # what the checks of the last order observed
     denials: npt.NDArray[np.int64]  # (DENIALS_MAX,) how often each code refused
 
@@ -148,7 +148,7 @@ def new_desk(
         sent=np.zeros(SENT_MAX, SENT),
         heard=np.zeros(HEARD_MAX, HEARD),
         heard_count=np.zeros(1, np.int64),
-        limits=(limits or Limits()).as_array(),
+        limits=np.tile((limits or Limits()).as_array(), (n, 1)),
         observed=np.full(len(LIMIT_FIELDS), np.nan),
         denials=np.zeros(DENIALS_MAX, np.int64),
     )
@@ -183,6 +183,8 @@ def restore_desk(desk: DeskState, arrays: Mapping[str, npt.NDArray[np.generic]])
         stored = arrays.get(name)
         if stored is None and name in _ADDED:
             continue
+        if stored is not None and name == "limits" and stored.ndim == 1:  # from before instruments had limits
+            stored = np.tile(stored, (len(array), 1))
         shrinks = name in {"orders", "sent", "heard"}
         fits = stored is not None and stored.dtype == array.dtype and (shrinks or stored.shape == array.shape)
         if stored is None or not fits:

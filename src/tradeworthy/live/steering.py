@@ -14,7 +14,7 @@ import numpy as np
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
-from tradeworthy.core.limits import Limits
+from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import Clock
 from tradeworthy.live.control import GENERATION, ControlBlock, ControlView, Scope
 from tradeworthy.live.desk import Desk, control_event
@@ -67,7 +67,7 @@ class Steering:
         desk: Desk,
         block: ControlBlock,
         *,
-        limits: Callable[[], Limits],
+        limits: Callable[[], Limits | ScopedLimits],
         staging: Staging,
         clock: Clock,
         warm_from: Callable[[], int],
@@ -136,11 +136,11 @@ class Steering:
             self._block.hear_resumes(view.resumes)
 
     def _limit_changes(self) -> Iterator[EventBatch]:
-        wanted = self._limits().as_array()
-        for place, value in enumerate(wanted.tolist()):
-            present = self._desk.desk_limits[place]
-            if value != present and not (np.isnan(value) and np.isnan(present)):
-                yield self._event(Word.LIMIT + place, value=value)
+        wanted = ScopedLimits.of(self._limits()).table(len(self._desk.config.instruments))
+        present = self._desk.set_limits
+        changed = (wanted != present) & ~(np.isnan(wanted) & np.isnan(present))
+        for scope, place in np.argwhere(changed).tolist():
+            yield self._event(Word.LIMIT + place, value=float(wanted[scope, place]), reference=scope)
 
     def _versions(self, view: ControlView) -> Iterator[EventBatch]:
         present = self._desk.champion.number if self._desk.champion else 0

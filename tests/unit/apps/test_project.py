@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_project import ADA, BOB, at, looked_at
 
-from tradeworthy.apps.desk import remaining
+from tradeworthy.apps.desk import remaining, scoped_limits
 from tradeworthy.apps.project import Project
 from tradeworthy.core import facts
 from tradeworthy.core.errors import (
@@ -19,6 +19,7 @@ from tradeworthy.core.errors import (
     ReleaseRefused,
     SettingsInvalid,
 )
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.testing.projects import BAR_NS, START_NS, write_project
 
@@ -211,7 +212,52 @@ def test_rows_are_looked_at_and_traded(tmp_path):
     project.register(actor=ADA)
     assert project.gate(actor=ADA).passed
     project.promote("newest", to="champion", actor=ADA, reason="first")
+    swapped = rewrite(project, "tradeworthy.toml", '["close", "moved"]', '["moved", "close"]')
+    for step in (swapped.train, lambda: swapped.run(watch=False)):
+        with pytest.raises(SettingsInvalid, match="same names in the same order"):
+            step()
+    project = rewrite(swapped, "tradeworthy.toml", '["moved", "close"]', '["close", "moved"]')
     assert project.run(watch=False).decisions == 1_200
+    assert project.replay().identical
+
+
+def limit_facts(project, **by_scope: Limits):
+    """Write limits as facts, the scope's name with `_` for `:`."""
+    for scope, limits in by_scope.items():
+        fact = facts.LimitsChanged(scope=scope.replace("_", ":"), limits=limits)
+        project.ledger.append(fact, actor=ADA, reason="a test")
+
+
+def test_limits_of_every_scope_are_honoured(tmp_path):
+    """The instrument's count for it, a strategy's and an unknown scope's for the whole desk; the last fact holds."""
+    project = at("fresh", tmp_path)
+    limit_facts(project, instrument_ABC=Limits(order_value_max=1.0))
+    limit_facts(
+        project,
+        desk=Limits(order_value_max=900.0, order_quantity_max=9.0),
+        strategy=Limits(order_value_max=800.0, drawdown_value_max=70.0),
+        venue_x=Limits(order_quantity_max=5.0),
+        instrument_ABC=Limits(order_value_max=100.0, position_value_max=50.0),
+        instrument_XYZ=Limits(market_age_ms_max=3.0),
+    )
+    found = scoped_limits(project)
+    assert found.desk == Limits(
+        order_value_max=800.0, order_quantity_max=5.0, drawdown_value_max=70.0, market_age_ms_max=3.0
+    )
+    assert found.instruments == {0: Limits(order_value_max=100.0, position_value_max=50.0)}
+    table = found.table(1)
+    assert table.shape == (2, len(LIMIT_FIELDS))
+    assert table[1, LIMIT_FIELDS.index("order_value_max")] == 100.0
+
+
+def test_an_instruments_limit_refuses_its_orders(tmp_path):
+    """With a fact that allows the instrument next to nothing, a whole run sends no order, and says which limit."""
+    project = at("promoted", tmp_path)
+    limit_facts(project, instrument_ABC=Limits(order_value_max=0.01))
+    run = project.run(watch=False)
+    assert run.orders == 0
+    answer = project.query("SELECT DISTINCT refused, limit_value FROM decisions WHERE refused = 'ORDER_VALUE'")
+    assert [row[1] for row in answer.rows] == [0.01]
     assert project.replay().identical
 
 

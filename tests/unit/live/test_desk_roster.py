@@ -7,7 +7,7 @@ from tradeworthy.core.decisions import Role
 from tradeworthy.core.errors import DataInvalid, NotFound
 from tradeworthy.core.events import Kind, Word
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.limits import Limits
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.live.control import Scope
 from tradeworthy.live.desk import Desk, config_in, control_event, desk_config, is_own, limits_of, scope_of
 from tradeworthy.live.path import STANDBY
@@ -91,13 +91,45 @@ def test_the_champion_cannot_shadow_itself(desk, pipelines):
 def test_limits_are_those_of_desk_and_champion(desk, versions, pipelines):
     """Field by field the tighter one, again after every change of either."""
     word(desk, Word.LIMIT + 1, value=100.0)
-    assert desk.state.limits[1] == 100.0
-    assert np.isnan(desk.state.limits[2])
+    assert (desk.state.limits[:, 1] == 100.0).all()
+    assert np.isnan(desk.state.limits[:, 2]).all()
     desk.crown(pipelines[0])
     bounds = versions[0].manifest.bounds
-    assert limits_of(desk.state.limits) == Limits(order_value_max=100.0).tightest(bounds)
+    assert limits_of(desk.state.limits[0]) == Limits(order_value_max=100.0).tightest(bounds)
     word(desk, Word.LIMIT + 1, value=np.nan)
-    assert limits_of(desk.state.limits) == bounds
+    assert limits_of(desk.state.limits[0]) == bounds
+
+
+def test_an_instrument_has_limits_of_its_own(desk):
+    """They tighten that instrument alone, count where the desk sets none, and never loosen the desk's."""
+    word(desk, Word.LIMIT + 1, value=100.0)
+    word(desk, Word.LIMIT + 1, value=40.0, reference=2)
+    word(desk, Word.LIMIT + 2, value=7.0, reference=2)
+    assert desk.state.limits[:, 1].tolist() == [100.0, 40.0]
+    assert np.isnan(desk.state.limits[0, 2])
+    assert desk.state.limits[1, 2] == 7.0
+    word(desk, Word.LIMIT + 1, value=400.0, reference=2)
+    assert desk.state.limits[:, 1].tolist() == [100.0, 100.0]
+    window = Word.LIMIT + LIMIT_FIELDS.index("duplicate_window_ms")
+    word(desk, window, value=10.0)
+    word(desk, window, value=50.0, reference=1)
+    assert desk.state.limits[:, window - Word.LIMIT].tolist() == [50.0, 10.0]
+
+
+def test_limits_of_instruments_are_kept_and_may_be_missing_in_an_older_checkpoint(desk):
+    """A checkpoint has them; one from before they were kept restores the desk's for every instrument."""
+    word(desk, Word.LIMIT + 1, value=100.0)
+    word(desk, Word.LIMIT + 1, value=40.0, reference=2)
+    arrays = desk.dump()
+    again = Desk(desk.config)
+    again.restore(arrays, lambda _: None)
+    assert again.state.limits[:, 1].tolist() == [100.0, 40.0]
+    word(again, Word.LIMIT + 2, value=5.0)
+    assert again.state.limits[:, 1].tolist() == [100.0, 40.0]
+    older = arrays | {"limits": arrays["limits"][0], "desk/limits": arrays["desk/limits"][0]}
+    again = Desk(desk.config)
+    again.restore(older, lambda _: None)
+    assert again.state.limits[:, 1].tolist() == [100.0, 100.0]
 
 
 def test_limits_come_back_from_their_array():

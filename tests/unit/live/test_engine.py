@@ -370,7 +370,7 @@ def test_limits_follow_the_desk_and_the_bounds(tmp_path, shelf, events):
         with desk(tmp_path, shelf) as small:
             small.control.set_champion(bounded.number)
             small.run(events[:100])
-            limits = small.engine.desk.state.limits
+            limits = small.engine.desk.state.limits[0]
             assert limits[1] == 700.0
             small.limits = Limits(order_value_max=600.0)
             small.control.limits_changed()

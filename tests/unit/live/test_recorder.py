@@ -31,7 +31,7 @@ class Written:
 
     def __init__(self, folder, shelf, *, stretch=1, segment_bytes=LARGE) -> None:
         self.desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 512))
-        self.desk.desk_limits[:] = LIMITS.as_array()
+        self.desk.set_limits[0] = LIMITS.as_array()
         champion, shadow = (self.desk.make_pipeline(version) for version in shelf.versions.values())
         self.desk.crown(champion)
         self.desk.add_shadow(shadow)

@@ -205,7 +205,7 @@ def test_only_changed_limits_are_events(shelf, desk, recorder, block):
     block.limits_changed()
     words = [word - Word.LIMIT for word, _ in steer(steering, desk)]
     assert words == [0, 1, 3, 4, 5, 6, 7, 8, 9]
-    assert np.isnan(desk.desk_limits[0])
+    assert np.isnan(desk.set_limits[0, 0])
 
 
 def test_shadows_come_and_go(shelf, desk, recorder, block):

@@ -61,6 +61,22 @@ class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 raise ValueError(f"categories name {name!r}, which is not a field{near(name, self.fields)}")
 
 
+def require_fields(schemas: Sequence[RowSchema], wanted: Sequence[str]) -> None:
+    """Refuse rows whose first fields are not those that a program reads, in its order: it reads them by place.
+
+    Raises
+    ------
+    SettingsInvalid
+        Another field stands in a place.
+    """
+    for schema in schemas:
+        if schema.fields[: len(wanted)] != tuple(wanted):
+            raise SettingsInvalid(
+                f"[[rows]] fields are {list(schema.fields)}, the strategy's row_fields are {list(wanted)}; "
+                "write the same names in the same order, in tradeworthy.toml and in strategy.py"
+            )
+
+
 class RowFile(RowSchema, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file of rows computed elsewhere.
 

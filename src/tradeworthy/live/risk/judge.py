@@ -70,7 +70,7 @@ def observe_order(
     multiplier, sent, count = grid["multiplier"], desk.sent, account["orders_sent"]
     held = held_quantity(position, grid["lot"])
     exposure = checks.exposure_quantity(quantity, position["quantity"], position["buying"], position["selling"])
-    window_ms = desk.limits[_DUPLICATE_WINDOW]
+    window_ms = desk.limits[instrument, _DUPLICATE_WINDOW]
     seen = desk.observed
     seen[0] = checks.price_collar_bps(limit_price, reference_price)
     seen[1] = checks.order_value(quantity, limit_price, reference_price, multiplier)
@@ -116,9 +116,10 @@ def judge(
         The verdict, and the place of the check that refused (`PASSED` for none).
     """
     observe_order(desk, instrument, quantity, limit_price, reference_price, now_ns)
-    place = first_refusal(desk.observed, desk.limits)
+    limits = desk.limits[instrument]
+    place = first_refusal(desk.observed, limits)
     if place != PASSED:
-        return refusal_code(desk.observed[place], desk.limits[place], place), place
+        return refusal_code(desk.observed[place], limits[place], place), place
     if desk.account[0]["open_orders"] >= OPEN_ORDERS_MAX:
         desk.observed[_RATE] = np.inf
         return _MESSAGE_RATE, _RATE
@@ -187,4 +188,6 @@ def judge_order(
     code, place = judge(held, instrument, quantity, limit_price, reference_price, now_ns)
     if code == _NONE:
         return None
-    return Denied(DenialCode(code), float(desk.observed[place]), float(desk.limits[place]), CHECKS[place].unit)
+    return Denied(
+        DenialCode(code), float(desk.observed[place]), float(desk.limits[instrument, place]), CHECKS[place].unit
+    )
