@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tradeworthy.model.features.labels import forward_return as forward_return
     from tradeworthy.model.features.program import compile_program as compile_program
     from tradeworthy.model.features.runtime import FeatureState as FeatureState
+    from tradeworthy.model.predictors.formats import load_predictor as load_predictor
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ _HOMES = {
     "forward_return": "tradeworthy.model.features.labels",
     "compile_program": "tradeworthy.model.features.program",
     "FeatureState": "tradeworthy.model.features.runtime",
+    "load_predictor": "tradeworthy.model.predictors.formats",
 }
 
 

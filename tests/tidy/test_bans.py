@@ -1,12 +1,13 @@
 """The bans: who may ask for the time, draw at random, or load code from data."""
 
 import pytest
-from bans import clocks, modules_of_code_in_data, randomness
+from bans import clocks, modules_of_code_in_data, names_used, randomness
 from source_tree import ROOT, SOURCE, SourceFile, python_files
 
 CLOCK_OWNER = SOURCE / "core" / "time.py"
 BENCH_CLOCKS = ("time.perf_counter_ns", "time.process_time_ns", "time.sleep")
 MAY_USE = {SOURCE / "change" / "evidence": ("time.perf_counter_ns",), ROOT / "bench": BENCH_CLOCKS}
+OPENS_PICKLES = SOURCE / "change" / "intake" / "opening.py"
 OURS = [*python_files(SOURCE), *python_files(ROOT / "tools"), *python_files(ROOT / "bench")]
 
 
@@ -42,8 +43,16 @@ def test_nobody_draws_from_hidden_randomness():
 
 def test_no_source_can_load_code_from_data():
     """A version is data, never code: nothing unpickles."""
-    found = [(file, modules_of_code_in_data(file)) for file in OURS]
+    found = [(file, modules_of_code_in_data(file)) for file in OURS if file.path != OPENS_PICKLES]
     assert not say(found), f"save arrays and JSON instead of:\n{say(found)}"
+
+
+def test_the_one_file_that_opens_pickles_is_only_run_as_a_process():
+    """Nobody imports it: what it may do is done in a process that has given up everything else."""
+    assert modules_of_code_in_data(SourceFile(OPENS_PICKLES))
+    name = "tradeworthy.change.intake.opening"
+    users = [file.place for file in OURS if name in [found for _, found in names_used(file.tree)]]
+    assert users == []
 
 
 @pytest.mark.parametrize(

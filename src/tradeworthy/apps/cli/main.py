@@ -71,6 +71,23 @@ def train(project: Folder = HERE, *, as_json: Json = False) -> None:
     _finish(result, as_json=as_json)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A pickle, joblib or torch file: these can run code.")],
+    *,
+    output: Annotated[Path, typer.Option(help="Folder to make, for the model as data.")] = Path("model"),
+    features: Annotated[int | None, typer.Option(help="Width of a row, where the model does not say.", min=1)] = None,
+    seconds: Annotated[int, typer.Option(help="Time that opening it may take.", min=1, max=3_600)] = 120,
+    as_json: Json = False,
+) -> None:
+    """Open a model file in a confined process, and keep what it holds as trees or ONNX; it is opened nowhere else."""
+    from tradeworthy.apps.importing import import_file  # noqa: PLC0415
+
+    with waiting("opening the file where it can do no harm"):
+        result = import_file(file, output, features=features, seconds_max=seconds)
+    _finish(result, as_json=as_json)
+
+
 @app.command()
 def register(
     project: Folder = HERE,

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import ModelMismatch
+from tradeworthy.model.predictors.onnx import Onnx
+from tradeworthy.model.predictors.trees import Trees
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,6 +38,8 @@ def source_scores(model: Any, rows: Floats, acts_on: str | None = None) -> Float
     ModelMismatch
         The model has no way to predict, or does not say which of several scores is meant.
     """
+    if isinstance(model, (Trees, Onnx)):  # imported before: its library is not here, its own scores are
+        return np.ascontiguousarray(model.many(rows)[:, 0])
     if hasattr(model, "predict_proba"):
         found = np.asarray(model.predict_proba(rows), np.float64)
         classes = [str(name) for name in getattr(model, "classes_", ())]

@@ -1,0 +1,1 @@
+"""Turns a file that can run code into a model that cannot."""
