@@ -17,7 +17,7 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 
-from tradeworthy.core.errors import DataInvalid, RecordCorrupt, RecordNewer, RecordUnwritable
+from tradeworthy.core.errors import DataInvalid, RecordCorrupt, RecordNewer, RecordUnwritable, TradeworthyError
 from tradeworthy.core.facts import AnyFact, Fact
 from tradeworthy.core.time import Clock
 
@@ -68,6 +68,12 @@ _POSTGRES_GUARDS = (
         "FOR EACH ROW EXECUTE FUNCTION facts_guard()"
     ),
     "CREATE OR REPLACE TRIGGER facts_no_truncate BEFORE TRUNCATE ON facts EXECUTE FUNCTION facts_guard()",
+    (
+        "CREATE OR REPLACE FUNCTION facts_turn() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM facts) "
+        "THEN RAISE EXCEPTION 'facts are numbered in turn'; END IF; RETURN NEW; END $$"
+    ),
+    ("CREATE OR REPLACE TRIGGER facts_in_turn BEFORE INSERT ON facts FOR EACH ROW EXECUTE FUNCTION facts_turn()"),
 )
 
 
@@ -152,8 +158,12 @@ class Ledger:
         self._sqlite = self._engine.dialect.name == "sqlite"
         if self._sqlite:
             _begin_in_turn(self._engine)
-        with self._errors("opened"):
-            self._create()
+        try:
+            with self._errors("opened"):
+                self._create()
+        except TradeworthyError:
+            self.close()
+            raise
 
     def _create(self) -> None:
         with self._engine.begin() as connection:
