@@ -1,6 +1,6 @@
-"""A process for strace to kill: it writes a tape, or promotes versions, and tells what it has done.
+"""A process for strace to kill: it writes a tape, archives one, registers or promotes versions, and tells what it did.
 
-Usage:  python killed_child.py tape FOLDER | promote FOLDER CAST
+Usage:  python killed_child.py tape FOLDER | archive FOLDER | register FOLDER CAST | promote FOLDER CAST
 State:  ``told`` in the folder has a line for each step that was acknowledged.
 """
 
@@ -27,6 +27,30 @@ def write_tape(folder: Path, told: int) -> None:
             tape.checkpoint({"x": np.arange(3)})
             tape.sync()
     tape.close()
+
+
+def archive(folder: Path) -> None:
+    """Move every sealed segment of the tape in the folder into its archive."""
+    from tradeworthy.core.time import VirtualClock  # noqa: PLC0415  # a tape is written without these
+    from tradeworthy.record.archive import ArchiveSettings, archive_tape  # noqa: PLC0415  # a tape is written without
+
+    archive_tape(folder / "tape", ArchiveSettings(after_s=0.0), clock=VirtualClock(10**19))
+
+
+def register(folder: Path, candidate: Path, told: int) -> None:
+    """Register the candidate twice under names of its own, signed with a key in the folder."""
+    from tradeworthy.change.registry import Registry, VersionSettings  # noqa: PLC0415  # a tape is written without
+    from tradeworthy.change.train.candidate import load_candidate  # noqa: PLC0415  # a tape is written without these
+    from tradeworthy.core.time import SystemClock  # noqa: PLC0415  # a tape is written without these
+    from tradeworthy.model.trust import SigningKey, TrustStore  # noqa: PLC0415  # a tape is written without these
+    from tradeworthy.record.ledger import Ledger  # noqa: PLC0415  # a tape is written without these
+
+    key, trust = SigningKey.load(folder / "author.key"), TrustStore(folder / "trust")
+    registry = Registry(folder, ledger=Ledger(folder / "ledger.db", clock=SystemClock()), trust=trust, env="paper")
+    for name in ("first", "second"):
+        settings = VersionSettings(name=name)
+        digest = registry.register(load_candidate(candidate), settings, key=key, author="drill", reason="a drill")
+        os.write(told, f"registered {digest}\n".encode())
 
 
 def promote(folder: Path, cast: Path, told: int) -> None:
@@ -63,6 +87,10 @@ if __name__ == "__main__":
     os.write(descriptor, b"begun\n")
     if work == "tape":
         write_tape(home, descriptor)
+    elif work == "archive":
+        archive(home)
+    elif work == "register":
+        register(home, Path(sys.argv[3]), descriptor)
     else:
         promote(home, Path(sys.argv[3]), descriptor)
     os.write(descriptor, b"done\n")

@@ -41,7 +41,7 @@ def programs():
 class Server:
     """A PostgreSQL server of its own, on a free port; root runs it as the user that the package makes."""
 
-    def __init__(self, folder):
+    def __init__(self, folder) -> None:
         self.folder, self._programs = folder, programs()
         self._who = {"user": OWNER, "group": OWNER} if os.getuid() == 0 else {}
         if self._who:
@@ -52,7 +52,7 @@ class Server:
         self._run("initdb", "-D", folder / "data", "-U", OWNER, "-A", "trust", "--no-sync")
         self.start()
 
-    def _run(self, program, *arguments):
+    def _run(self, program, *arguments: object) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._who)
 

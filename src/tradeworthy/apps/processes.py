@@ -63,15 +63,26 @@ class Companions:
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *arguments: str) -> None:
-        """Start ``python -m`` with the arguments."""
-        with (self._logs / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(  # noqa: S603  # our own module, arguments of our own
-                [sys.executable, "-m", *arguments],
-                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        """Start ``python -m`` with the arguments.
+
+        Raises
+        ------
+        ProcessFailed
+            The machine has no room for another process.
+        """
+        try:
+            with (self._logs / f"{name}.log").open("ab") as log:
+                self._running[name] = subprocess.Popen(  # noqa: S603  # our own module, arguments of our own
+                    [sys.executable, "-m", *arguments],
+                    env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+        except OSError as error:
+            raise ProcessFailed(
+                f"the {name} cannot be started: {error}; end other processes or raise limits"
+            ) from error
 
     def expect(self, ready: Path, clock: Clock) -> None:
         """Give a process `READY_WITHIN_S` from now to make its file; `check` holds it to that."""

@@ -102,7 +102,11 @@ class Staging:
             return
         future: Future[Staged]
         if self._pool is not None:
-            future = self._pool.submit(self._stage, number, warm_from)
+            try:
+                future = self._pool.submit(self._stage, number, warm_from)
+            except RuntimeError as error:  # no thread can be started: whoever serves keeps serving
+                self.refused[number] = f"{type(error).__name__}: {error}"
+                return
         else:
             future = Future()
             try:
