@@ -179,6 +179,7 @@ class Project:
             training=self.settings.training,
             cost_bps=self.settings.paper.cost_bps,
             settings=self.settings.gate,
+            clock=self.clock,
             report=report,
         )
         judged = judge(evidence, self.settings.gate, clock=self.clock)

@@ -41,6 +41,22 @@ def wanted_side(signal: np.void, score: float, held: float) -> float:
 
 
 @kernel
+def _fill_sides(signal: np.void, scores: npt.NDArray[np.float64], sides: npt.NDArray[np.float64]) -> None:
+    """Fill `sides` with what is wanted after each score."""
+    held = 0.0
+    for i in range(scores.shape[0]):
+        held = wanted_side(signal, scores[i], held)
+        sides[i] = held
+
+
+def sides_of(signal: Signal, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what (n,) scores in the order of time make one want: 1, 0 or -1, flat before the first."""
+    sides = np.zeros(len(scores))
+    _fill_sides(signal_record(signal)[0], scores, sides)
+    return sides
+
+
+@kernel
 def sized(notional: float, price: float, multiplier: float, lot: float) -> float:
     """Return the largest quantity on the lot grid whose value is at most `notional`; NaN without a price."""
     if not price > 0.0:

@@ -93,6 +93,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ----------
     purpose, owner, data, known_failure_modes : str
         What the version is for; whose it is; what it learned from; where it is known to fail.
+    strategy_summary : str
+        What it does and when, in plain language, for a reader without the code.
     next_review : str
         ISO date.
     """
@@ -101,6 +103,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     owner: str = ""
     data: str = ""
     known_failure_modes: str = ""
+    strategy_summary: str = ""
     next_review: str = ""
 
 

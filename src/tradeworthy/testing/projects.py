@@ -54,6 +54,14 @@ market_age_ms_max = 60_000.0
 
 [gate.latency]
 us_p99_max = 1e9
+
+[card]
+purpose = "Tests."
+owner = "the tests"
+data = "Bars of a simulated price whose returns follow one another."
+strategy_summary = "It follows the last returns."
+known_failure_modes = "A price that is a random walk."
+next_review = "2027-06-30"
 """
 
 STRATEGY = '''\

@@ -16,9 +16,11 @@ from tradeworthy.core.events import EventBatch, Kind, event_dtype, events_from_c
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_S, VirtualClock
+from tradeworthy.judge.validate.documents import DocumentsSettings
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.model.features.runtime import FeatureState
+from tradeworthy.model.manifest import Card
 from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.model.version import Version
 from tradeworthy.record.ledger import Ledger
@@ -29,7 +31,16 @@ BAR_NS = 30 * NS_PER_MINUTE
 START_NS = 1_500_000_000 * NS_PER_S
 HORIZON = 3
 EVERY_LIMIT = Limits(**dict.fromkeys(Limits.__struct_fields__, 1e9))
-SETTINGS = VersionSettings(name="small", bounds=EVERY_LIMIT)
+CARD = Card(
+    purpose="Tests.",
+    owner="the tests",
+    data="Bars whose returns follow one another.",
+    strategy_summary="It follows the last returns.",
+    known_failure_modes="A price that is a random walk.",
+    next_review="2999-12-31",  # in date by the clock of another process, too
+)
+REVIEWED = DocumentsSettings(review_within_days=10**6)
+SETTINGS = VersionSettings(name="small", bounds=EVERY_LIMIT, card=CARD)
 TRAINING = TrainingSettings(folds=3, golden_rows=120)
 
 STRATEGY = '''
@@ -77,7 +88,9 @@ def market(n: int = 1_500, *, seed: int = 1, start: int = 0, level: float = 0.0,
 def write_strategy(folder: Path, text: str = STRATEGY, *, seed: int = 1) -> Path:
     """Write a strategy file."""
     path = folder / "strategy.py"
-    path.write_text(text.replace("SEED", str(seed)), "utf-8")
+    wanted = text.replace("SEED", str(seed))
+    if not path.exists() or path.read_text("utf-8") != wanted:  # another process may be reading it
+        path.write_text(wanted, "utf-8")
     return path
 
 

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS, START_NS, STRATEGY, TRAINING, Desk, market, write_strategy
+from change_desk import (
+    EVERY_LIMIT,
+    INSTRUMENTS,
+    REVIEWED,
+    SETTINGS,
+    START_NS,
+    STRATEGY,
+    TRAINING,
+    Desk,
+    market,
+    write_strategy,
+)
 
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.evidence.gatherers import GATHERERS
@@ -22,21 +33,32 @@ SIGNAL = msgspec.structs.replace(
     SETTINGS.signal, enter_long=0.6, exit_long=0.5, enter_short=0.4, exit_short=0.5, allow_short=True
 )
 VERSION = msgspec.structs.replace(SETTINGS, signal=SIGNAL)
-PATIENT = GateSettings(latency=LatencySettings(us_p99_max=1e9))
+PATIENT = GateSettings(latency=LatencySettings(us_p99_max=1e9), documents=REVIEWED)
 """Requirements that do not mind a busy machine."""
 
 
 @cache
 def events(kind: str = "edge"):
-    """Return a market: with an edge, or a random walk."""
-    if kind == "edge":
-        return market(BARS)
-    rng = np.random.default_rng(8)
+    """Return a market: with an edge, a random walk, with a volume that knows the future, or the same over and over."""
     made = market(BARS)
+    if kind == "noise":
+        made["values"][:, :4] = walk_prices()
+    elif kind == "leaky":
+        levels = np.log(made["values"][:, 3])
+        ahead = np.append(levels[3:], np.full(3, levels[-1])) - levels
+        noise = 0.2 * np.random.default_rng(5).standard_normal(BARS)
+        made["values"][:, 4] = np.exp(ahead / ahead.std() + noise)
+    elif kind == "repeated":
+        made["values"] = np.tile(made["values"][:125], (BARS // 125, 1))
+    return made
+
+
+def walk_prices() -> np.ndarray:
+    """Return open, high, low and close of a random walk."""
+    rng = np.random.default_rng(8)
     close = 300.0 * np.exp(np.cumsum(0.004 * rng.standard_normal(BARS)))
     opened = np.concatenate([[300.0], close[:-1]])
-    made["values"][:, :4] = np.column_stack([opened, np.maximum(opened, close), np.minimum(opened, close), close])
-    return made
+    return np.column_stack([opened, np.maximum(opened, close), np.minimum(opened, close), close])
 
 
 @cache
@@ -67,7 +89,13 @@ def judged(
 ) -> GateReport:
     """Gather and judge; with `only`, gather nothing but those parts."""
     gatherers = [each for each in GATHERERS if not only or each.kind in only]
-    told = {"limits": EVERY_LIMIT, "events": events(kind), "cost_bps": 1.0, "training": TRAINING} | given
+    told = {
+        "limits": EVERY_LIMIT,
+        "events": events(kind),
+        "cost_bps": 1.0,
+        "training": TRAINING,
+        "clock": home.clock,
+    } | given
     evidence = gather(
         home.registry,
         digest,

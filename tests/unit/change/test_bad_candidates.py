@@ -2,14 +2,16 @@
 
 import msgspec
 import pytest
-from change_desk import STRATEGY, desk
+from change_desk import CARD, REVIEWED, STRATEGY, desk
 from gate_candidates import PATIENT, candidate, judged, register, verdicts
 
+from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.latency import LatencySettings
 from tradeworthy.judge.validate.overfitting import Memory, OverfittingSettings, Permutation, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.judge.validate.trading import Trading
+from tradeworthy.model.manifest import Card
 
 DEEP = STRATEGY.replace('"num_leaves": 4', '"num_leaves": 200, "min_data_in_leaf": 1').replace(
     "num_boost_round=12", "num_boost_round=40"
@@ -86,3 +88,47 @@ def test_trials_are_counted_once_a_strategy(home):
     report = judged(home, digest, profile="full", only=(TrackRecord,))
     (record,) = (result for result in report.results if result.name == "deflated_sharpe")
     assert record.evidence["trials"] == 2
+
+
+def test_a_bad_candidate_with_a_leaky_feature_is_refused_for_it(home):
+    """A column of the file that knows the next returns: far too good, and nothing else says so."""
+    text = STRATEGY.replace('"volatility_12"', '"volume": tw.log(bar.volume), "volatility_12"')
+    report = judged(home, register(home, candidate(text, "leaky")), kind="leaky")
+    assert report.failed == ["feature_too_good"]
+    (found,) = (result for result in report.results if result.name == "feature_too_good")
+    assert found.measured.startswith("volume alone has an AUC of 0.9")
+
+
+def test_a_bad_candidate_that_was_tested_on_what_it_learned_is_refused(home):
+    """A file that holds the same stretch of prices over and over: rows of the tests are rows of the training."""
+    report = judged(home, register(home, candidate(STRATEGY, "repeated")), kind="repeated")
+    assert "duplicated_rows" in report.failed
+
+
+def test_a_bad_candidate_without_a_card_is_refused_for_what_is_not_written(home):
+    """An empty card names every entry that is empty; one with a review that is past is refused too."""
+    digest = register(home, candidate(), card=Card())
+    report = judged(home, digest)
+    assert report.failed == ["model_card"]
+    stale = register(home, candidate(seed=2), card=msgspec.structs.replace(CARD, next_review="2017-07-01"))
+    assert judged(home, stale).failed == ["model_card"]
+
+
+def test_a_bad_candidate_without_limits_is_refused_for_them(home):
+    """A limit that neither desk nor bundle sets stops it."""
+    digest = register(home, candidate(), bounds=Limits(order_value_max=1.0))
+    report = judged(home, digest, limits=Limits())
+    assert report.failed == ["limits_complete"]
+
+
+def test_a_challenger_is_compared_with_the_champion(home):
+    """Distances of scores, sides and reasons, on rows that both score; bounds make them a requirement."""
+    home.release.promote(home.judged(register(home, candidate())), "champion", actor="ada", reason="a test")
+    digest = register(home, candidate(seed=2))
+    strict = msgspec.structs.replace(PATIENT, documents=msgspec.structs.replace(REVIEWED, score_distance_max=1e-9))
+    shown, refused = judged(home, digest), judged(home, digest, settings=strict)
+    assert (verdicts(shown)["change"], verdicts(refused)["change"]) == ("info", "fail")
+    (found,) = (result for result in shown.results if result.name == "change")
+    assert found.evidence["rows"] == 1_500 - 12
+    assert 0 < found.evidence["score_distance"] < 0.1
+    assert 0 <= found.evidence["attribution_distance"] < 0.5

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from change_desk import (
     EVERY_LIMIT,
+    REVIEWED,
     SETTINGS,
     STRATEGY,
     TRAINING,
@@ -58,7 +59,7 @@ def conductor(home, tape, policy=POLICY):
         limits=EVERY_LIMIT,
         version=SETTINGS,
         training=TRAINING,
-        gate=GateSettings(latency=LatencySettings(us_p99_max=1e9)),
+        gate=GateSettings(latency=LatencySettings(us_p99_max=1e9), documents=REVIEWED),
         policy=policy,
     )
     return Conductor(home.release, settings, folder=home.folder, tape=tape, key=home.key, clock=home.clock)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from change_desk import EVERY_LIMIT, INSTRUMENTS, START_NS, desk, market, trained
+from change_desk import EVERY_LIMIT, INSTRUMENTS, REVIEWED, START_NS, TRAINING, desk, market, trained
 
 from tradeworthy.change.evidence.context import Context, Gatherer, NotGathered, Work
 from tradeworthy.change.evidence.gather import gather
@@ -30,14 +30,15 @@ def home(tmp_path):
 
 
 def evidence_of(home, digest, **changes: Any):
-    """Gather on 400 bars."""
-    given = {"instruments": INSTRUMENTS, "limits": EVERY_LIMIT, "events": market(400), "cost_bps": 8.0} | changes
+    """Gather on the bars it was trained on."""
+    given = {"instruments": INSTRUMENTS, "limits": EVERY_LIMIT, "events": market(), "cost_bps": 8.0}
+    given |= {"training": TRAINING, "clock": VirtualClock(START_NS)} | changes
     return gather(home.registry, digest, **given)
 
 
 def verdicts(evidence):
     """Judge with a gate that does not mind a busy machine."""
-    settings = GateSettings(latency=LatencySettings(us_p99_max=1e9))
+    settings = GateSettings(latency=LatencySettings(us_p99_max=1e9), documents=REVIEWED)
     report = judge(evidence, settings, clock=VirtualClock(START_NS))
     return {result.name: result.verdict for result in report.results}
 
@@ -45,10 +46,10 @@ def verdicts(evidence):
 def test_a_sound_version_passes_every_check(home):
     """Stream and batch agree to the bit, serving and library to 1e-12, and every part is there."""
     found = evidence_of(home, home.registered())
-    assert found.part(Parity).stream_batch_rows == 400 - 12
+    assert found.part(Parity).stream_batch_rows == 1_500 - 12
     assert found.part(Parity).stream_batch_differences == 0
     assert found.part(Parity).serving_error_max <= 1e-12
-    assert found.part(Latency).decisions == 400 - 12 - 50
+    assert found.part(Latency).decisions == 1_500 - 12 - 50
     assert 0 < found.part(Latency).us_p50 <= found.part(Latency).us_p99
     assert found.part(Performance) == trained().performance
     assert set(verdicts(found).values()) == {"pass", "info"}

@@ -1,7 +1,18 @@
 """XGBoost, scikit-learn forests and pipelines go the whole way: trained, registered, judged, promoted."""
 
 import pytest
-from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS, START_NS, STRATEGY, TRAINING, desk, market, write_strategy
+from change_desk import (
+    EVERY_LIMIT,
+    INSTRUMENTS,
+    REVIEWED,
+    SETTINGS,
+    START_NS,
+    STRATEGY,
+    TRAINING,
+    desk,
+    market,
+    write_strategy,
+)
 
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.train.strategy import load_strategy
@@ -36,8 +47,9 @@ def test_other_models_go_the_whole_way(tmp_path, family, form):
     home = desk(tmp_path / "desk")
     candidate = train(strategy, market(), INSTRUMENTS, TRAINING, clock=VirtualClock(START_NS))
     digest = home.registry.register(candidate, SETTINGS, key=home.key, author="ada", reason="a test")
-    found = gather(home.registry, digest, instruments=INSTRUMENTS, limits=EVERY_LIMIT, events=market(300))
-    report = judge(found, GateSettings(latency=LatencySettings(us_p99_max=1e9)), clock=home.clock)
+    given = {"instruments": INSTRUMENTS, "limits": EVERY_LIMIT, "events": market(), "clock": home.clock}
+    found = gather(home.registry, digest, training=TRAINING, **given)
+    report = judge(found, GateSettings(latency=LatencySettings(us_p99_max=1e9), documents=REVIEWED), clock=home.clock)
     assert report.failed == []
     assert found.part(Artifact).formats == [form]
     home.registry.record_gate(report, actor="ada", reason="a test")

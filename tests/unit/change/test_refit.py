@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from change_desk import INSTRUMENTS, STRATEGY, TRAINING, desk, market, trained, write_strategy
+from change_desk import INSTRUMENTS, START_NS, STRATEGY, TRAINING, desk, market, trained, write_strategy
 
 from tradeworthy.change.evidence.context import Context, NotGathered
 from tradeworthy.change.train.refit import Refits
@@ -90,6 +90,7 @@ def context(tmp_path):
         training=TRAINING,
         registry=home.registry,
         settings=GateSettings(),
+        now_ns=START_NS,
     )
     home.close()
 

@@ -7,8 +7,10 @@ import msgspec
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.latency import Latency
+from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
@@ -42,6 +44,20 @@ GOOD = Evidence(
             golden_rows=256,
             golden_error_max=0.0,
         ),
+        ModelCard(empty=[], entries=6, next_review="2027-01-01", days_to_review=90.0),
+        ChangeFromChampion(
+            champion="c" * 64,
+            rows=900,
+            features_added=["a"],
+            features_removed=[],
+            score_distance=0.01,
+            sides_differ=0.05,
+            attribution_distance=0.1,
+            tables=[],
+        ),
+        LookAhead(cuts=5, rows=900, differences=0),
+        FoldContact(folds=5, tested_rows=9_000, overlapping_labels=0, duplicated_rows=0),
+        Foresight(rows=10_000, strongest="a", auc_max=0.56, leading="b", lead_max=0.01, auc_error=0.01, tables=[]),
         Latency(decisions=1_000, us_p50=9.0, us_p99=31.0),
         Trading(
             periods=10_000,

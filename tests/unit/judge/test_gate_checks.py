@@ -3,13 +3,17 @@
 import math
 
 import msgspec
+import numpy as np
 import pytest
 from gate_evidence import GOOD, spoiled, without
 
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
+from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import Latency, LatencySettings
+from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import (
     Memory,
@@ -24,7 +28,8 @@ from tradeworthy.judge.validate.performance import Performance, PerformanceSetti
 from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
-SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3))
+REVIEWED = DocumentsSettings(score_distance_max=0.05, sides_differ_max=0.2, attribution_distance_max=0.3)
+SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3), documents=REVIEWED)
 CHECKS = {check.name: check for check in SETTINGS.checks("full")}
 PART = {
     "parity_features": Parity,
@@ -35,6 +40,13 @@ PART = {
     "latency": Latency,
     "artifact_safety": Artifact,
     "limits_complete": LimitsInForce,
+    "model_card": ModelCard,
+    "change": ChangeFromChampion,
+    "look_ahead": LookAhead,
+    "label_overlap": FoldContact,
+    "duplicated_rows": FoldContact,
+    "feature_too_good": Foresight,
+    "shifted_label": Foresight,
     "after_costs": Trading,
     "costs_borne": Trading,
     "deflated_sharpe": TrackRecord,
@@ -95,6 +107,20 @@ BAD = [
     ("artifact_safety", Artifact, {"digests_ok": False}),
     ("artifact_safety", Artifact, {"formats": ["trees", "pickle"]}),
     ("artifact_safety", Artifact, {"formats": []}),
+    ("model_card", ModelCard, {"empty": ["owner"]}),
+    ("model_card", ModelCard, {"days_to_review": -1.0}),
+    ("model_card", ModelCard, {"days_to_review": 5_000.0}),
+    ("change", ChangeFromChampion, {"score_distance": 0.06}),
+    ("change", ChangeFromChampion, {"sides_differ": 0.21}),
+    ("change", ChangeFromChampion, {"attribution_distance": 0.31}),
+    ("look_ahead", LookAhead, {"differences": 1}),
+    ("look_ahead", LookAhead, {"rows": 9}),
+    ("label_overlap", FoldContact, {"overlapping_labels": 1}),
+    ("label_overlap", FoldContact, {"folds": 0}),
+    ("duplicated_rows", FoldContact, {"duplicated_rows": 100}),
+    ("feature_too_good", Foresight, {"auc_max": 0.9}),
+    ("feature_too_good", Foresight, {"rows": 50}),
+    ("shifted_label", Foresight, {"lead_max": 0.11}),
     ("after_costs", Trading, {"sharpe_net": 0.0}),
     ("after_costs", Trading, {"trades": 3}),
     ("costs_borne", Trading, {"breakeven_cost_bps": 7.9}),
@@ -121,6 +147,10 @@ def test_a_bad_candidate_is_refused_by_the_right_check(name, part, changes):
         ("performance", Performance, "auc_low"),
         ("beats_baseline", Performance, "log_loss"),
         ("latency", Latency, "us_p99"),
+        ("model_card", ModelCard, "days_to_review"),
+        ("change", ChangeFromChampion, "score_distance"),
+        ("feature_too_good", Foresight, "auc_max"),
+        ("shifted_label", Foresight, "lead_max"),
         ("after_costs", Trading, "sharpe_net"),
         ("costs_borne", Trading, "breakeven_cost_bps"),
         ("deflated_sharpe", TrackRecord, "deflated_sharpe"),
@@ -182,3 +212,13 @@ def test_too_few_trials_are_no_selection():
     """With one strategy in the registry there was nothing to choose from: information, not a pass."""
     few = spoiled(Selection, trials=1, overfitting_probability=math.nan)
     assert CHECKS["backtest_overfitting"].judge(few).verdict == "info"
+
+
+def test_figures_of_numpy_can_be_written_down():
+    """Whatever kind of number a gatherer left, a result becomes JSON; a number that is none becomes null."""
+    rows = [["a", np.float64(0.5), math.nan]]
+    tables = [Table(title="t", columns=["x", "y", "z"], rows=rows)]
+    result = CHECKS["feature_too_good"].judge(spoiled(Foresight, auc_max=np.float64(0.5), tables=tables))
+    written = msgspec.json.decode(msgspec.json.encode(result))
+    assert written["tables"][0]["rows"] == [["a", 0.5, None]]
+    assert written["evidence"]["auc_max"] == 0.5

@@ -67,6 +67,8 @@ class Context:
         Where it and its rivals are registered.
     settings : GateSettings
         What the checks will require, and how much the gatherers are to do for it.
+    now_ns : int
+        UTC nanoseconds.
     cost_bps : float or None
         What trading costs, one way, of the value traded.
     refits : Refits or None
@@ -84,6 +86,7 @@ class Context:
     training: TrainingSettings
     registry: Registry
     settings: GateSettings
+    now_ns: int
     cost_bps: float | None = None
     refits: Refits | None = None
     seed: int = 1

@@ -20,7 +20,7 @@ from tradeworthy.core.errors import BundleRefused, DataInvalid, ModelMismatch, N
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
-from tradeworthy.core.time import processor_ns
+from tradeworthy.core.time import Clock, SystemClock, processor_ns
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Evidence, Part
@@ -45,6 +45,7 @@ def gather(
     cost_bps: float | None = None,
     settings: GateSettings | None = None,
     gatherers: Sequence[Gatherer] = GATHERERS,
+    clock: Clock | None = None,
     timer: Timer = processor_ns,
     report: Report | None = None,
 ) -> Evidence:
@@ -74,6 +75,8 @@ def gather(
         What will be required, and how much to do for it; the defaults if left out.
     gatherers : sequence of Gatherer, optional
         The built-in ones if left out.
+    clock : Clock, optional
+        Says what day it is, for reviews that are due; the machine's if left out.
     timer : Timer, optional
         Counts the budgets; this process's processor time if left out.
     report : Report, optional
@@ -103,6 +106,7 @@ def gather(
             training=training or TrainingSettings(),
             registry=registry,
             settings=settings or GateSettings(),
+            now_ns=(clock or SystemClock()).now_ns(),
             cost_bps=cost_bps,
             refits=refits,
         )

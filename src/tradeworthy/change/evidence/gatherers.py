@@ -1,8 +1,10 @@
 """The list of gatherers, in the order in which they run; add one here."""
 
 from tradeworthy.change.evidence.context import Gatherer
+from tradeworthy.change.evidence.documents import gather_card, gather_change
 from tradeworthy.change.evidence.known import gather_artifact, gather_limits, gather_performance
 from tradeworthy.change.evidence.latency import gather_latency
+from tradeworthy.change.evidence.leakage import gather_fold_contact, gather_foresight, gather_look_ahead
 from tradeworthy.change.evidence.overfitting import (
     gather_memory,
     gather_paths,
@@ -16,7 +18,9 @@ from tradeworthy.change.evidence.robustness import gather_feature_attacks
 from tradeworthy.change.evidence.tampered import gather_event_attacks
 from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.latency import Latency
+from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
@@ -27,6 +31,7 @@ from tradeworthy.judge.validate.trading import Trading
 GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Artifact, gather_artifact, "inspecting the bundle", budget_s=1.0),
     Gatherer(LimitsInForce, gather_limits, "reading the limits", budget_s=1.0),
+    Gatherer(ModelCard, gather_card, "reading the card", budget_s=1.0),
     Gatherer(Performance, gather_performance, "reading the walk-forward", budget_s=1.0),
     Gatherer(Trading, gather_trading, "trading the walk-forward on paper", budget_s=3.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
@@ -34,6 +39,10 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(FeatureAttacks, gather_feature_attacks, "attacking features", budget_s=10.0, quick=False),
     Gatherer(EventAttacks, gather_event_attacks, "tampering with events", budget_s=10.0, quick=False),
     Gatherer(Poisoning, gather_poisoning, "poisoning the training data", budget_s=15.0, quick=False),
+    Gatherer(LookAhead, gather_look_ahead, "cutting history short", budget_s=2.0),
+    Gatherer(FoldContact, gather_fold_contact, "comparing folds", budget_s=2.0),
+    Gatherer(Foresight, gather_foresight, "looking for features that foresee too much", budget_s=3.0),
+    Gatherer(ChangeFromChampion, gather_change, "comparing with the champion", budget_s=3.0),
     Gatherer(TrackRecord, gather_track_record, "counting trials", budget_s=1.0, quick=False),
     Gatherer(Selection, gather_selection, "comparing trials", budget_s=5.0, quick=False),
     Gatherer(Memory, gather_memory, "scoring what it learned from", budget_s=1.0, quick=False),

@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import NS_PER_DAY
-from tradeworthy.live.signal import signal_record, wanted_side
+from tradeworthy.live.signal import sides_of
 from tradeworthy.model.features.labels import Label
 from tradeworthy.model.manifest import Signal
 
@@ -125,24 +124,13 @@ def paper_walk(
     where = np.searchsorted(stamps, ts_event_ns)
     known = (where < len(stamps)) & (stamps[np.minimum(where, len(stamps) - 1)] == ts_event_ns)
     where = where[known]
-    sides = np.zeros(len(scores))
-    _sides(signal_record(signal)[0], scores, sides)
     return PaperWalk(
         ts_event_ns=ts_event_ns[known],
         steps=moves[where],
         past=np.where(where > 0, moves[where - 1], np.nan),
-        sides=sides[known],
+        sides=sides_of(signal, scores)[known],
         cost_bps=cost_bps,
     )
-
-
-@kernel
-def _sides(signal: np.void, scores: Floats, sides: Floats) -> None:
-    """Fill `sides` with what the signal wants after each score, holding what it wanted before."""
-    held = 0.0
-    for i in range(scores.shape[0]):
-        held = wanted_side(signal, scores[i], held)
-        sides[i] = held
 
 
 def _rolling_mean(values: Floats) -> Floats:

@@ -82,6 +82,7 @@ def run_job(job: GateJob, folder: Path, *, clock: Clock) -> None:
             events=events,
             training=job.training,
             settings=job.gate,
+            clock=clock,
             cost_bps=job.cost_bps,
             report=report,
         )

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.evidence import Cell, Evidence, Part, Table, known
 
 ProfileName = Literal["quick", "full"]
 """How much evidence is gathered: seconds of it, or all of it."""
@@ -119,7 +119,7 @@ def verdict_on(
         verdict=_verdict(found) if required else "info",
         interval=found.interval if found.interval and all(map(math.isfinite, found.interval)) else None,
         evidence=_fields(part),
-        tables=list(found.tables),
+        tables=[msgspec.structs.replace(table, rows=_plain_rows(table)) for table in found.tables],
     )
 
 
@@ -134,8 +134,14 @@ def _verdict(found: Measured) -> Verdict:
 
 def _fields(part: Part) -> dict[str, float | int | str | bool | list[str]]:
     """Return a part's plain values; tables, and numbers that are none, are left out."""
-    found = {name: getattr(part, name) for name in part.__struct_fields__}
-    return {name: value for name, value in found.items() if _is_plain(value)}
+    found = {name: getattr(part, name) for name in part.__struct_fields__ if name != "tables"}
+    plain = {name: value for name, value in found.items() if _is_plain(value)}
+    return {name: float(value) if isinstance(value, float) else value for name, value in plain.items()}
+
+
+def _plain_rows(table: Table) -> list[list[Cell]]:
+    """Return a table's rows with numbers that can be written down: NumPy's as Python's, and none for what is none."""
+    return [[known(cell) if isinstance(cell, float) else cell for cell in row] for row in table.rows]
 
 
 def _is_plain(value: object) -> bool:

@@ -39,7 +39,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 def known(value: float) -> float | None:
     """Return a number for a table's cell, or nothing where it is none."""
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,10 @@ import msgspec
 from tradeworthy.core.time import Clock
 from tradeworthy.judge.validate.artifact import ArtifactSettings
 from tradeworthy.judge.validate.check import Check, CheckResult, Family, ProfileName
+from tradeworthy.judge.validate.documents import DocumentsSettings
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.latency import LatencySettings
+from tradeworthy.judge.validate.leakage import LeakageSettings
 from tradeworthy.judge.validate.limits import LimitsSettings
 from tradeworthy.judge.validate.overfitting import OverfittingSettings
 from tradeworthy.judge.validate.parity import ParitySettings
@@ -35,11 +37,13 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     artifact: ArtifactSettings = ArtifactSettings()
     parity: ParitySettings = ParitySettings()
     performance: PerformanceSettings = PerformanceSettings()
+    leakage: LeakageSettings = LeakageSettings()
     trading: TradingSettings = TradingSettings()
     overfitting: OverfittingSettings = OverfittingSettings()
     latency: LatencySettings = LatencySettings()
     limits: LimitsSettings = LimitsSettings()
     robustness: RobustnessSettings = RobustnessSettings()
+    documents: DocumentsSettings = DocumentsSettings()
 
     def checks(self, profile: ProfileName = "full") -> list[Check]:
         """Return the built-in checks of a profile with these requirements."""

@@ -1,0 +1,127 @@
+"""Documents: whether people can know what the version is, and how it differs from the one that it is to replace.
+
+Reference: docs of record that supervisors ask for: a summary readable without the code, an owner, a next review
+           (FINRA 15-09, SR 26-2), and a review of material changes (RTS 6, article 11).
+"""
+
+import msgspec
+
+from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
+from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+
+
+class ModelCard(Part, frozen=True, kw_only=True):
+    """What the card says: entries that are empty, and when the next review is due, in days from now."""
+
+    empty: list[str]
+    entries: int
+    next_review: str
+    days_to_review: float
+
+
+class ChangeFromChampion(Part, frozen=True, kw_only=True):
+    """How the version differs from the champion; figures are those of rows that both have scored.
+
+    `champion` is empty where there is none. `score_distance` is the mean absolute difference of scores; `sides_differ`
+    the share of rows on which they want another side; `attribution_distance` half the sum of the differences of the
+    features' shares in all contributions, 0 (alike) to 1.
+    """
+
+    champion: str
+    rows: int
+    features_added: list[str]
+    features_removed: list[str]
+    score_distance: float
+    sides_differ: float
+    attribution_distance: float
+    tables: list[Table]
+
+
+class DocumentsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must be written down, and how far a version may be from the champion without a further review.
+
+    Attributes
+    ----------
+    review_within_days : int
+        The next review must be due within so many days.
+    score_distance_max : float or None
+        Mean absolute difference of scores; only shown if left out.
+    sides_differ_max : float or None
+        Share of rows on which another side is wanted; only shown if left out.
+    attribution_distance_max : float or None
+        Distance of the features' shares in all contributions, 0 to 1; only shown if left out.
+    """
+
+    review_within_days: int = 400
+    score_distance_max: float | None = None
+    sides_differ_max: float | None = None
+    attribution_distance_max: float | None = None
+
+    def checks(self, _profile: ProfileName, /) -> list[Check]:
+        """Return the checks, in every profile."""
+        return [
+            CardComplete(within_days=self.review_within_days),
+            ChangeReviewed(
+                bounds={
+                    "score_distance": self.score_distance_max,
+                    "sides_differ": self.sides_differ_max,
+                    "attribution_distance": self.attribution_distance_max,
+                }
+            ),
+        ]
+
+
+class CardComplete(msgspec.Struct, frozen=True, kw_only=True):
+    """The card is complete, and somebody will look at the version again in time."""
+
+    within_days: int = 400
+    name: str = "model_card"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        return f"every entry of the card is filled, its next review lies ahead and within {self.within_days} days"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge the empty entries and the day of the next review."""
+        return verdict_on(self, evidence, ModelCard, self._measure)
+
+    def _measure(self, part: ModelCard) -> Measured:
+        if part.empty:
+            return Measured(f"empty: {', '.join(part.empty)}; fill them in [card]", holds=False)
+        said = f"{part.entries} entries, next review {part.next_review}, in {part.days_to_review:.0f} days"
+        return Measured(said, 0 < part.days_to_review <= self.within_days, (part.days_to_review,))
+
+
+class ChangeReviewed(msgspec.Struct, frozen=True, kw_only=True):
+    """It is no further from the champion than a desk lets pass without a review."""
+
+    bounds: dict[str, float | None]
+    name: str = "change"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        asked = [
+            f"{name.replace('_', ' ')} at most {bound:g}" for name, bound in self.bounds.items() if bound is not None
+        ]
+        return "; ".join(asked) or "nothing; set bounds in [gate.documents]"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge the distances that a desk bounds."""
+        return verdict_on(self, evidence, ChangeFromChampion, self._measure)
+
+    def _measure(self, part: ChangeFromChampion) -> Measured:
+        if not part.champion:
+            return Measured("there is no champion to compare with", None)
+        bounded = {name: bound for name, bound in self.bounds.items() if bound is not None}
+        found = {name: getattr(part, name) for name in bounded}
+        added, removed = len(part.features_added), len(part.features_removed)
+        return Measured(
+            f"from {part.champion[:16]}: {added} features added, {removed} removed; scores {part.score_distance:.4f} "
+            f"apart on {part.rows:,} rows, another side on {part.sides_differ:.1%}, reasons "
+            f"{part.attribution_distance:.3f} apart",
+            all(found[name] <= bound for name, bound in bounded.items()) if bounded else None,
+            tuple(found.values()),
+            tables=part.tables,
+        )
