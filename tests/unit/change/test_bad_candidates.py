@@ -32,7 +32,8 @@ def home(tmp_path):
 @pytest.mark.parametrize("profile", ["quick", "full"])
 def test_a_good_candidate_passes_every_check(home, profile):
     """A model with an edge, traded at low costs, is stopped by nothing in either profile."""
-    report = judged(home, register(home, candidate()), profile=profile, settings=FEW_FITS)
+    text = STRATEGY + "\nmovable = []  # nothing that an outsider could move\n"
+    report = judged(home, register(home, candidate(text)), text=text, profile=profile, settings=FEW_FITS)
     assert report.failed == []
     assert report.passed
     assert {"pass", "info"} >= set(verdicts(report).values())
