@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_begun",
         "_body",
         "_closing",
         "_header_bytes",
@@ -94,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Future[bytes] | None = None
         self._stream: Stream | None = None
         self._partial = self._in_headers = self._closing = False
-        self._header_bytes = self._since_ns = 0
+        self._begun = self._header_bytes = self._since_ns = 0
         self.address = ""
         self.remembered: tuple[bytes, Holder] | None = None
 
@@ -157,12 +158,12 @@ class Connection(asyncio.Protocol):
             return
         if self._closing:
             return
-        now_ns, was_in_headers = self._port.open_turn(), self._in_headers
+        now_ns, begun = self._port.open_turn(), self._begun
         if not self._partial:
             self._since_ns = now_ns
         try:
             self._parser.feed_data(data)
-            if was_in_headers and self._in_headers:
+            if self._in_headers and self._begun == begun:
                 self._measure(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
@@ -188,6 +189,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._partial = self._in_headers = True
+        self._begun += 1
         self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
