@@ -23,7 +23,19 @@ from typing import Any
 from harness import HERE, RESULTS, ROOT, Report, Setting, context, go_first, merge, pin, read_records, write_records
 from table import page
 
-FAMILIES = ("trees", "features", "tape", "decision", "replay", "archive", "start", "scaling", "watch", "explain")
+FAMILIES = (
+    "trees",
+    "features",
+    "tape",
+    "decision",
+    "replay",
+    "archive",
+    "start",
+    "scaling",
+    "watch",
+    "explain",
+    "serve",
+)
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 

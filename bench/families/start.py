@@ -35,7 +35,7 @@ def run(setting: Setting, report: Report) -> None:
     unpin()
     with tempfile.TemporaryDirectory(dir=setting.folder) as name:
         folder = Path(name)
-        project = _warmed(folder)
+        project = warmed(folder)
         count = 1 if setting.quick else 7
         found = [first_start(project, folder / f"run-{k}", os.environ) for k in range(count)]
         note = (
@@ -88,7 +88,7 @@ def _decided(project: Path) -> bool:
         return False
 
 
-def _warmed(folder: Path) -> Path:
+def warmed(folder: Path) -> Path:
     """Return a project with a champion, after one run; it is made once and kept, and again where it runs no more."""
     kept = KEPT / "project"
     try:

@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's line."""
         self._url = self._url + url if self._url else url
-        self._measure(len(url))
+        self._header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
@@ -206,11 +206,13 @@ class Connection(asyncio.Protocol):
         """Judge a body by what its headers say, before it comes."""
         headers, allowed = self._headers, self._port.settings.body_bytes_max
         self._in_headers = False
-        self._measure(0)
+        if self._header_bytes > self._port.settings.header_bytes_max:
+            self._measure(0)
         if len(headers) > HEADERS_MAX:
             raise RequestRefused(431, f"{len(headers)} headers, allowed are {HEADERS_MAX}")
-        if int(headers.get(b"content-length", b"0")) > allowed:
-            raise RequestRefused(413, f"a body of {headers[b'content-length'].decode()} bytes, allowed are {allowed}")
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > allowed:
+            raise RequestRefused(413, f"a body of {length.decode()} bytes, allowed are {allowed}")
         if b"expect" in headers:
             self._transport.write(CONTINUE)
 

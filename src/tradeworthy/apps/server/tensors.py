@@ -103,14 +103,21 @@ def read_rows(request: InferRequest, binary: memoryview, features: list[str], ro
     """
     inputs = request.inputs
     if len(inputs) == 1 and inputs[0].name == ROW:
-        rows = _values(inputs[0], binary, 0, [-1, len(features)], rows_max)[0]
+        rows = _values(inputs[0], binary, 0, len(features), rows_max)[0]
     else:
         rows = _columns(inputs, binary, features, rows_max)
-    if not np.isfinite(rows).all():
-        row, column = (int(place) for place in np.argwhere(~np.isfinite(rows))[0])
+    if len(binary):  # JSON has no other numbers than finite ones
+        _check_finite(rows, features)
+    return rows
+
+
+def _check_finite(rows: Floats, features: list[str]) -> None:
+    """Refuse NaN and infinity, by the feature's name."""
+    wrong = np.argwhere(~np.isfinite(rows))
+    if wrong.size:
+        row, column = (int(place) for place in wrong[0])
         value = rows[row, column]
         raise RequestRefused(400, f"row {row}: feature {features[column]!r} is {value}, allowed is a finite number")
-    return rows
 
 
 def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows_max: int) -> Floats:
@@ -124,7 +131,7 @@ def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows
             raise RequestRefused(400, f"input {tensor.name!r} is unknown{hint}; allowed are {ROW!r} alone, or {names}")
         if tensor.name in found:
             raise RequestRefused(400, f"input {tensor.name!r} is there twice")
-        column, start = _values(tensor, binary, start, [-1, 1], rows_max)
+        column, start = _values(tensor, binary, start, 1, rows_max)
         found[tensor.name] = column[:, 0]
     missing = [name for name in features if name not in found]
     if missing:
@@ -135,9 +142,8 @@ def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows
     return np.column_stack([found[name] for name in features])
 
 
-def _values(tensor: Tensor, binary: memoryview, start: int, wanted: list[int], rows_max: int) -> tuple[Floats, int]:
-    """Return a tensor as (rows, wanted columns), and where the next one's binary data begins."""
-    columns = wanted[1]
+def _values(tensor: Tensor, binary: memoryview, start: int, columns: int, rows_max: int) -> tuple[Floats, int]:
+    """Return a tensor as (rows, columns), and where the next one's binary data begins."""
     rows = _rows_in(tensor, columns)
     if not 0 < rows <= rows_max:
         raise RequestRefused(400, f"input {tensor.name!r} has {rows} rows, allowed are 1 to {rows_max}")
