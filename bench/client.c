@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < connections; i++) ask(callers[i]);
     struct epoll_event events[256];
     while (at < end && taken < SAMPLES) {
-        int ready = epoll_wait(set, events, 256, 1000);
+        int ready = epoll_wait(set, events, 256, connections > 1 ? 0 : 1000);
         for (int i = 0; i < ready; i++) {
             caller *c = events[i].data.ptr;
             if (!hear(c)) continue;

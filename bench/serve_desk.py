@@ -14,6 +14,7 @@ import uvloop
 from desks import LIMITS, TRADING, sealed, version_of
 from jobs import ETH, engine_features, eth_bars
 
+from tradeworthy.apps.desk import collector_off
 from tradeworthy.apps.server.batching import Batch
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
@@ -119,7 +120,7 @@ def main() -> None:
         port = Port(project, engine, tape, clock)
         if asked.alone:
             port.batch = Batch(lambda: 0)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(engine, port, Swaps(control, list(shelf))))
         engine.close()
 

@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
             return
         now_ns, begun = self._port.open_turn(), self._begun
         if not self._partial:
-            self._since_ns = now_ns
+            self._partial, self._since_ns = True, now_ns
         try:
             self._parser.feed_data(data)
             if self._in_headers and self._begun == begun:
@@ -186,14 +186,12 @@ class Connection(asyncio.Protocol):
         if self._header_bytes > self._port.settings.header_bytes_max:
             raise RequestRefused(431, f"headers over {self._port.settings.header_bytes_max} bytes")
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._partial = self._in_headers = True
-        self._begun += 1
-        self._header_bytes = 0
-
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the request's line."""
+        """Take a piece of the request's line; the first begins a request."""
+        if not self._in_headers:
+            self._partial = self._in_headers = True
+            self._begun += 1
+            self._header_bytes = 0
         self._url = self._url + url if self._url else url
         self._header_bytes += len(url)
 

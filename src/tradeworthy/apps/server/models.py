@@ -88,7 +88,7 @@ class Models:
 
     def index(self) -> list[Listed]:
         """Return every version of the deployment, and whether it is ready."""
-        ready = set(self.versions())
+        ready = self.versions()
         names = {digest[:SHORT]: role for digest, role in self.roles.items()}
         return [
             Listed(

@@ -8,20 +8,22 @@ Reference: Open Inference Protocol 2 (REST); its model repository and binary ten
 import asyncio
 from collections.abc import Sequence
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json, error, respond
 from tradeworthy.apps.server.routes import OPEN, Answer, Request, Route
-from tradeworthy.apps.server.tensors import HEADER, ROW, Floats, chosen_outputs, read_request, read_rows
+from tradeworthy.apps.server.tensors import HEADER, ROW, Floats, chosen_outputs, plain_rows, read_request, read_rows
 from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
     from tradeworthy.apps.server.port import Port
 
 EXTENSIONS = ("model_repository", "binary_tensor_data")
+Wishes = Sequence[tuple[int, str, bool]] | None
+"""The outputs wanted (column, name, as binary); None for all of them as JSON."""
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder().encode
 
@@ -36,16 +38,6 @@ class _IndexRequest(msgspec.Struct):
     """What an index may ask."""
 
     ready: bool = False
-
-
-class _Job(NamedTuple):
-    """Rows to score for a request: what it is called, and the outputs wanted where not all of them as JSON."""
-
-    request: Request
-    version: Version
-    rows: Floats
-    name: str | None
-    wanted: Sequence[tuple[int, str, bool]] | None
 
 
 class OpenInference:
@@ -118,37 +110,48 @@ class OpenInference:
 
     def infer(self, request: Request) -> Answer:
         """Score rows."""
-        version = self._version(request)
-        header_length = request.headers.get(HEADER)
-        asked, binary = read_request(request.body, header_length)
-        outputs = version.manifest.outputs
-        wanted = chosen_outputs(asked, outputs) if asked.outputs or asked.parameters else None
-        rows = read_rows(asked, binary, version.manifest.features, self._port.settings.rows_max)
+        version, rows_max = self._version(request), self._port.settings.rows_max
+        features = version.manifest.features
+        plain = None if HEADER in request.headers else plain_rows(request.body, len(features), rows_max)
+        wanted: Wishes = None
+        if plain is not None:
+            rows, name = plain
+        else:
+            asked, binary = read_request(request.body, request.headers.get(HEADER))
+            if asked.outputs or asked.parameters:
+                wanted = chosen_outputs(asked, version.manifest.outputs)
+            rows, name = read_rows(asked, binary, features, rows_max), asked.id
         request.count_rows(len(rows))
-        job, batch = _Job(request, version, rows, asked.id, wanted), self._port.batch
-        return self._later(job) if batch.gains(version) else self._scored(job, batch.now(version, rows))
+        batch = self._port.batch
+        if batch.gains(version):
+            return self._later(request, version, rows, name=name, wanted=wanted)
+        return self._scored(request, version, rows, batch.now(version, rows), name=name, wanted=wanted)
 
-    async def _later(self, job: "_Job") -> bytes:
+    async def _later(
+        self, request: Request, version: Version, rows: Floats, *, name: str | None, wanted: Wishes
+    ) -> bytes:
         """Score rows together with those of others."""
-        return self._scored(job, await self._port.batch.soon(job.version, job.rows))
+        scores = await self._port.batch.soon(version, rows)
+        return self._scored(request, version, rows, scores, name=name, wanted=wanted)
 
-    def _scored(self, job: "_Job", scores: Floats) -> bytes:
+    def _scored(
+        self, request: Request, version: Version, rows: Floats, scores: Floats, *, name: str | None, wanted: Wishes
+    ) -> bytes:
         """Record rows and scores, and answer."""
-        self._port.keep_scores(job.request, job.version, job.rows, scores)
-        named = b"" if job.name is None else b'"id":%s,' % _encode(job.name)
-        head = self._head(job.version) + named
-        if job.wanted is not None:
-            return _with_binary(head, scores, job.wanted)
-        names = job.version.manifest.outputs
+        self._port.keep_scores(request, version, rows, scores)
+        head = self._heads.get(version.number) or self._head(version)
+        if name is not None:
+            head += b'"id":%s,' % _encode(name)
+        if wanted is not None:
+            return _with_binary(head, scores, wanted)
+        names = version.manifest.outputs
         parts = [_output(scores[:, place], name, len(scores)) for place, name in enumerate(names)]
         return answer(b'%s"outputs":[%s]}' % (head, b",".join(parts)))
 
     def _head(self, version: Version) -> bytes:
-        """Return the beginning of a version's answers."""
-        head = self._heads.get(version.number)
-        if head is None:
-            head = _encode({"model_name": self._models.name, "model_version": version.short})[:-1] + b","
-            self._heads[version.number] = head
+        """Make and keep the beginning of a version's answers."""
+        head = _encode({"model_name": self._models.name, "model_version": version.short})[:-1] + b","
+        self._heads[version.number] = head
         return head
 
     def _version(self, request: Request) -> Version:
