@@ -150,6 +150,17 @@ def test_a_monitor_keeps_every_promise(name):
 
 
 @pytest.mark.parametrize("name", FACTORIES)
+def test_figures_of_what_is_found_are_shown(name):
+    """How near an alarm is, or what is measured, stands under the very subject that findings have."""
+    make, parts = FACTORIES[name]
+    monitor = make()
+    found = run(monitor, parts)
+    shown = {gauge.subject: gauge for gauge in monitor.gauges()}
+    assert {finding.subject for finding in found} - {"drawdown"} <= set(shown)
+    assert all(gauge.value >= 0.0 for gauge in shown.values() if gauge.family == "evidence")
+
+
+@pytest.mark.parametrize("name", FACTORIES)
 def test_the_change_is_told_after_it_happened_and_not_again_and_again(name):
     """The monitor finds what went wrong half way, and says it a few times at most."""
     make, parts = FACTORIES[name]

@@ -28,13 +28,16 @@ from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
 from tradeworthy.core.time import NS_PER_MS, NS_PER_S
 from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.live.summary import RunSummary
+from tradeworthy.record.ledger import Entry
 
 LIVE_SECONDS = 25.0
 SLOWER_WHILE_TRAINING = 0.25
 KEPT_FOR_SHADOW, KEPT_FOR_LEAD, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 4_000, 500, 2_000
 HELD_SECONDS_MAX = 300.0
 EVENTS_BEFORE_ROLLBACK = 1_500
+EFFECT_LOOKS_MAX = 10_000
 LOOK_EVERY_S = 0.1
+SHORT = 16
 AUTHOR, OFFICER = "ada", "riya"
 MARKER = ".tradeworthy-demo"
 
@@ -51,6 +54,7 @@ class Summary(msgspec.Struct, kw_only=True):
     findings: int = 0
     versions: int = 0
     retrains: int = 0
+    retrains_by_finding: int = 0
     promotions: int = 0
     rollbacks: int = 0
     rollback_events_lost: int = 0
@@ -92,6 +96,7 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     if summary_path is not None:
         summary_path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
     page = story.project.report().path
+    stage.say(f"what was found, and why: {story.project.report_monitoring().path}")
     stage.end(summary, page)
     if stay:
         stay_open(Path(page), stage.console)
@@ -116,7 +121,7 @@ class Story:
         (folder / MARKER).touch()
         self.project, self.stage, self.speed = Project(folder), stage, speed
         self.summary = Summary()
-        self._standing = Standing()
+        self._standing, self._shadowing = Standing(), list[str]()
         self._base_pace, self._led_from = math.inf, sys.maxsize
         self._feed: ReplayFeed | None = None
         self._hold_until_ns = 0
@@ -187,8 +192,18 @@ class Story:
             f"{run.events:,} events, {run.decisions:,} decisions, {run.orders} orders, {run.fills} fills; "
             f"{run.pnl_after_costs:+,.2f} USD after all costs, of which {run.fees:,.2f} USD are fees"
         )
+        self._say_why_retrained(standing)
         if not summary.rollbacks:
             self.stage.verdict("missing", "no challenger came to lead in time, so there was nothing to roll back")
+
+    def _say_why_retrained(self, standing: Standing) -> None:
+        """Say whether the monitors asked for a retraining, or the schedule alone."""
+        asked = sum(not retrain.started.trigger.startswith("schedule") for retrain in standing.retrains)
+        self.summary.retrains_by_finding = asked
+        if asked:
+            self.stage.say(f"{asked} of {len(standing.retrains)} retrainings were asked for by a finding")
+        else:
+            self.stage.say("no finding asked for a retraining in these prices; the schedule did")
 
     def pace(self) -> float:
         """Return events a second: slower while a challenger is on its way, slower still where it would come late."""
@@ -207,11 +222,15 @@ class Story:
         version = retrains[-1].ended.version
         if version is None or version in standing.retired:
             return 0
-        if version == standing.champion:
-            return KEPT_FOR_ROLLBACK
-        if version not in standing.gates:
+        return KEPT_FOR_ROLLBACK if version == standing.champion else self._kept_for(version)
+
+    def _kept_for(self, version: str) -> int:
+        """Return how many events a challenger needs that does not lead yet; none if the gate refused it."""
+        if version not in self._standing.gates:
             return KEPT_FOR_SHADOW
-        return KEPT_FOR_LEAD if standing.gates[version].passed else 0
+        if not self._standing.gate_passed(version):
+            return 0
+        return KEPT_FOR_LEAD if version[:SHORT] in self._shadowing else KEPT_FOR_SHADOW
 
     def _challenger_coming(self) -> bool:
         """Tell whether a retraining runs, or its challenger still waits for the gate."""
@@ -232,6 +251,7 @@ class Story:
             await asyncio.sleep(LOOK_EVERY_S)
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
+            self._shadowing = now.shadows
             show.update(running.feed.position / total, now, self._standing, self._doing())
             self._narrate(show, now)
             if now.swaps and not self.summary.rollbacks:
@@ -263,25 +283,40 @@ class Story:
 
     async def _roll_back(self, running: Running, show: LiveView) -> None:
         """Chapter 7: give the command in a process of its own, while events flow, and time its effect."""
-        before = len(running.engine.swaps)
         arguments = ["--actor", OFFICER, "--reason", "drill: back to the version before"]
+        seen_ns = {len(running.engine.swaps): 0}  # a policy may promote meanwhile: which change was ours shows its fact
         process = await asyncio.create_subprocess_exec(
             *_command(self.project.folder, "rollback"), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         try:
-            while len(running.engine.swaps) == before and process.returncode is None:  # noqa: ASYNC110
+            while process.returncode is None:
+                seen_ns.setdefault(len(running.engine.swaps), self.project.clock.now_ns())
                 await asyncio.sleep(0.001)
-            seen_ns = self.project.clock.now_ns()
             _, said = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.communicate()
-        if process.returncode or len(running.engine.swaps) == before:
-            raise TradeworthyError(f"the rollback command had no effect: {said.decode().strip()}")
-        ordered_ns = self.project.ledger.facts(facts.VersionRolledBack)[-1].ts_ns
-        self.summary.rollbacks, self.summary.rollback_ms = 1, (seen_ns - ordered_ns) / NS_PER_MS
+        if process.returncode:
+            raise TradeworthyError(f"the rollback command failed: {said.decode().strip()}")
+        ordered = self.project.ledger.facts(facts.VersionRolledBack)[-1]
+        if not await self._in_effect(running, ordered, seen_ns):
+            raise TradeworthyError("the rollback command had no effect")
         show.tell("rollback", f"rolled back by command, in effect {self.summary.rollback_ms:.1f} ms after its fact")
+
+    async def _in_effect(self, running: Running, ordered: Entry, seen_ns: dict[int, int]) -> bool:
+        """Wait until the engine has gone back, and keep how long that took; `seen_ns` is when each change was seen."""
+        first, to = min(seen_ns), ordered.fact.to if isinstance(ordered.fact, facts.VersionRolledBack) else ""
+        for _ in range(EFFECT_LOOKS_MAX):
+            swaps = running.engine.summary().swaps
+            seen_ns.setdefault(len(swaps), self.project.clock.now_ns())
+            back = [place for place in range(first, len(swaps)) if to.startswith(swaps[place].version)]
+            if back:
+                self.summary.rollbacks = 1
+                self.summary.rollback_ms = (seen_ns[back[0] + 1] - ordered.ts_ns) / NS_PER_MS
+                return True
+            await asyncio.sleep(0.001)
+        return False
 
     def explain(self) -> None:
         """Chapter 8: why the largest trade was made."""

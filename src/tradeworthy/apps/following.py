@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tradeworthy.apps.handling import SHORT, CaseLine, WatcherStatus, findings_of, watcher_status
 from tradeworthy.change.release.pulse import read_pulse
+from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_name
 from tradeworthy.core.denials import DenialCode
@@ -52,6 +53,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         ``running`` or ``not running``; ``yes``, or which scopes are halted.
     champion, champion_age_s : str, float or None
         The first 16 characters of its digest, and for how long it has been champion.
+    change : str
+        How far the newest challenger has come.
     event_time : str
         Of the last event consumed.
     pnl_after_costs, fees : float
@@ -70,6 +73,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     trading: str
     champion: str
     champion_age_s: float | None
+    change: str
     event_time: str
     pnl_after_costs: float
     fees: float
@@ -83,6 +87,26 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[CaseLine]
     watcher: WatcherStatus | None
     behind_records: int
+
+
+def change_of(standing: Standing) -> str:
+    """Say in a few words how far the newest challenger has come."""
+    if not standing.retrains:
+        return "no retraining yet"
+    last = standing.retrains[-1]
+    if last.ended is None:
+        return f"a challenger trains ({last.started.trigger.partition(':')[0]})"
+    version = last.ended.version
+    if version is None:
+        return f"the last retraining failed: {last.ended.error}"
+    said = {
+        "was promoted": version == standing.champion,
+        "was retired": version in standing.retired,
+        "scores in shadow": version in standing.shadows,
+        "waits for the gate": version not in standing.gates,
+        "was refused by the gate": not standing.gate_passed(version),
+    }
+    return f"{version[:SHORT]} {next((words for words, holds in said.items() if holds), 'passed the gate')}"
 
 
 class Follower:
@@ -123,6 +147,7 @@ class Follower:
             trading=f"halted: {', '.join(sorted(standing.halted))}" if standing.halted else "yes",
             champion=(standing.champion or "")[:SHORT],
             champion_age_s=self._champion_age_s(standing.champion_since),
+            change=change_of(standing),
             event_time=iso(self._last_event_ns) if self._last_event_ns else "",
             pnl_after_costs=self._pnl(),
             fees=float(self._fees.sum()),

@@ -5,12 +5,17 @@ import json
 import msgspec
 import pytest
 from command_words import tell
+from rich.console import Console
 from small_project import at, looked_at
 
-from tradeworthy.apps.cli.watching import duration
-from tradeworthy.apps.following import LATEST, Follower
+from tradeworthy.apps.cli.watching import duration, frame_view
+from tradeworthy.apps.following import LATEST, Follower, change_of
+from tradeworthy.apps.handling import CaseLine, WatcherStatus
 from tradeworthy.apps.keeping import RunSummary
+from tradeworthy.change.release.standing import stand
+from tradeworthy.core import facts
 from tradeworthy.core.time import VirtualClock
+from tradeworthy.record.ledger import Entry
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,86 @@ def test_one_frame_is_printed(traded, capsys):
     assert code == 0
     for word in ("P&L after costs", "Latest decisions", "Open findings: 0", "never ran", "not running"):
         assert word in out
+
+
+def standing(entries):
+    """Return what facts about a challenger add up to."""
+    fact = facts.RetrainStarted(trigger="data_drift: x rose", first_sequence=1, last_sequence=2)
+    return stand(
+        [
+            Entry(number=n, ts_ns=0, actor="policy", reason="why", fact=each)
+            for n, each in enumerate([fact, *entries], 1)
+        ]
+    )
+
+
+def test_how_far_a_challenger_has_come_is_said_in_a_few_words():
+    """Every step from its training to its end."""
+    version = "ab" * 32
+    ended = facts.RetrainEnded(version=version)
+    judged = {
+        passed: facts.GateJudged(
+            version=version, profile="quick", passed=passed, failed_checks=[], report_path="r", report_digest="0"
+        )
+        for passed in (True, False)
+    }
+    shadow, champion, retired = (
+        facts.VersionPromoted(version=version, role=role, env="paper") for role in ("shadow", "champion", "retired")
+    )
+    steps = [
+        ([], "a challenger trains (data_drift)"),
+        ([facts.RetrainEnded(version=None, error="too few rows")], "the last retraining failed: too few rows"),
+        ([ended], "abababababababab waits for the gate"),
+        ([ended, judged[False]], "abababababababab was refused by the gate"),
+        ([ended, judged[True]], "abababababababab passed the gate"),
+        ([ended, judged[True], shadow], "abababababababab scores in shadow"),
+        ([ended, judged[True], shadow, champion], "abababababababab was promoted"),
+        ([ended, judged[True], shadow, retired], "abababababababab was retired"),
+    ]
+    for entries, said in steps:
+        assert change_of(standing(entries)) == said
+    assert change_of(stand([])) == "no retraining yet"
+
+
+def test_a_frame_fits_eighty_columns(frame, capsys):
+    """The figures stand two pairs a line, words of a case are wrapped beside its number, and many cases are counted."""
+    case = CaseLine(
+        number=5,
+        state="open",
+        severity="critical",
+        kind="data_drift",
+        monitor="drift",
+        subject="volatility",
+        count=3,
+        others=[],
+        first="2019-01-01T00:00:00Z",
+        last="2019-01-02T00:00:00Z",
+        version="ab" * 8,
+        sentence="volatility has moved up: " + "0.25 on average, " * 8,
+        actor="",
+        reason="",
+    )
+    status = WatcherStatus(
+        heard_s_ago=1.0,
+        behind_s=0.0,
+        version="ab" * 8,
+        alert_delay_s_max=3.25,
+        alerts_in_time=True,
+        alerts_sent=1_200,
+        alerts_failed=2,
+        errors={},
+    )
+    cases = [msgspec.structs.replace(case, number=number) for number in range(1, 8)]
+    busy = msgspec.structs.replace(frame, findings=cases, watcher=status, champion_age_s=200.0, decisions_per_s=1_234.5)
+    Console(width=80, force_terminal=False).print(frame_view(busy))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) == 80
+    text = "\n".join(lines)
+    assert "and 2 more: tradeworthy findings --open" in text
+    assert "data drift, open, 3 findings critical" in text
+    for label in ("champion", "event time", "trading", "watcher", "challenger"):
+        assert sum(label in line for line in lines) >= 1
+    assert "1,200 sent, 2 failed" in text
 
 
 def test_one_frame_as_json(traded, capsys, frame):

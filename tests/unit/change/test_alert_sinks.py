@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from alert_receivers import alert_of, mail_server, webhook
 from change_facts import finding, raised
 
 from tradeworthy.change.alerts.alert import Alert, AlertFailed, AlertRefused
-from tradeworthy.change.alerts.settings import AlertSettings, EmailAlert, FileAlert, WebhookAlert, located
+from tradeworthy.change.alerts.settings import AlertSettings, AppriseAlert, EmailAlert, FileAlert, WebhookAlert, located
 from tradeworthy.change.alerts.sinks import EmailSink, FileSink, WebhookSink, make_sink, read_secret, signature
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid
@@ -64,6 +65,56 @@ def test_a_file_that_cannot_be_written_may_be_tried_again(tmp_path):
     """A folder in its place is a failure, not a crash."""
     with pytest.raises(AlertFailed, match="Is a directory"):
         FileSink(tmp_path).send(alert_of(raised()))
+
+
+def apprise(folder, address):
+    """Return the sink of a service that Apprise knows, its address in a file."""
+    return make_sink(AppriseAlert(name="chat", url_file=str(secret_file(folder, address.encode())), timeout_s=2.0))
+
+
+def test_a_chat_that_takes_what_slack_takes_gets_the_alert(tmp_path):
+    """Mattermost's webhook, as Slack's, is posted one text with headline and what to do next."""
+    with webhook() as received:
+        apprise(tmp_path, f"mmost://127.0.0.1:{received.port}/{'t' * 24}").send(alert_of(raised(), number=7))
+    ((path, _, body),) = received.requests
+    text = json.loads(body)["text"]
+    assert path.startswith("/hooks/")
+    assert "[eth paper] warning: volatility rose" in text
+    assert "tradeworthy findings ack 7" in text
+
+
+def test_another_service_gets_severity_and_words(tmp_path):
+    """A generic receiver is told the type beside title and message; hostile words stay words."""
+    hostile = facts.FindingRaised(finding=finding(subject="<b>@everyone\x1b[31m</b>"))
+    with webhook() as received:
+        apprise(tmp_path, f"json://127.0.0.1:{received.port}/in").send(alert_of(hostile))
+    told = json.loads(received.requests[0][2])
+    assert told["type"] == "warning"
+    assert "<b>@everyone" in told["message"]
+    assert "\x1b" not in told["title"]
+
+
+@pytest.mark.parametrize("answer", [500, None])
+def test_a_service_that_does_not_take_it_may_be_tried_again(tmp_path, answer):
+    """Whether it answers an error or hangs up; the message does not give the address away."""
+    with webhook(answer) as received, pytest.raises(AlertFailed, match="chat: the service did not take it") as failure:
+        apprise(tmp_path, f"json://user:hidden-pass@127.0.0.1:{received.port}").send(alert_of(raised()))
+    assert "hidden" not in str(failure.value)
+
+
+@pytest.mark.parametrize("address", ["nonsense://with-a-secret-token", "no address at all here"])
+def test_an_address_that_apprise_does_not_know_is_refused(tmp_path, address):
+    """It is told when the watcher starts, without repeating what may be a secret."""
+    with pytest.raises(SettingsInvalid, match="holds no address that Apprise knows") as refused:
+        apprise(tmp_path, address)
+    assert "secret-token" not in str(refused.value)
+
+
+def test_without_apprise_it_says_what_to_install(tmp_path, monkeypatch):
+    """An extra that is missing is one line."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(SettingsInvalid, match="tradeworthy\\[alerts\\]"):
+        apprise(tmp_path, "json://127.0.0.1:1/in")
 
 
 def test_a_webhook_is_posted_and_signed():

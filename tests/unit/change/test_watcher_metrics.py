@@ -21,6 +21,7 @@ PULSE = Pulse(
     decisions=40,
     caught_up_ns=1_700_000_000_000_000_000,
     sinks=[SinkState(name="log", sent=3, delay_ns_max=250_000_000), SinkState(name="hook", failed=1, retries=4)],
+    looked_ns=1_700_000_000_250_000_000,
     step_ns_last=2_000_000,
     step_ns_max=750_000_000,
 )
@@ -89,6 +90,14 @@ def test_monitors_that_show_figures_are_shown():
     values, _ = figures()
     assert values['tradeworthy_monitor_evidence_ratio{monitor="drift",subject="spread",instrument="ETH"}'] == 0.25
     assert math.isnan(values['tradeworthy_monitor_value{monitor="drift",subject="accuracy",instrument=""}'])
+
+
+def test_every_monitor_is_counted_silent_ones_too():
+    """Alarms and the last look are shown of every monitor at work, whether it shows figures or not."""
+    values, _ = figures()
+    assert values['tradeworthy_monitor_alarms_total{monitor="drift"}'] == 3
+    assert values['tradeworthy_monitor_alarms_total{monitor="silent"}'] == 0
+    assert values['tradeworthy_monitor_last_look_timestamp_seconds{monitor="silent"}'] == 1_700_000_000.25
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from tradeworthy.apps.cli.findings import cases_view
+from tradeworthy.apps.cli.findings import STYLES
 from tradeworthy.apps.cli.options import HERE, Folder, Json, Version, open_project
 from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tradeworthy.apps.calibrating import Calibrated
     from tradeworthy.apps.following import Frame
     from tradeworthy.judge.monitor.delays import MonitorTable
+
+CASES_MAX = 5
+CHAMPION = 12
+"""So many of the newest cases, and of a champion's digest, are shown: a frame fits 80 columns."""
 
 SILENT_S = 5.0
 """A watcher that has said nothing for so long beside a running engine is silent."""
@@ -74,7 +78,7 @@ def frame_view(frame: "Frame") -> Group:
     latest = Table("time", "", "version", "score", "target", "position", "order", "verdict", box=None, pad_edge=False)
     for line in frame.latest:
         latest.add_row(
-            line.time[:19],
+            line.time[5:19],
             line.instrument,
             line.version[:8],
             f"{line.score:.4f}",
@@ -84,34 +88,54 @@ def frame_view(frame: "Frame") -> Group:
             "" if line.verdict == "NONE" else line.verdict,
         )
     parts.append(Panel(latest, title="Latest decisions", title_align="left"))
-    findings = cases_view(frame.findings) if frame.findings else Text("nothing is open")
-    parts.append(Panel(findings, title=f"Open findings: {len(frame.findings)}", title_align="left"))
+    parts.append(Panel(_findings(frame), title=f"Open findings: {len(frame.findings)}", title_align="left"))
     return Group(*parts)
 
 
-def _figures(frame: "Frame") -> Table:
+def _findings(frame: "Frame") -> Table | Text:
+    """Lay out the newest open cases, words beside their number; the rest are counted."""
+    if not frame.findings:
+        return Text("nothing is open")
+    table = Table.grid(padding=(0, 1))
+    for case in reversed(frame.findings[-CASES_MAX:]):
+        times = "" if case.count == 1 else f", {case.count:,} findings"
+        head = (f"{case.kind.replace('_', ' ')}, {case.state}{times}", STYLES[case.state])
+        grave = (f" {case.severity}", "bold red" if case.severity == "critical" else "dim")
+        table.add_row(Text(str(case.number), style="bold"), Text.assemble(head, grave, "\n", case.sentence))
+    left = len(frame.findings) - CASES_MAX
+    if left > 0:
+        table.add_row("", Text(f"and {left:,} more: tradeworthy findings --open", style="dim"))
+    return table
+
+
+def _figures(frame: "Frame") -> Group:
     """Lay out the figures, two pairs a line."""
     running = frame.engine == "running"
     trading = Text(frame.trading, style="bold red" if frame.trading != "yes" else "")
-    age = "" if frame.champion_age_s is None else f", for {duration(frame.champion_age_s)}"
-    rate = "" if frame.decisions_per_s is None else f", {frame.decisions_per_s:,.1f} a second"
+    age = "" if frame.champion_age_s is None else f" for {duration(frame.champion_age_s)}"
+    rate = "" if frame.decisions_per_s is None else f", {frame.decisions_per_s:,.1f}/s"
     denials = ", ".join(f"{code} {count:,}" for code, count in frame.denials.items()) or "none"
     held = ", ".join(f"{quantity:+.6g} {symbol}" for symbol, quantity in frame.positions.items()) or "flat"
     table = Table.grid(padding=(0, 2))
     table.add_row("engine", Text(frame.engine, style="green" if running else "dim"), "trading", trading)
-    table.add_row("champion", f"{frame.champion or 'none'}{age}", "event time", frame.event_time or "no event yet")
+    table.add_row(
+        "champion", f"{frame.champion[:CHAMPION] or 'none'}{age}", "event time", frame.event_time[:19] or "none yet"
+    )
     table.add_row("P&L after costs", f"{frame.pnl_after_costs:+,.2f}", "fees", f"{frame.fees:,.2f}")
     table.add_row("position", held, "fills", f"{frame.fills:,}")
-    table.add_row("decisions", f"{frame.decisions:,}{rate}", "denials", denials)
+    table.add_row("decisions", f"{frame.decisions:,}{rate}", "findings", f"{len(frame.findings):,} open")
     table.add_row("watcher", _watcher(frame), "alerts", _alerts(frame))
-    return table
+    wide = Table.grid(padding=(0, 2))
+    wide.add_row("challenger", frame.change)
+    wide.add_row("denials", denials)
+    return Group(table, wide)
 
 
 def _watcher(frame: "Frame") -> Text:
     if frame.watcher is None:
         return Text("never ran", style="yellow")
     silent = frame.engine == "running" and frame.watcher.heard_s_ago > SILENT_S
-    words = f"heard {duration(frame.watcher.heard_s_ago)} ago, {frame.behind_records:,} records behind"
+    words = f"{duration(frame.watcher.heard_s_ago)} ago, {frame.behind_records:,} behind"
     return Text(words, style="bold red" if silent else "")
 
 
@@ -119,7 +143,8 @@ def _alerts(frame: "Frame") -> Text:
     if frame.watcher is None:
         return Text("none")
     found = frame.watcher
-    words = f"{found.alerts_sent:,} sent, {found.alerts_failed:,} failed, slowest {found.alert_delay_s_max:.2f} s"
+    failed = f", {found.alerts_failed:,} failed" if found.alerts_failed else ""
+    words = f"{found.alerts_sent:,} sent{failed}, up to {found.alert_delay_s_max:.1f} s"
     return Text(words, style="" if found.alerts_in_time else "bold red")
 
 

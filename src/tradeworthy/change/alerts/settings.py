@@ -136,7 +136,19 @@ class EmailAlert(_Common, frozen=True, kw_only=True, tag="email"):
             raise SettingsInvalid('alert.tls is "none" with a user: others could read the password; use "starttls"')
 
 
-AlertSettings = FileAlert | WebhookAlert | EmailAlert
+class AppriseAlert(_Common, frozen=True, kw_only=True, tag="apprise"):
+    """Alerts to any of the services that Apprise knows: Slack, Mattermost, Teams, Telegram, PagerDuty and many more.
+
+    Attributes
+    ----------
+    url_file : str
+        A file with the service's address as Apprise writes it, which holds its secrets; only the owner may read it.
+    """
+
+    url_file: str
+
+
+AlertSettings = FileAlert | WebhookAlert | EmailAlert | AppriseAlert
 """One ``[[alert]]`` section; its key `to` says which."""
 
 
@@ -154,7 +166,7 @@ def located(alert: AlertSettings, folder: Path, place: int) -> AlertSettings:
     """Return the section with a name, and with whole paths; relative ones start in `folder`."""
     kind = str(alert.__struct_config__.tag)
     changes = {"name": alert.name or f"{kind}-{place}"}
-    for key in ("path", "secret_file", "password_file"):
+    for key in ("path", "secret_file", "password_file", "url_file"):
         value = getattr(alert, key, "")
         if value:
             changes[key] = str((folder / value).resolve())

@@ -1,4 +1,4 @@
-"""The ways of telling that are built in: a file, a webhook, e-mail.
+"""The ways of telling that are built in: a file, a webhook, e-mail, and what Apprise knows.
 
 Idea:   each is the `AlertSink` contract and nothing else; waiting, trying again and counting are `delivery`'s.
 Reference: RFC 2104 (HMAC).
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tradeworthy.change.alerts.alert import Alert, AlertFailed, AlertRefused, AlertSink
-from tradeworthy.change.alerts.settings import AlertSettings, EmailAlert, FileAlert, WebhookAlert
+from tradeworthy.change.alerts.settings import AlertSettings, AppriseAlert, EmailAlert, FileAlert, WebhookAlert
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_S, iso
 
@@ -46,6 +46,8 @@ def make_sink(settings: AlertSettings) -> AlertSink:
         case EmailAlert():
             password = read_secret(Path(settings.password_file)).decode() if settings.password_file else ""
             return EmailSink(settings, password)
+        case AppriseAlert():
+            return AppriseSink(settings, read_secret(Path(settings.url_file)).decode())
 
 
 def read_secret(path: Path) -> bytes:
@@ -192,6 +194,48 @@ class EmailSink:
                 server.close()
                 raise
         return server
+
+
+class AppriseSink:
+    """Alerts to a service that Apprise knows, as plain text.
+
+    Parameters
+    ----------
+    settings : AppriseAlert
+        How long to wait.
+    address : str
+        The service's address with its secrets; no message of ours repeats it.
+
+    Raises
+    ------
+    SettingsInvalid
+        Apprise is not installed, or does not know such an address.
+    """
+
+    def __init__(self, settings: AppriseAlert, address: str) -> None:
+        try:
+            import apprise  # noqa: PLC0415  # an extra
+        except ImportError:
+            raise SettingsInvalid("this alert needs Apprise; run: pip install 'tradeworthy[alerts]'") from None
+        self._name, self._service = settings.name, apprise.Apprise()
+        if not self._service.add(address) or len(self._service) != 1:
+            raise SettingsInvalid(
+                f"{settings.url_file} holds no address that Apprise knows; see its list, for example slack://..."
+            )
+        for plugin in self._service:
+            plugin.socket_connect_timeout = plugin.socket_read_timeout = settings.timeout_s
+        self._plain = apprise.NotifyFormat.TEXT
+        self._types = {"info": apprise.NotifyType.INFO, "critical": apprise.NotifyType.FAILURE}
+        self._usual = apprise.NotifyType.WARNING
+
+    def send(self, alert: Alert) -> None:
+        """Send one message; Apprise says whether it was taken, not why not."""
+        kind = self._types.get(alert.severity, self._usual)
+        taken = self._service.notify(
+            title=alert.headline(), body=words_of(alert), notify_type=kind, body_format=self._plain
+        )
+        if not taken:
+            raise AlertFailed(f"{self._name or 'apprise'}: the service did not take it; is its address right?")
 
 
 def message_of(alert: Alert, settings: EmailAlert) -> EmailMessage:

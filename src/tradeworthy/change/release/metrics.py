@@ -51,6 +51,8 @@ METRICS: Mapping[str, Metric] = {
     "champion_info": _gauge("1 for the version that is watched", "version"),
     "findings_total": _counter("Findings raised, repeats included", "monitor", "kind"),
     "findings_open": _gauge("Cases that nobody has closed", "kind", "severity", "state"),
+    "monitor_alarms_total": _counter("Findings of a monitor at work, under any champion", "monitor"),
+    "monitor_last_look_timestamp_seconds": _gauge("When a monitor was last given records", "monitor"),
     "monitor_evidence_ratio": _gauge(
         "Evidence of a change as a share of the alarm's limit; 1 is an alarm", "monitor", "subject", "instrument"
     ),
@@ -86,7 +88,7 @@ def samples(pulse: Pulse, cases: Cases, monitors: Mapping[str, Monitor]) -> list
     found = [Sample(name, (), value) for name, value in plain.items()]
     if pulse.version:
         found.append(Sample("champion_info", (pulse.version,), 1))
-    return [*found, *_of_cases(cases), *_of_monitors(monitors), *_of_sinks(pulse.sinks)]
+    return [*found, *_of_cases(cases), *_of_monitors(monitors, cases, pulse), *_of_sinks(pulse.sinks)]
 
 
 def _of_cases(cases: Cases) -> Iterable[Sample]:
@@ -100,10 +102,16 @@ def _of_cases(cases: Cases) -> Iterable[Sample]:
     yield from (Sample("findings_open", labels, count) for labels, count in standing.items())
 
 
-def _of_monitors(monitors: Mapping[str, Monitor]) -> Iterable[Sample]:
-    """Return the figures of the monitors that show any."""
+def _of_monitors(monitors: Mapping[str, Monitor], cases: Cases, pulse: Pulse) -> Iterable[Sample]:
+    """Return the figures of every monitor at work, silent ones included."""
     names = {"evidence": "monitor_evidence_ratio", "value": "monitor_value"}
+    raised: Counter[str] = Counter()
+    for case in cases.by_number.values():
+        for (monitor, _, _), count in case.causes.items():
+            raised[monitor] += count
     for monitor, watching in monitors.items():
+        yield Sample("monitor_alarms_total", (monitor,), raised[monitor])
+        yield Sample("monitor_last_look_timestamp_seconds", (monitor,), pulse.looked_ns / NS_PER_S)
         if isinstance(watching, Gauged):
             for gauge in watching.gauges():
                 yield Sample(names[gauge.family], (monitor, gauge.subject, gauge.instrument), gauge.value)

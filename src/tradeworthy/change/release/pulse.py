@@ -33,6 +33,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
         When a look last left nothing unread; 0 for never.
     sinks : list of SinkState
         How every way of telling fares.
+    looked_ns : int
+        When the monitors were last given records; 0 for never.
     step_ns_last, step_ns_max : int
         How long the last look took, and the longest since the watcher started; a finding waits at most so long.
     """
@@ -44,6 +46,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     decisions: int
     caught_up_ns: int
     sinks: list[SinkState]
+    looked_ns: int = 0
     step_ns_last: int = 0
     step_ns_max: int = 0
 

@@ -48,6 +48,7 @@ class _Offsets(msgspec.Struct, kw_only=True):
     pending: list[Finding] = []
     pending_since_ns: int = 0
     caught_up_ns: int = 0
+    looked_ns: int = 0
     ledger_number: int = 0
 
 
@@ -132,6 +133,11 @@ class Watch:
         return self._offsets.caught_up_ns
 
     @property
+    def looked_ns(self) -> int:
+        """When a look last gave the monitors records, the machine's time; 0 for never."""
+        return self._offsets.looked_ns
+
+    @property
     def monitors(self) -> Monitors:
         """The monitors at work, by name."""
         return self._monitors
@@ -154,6 +160,8 @@ class Watch:
             self._offsets.pending, self._offsets.pending_since_ns = found, self._offsets.caught_up_ns
             self.save()
         self._tell()
+        if observed:
+            self._offsets.looked_ns = began_ns
         if drained:
             self._offsets.caught_up_ns = began_ns
         return observed

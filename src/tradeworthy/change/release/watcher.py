@@ -175,6 +175,7 @@ class Watcher:
             decisions=watch.decisions,
             caught_up_ns=watch.caught_up_ns,
             sinks=self._deliveries.states,
+            looked_ns=watch.looked_ns,
             step_ns_last=self._step_ns_last,
             step_ns_max=self._step_ns_max,
         )

@@ -20,6 +20,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions
 from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joined import are_joined
 from tradeworthy.judge.monitor.label_shift import LabelShift, Mix
 from tradeworthy.judge.monitor.outcomes import JOINED
@@ -119,6 +120,19 @@ class ClassBalanceMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to an alarm the share of class 1 is, by labels and by scores, by instrument."""
+        return [
+            Gauge(
+                family="evidence",
+                subject=f"share of class 1 by {source}",
+                instrument=symbol_of(self._instruments, instrument),
+                value=share,
+            )
+            for source, chart in (("labels", self._labels), ("scores", self._scores))
+            for instrument, share in chart.shares().items()
+        ]
 
     def summary(self) -> BalanceSummary:
         """Return the mix by every way there is."""

@@ -29,6 +29,7 @@ from tradeworthy.judge.monitor.base import (
     chosen,
 )
 from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joined import are_joined
 from tradeworthy.judge.monitor.label_shift import fit_platt
 from tradeworthy.judge.monitor.outcomes import JOINED
@@ -180,6 +181,18 @@ class EstimatedPerformanceMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to an alarm expected accuracy is, by instrument."""
+        return [
+            Gauge(
+                family="evidence",
+                subject="expected accuracy",
+                instrument=symbol_of(self._instruments, instrument),
+                value=share,
+            )
+            for instrument, share in self._chart.shares().items()
+        ]
 
     def summary(self) -> EstimatedSummary:
         """Return estimated performance with realised performance beside it."""

@@ -25,3 +25,8 @@ class Gauged(Protocol):
 
     def gauges(self) -> Sequence[Gauge]:
         """Return the present figures; cheap, and without a change of state."""
+
+
+def symbol_of(symbols: Sequence[str], instrument: int) -> str:
+    """Return what an instrument is called; its number where the desk's list does not have it."""
+    return symbols[instrument] if instrument < len(symbols) else str(instrument)

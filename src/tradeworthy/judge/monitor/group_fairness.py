@@ -21,6 +21,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_rows, chosen, followed_by
 from tradeworthy.judge.monitor.fairness import COUNTS, RATES, FairnessTable, Gap, count_groups, fairness_table
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joined import are_joined
 from tradeworthy.judge.monitor.outcomes import JOINED
 
@@ -168,6 +169,18 @@ class FairnessMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return the gap between the groups of every grouping so far, by rate; NaN where a group has too little."""
+        tables = [
+            (grouping.by, fairness_table(totals, grouping.names, horizon=self._horizon))
+            for grouping, totals in zip(self._groupings, self._totals, strict=True)
+        ]
+        return [
+            Gauge(family="value", subject=f"{by} {rate}", value=gap.difference)
+            for by, table in tables
+            for rate, gap in table.gaps.items()
+        ]
 
     def tables(self) -> dict[str, FairnessTable]:
         """Return the table of each grouping, over all labelled decisions so far."""

@@ -17,6 +17,7 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events, chosen
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.rate_kernels import UNSEEN, Bits, Longs
 from tradeworthy.judge.monitor.rates import RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.symptoms import (
@@ -137,6 +138,20 @@ class InputQualityMonitor:
         """Return what was found since the last call."""
         return self._queue.take()
 
+    def gauges(self) -> list[Gauge]:
+        """Return how near to its limit each symptom is, in every lane that had events."""
+        shares = self._charts.shares().reshape(-1, WIDTH)
+        return [
+            Gauge(
+                family="evidence",
+                subject=f"{self._lane_name(lane)} {symptom}",
+                instrument=self._instruments[lane // KINDS],
+                value=float(share),
+            )
+            for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
+            for symptom, share in zip(SYMPTOMS, shares[lane], strict=True)
+        ]
+
     def summary(self) -> list[InputSummary]:
         """Return what was seen in every lane that had events."""
         return [
@@ -179,6 +194,9 @@ class InputQualityMonitor:
         self._taught[np.unique(lanes[lanes >= 0])] = True
         self._lanes = empty_lanes(len(self._instruments))
 
+    def _lane_name(self, lane: int) -> str:
+        return f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()}"
+
     def _finding(self, lane: int, event: np.void) -> Finding:
         """Put what alarmed in a lane into one finding."""
         first = lane * WIDTH
@@ -189,7 +207,7 @@ class InputQualityMonitor:
         usual = float(self._charts.state.usual[alarm.chart])
         words = RateWords(
             monitor=NAME,
-            subject=f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()} {symptom}",
+            subject=f"{self._lane_name(lane)} {symptom}",
             kind=KIND,
             unit="per 10,000 events",
             sentence=self._sentence(lane, alarm, symptom, usual)

@@ -29,6 +29,7 @@ from tradeworthy.judge.monitor.base import (
     latest,
     places_of,
 )
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.rate_kernels import upper_chance
 from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
@@ -119,6 +120,14 @@ class LatencyMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to its limit each lag is, by instrument."""
+        return [
+            Gauge(family="evidence", subject=f"{symbol} {lag}", instrument=symbol, value=float(share))
+            for symbol, row in zip(self._instruments, self._charts.shares().reshape(-1, 2), strict=False)
+            for lag, share in zip(LAGS, row, strict=True)
+        ]
 
     def summary(self) -> list[LatencySummary]:
         """Return every lag that was measured."""

@@ -17,6 +17,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.pairing import RowPairing
 from tradeworthy.judge.monitor.rate_kernels import Bits
 from tradeworthy.judge.monitor.rates import RateCharts, RateWords
@@ -128,6 +129,15 @@ class RangeMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to its limit each feature is, by instrument."""
+        shares = self._charts.shares().reshape(-1, len(self._names))
+        return [
+            Gauge(family="evidence", subject=name, instrument=symbol, value=float(share))
+            for symbol, row in zip(self._instruments, shares, strict=False)
+            for name, share in zip(self._names, row, strict=True)
+        ]
 
     def state(self) -> State:
         """Return unpaired records, charts and findings not yet taken."""

@@ -152,6 +152,11 @@ class RateCharts:
         highest = self.state.sums[first : first + width].max(axis=(1, 2))
         return [first + int(place) for place in np.flatnonzero(highest > self.limit / 2.0)]
 
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Return (p,) how near to the limit each chart is; 1 is an alarm."""
+        nearest: npt.NDArray[np.float64] = self.state.sums.max(axis=(1, 2)) / self.limit
+        return nearest
+
     def export(self, prefix: str) -> State:
         """Return the memory as arrays whose names begin with `prefix`."""
         return {f"{prefix}{name}": array.copy() for name, array in self.state._asdict().items()}

@@ -48,6 +48,7 @@ from tradeworthy.judge.monitor.base import (
     fields_as,
     followed_by,
 )
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.rate_kernels import LEARN
 from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
@@ -153,6 +154,15 @@ class TradingMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    def gauges(self) -> list[Gauge]:
+        """Return how near to its limit each question is, by instrument."""
+        symbols, shares = [each.symbol for each in self._instruments], self._charts.shares()
+        return [
+            Gauge(family="evidence", subject=f"{symbol} {question}", instrument=symbol, value=float(share))
+            for symbol, row in zip(symbols, shares.reshape(-1, len(QUESTIONS)), strict=False)
+            for question, share in zip(QUESTIONS, row, strict=True)
+        ]
 
     def summary(self) -> TradingSummary:
         """Return how trading went so far."""
