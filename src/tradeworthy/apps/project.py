@@ -39,6 +39,7 @@ from tradeworthy.record.retention import Hold
 
 if TYPE_CHECKING:
     from tradeworthy.apps.calibrating import Calibrated
+    from tradeworthy.apps.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.apps.handling import CaseLine, Findings
     from tradeworthy.change.access.people import People
     from tradeworthy.record.query import Answer
@@ -257,11 +258,35 @@ class Project:
 
         return ask_project(self, sql, rows_max=rows_max)
 
-    def explain(self, decision: str) -> results.Explained:
-        """Say why a decision was made: its tape sequence, a UTC time, or ``largest``."""
+    def explain(self, decision: str, *, against: str = "") -> "Explained":
+        """Say why a decision was made: its tape sequence, ``order:N``, a UTC time, or ``largest``."""
         from tradeworthy.apps.explaining import explain_decision  # noqa: PLC0415
 
-        return explain_decision(self, decision)
+        return explain_decision(self, decision, against=against)
+
+    def explain_since(self, decision: str, since: str) -> "Compared":
+        """Say why the score moved from one decision to a later one."""
+        from tradeworthy.apps.explaining import explain_since  # noqa: PLC0415
+
+        return explain_since(self, decision, since)
+
+    def explain_under(self, decision: str, version: str) -> "Compared":
+        """Say why another version scores a decision's event differently."""
+        from tradeworthy.apps.explaining import explain_under  # noqa: PLC0415
+
+        return explain_under(self, decision, version)
+
+    def explain_all(self, path: Path, *, report: Report | None = None) -> "InBulk":
+        """Explain every recorded decision that was scored, into one Parquet file."""
+        from tradeworthy.apps.explaining_all import explain_all  # noqa: PLC0415
+
+        return explain_all(self, path, report=report)
+
+    def reasons(self, version: str = "newest") -> "Catalogued":
+        """Check the reason catalogue against a version's features; write one to start from where there is none."""
+        from tradeworthy.apps.explaining_all import check_reasons  # noqa: PLC0415
+
+        return check_reasons(self, version)
 
     def report(self, output: Path | None = None) -> results.Page:
         """Write one HTML file that tells the whole run."""

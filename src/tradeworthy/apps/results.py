@@ -283,28 +283,3 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
             first_difference=report.first_difference or "",
             same_runtime=report.fingerprint_same,
         )
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """What one feature added to a score."""
-
-    feature: str
-    value: float
-    contribution: float
-    sentence: str
-
-
-class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a decision was made: `baseline` plus all contributions is `margin`, up to `sum_error`."""
-
-    decision: int
-    version: str
-    instrument: str
-    time: str
-    said: str
-    score: float
-    margin: float
-    baseline: float
-    sum_error: float
-    method: str
-    reasons: list[Reason]

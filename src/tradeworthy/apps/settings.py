@@ -17,6 +17,7 @@ from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.core.errors import SettingsInvalid, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
+from tradeworthy.judge.explain.settings import ExplainSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.live.engine import EngineSettings
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     paper: PaperSettings = PaperSettings()
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
+    explain: ExplainSettings = ExplainSettings()
     policy: PolicySettings = PolicySettings()
     alert: list[AlertSettings] = []
     syncer: SyncerSettings = SyncerSettings()

@@ -20,6 +20,7 @@ from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.keys import SCOPES, issue
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import SystemClock
+from tradeworthy.judge.explain.settings import ExplainSettings
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.record.ledger import Ledger
@@ -71,7 +72,10 @@ class Served:
         self.registry = SmallRegistry(desk)
         self.project = SimpleNamespace(
             settings=SimpleNamespace(
-                serve=settings, desk=SimpleNamespace(name=NAME), instrument=list(desk.instruments)
+                serve=settings,
+                desk=SimpleNamespace(name=NAME),
+                instrument=list(desk.instruments),
+                explain=ExplainSettings(),
             ),
             places=SimpleNamespace(tape=folder / "tape"),
             folder=folder,

@@ -217,7 +217,7 @@ def test_what_cannot_be_done_is_said_on_one_line(stage, words, said, refused):
         (["promot"], "No such command 'promot'. Did you mean 'promote'?; see: tradeworthy --help"),
         (["run", "--sped", "3"], "--sped"),
         (["run", "--speed", "fast"], "'--speed'"),
-        (["explain"], "see: tradeworthy explain --help"),
+        (["query"], "see: tradeworthy query --help"),
         (["promote", "newest", "--to", "champion"], "--reason"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,

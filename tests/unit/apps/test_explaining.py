@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from small_project import at, looked_at
 
-from tradeworthy.apps.explaining import explain_decision, find_decision, largest_trade
+from tradeworthy.apps.explaining import explain_decision
+from tradeworthy.apps.finding_decisions import find_decision, largest_trade
 from tradeworthy.apps.keeping import recorded
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
@@ -81,13 +82,6 @@ def test_what_names_no_decision(which, said, project):
     """A word that names no decision is refused with what would."""
     with pytest.raises(NotFound, match=said):
         explain_decision(project, which)
-
-
-def test_a_decision_without_features(project, decisions):
-    """A decision made while features warmed up has no row, and says so."""
-    warming = decisions[~np.isfinite(decisions["score"])][0]
-    with pytest.raises(NotFound, match="made without features"):
-        explain_decision(project, str(warming["sequence"]))
 
 
 def test_nothing_was_traded(tmp_path):

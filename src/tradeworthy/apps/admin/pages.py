@@ -11,7 +11,7 @@ from tradeworthy.apps.dashboard import decisions, record, settings, versions, wa
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.deciding import Decided, Filter, decision_around, decisions_before
-from tradeworthy.apps.results import Explained
+from tradeworthy.apps.explained import Explained
 from tradeworthy.change.release.findings import read_cases
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError
 from tradeworthy.judge.validate.gate import GateReport

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from tradeworthy.apps.cli import findings, keys, people, serving, watching
+from tradeworthy.apps.cli.explaining import add_to as add_explaining
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Subject, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
@@ -20,7 +21,6 @@ from tradeworthy.apps.cli.show import (
     errors,
     show,
     show_examination,
-    show_explanation,
     show_gate,
     show_look,
     show_status,
@@ -196,19 +196,6 @@ def replay(project: Folder = HERE, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def explain(
-    decision: Annotated[str, typer.Argument(help="Tape sequence of a decision, a UTC time, or largest.")],
-    project: Folder = HERE,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Say why a decision was made: exact contributions that sum to the score."""
-    with waiting("explaining"):
-        result = _project(project).explain(decision)
-    show_explanation(result, as_json=as_json)
-
-
-@app.command()
 def report(
     what: Annotated[Subject, typer.Argument(help="The whole run, or everything that monitors found.")] = Subject.RUN,
     project: Folder = HERE,
@@ -306,6 +293,7 @@ def demo(
 
 
 app.command()(serving.serve)
+add_explaining(app)
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
 app.add_typer(keys.app, name="keys")

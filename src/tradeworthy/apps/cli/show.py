@@ -11,7 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from tradeworthy.apps.doctor import Examination
-    from tradeworthy.apps.results import Explained, Look, Status
+    from tradeworthy.apps.results import Look, Status
     from tradeworthy.judge.validate.gate import GateReport
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow"), "info": ("i", "cyan")}
@@ -83,23 +83,6 @@ def show_status(found: "Status", *, as_json: bool) -> None:
     parts |= {"champion": _short(found.champion), "previous": _short(found.previous), "shadows": shadows}
     console.print(_grid(parts))
     console.print(table if found.versions else "no version is registered; run: tradeworthy train")
-
-
-def show_explanation(found: "Explained", *, as_json: bool) -> None:
-    """Print why a decision was made: in words, then every contribution."""
-    if as_json:
-        show(found, as_json=True)
-        return
-    console.print(Text(found.said))
-    table = Table("feature", "value", "contribution", box=None, pad_edge=False)
-    for reason in found.reasons:
-        table.add_row(escape(reason.feature), f"{reason.value:.6g}", f"{reason.contribution:+.6f}")
-    console.print(table)
-    console.print(
-        f"baseline {found.baseline:+.6f} + contributions = margin {found.margin:+.6f} (off by {found.sum_error:.1e}), "
-        f"score {found.score:.6f}"
-    )
-    console.print(Text(f"{found.method}; decision {found.decision} of version {found.version[:16]}"))
 
 
 def table_of(result: msgspec.Struct) -> Table:

@@ -8,10 +8,10 @@ import msgspec
 from tradeworthy.apps.dashboard.desk import did
 from tradeworthy.apps.dashboard.layout import choice
 from tradeworthy.apps.deciding import OUTCOMES, PAGE, Around, Decided, Filter
+from tradeworthy.apps.explained import Explained
 from tradeworthy.apps.reports.bars import Step, waterfall
 from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, sentences, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
-from tradeworthy.apps.results import Explained
 
 HEAD = ("Time", "Instrument", "Version", "Score", "Held", "Wanted", "What it did", "")
 SHOWN_REASONS = 12
@@ -101,7 +101,7 @@ def _facts(decision: Decided) -> list[tuple[str, Markup | str]]:
 
 
 def _why(explained: Explained | None) -> Markup | None:
-    if explained is None:
+    if explained is None or not explained.reasons:
         return None
     shown, rest = explained.reasons[:SHOWN_REASONS], explained.reasons[SHOWN_REASONS:]
     steps = [Step(each.feature, each.contribution, each.sentence) for each in shown]

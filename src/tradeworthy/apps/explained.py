@@ -1,0 +1,127 @@
+"""What explaining answers: immutable values, printed in words, as JSON, or drawn on a page.
+
+Units:  contributions in margin units (log-odds of a classifier); times as ISO 8601 UTC text.
+"""
+
+import msgspec
+
+from tradeworthy.judge.explain.catalogue import ReasonCodes
+from tradeworthy.judge.explain.comparing import Difference
+from tradeworthy.judge.explain.counterfactual import Counterfactual
+from tradeworthy.judge.explain.refusals import Refusal
+from tradeworthy.judge.explain.sides import Place
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feature added to a score.
+
+    Attributes
+    ----------
+    error : float
+        Standard error of the contribution; 0 where the method is exact.
+    kept : bool
+        Whether it pushed towards the side that was decided.
+    decides : bool
+        Whether without this contribution alone the score would be past the threshold.
+    """
+
+    feature: str
+    value: float
+    contribution: float
+    sentence: str
+    error: float = 0.0
+    kept: bool = False
+    decides: bool = False
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier decision of the same version on much the same values; the distance is in widths of features."""
+
+    decision: int
+    time: str
+    instrument: str
+    distance: float
+    score: float
+    target: float
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a decision was made: `baseline` plus all contributions is `margin`, up to `sum_error`.
+
+    Attributes
+    ----------
+    said : str
+        The decision and its main reasons in words.
+    identical : bool
+        Whether the version, loaded now, gives the recorded score to the last bit.
+    place : Place or None
+        Where the score stands among the thresholds; None where nothing was scored.
+    refusal : Refusal or None
+        Why the order, the row or the event was refused.
+    codes : ReasonCodes or None
+        The principal reasons against, by the project's catalogue.
+    counterfactual : Counterfactual or None
+        The smallest change that would have flipped the decision.
+    nearest : list of Neighbour
+        Past decisions on the most similar values.
+    """
+
+    decision: int
+    version: str
+    instrument: str
+    time: str
+    said: str
+    score: float
+    margin: float
+    baseline: float
+    sum_error: float
+    method: str
+    reasons: list[Reason]
+    identical: bool
+    place: Place | None = None
+    refusal: Refusal | None = None
+    codes: ReasonCodes | None = None
+    counterfactual: Counterfactual | None = None
+    nearest: list[Neighbour] = []
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Why two scores differ: of two events under one version, or of one event under two versions."""
+
+    said: str
+    instrument: str
+    before: str
+    after: str
+    score_before: float
+    score_after: float
+    difference: Difference
+
+
+class InBulk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file of explanations holds.
+
+    Attributes
+    ----------
+    sum_error_max : float
+        How far contributions are from adding up, at most.
+    different : int
+        Scores that did not come out as recorded.
+    """
+
+    path: str
+    decisions: int
+    without_score: int
+    versions: int
+    sum_error_max: float
+    different: int
+    seconds: float
+
+
+class Catalogued(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason catalogue: where it is, how many features have a code, and which have none."""
+
+    path: str
+    version: str
+    reasons: int
+    missing: list[str]
+    next: str

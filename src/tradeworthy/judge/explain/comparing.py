@@ -1,0 +1,162 @@
+"""Why two scores differ: two moments, two versions, two stretches of time.
+
+Idea:   a difference is split by features as a score is. Between two rows of one version the earlier row is the baseline
+        of the later one, so contributions are exactly what moved. Between two versions their contributions are
+        subtracted, and what their baselines differ by is named beside them. Between two sets of rows the mean
+        contributions are subtracted: how much of a shift of the mean margin each feature brought.
+Units:  of the margin.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.judge.explain.attribution import Explainer, Explanation, Floats
+from tradeworthy.judge.explain.explaining import explain_row, explainer_against, make_explainer, width_of
+from tradeworthy.model.predictors.base import as_row
+from tradeworthy.model.profile import Profile
+from tradeworthy.model.version import Version
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feature has to do with a difference: its values on both sides, and its part; NaN where it has none."""
+
+    feature: str
+    before: float
+    after: float
+    contribution: float
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference split by features.
+
+    Attributes
+    ----------
+    method : str
+        How it was split.
+    before, after : float
+        The two margins (mean margins for sets of rows).
+    unattributed : float
+        What no feature brought: the difference of the baselines of two versions; else 0.
+    parts : list of Part
+        By feature, the largest first; ``before + unattributed + sum of contributions`` is `after`.
+    """
+
+    method: str
+    before: float
+    after: float
+    unattributed: float
+    parts: list[Part]
+
+    @property
+    def sum_error(self) -> float:
+        """Return how far the parts are from adding up to the difference."""
+        return abs(self.before + self.unattributed + sum(part.contribution for part in self.parts) - self.after)
+
+
+def explain_change(version: Version, before: Floats, after: Floats) -> tuple[Explanation, Difference]:
+    """Say why a version's margin moved from one row to another: exact for trees.
+
+    Parameters
+    ----------
+    version : Version
+        Which scored both.
+    before, after : (n,) float64
+        The rows.
+    """
+    before = as_row(before, version.predictor.n_features)
+    explainer = explainer_against(version.predictor, before[None, :], name="the earlier event")
+    found = explain_row(version.predictor, after, version.program.names, version.profile, explainer=explainer)
+    values = zip(found.names, before.tolist(), found.values, found.contributions, strict=True)
+    parts = [Part(feature=name, before=b, after=a, contribution=c) for name, b, a, c in values]
+    return found, Difference(
+        method=found.method, before=found.baseline, after=found.margin, unattributed=0.0, parts=_by_size(parts)
+    )
+
+
+def explain_versions(old: Version, old_row: Floats, new: Version, new_row: Floats) -> Difference:
+    """Say why two versions scored one event differently, each on its own features.
+
+    Both are explained by their own method, against their own training; what the baselines differ by stays apart. A
+    feature is known by its name: one that only one version has brings all of its contribution.
+    """
+    first = explain_row(old.predictor, old_row, old.program.names, old.profile)
+    second = explain_row(new.predictor, new_row, new.program.names, new.profile)
+    names = list(dict.fromkeys([*second.names, *first.names]))
+    sides = [dict(zip(e.names, zip(e.values, e.contributions, strict=True), strict=True)) for e in (first, second)]
+    none = (float("nan"), 0.0)
+    parts = [
+        Part(
+            feature=name,
+            before=sides[0].get(name, none)[0],
+            after=sides[1].get(name, none)[0],
+            contribution=sides[1].get(name, none)[1] - sides[0].get(name, none)[1],
+        )
+        for name in names
+    ]
+    return Difference(
+        method=f"difference of contributions; before: {first.method}; after: {second.method}",
+        before=first.margin,
+        after=second.margin,
+        unattributed=second.baseline - first.baseline,
+        parts=_by_size(parts),
+    )
+
+
+def explain_shift(explainer: Explainer, names: Sequence[str], before: Floats, after: Floats) -> Difference:
+    """Say which features moved the mean margin between two sets of rows, such as a reference and a drifted window.
+
+    Parameters
+    ----------
+    explainer : Explainer
+        From `make_explainer`, of the version that watches are about.
+    names : sequence of str
+        The features' names.
+    before, after : (m, n) and (k, n) float64
+        The rows; at least one each.
+
+    Raises
+    ------
+    DataInvalid
+        One of the sets is empty.
+    """
+    if not len(before) or not len(after):
+        raise DataInvalid(f"found {len(before)} rows before and {len(after)} after; a shift needs one or more of each")
+    first, second = explainer.explain(before), explainer.explain(after)
+    moved = second.contributions.mean(axis=0) - first.contributions.mean(axis=0)
+    means = zip(names, before.mean(axis=0).tolist(), after.mean(axis=0).tolist(), moved.tolist(), strict=True)
+    parts = [Part(feature=name, before=b, after=a, contribution=c) for name, b, a, c in means]
+    return Difference(
+        method=f"difference of mean contributions; {second.method}",
+        before=float(first.explained.mean()),
+        after=float(second.explained.mean()),
+        unattributed=0.0,
+        parts=_by_size(parts),
+    )
+
+
+def explain_drift(version: Version, rows: Floats) -> Difference:
+    """Say which features moved a version's mean margin from its training to (m, n) rows of a drifted window."""
+    explainer = make_explainer(version.predictor, version.profile)
+    return explain_shift(explainer, version.program.names, version.profile.sample, rows)
+
+
+def nearest_rows(profile: Profile, row: Floats, rows: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return the places of the (m, n) rows most like one row, the nearest first, and how far each is.
+
+    The distance is the mean over features of the distance in widths of the middle 90% of training; a number missing in
+    one row only is one width away.
+    """
+    apart = np.abs(rows - row) / width_of(profile)
+    missing = np.isnan(rows) | np.isnan(row)
+    apart[missing] = (np.isnan(rows) != np.isnan(row))[missing]
+    far = apart.mean(axis=1)
+    places = np.argsort(far, kind="stable")[:count]
+    return places, far[places]
+
+
+def _by_size(parts: list[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: -abs(part.contribution))
