@@ -13,7 +13,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explanation, Floats
-from tradeworthy.judge.explain.catalogue import Catalogue, generated_catalogue, read_catalogue, reason_codes
+from tradeworthy.judge.explain.catalogue import Catalogue, generated_catalogue, reason_codes
 from tradeworthy.judge.explain.comparing import Difference, explain_change, explain_versions, nearest_rows
 from tradeworthy.judge.explain.counterfactual import counterfactual
 from tradeworthy.judge.explain.explaining import explain_row, make_explainer
@@ -157,9 +157,7 @@ def symbol_of(project: "Project", decision: np.void) -> str:
 
 def catalogue_of(project: "Project", version: Version) -> Catalogue:
     """Return the project's reason catalogue, or one generated from a version's features where it has none."""
-    if not project.settings.explain.catalogue:
-        return generated_catalogue(version.program.names, version.program.describe)
-    return read_catalogue(project.folder / project.settings.explain.catalogue)
+    return project.catalogue() or generated_catalogue(version.program.names, version.program.describe)
 
 
 def chosen(word: str) -> Any:

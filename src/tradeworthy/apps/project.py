@@ -28,6 +28,7 @@ from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import Clock, SystemClock, iso
+from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
 from tradeworthy.judge.validate import report as gate_report
 from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
@@ -180,6 +181,7 @@ class Project:
             training=self.settings.training,
             cost_bps=self.settings.paper.cost_bps,
             settings=self.settings.gate,
+            catalogue=self.catalogue(),
             clock=self.clock,
             report=report,
         )
@@ -281,6 +283,11 @@ class Project:
         from tradeworthy.apps.explaining_all import explain_all  # noqa: PLC0415
 
         return explain_all(self, path, report=report)
+
+    def catalogue(self) -> Catalogue | None:
+        """Return the project's reason codes; None where it has written none."""
+        named = self.settings.explain.catalogue
+        return read_catalogue(self.folder / named) if named else None
 
     def reasons(self, version: str = "newest") -> "Catalogued":
         """Check the reason catalogue against a version's features; write one to start from where there is none."""

@@ -77,6 +77,7 @@ class Served:
                 instrument=list(desk.instruments),
                 explain=ExplainSettings(),
             ),
+            catalogue=lambda: None,
             places=SimpleNamespace(tape=folder / "tape"),
             folder=folder,
             clock=CLOCK,

@@ -9,6 +9,7 @@ from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
+from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
 from tradeworthy.judge.validate.latency import Latency
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -59,6 +60,17 @@ GOOD = Evidence(
         FoldContact(folds=5, tested_rows=9_000, overlapping_labels=0, duplicated_rows=0),
         Foresight(rows=10_000, strongest="a", auc_max=0.56, leading="b", lead_max=0.01, auc_error=0.01, tables=[]),
         Latency(decisions=1_000, us_p50=9.0, us_p99=31.0),
+        Explanation(
+            method="exact",
+            rows=1_000,
+            leading=["a", "b"],
+            noise_agreement=0.99,
+            surrogate_fidelity=0.6,
+            catalogue="2026-11",
+            codes_missing=[],
+            tables=[Table(title="importance", columns=["feature", "size"], rows=[["a", 0.2]], chart="bars")],
+        ),
+        FoldReasons(folds=5, rows=1_000, importance_agreement=0.9),
         Trading(
             periods=10_000,
             trades=900,

@@ -80,8 +80,8 @@ def test_junit_counts_failures_and_missing_evidence(refused):
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(len(refused.results)), "1", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["house_rule"]
     assert [case.get("name") for case in suite if case.find("error") is not None] == ["latency"]
-    assert suite.get("skipped") == "3"
-    assert {"after_costs", "costs_borne", "change"} == {
+    assert suite.get("skipped") == "4"
+    assert {"after_costs", "costs_borne", "change", "surrogate"} == {
         each.get("name") for each in suite if each.find("skipped") is not None
     }
 

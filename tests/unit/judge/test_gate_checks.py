@@ -11,6 +11,7 @@ from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
 from tradeworthy.judge.validate.evidence import Table
+from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import Latency, LatencySettings
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
@@ -29,7 +30,8 @@ from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, 
 from tradeworthy.judge.validate.trading import Trading
 
 REVIEWED = DocumentsSettings(score_distance_max=0.05, sides_differ_max=0.2, attribution_distance_max=0.3)
-SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3), documents=REVIEWED)
+REASONED = ExplanationSettings(surrogate_fidelity_min=0.5, forbidden=["age"])
+SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3), documents=REVIEWED, explanation=REASONED)
 CHECKS = {check.name: check for check in SETTINGS.checks("full")}
 PART = {
     "parity_features": Parity,
@@ -38,6 +40,11 @@ PART = {
     "performance": Performance,
     "beats_baseline": Performance,
     "latency": Latency,
+    "reasons_stable": Explanation,
+    "reasons_allowed": Explanation,
+    "reason_codes": Explanation,
+    "surrogate": Explanation,
+    "reasons_across_folds": FoldReasons,
     "artifact_safety": Artifact,
     "limits_complete": LimitsInForce,
     "model_card": ModelCard,
@@ -103,6 +110,11 @@ BAD = [
     ("parity_golden", Parity, {"golden_rows": 0}),
     ("latency", Latency, {"us_p99": 1_001.0}),
     ("latency", Latency, {"decisions": 10}),
+    ("reasons_stable", Explanation, {"noise_agreement": 0.79}),
+    ("reasons_allowed", Explanation, {"leading": ["a", "age"]}),
+    ("reason_codes", Explanation, {"codes_missing": ["a"]}),
+    ("surrogate", Explanation, {"surrogate_fidelity": 0.4}),
+    ("reasons_across_folds", FoldReasons, {"importance_agreement": 0.4}),
     ("artifact_safety", Artifact, {"signature_ok": False}),
     ("artifact_safety", Artifact, {"digests_ok": False}),
     ("artifact_safety", Artifact, {"formats": ["trees", "pickle"]}),

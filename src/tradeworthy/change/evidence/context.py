@@ -25,6 +25,7 @@ from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
+from tradeworthy.judge.explain.catalogue import Catalogue
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Part
 from tradeworthy.judge.validate.gate import GateSettings
@@ -73,6 +74,8 @@ class Context:
         What trading costs, one way, of the value traded.
     refits : Refits or None
         Fits the strategy's model again, in processes of its own; None where no strategy is at hand.
+    catalogue : Catalogue or None
+        The project's reason codes; None where they are generated.
     seed : int
         Of every draw; see `rng`.
     """
@@ -89,6 +92,7 @@ class Context:
     now_ns: int
     cost_bps: float | None = None
     refits: Refits | None = None
+    catalogue: Catalogue | None = None
     seed: int = 1
 
     def rng(self, name: str) -> np.random.Generator:

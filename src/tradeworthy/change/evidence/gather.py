@@ -21,6 +21,7 @@ from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock, SystemClock, processor_ns
+from tradeworthy.judge.explain.catalogue import Catalogue
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Evidence, Part
@@ -44,6 +45,7 @@ def gather(
     training: TrainingSettings | None = None,
     cost_bps: float | None = None,
     settings: GateSettings | None = None,
+    catalogue: Catalogue | None = None,
     gatherers: Sequence[Gatherer] = GATHERERS,
     clock: Clock | None = None,
     timer: Timer = processor_ns,
@@ -73,6 +75,8 @@ def gather(
         What trading costs, one way, of the value traded; without it no money is counted.
     settings : GateSettings, optional
         What will be required, and how much to do for it; the defaults if left out.
+    catalogue : Catalogue, optional
+        The project's reason codes; generated ones if left out.
     gatherers : sequence of Gatherer, optional
         The built-in ones if left out.
     clock : Clock, optional
@@ -109,6 +113,7 @@ def gather(
             now_ns=(clock or SystemClock()).now_ns(),
             cost_bps=cost_bps,
             refits=refits,
+            catalogue=catalogue,
         )
         parts, absent = _run(context, gatherers, _with_refits(timer, refits), report or _silent)
     return Evidence(version=digest, profile=profile, parts=parts, absent=absent)

@@ -14,6 +14,7 @@ from tradeworthy.judge.validate.artifact import ArtifactSettings
 from tradeworthy.judge.validate.check import Check, CheckResult, Family, ProfileName
 from tradeworthy.judge.validate.documents import DocumentsSettings
 from tradeworthy.judge.validate.evidence import Evidence
+from tradeworthy.judge.validate.explanation import ExplanationSettings
 from tradeworthy.judge.validate.latency import LatencySettings
 from tradeworthy.judge.validate.leakage import LeakageSettings
 from tradeworthy.judge.validate.limits import LimitsSettings
@@ -43,6 +44,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     latency: LatencySettings = LatencySettings()
     limits: LimitsSettings = LimitsSettings()
     robustness: RobustnessSettings = RobustnessSettings()
+    explanation: ExplanationSettings = ExplanationSettings()
     documents: DocumentsSettings = DocumentsSettings()
 
     def checks(self, profile: ProfileName = "full") -> list[Check]:
