@@ -11,11 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import uvloop
-from desks import LIMITS, TRADING, sealed, version_of
-from jobs import ETH, engine_features, eth_bars
+from desks import LIMITS, version_of
+from jobs import ETH
 
 from tradeworthy.apps.desk import collector_off
-from tradeworthy.apps.server.batching import Batch
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.keys import SCOPES, issue
@@ -24,10 +23,6 @@ from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.live.venues.paper import Paper, PaperSettings
-from tradeworthy.model.features.program import compile_program
-from tradeworthy.model.features.runtime import FeatureState
-from tradeworthy.model.predictors.importing import import_model
-from tradeworthy.model.version import Version
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.tape import TapeWriter
 
@@ -70,28 +65,14 @@ async def serve(engine: Engine, port: Port, swaps: Swaps) -> None:
     await port.close()
 
 
-def network(folder: Path) -> Version:
-    """Return a version whose predictor is a small network in ONNX."""
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - trains
-
-    program = compile_program(engine_features())
-    rows, _ = FeatureState(program, [ETH]).many(eth_bars(5_000))
-    labels = (rows[:, 0] > 0).astype(int)
-    model = MLPClassifier((64, 64), max_iter=5, random_state=1, early_stopping=True).fit(rows, labels)
-    predictor = import_model(model, rows.shape[1])
-    return sealed(folder, "network", signal=TRADING, program=program, predictor=predictor, rows=rows)
-
-
 def main() -> None:
     """Serve the engine job."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--onnx", action="store_true", help="a network instead of trees")
-    parser.add_argument("--alone", action="store_true", help="score every request by itself")
     asked = parser.parse_args()
     folder, clock = asked.folder, SystemClock()
     versions = folder / "versions"
-    made = [network(versions)] if asked.onnx else [version_of(versions, name=f"v{k}", trees=200 - k) for k in range(3)]
+    made = [version_of(versions, name=f"v{k}", trees=200 - k) for k in range(3)]
     shelf = {version.number: version for version in made}
     control = ControlBlock(folder / "control")
     control.set_champion(made[0].number)
@@ -118,8 +99,6 @@ def main() -> None:
             ledger=ledger,
         )
         port = Port(project, engine, tape, clock)
-        if asked.alone:
-            port.batch = Batch(lambda: 0)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(engine, port, Swaps(control, list(shelf))))
         engine.close()

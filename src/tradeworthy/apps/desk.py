@@ -46,6 +46,8 @@ class Running:
     engine: Engine
     feed: ReplayFeed
     companions: Companions
+    tape: TapeWriter
+    clock: Clock
 
 
 Alongside = Callable[[Running], Awaitable[None]]
@@ -100,7 +102,7 @@ def run_files(
         stack.callback(engine.close)
         start_syncer(project, beside)
         with collector_off():
-            summary = asyncio.run(_trade(Running(project, engine, feed, beside), alongside))
+            summary = asyncio.run(_trade(Running(project, engine, feed, beside, tape, clock), alongside))
         beside.wait()
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
@@ -117,6 +119,15 @@ def telling(report: Callable[[str, float], None]) -> Alongside:
             await asyncio.sleep(TELL_EVERY_S)
 
     return tell
+
+
+def together(*parts: Alongside) -> Alongside:
+    """Return what does several things alongside."""
+
+    async def go_on(running: Running) -> None:
+        await asyncio.gather(*(part(running) for part in parts))
+
+    return go_on
 
 
 def open_tape(project: "Project", stack: ExitStack, clock: Clock) -> TapeWriter:

@@ -39,7 +39,10 @@ from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.retention import Hold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tradeworthy.apps.calibrating import Calibrated
+    from tradeworthy.apps.desk import Alongside
     from tradeworthy.apps.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.apps.handling import CaseLine, Findings
     from tradeworthy.change.access.people import People
@@ -218,11 +221,22 @@ class Project:
         self.release.resume(scope, actor=actor, reason=reason)
         return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
 
-    def run(self, *, speed: float | None = None, watch: bool = True, report: Report | None = None) -> results.Run:
-        """Trade what follows the training part on the paper venue; `speed` is events a second."""
-        from tradeworthy.apps.desk import run_files, telling  # noqa: PLC0415  # compiles the order path
+    def run(
+        self,
+        *,
+        speed: float | None = None,
+        watch: bool = True,
+        report: Report | None = None,
+        beside: "Sequence[Alongside]" = (),
+    ) -> results.Run:
+        """Trade what follows the training part on the paper venue; `speed` is events a second.
 
-        return run_files(self, speed=speed, watch=watch, alongside=telling(report) if report else None)
+        `beside` is what else goes on in the engine's loop, such as `apps.server.serving.port_beside`.
+        """
+        from tradeworthy.apps.desk import run_files, telling, together  # noqa: PLC0415  # compiles the order path
+
+        parts = [*beside, telling(report)] if report else [*beside]
+        return run_files(self, speed=speed, watch=watch, alongside=together(*parts) if parts else None)
 
     def replay(self) -> results.Replayed:
         """Decide every recorded event again in this process, and compare bit for bit."""

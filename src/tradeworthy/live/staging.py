@@ -19,6 +19,9 @@ from tradeworthy.record.tape import TapeReader
 
 INPUTS = "inputs"
 
+WARM_EVENTS = 4_096
+"""Inputs folded at once: between two such pieces the engine, in the other thread, has its turn."""
+
 
 class Staged:
     """A pipeline that is warm up to a place on the tape.
@@ -35,7 +38,7 @@ class Staged:
 
     def catch_up(self) -> None:
         """Fold what the tape has gained since."""
-        while (events := self._cursor.poll()).size:
+        while (events := self._cursor.poll(WARM_EVENTS)).size:
             self.pipeline.warm(events)
 
 

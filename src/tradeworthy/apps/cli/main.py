@@ -178,12 +178,13 @@ def run(
     speed: Annotated[float | None, typer.Option(help="Events a second; as fast as possible if left out.")] = None,
     watch: Annotated[bool, typer.Option(help="Run the watcher beside the engine.")] = True,
     page: Annotated[str | None, typer.Option(help="Serve the page beside it; its link signs this person in.")] = None,
+    port: serving.PortBeside = None,
     as_json: Json = False,
 ) -> None:
     """Trade the market files that follow the training part, on the paper venue."""
     opened = _project(project)
     with people.beside(opened, page), bar("getting ready") as report:
-        result = opened.run(speed=speed, watch=watch, report=report)
+        result = opened.run(speed=speed, watch=watch, report=report, beside=serving.beside(opened, port))
     _finish(result, as_json=as_json)
 
 

@@ -1,17 +1,36 @@
 """``tradeworthy serve``: the inference port, with an engine behind it."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from tradeworthy.apps.cli.options import HERE, Folder, Json, open_project
-from tradeworthy.apps.cli.show import console, show
+from tradeworthy.apps.cli.show import console, errors, show
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.desk import Alongside
+    from tradeworthy.apps.project import Project
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; [serve] host if left out.")]
 PortNumber = Annotated[int | None, typer.Option(help="TCP port; [serve] port if left out.", min=0, max=65_535)]
+PortBeside = Annotated[
+    int | None, typer.Option("--port", help="Open the inference port here, beside the feed.", min=0, max=65_535)
+]
 Socket = Annotated[str | None, typer.Option(help="Path of a unix socket to listen on instead.")]
+
+
+def beside(desk: "Project", port: int | None) -> "list[Alongside]":
+    """Return the port that a run opens, if one was asked for."""
+    if port is None:
+        return []
+    from tradeworthy.apps.server.serving import changed, port_beside  # noqa: PLC0415
+
+    def opened(addresses: list[str]) -> None:
+        errors.print(f"listening on {', '.join(addresses)}")
+
+    return [port_beside(settings=changed(desk.settings.serve, port=port), opened=opened)]
 
 
 def serve(

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: bytes in, requests decided in the same call, bytes out.
 
 Idea:   a hop to another thread or task costs more than a model, so the answer is made where the last byte was read, and
-        written at once. Only what must wait (a disk, a batch) answers later; then the connection's other requests wait
+        written at once. Only what must wait (for a disk) answers later; then the connection's other requests wait
         in order behind it, and no more is read from it.
 Limits: header and body sizes are judged before they are complete; a request that takes too long to arrive, and a
         connection that nobody uses, are closed by the port's `sweep`.

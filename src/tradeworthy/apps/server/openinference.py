@@ -122,31 +122,12 @@ class OpenInference:
                 wanted = chosen_outputs(asked, version.manifest.outputs)
             rows, name = read_rows(asked, binary, features, rows_max), asked.id
         request.count_rows(len(rows))
-        batch = self._port.batch
-        if batch.gains(version):
-            return self._later(request, version, rows, name=name, wanted=wanted)
-        return self._scored(request, version, rows, batch.now(version, rows), name=name, wanted=wanted)
-
-    async def _later(
-        self, request: Request, version: Version, rows: Floats, *, name: str | None, wanted: Wishes
-    ) -> bytes:
-        """Score rows together with those of others."""
-        scores = await self._port.batch.soon(version, rows)
-        return self._scored(request, version, rows, scores, name=name, wanted=wanted)
-
-    def _scored(
-        self, request: Request, version: Version, rows: Floats, scores: Floats, *, name: str | None, wanted: Wishes
-    ) -> bytes:
-        """Record rows and scores, and answer."""
+        scores = version.predictor.one(rows[0]).reshape(1, -1) if len(rows) == 1 else version.predictor.many(rows)
         self._port.keep_scores(request, version, rows, scores)
         head = self._heads.get(version.number) or self._head(version)
         if name is not None:
             head += b'"id":%s,' % _encode(name)
-        if wanted is not None:
-            return _with_binary(head, scores, wanted)
-        names = version.manifest.outputs
-        parts = [_output(scores[:, place], name, len(scores)) for place, name in enumerate(names)]
-        return answer(b'%s"outputs":[%s]}' % (head, b",".join(parts)))
+        return _scored(head, version.manifest.outputs, scores) if wanted is None else _with_binary(head, scores, wanted)
 
     def _head(self, version: Version) -> bytes:
         """Make and keep the beginning of a version's answers."""
@@ -189,6 +170,12 @@ class OpenInference:
             raise RequestRefused(403, "the desk itself is not unloaded; name a version in parameters.version")
         self._models.unload(str(word))
         return answer_json({})
+
+
+def _scored(head: bytes, names: Sequence[str], scores: Floats) -> bytes:
+    """Answer with every output as JSON."""
+    parts = [_output(scores[:, place], name, len(scores)) for place, name in enumerate(names)]
+    return answer(b'%s"outputs":[%s]}' % (head, b",".join(parts)))
 
 
 def _with_binary(head: bytes, scores: Floats, wanted: Sequence[tuple[int, str, bool]]) -> bytes:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tradeworthy.apps.server.batching import Batch
 from tradeworthy.apps.server.http import Connection
 from tradeworthy.apps.server.models import Models
 from tradeworthy.apps.server.native import Native
@@ -80,7 +79,6 @@ class Port:
         self.keeper = Doorkeeper(project.clock, self.settings.door)
         self.models = Models(project.settings.desk.name, engine)
         self.connections: set[Connection] = set()
-        self.batch = Batch(self.connections.__len__)
         self.told = Told()
         self.load: Callable[[str], Version] = project.registry.load
         self._scores = ScoreLog(tape) if self.settings.requests_log else None

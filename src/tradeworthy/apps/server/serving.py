@@ -14,7 +14,16 @@ import msgspec
 import uvloop
 
 from tradeworthy.apps import results
-from tradeworthy.apps.desk import collector_off, look_after, open_engine, open_tape, record_limits, require_champion
+from tradeworthy.apps.desk import (
+    Alongside,
+    Running,
+    collector_off,
+    look_after,
+    open_engine,
+    open_tape,
+    record_limits,
+    require_champion,
+)
 from tradeworthy.apps.keeping import keep_summary
 from tradeworthy.apps.processes import Companions, companions, start_syncer
 from tradeworthy.apps.server.port import Port
@@ -78,6 +87,30 @@ def changed(
     if told and socket is None:
         told["socket"] = ""
     return msgspec.structs.replace(settings, **told)
+
+
+def port_beside(*, settings: ServeSettings | None = None, opened: Opened | None = None) -> Alongside:
+    """Return a port that is open while a run's feed brings events; it is closed with the run.
+
+    Parameters
+    ----------
+    settings : ServeSettings, optional
+        In place of the project's.
+    opened : callable, optional
+        Told the addresses when the port is open.
+    """
+
+    async def serve(running: Running) -> None:
+        port = Port(running.project, running.engine, running.tape, running.clock, settings)
+        try:
+            addresses = await port.open()
+            if opened is not None:
+                opened(addresses)
+            await port.attend()
+        finally:
+            await port.close()
+
+    return serve
 
 
 async def _serve(port: Port, engine: Engine, beside: Companions, opened: Opened | None) -> RunSummary:
