@@ -107,6 +107,10 @@ class Served:
         """Let the engine see what was steered."""
         self.desk.engine.look_up()
 
+    async def write(self) -> None:
+        """Write the scores that wait for the tape."""
+        self.port.write()
+
     def do(self, start):
         """Run a coroutine in the port's loop."""
         return asyncio.run_coroutine_threadsafe(start(), self.loop)

@@ -284,13 +284,9 @@ def test_what_was_asked_is_on_the_tape():
         for part in np.split(rows, [1, 2, 300]):
             assert infer(desk, [row_input(part)])[0] == 200
         number, wanted = desk.desk.numbers[0], expected(desk, rows)
-        desk.do(lambda: _write(desk.port)).result(30)
+        desk.do(desk.write).result(30)
         found = TapeReader(desk.folder / "tape").read(scores_stream(number))
     assert found["row"].tolist() == rows.tolist()
     assert found["scores"][:, 0].tolist() == wanted
     assert set(found["key"]) == {int(desk.secret.split("_")[1], 16)}
     assert np.all(np.diff(found["ts_ns"]) >= 0)
-
-
-async def _write(port) -> None:
-    port.write()

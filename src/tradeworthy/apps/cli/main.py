@@ -295,6 +295,7 @@ def demo(
 
 app.command()(serving.serve)
 add_explaining(app)
+app.command()(serving.rescore)
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
 app.add_typer(keys.app, name="keys")

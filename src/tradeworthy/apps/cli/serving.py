@@ -56,3 +56,18 @@ def serve(
             console.print(f"listening on {', '.join(addresses)}; Ctrl-C ends", soft_wrap=True)
 
     show(serve_project(desk, settings=settings, watch=watch, opened=opened), as_json=as_json)
+
+
+def rescore(
+    project: Folder = HERE,
+    *,
+    against: Annotated[str | None, typer.Option(help="Version that scores; the one that answered if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score the recorded stateless requests again; without --against, exit code 1 where a bit differs."""
+    from tradeworthy.apps.rescoring import rescore as score_again  # noqa: PLC0415
+
+    found = score_again(open_project(project), against=against)
+    show(found, as_json=as_json)
+    if against is None and not found.identical:
+        raise typer.Exit(1)

@@ -4,7 +4,7 @@ Idea:   a version has a stream ``scores-VERSION`` of fixed-width records beside 
         archive hold for it too, and the rows can be scored again by that version or another.
 State:  records gather and are written many at once, at the latest at the port's next tick: a kill loses at most those
         of a tenth of a second. A decision never waits so: it is on the tape before it is answered.
-Reference: docs/decisions/0006.
+Reference: docs/decisions/0007.
 """
 
 from typing import Any
