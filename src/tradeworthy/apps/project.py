@@ -22,7 +22,8 @@ from tradeworthy.apps.settings import load_settings
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.registry import Registry, VersionSettings
-from tradeworthy.change.release.release import Release
+from tradeworthy.change.release.answers import rehearse
+from tradeworthy.change.release.release import CANARY_SHARE, Release
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
@@ -199,15 +200,26 @@ class Project:
         digest = self.release.approve(self.resolve(version), actor=actor, reason=reason)
         return results.Step(done="approved", version=digest, actor=actor, reason=reason)
 
-    def promote(self, version: str, *, to: str, actor: str, reason: str) -> results.Step:
-        """Give a version the role `to`; it acts from the next event."""
-        digest = self.release.promote(self.resolve(version), to, actor=actor, reason=reason)
+    def promote(self, version: str, *, to: str, actor: str, reason: str, share: float = CANARY_SHARE) -> results.Step:
+        """Give a version the role `to` from the next event on; a canary takes `share` of its full size."""
+        digest = self.release.promote(self.resolve(version), to, actor=actor, reason=reason, share=share)
         return results.Step(done=f"promoted to {to}", version=digest, actor=actor, reason=reason)
 
     def rollback(self, *, actor: str, reason: str) -> results.Step:
         """Put the previous champion back; it decides the next event."""
         digest = self.release.rollback(actor=actor, reason=reason)
         return results.Step(done="rolled back", version=digest, actor=actor, reason=reason)
+
+    def resize(self, share: float, *, actor: str, reason: str) -> results.Step:
+        """Let the acting version take a share of its full size from the next event on; 0 wants to be flat."""
+        self.release.resize(share, actor=actor, reason=reason)
+        return results.Step(done=f"resized to {share:.0%}", version="", actor=actor, reason=reason)
+
+    def rehearse(self) -> results.Rehearsal:
+        """Say what the settings' policy would have done about every finding of the past."""
+        policy = self.settings.policy
+        told = rehearse(policy.reaction, policy.rollback_on, self.ledger.facts())
+        return results.Rehearsal.of(told)
 
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
         """Refuse every order in a scope from the next event on; a symbol alone is an instrument's scope."""

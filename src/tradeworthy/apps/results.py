@@ -10,6 +10,7 @@ import msgspec
 
 from tradeworthy.apps.handling import WatcherStatus, findings_of, watcher_status
 from tradeworthy.change.registry import VersionInfo
+from tradeworthy.change.release.answers import Rehearsed
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.core.time import iso
@@ -142,6 +143,39 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class RehearsedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding of the past, and what the policy would have done about it."""
+
+    finding: int
+    time: str
+    kind: str
+    severity: str
+    did: str
+    sentence: str
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy would have done, finding by finding; nothing was done."""
+
+    findings: list[RehearsedLine]
+
+    @classmethod
+    def of(cls, told: list[Rehearsed]) -> Self:
+        """Take what a rehearsal told."""
+        lines = [
+            RehearsedLine(
+                finding=each.finding,
+                time=iso(each.ts_ns),
+                kind=each.kind,
+                severity=each.severity,
+                did=each.did,
+                sentence=each.sentence,
+            )
+            for each in told
+        ]
+        return cls(findings=lines)
+
+
 class WhoCan(msgspec.Struct, frozen=True, kw_only=True):
     """The roles that may do an action, and the people who have one of them."""
 
@@ -192,6 +226,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     env: str
     engine: str
     halted: list[str]
+    size: float
     champion: str | None
     previous: str | None
     shadows: list[str]
@@ -210,6 +245,7 @@ def status_of(project: "Project") -> Status:
         env=project.env,
         engine="running" if writer_alive(project.places.tape) else "not running",
         halted=sorted(standing.halted),
+        size=standing.size,
         champion=standing.champion,
         previous=standing.previous,
         shadows=standing.shadows,

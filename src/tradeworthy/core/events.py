@@ -41,6 +41,7 @@ class Kind(IntEnum):
 class Word(IntEnum):
     """What a control event changes; its `reference` or second value holds the argument.
 
+    `SIZE` sets the share of full size that the champion takes (its second value, 0 to 1).
     `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`: the desk's where the event's `reference` is 0, that of
     instrument n where it is 1 + n.
     """
@@ -51,6 +52,7 @@ class Word(IntEnum):
     SHADOW_ADDED = 4
     SHADOW_REMOVED = 5
     STARTED = 6
+    SIZE = 7
     LIMIT = 100
 
 

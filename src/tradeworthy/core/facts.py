@@ -43,12 +43,13 @@ class VersionApproved(Fact, frozen=True, kw_only=True, tag=True):
 
 
 class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
-    """A version took a role."""
+    """A version took a role; `share` is the part of full size that it takes where it acts, below 1 for a canary."""
 
     version: str
     role: str
     env: str
     previous: str | None = None
+    share: float = 1.0
 
 
 class VersionRolledBack(Fact, frozen=True, kw_only=True, tag=True):
@@ -56,6 +57,21 @@ class VersionRolledBack(Fact, frozen=True, kw_only=True, tag=True):
 
     version: str
     to: str
+
+
+class SizeChanged(Fact, frozen=True, kw_only=True, tag=True):
+    """The acting version takes this share of its full size from now on; 0 is flat."""
+
+    share: float
+
+
+class FindingAnswered(Fact, frozen=True, kw_only=True, tag=True):
+    """The policy has answered a finding, by its ledger number: what it did, or would have done in a dry run."""
+
+    finding: int
+    did: str
+    share: float | None = None
+    dry_run: bool = False
 
 
 class LimitsChanged(Fact, frozen=True, kw_only=True, tag=True):
@@ -172,6 +188,8 @@ AnyFact = (
     | VersionApproved
     | VersionPromoted
     | VersionRolledBack
+    | SizeChanged
+    | FindingAnswered
     | LimitsChanged
     | TradingHalted
     | TradingResumed

@@ -29,6 +29,8 @@ ControlWords = npt.NDArray[np.uint64]
 MAGIC, GENERATION, HALT_ALL, RESUMES, CHAMPION, PREVIOUS, LIMITS_GENERATION, RESUMES_HEARD = range(8)
 _SHADOWS = slice(8, 16)
 _VERSION_HALTS = slice(16, 48)
+_WITHHELD = 48
+"""Millionths of full size that the champion may not take: a block of zeros withholds nothing."""
 _INSTRUMENT_HALTS = slice(64, 512)
 
 SHADOWS_MAX = _SHADOWS.stop - _SHADOWS.start
@@ -36,6 +38,9 @@ SHADOWS_MAX = _SHADOWS.stop - _SHADOWS.start
 
 _MAGIC_WORD = int.from_bytes(b"twctrl01", "little")
 _WORDS = 512
+_WHOLE = 1_000_000
+SHARE_STEP = 1.0 / _WHOLE
+"""Shares of full size that differ by less are one."""
 _LOCK_WAIT_S = 0.1
 _LOCK_STEP_S = 0.005
 
@@ -98,6 +103,7 @@ class ControlView(NamedTuple):
     previous: int
     shadows: tuple[int, ...]
     limits_generation: int
+    size: float = 1.0
 
 
 class ControlBlock:
@@ -139,6 +145,7 @@ class ControlBlock:
             previous=int(words[PREVIOUS]),
             shadows=tuple(int(word) for word in words[_SHADOWS] if word),
             limits_generation=int(words[LIMITS_GENERATION]),
+            size=1.0 - min(int(words[_WITHHELD]), _WHOLE) / _WHOLE,
         )
 
     def halt(self, scope: Scope | None = None) -> None:
@@ -213,6 +220,13 @@ class ControlBlock:
         """Ask for a shadow to leave."""
         with self._writing():
             self._remove(_SHADOWS, version)
+
+    def resize(self, share: float) -> None:
+        """Ask for the champion to take a share of its full size, 0 to 1, in steps of a millionth."""
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"share is {share}, allowed is 0 to 1")
+        with self._writing():
+            self.words[_WITHHELD] = _WHOLE - round(share * _WHOLE)
 
     def limits_changed(self) -> None:
         """Tell the engine to read the desk's limits again."""

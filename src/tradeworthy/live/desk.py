@@ -83,6 +83,8 @@ class Desk:
         What was set: for the whole desk, then for each instrument; NaN is not set.
     scopes : set of Scope
         What is halted.
+    size : float
+        The share of full size that the champion takes.
     """
 
     def __init__(self, config: DeskConfig, *, control: ControlWords | None = None) -> None:
@@ -95,6 +97,7 @@ class Desk:
         self.shadows: dict[int, Pipeline] = {}
         self.scopes: set[Scope] = set()
         self.set_limits = ScopedLimits(Limits()).table(len(config.instruments))
+        self.size = 1.0
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
         self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
@@ -161,6 +164,7 @@ class Desk:
         """Let a pipeline play a role; a halt that came while it was being staged counts."""
         pipeline.role = role
         pipeline.halted = Scope.version(pipeline.number) in self.scopes
+        pipeline.size = self.size if role == Role.CHAMPION else 1.0
 
     def remove_shadow(self, number: int) -> None:
         """Let a shadow go."""
@@ -235,6 +239,8 @@ class Desk:
             self.add_shadow(find(control))
         elif word == Word.SHADOW_REMOVED:
             self.remove_shadow(number)
+        elif word == Word.SIZE:
+            self._resize(value)
         elif word >= Word.LIMIT:
             self.set_limits[number, word - Word.LIMIT] = value
             self._tighten()
@@ -267,6 +273,12 @@ class Desk:
                 if pipeline.number == scope.number:
                     pipeline.halted = halt
 
+    def _resize(self, share: float) -> None:
+        """Let the champion take this share of its full size; a shadow imagines all of it."""
+        self.size = share
+        if self.champion is not None:
+            self.champion.size = share
+
     def _unlatch(self) -> None:
         """Re-enable a strategy that repeated itself: a person has resumed it."""
         self.state.account["latched"] = 0
@@ -285,6 +297,7 @@ class Desk:
         """Return the whole state as named arrays, for a checkpoint."""
         arrays: Arrays = {f"desk/{name}": array for name, array in dump_desk(self.state).items()}
         arrays["limits"] = self.set_limits.copy()
+        arrays["size"] = np.array([self.size])
         arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
         arrays["roster"] = self._roster()
         arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
@@ -308,6 +321,7 @@ class Desk:
         self.previous = self._revive(previous, arrays, load)
         revived = (self._revive(number, arrays, load) for number in shadows)
         self.shadows = {pipeline.number: pipeline for pipeline in revived if pipeline is not None}
+        self._resize(float(arrays["size"][0]) if "size" in arrays else 1.0)  # an older release had full size only
 
     def _revive(
         self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]

@@ -190,6 +190,15 @@ class Pipeline:
         self._stage.facts["halted"] = halted
 
     @property
+    def size(self) -> float:
+        """The share of its full size that the version takes."""
+        return float(self._stage.signal["share"][0])
+
+    @size.setter
+    def size(self, share: float) -> None:
+        self._stage.signal["share"] = share
+
+    @property
     def late(self) -> bool:
         """Whether it decides what a crash left undecided: recorded as late, and nothing is sent."""
         return bool(self._stage.facts["late"][0])

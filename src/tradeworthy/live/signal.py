@@ -15,8 +15,11 @@ from tradeworthy.core.kernel import kernel
 from tradeworthy.live.positions import on_grid
 from tradeworthy.model.manifest import Signal
 
-SIGNAL = np.dtype([(name, "<f8") for name in Signal.__struct_fields__])
-"""A version's signal parameters as kernels read them."""
+SIGNAL = np.dtype([(name, "<f8") for name in (*Signal.__struct_fields__, "share")])
+"""A version's signal parameters as kernels read them; `share` is the part of its full size that it may take now."""
+
+_TOO_LARGE = 1.1
+"""A position over so many times a reduced size is cut; a smaller excess is left, or every price would trade."""
 
 _GRID_SLACK = 1e-9
 _BPS_PER_ONE = 10_000.0
@@ -24,7 +27,7 @@ _BPS_PER_ONE = 10_000.0
 
 def signal_record(signal: Signal) -> npt.NDArray[np.void]:
     """Return signal parameters as a (1,) record."""
-    return np.array([tuple(float(getattr(signal, name)) for name in SIGNAL.names or ())], SIGNAL)
+    return np.array([(*(float(getattr(signal, name)) for name in Signal.__struct_fields__), 1.0)], SIGNAL)
 
 
 @kernel
@@ -66,11 +69,18 @@ def sized(notional: float, price: float, multiplier: float, lot: float) -> float
 
 @kernel
 def wanted_position(signal: np.void, score: float, held: float, price: float, multiplier: float, lot: float) -> float:
-    """Return the target position: what is held while its side is wanted, else a new size."""
+    """Return the target position: what is held while its side is wanted, else a new size.
+
+    While the size is reduced, a position that is too large for it is cut; a share of 0 wants to be flat.
+    """
     side = wanted_side(signal, score, held)
     if side == 0.0:
         return 0.0
-    return held if side * held > 0.0 else side * sized(signal["notional"], price, multiplier, lot)
+    keeps = side * held > 0.0
+    if keeps and signal["share"] == 1.0:
+        return held
+    fresh = sized(signal["notional"] * signal["share"], price, multiplier, lot)
+    return held if keeps and abs(held) <= _TOO_LARGE * fresh else side * fresh
 
 
 @kernel

@@ -3,7 +3,8 @@
 Idea:   the control block and the limits say how things should be; the desk says how they are. Every difference becomes
         one event on the tape, and only the event changes the desk: replay needs neither the block nor the ledger.
 Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it
-        is refused, the one before it keeps serving.
+        is refused, the one before it keeps serving. A smaller size comes before the version that it is meant for, a
+        larger one only with it, so that no version ever acts at a size meant for another.
 """
 
 from collections.abc import Callable, Iterator
@@ -96,7 +97,11 @@ class Steering:
         if view.limits_generation != self._limits_generation:
             self._limits_generation = view.limits_generation
             yield from self._limit_changes()
+        if view.size < self._desk.size:
+            yield self._event(Word.SIZE, value=view.size)
         yield from self._versions(view)
+        if view.size > self._desk.size and self._is_champion(view.champion):
+            yield self._event(Word.SIZE, value=view.size)
 
     def pipeline(self, control: np.void) -> Pipeline:
         """Return the pipeline that a control event of ours lets in."""
@@ -123,6 +128,10 @@ class Steering:
     def _event(self, word: int, *, value: float = np.nan, reference: int = 0, scope: Scope | None = None) -> EventBatch:
         width = self._desk.config.width
         return control_event(width, word, self._clock.now_ns(), value=value, reference=reference, scope=scope)
+
+    def _is_champion(self, number: int) -> bool:
+        """Tell whether a version, by number, is the one that decides now."""
+        return self._desk.champion is not None and self._desk.champion.number == number
 
     def _halts(self, view: ControlView) -> Iterator[EventBatch]:
         for scope in sorted(view.scopes - self._desk.scopes):

@@ -21,6 +21,7 @@ from change_facts import raised
 
 from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
+from tradeworthy.change.release.answers import Reaction
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
 from tradeworthy.change.train.candidate import save_candidate
@@ -343,3 +344,64 @@ def test_without_a_tape_nothing_is_counted(home):
     """A policy may wait for an engine that has not started."""
     hands = conductor(home, home.folder / "none")
     assert isinstance(hands.step(home.registry.standing(), 0), StartRetrain)
+
+
+def answered(home):
+    """Return the facts of answers."""
+    return [entry.fact for entry in home.ledger.facts(facts.FindingAnswered)]
+
+
+@pytest.mark.parametrize(
+    ("do", "size", "halted"),
+    [("reduce", 0.4, set()), ("flat", 0.0, set()), ("halt", 1.0, {"all"}), ("alert", 1.0, set())],
+)
+def test_a_finding_is_answered_at_once_and_once(home, tape, do, size, halted):
+    """The first step takes risk away and writes it down; the next one has nothing to answer."""
+    policy = msgspec.structs.replace(POLICY, retrain_on=(), reaction=[Reaction(on="data_drift", do=do, share=0.4)])
+    step(home, tape, policy)
+    standing = home.registry.standing()
+    assert (standing.size, standing.halted) == (size, halted)
+    assert [fact.did for fact in answered(home)] == [{"reduce": "reduce to 40% of full size"}.get(do, do)]
+    assert step(home, tape, policy) is None
+    assert len(answered(home)) == 1
+
+
+def test_a_dry_run_only_writes_down(home, tape):
+    """What would have been done is a fact; the desk goes on."""
+    policy = msgspec.structs.replace(
+        POLICY, retrain_on=(), dry_run=True, reaction=[Reaction(on="data_drift", do="halt")]
+    )
+    step(home, tape, policy)
+    assert home.registry.standing().halted == set()
+    assert [(fact.did, fact.dry_run) for fact in answered(home)] == [("halt", True)]
+
+
+def test_a_roll_back_that_cannot_be_is_written_down(home, tape):
+    """With nobody to go back to, the answer says why nothing happened; it is not tried for ever."""
+    policy = msgspec.structs.replace(POLICY, retrain_on=(), reaction=[Reaction(on="data_drift", do="rollback")])
+    step(home, tape, policy)
+    assert "no previous champion" in answered(home)[0].did
+    assert step(home, tape, policy) is None
+
+
+def test_a_reduction_never_gives_size_back(home, tape):
+    """A person has taken more away; the policy's larger share does not undo it."""
+    home.release.resize(0.1, actor="rita", reason="careful")
+    policy = msgspec.structs.replace(
+        POLICY, retrain_on=(), reaction=[Reaction(on="data_drift", do="reduce", share=0.6)]
+    )
+    step(home, tape, policy)
+    assert home.registry.standing().size == 0.1
+
+
+def test_harm_under_a_canary_goes_back_to_the_champion_in_full(home, tape):
+    """One finding of a kind that ends it, and the champion before it acts again at its whole size."""
+    first = home.registry.standing().champion
+    second = home.judged(home.registered(2))
+    home.release.promote(second, "canary", actor="policy", reason="a test", share=0.2)
+    home.ledger.append(raised("performance"), actor="watcher", reason="harm")
+    step(home, tape, msgspec.structs.replace(POLICY, retrain_on=()))
+    standing = home.registry.standing()
+    assert (standing.champion, standing.canary, standing.size) == (first, None, 1.0)
+    assert home.release.control.view().champion == version_number(first)
+    assert [fact.did for fact in answered(home)] == ["rollback"]

@@ -98,7 +98,7 @@ def test_an_unjudged_version_is_not_approved(home):
         home.release.approve(digest, actor="bob", reason="looks good")
 
 
-@pytest.mark.parametrize(("role", "said"), [("champoin", "near: 'champion'"), ("canary", "allowed are")])
+@pytest.mark.parametrize(("role", "said"), [("champoin", "near: 'champion'"), ("boss", "allowed are")])
 def test_unknown_roles_are_refused(home, role, said):
     """The message names the roles there are."""
     digest = home.judged(home.registered())
@@ -233,3 +233,80 @@ def test_reconcile_takes_the_more_cautious_halt(home):
     home.release.control.halt(Scope.instrument(0))
     home.release.reconcile()
     assert home.release.control.view().scopes == {Scope.everything(), Scope.instrument(0)}
+
+
+def canary(home, share=0.2):
+    """Make the second version canary of the first; return both."""
+    first = home.champion(1)
+    second = promote(home, home.judged(home.registered(2)), "shadow")
+    return first, home.release.promote(second, "canary", actor="ada", reason="a test", share=share)
+
+
+def test_a_canary_acts_at_a_share_of_its_size(home):
+    """Its fact and the control block name the share; it acts, and the champion before it is a roll back away."""
+    first, second = canary(home)
+    view, standing = home.release.control.view(), home.registry.standing()
+    assert (view.champion, view.size) == (version_number(second), pytest.approx(0.2))
+    assert (standing.canary, standing.champion, standing.previous) == (second, second, first)
+    assert home.ledger.facts(facts.VersionPromoted)[-1].fact.share == 0.2
+
+
+def test_a_canary_becomes_champion_in_full(home):
+    """One more promotion gives it all of its size."""
+    _, second = canary(home)
+    promote(home, second)
+    assert home.registry.standing().roles()[second] == "champion"
+    assert home.release.control.view().size == 1.0
+
+
+def test_a_canary_is_taken_back_to_the_champion_in_full(home):
+    """A roll back gives the champion before it its whole size again."""
+    first, second = canary(home)
+    assert home.release.rollback(actor="ada", reason="harm") == first
+    view = home.release.control.view()
+    assert (view.champion, view.size) == (version_number(first), 1.0)
+    assert second in home.registry.standing().retired
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 2.0])
+def test_a_canary_takes_a_part_of_its_size(home, share):
+    """Neither none nor all of it; nothing is written down."""
+    home.champion(1)
+    second = promote(home, home.judged(home.registered(2)), "shadow")
+    before = home.ledger.head()
+    with pytest.raises(ReleaseRefused, match="above 0 and below 1"):
+        home.release.promote(second, "canary", actor="ada", reason="a test", share=share)
+    assert home.ledger.head() == before
+
+
+def test_without_a_champion_there_is_no_canary(home):
+    """A canary needs somebody to go back to."""
+    with pytest.raises(ReleaseRefused, match="no champion to go back to"):
+        promote(home, home.judged(home.registered()), "canary")
+
+
+def test_a_canary_on_a_live_desk_needs_an_approval(live):
+    """It acts, so another person must have approved it."""
+    first = live.judged(live.registered(1))
+    live.release.approve(first, actor="bob", reason="read the report")
+    promote(live, first)
+    with pytest.raises(ReleaseRefused, match="approved version"):
+        promote(live, live.judged(live.registered(2)), "canary")
+
+
+def test_a_resize_is_a_fact_and_a_word(home):
+    """Less size needs a reason and no gate; a part of a crash is put right by `reconcile`."""
+    home.champion(1)
+    home.release.resize(0.5, actor="rita", reason="too large")
+    assert (home.registry.standing().size, home.release.control.view().size) == (0.5, 0.5)
+    home.ledger.append(facts.SizeChanged(share=0.25), actor="rita", reason="died after the fact")
+    home.release.reconcile()
+    assert home.release.control.view().size == 0.25
+    with pytest.raises(ReleaseRefused, match="full size"):
+        home.release.resize(1.5, actor="rita", reason="more")
+
+
+def test_nobody_to_resize(home):
+    """Without a champion there is no size."""
+    with pytest.raises(ReleaseRefused, match="nothing to resize"):
+        home.release.resize(0.5, actor="rita", reason="less")

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli import findings, keys, people, serving, watching
+from tradeworthy.apps.cli import findings, keys, people, serving, steering, watching
 from tradeworthy.apps.cli.explaining import add_to as add_explaining
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Subject, Version
 from tradeworthy.apps.cli.options import open_project as _project
@@ -123,20 +123,6 @@ def gate(
 def approve(version: Version, project: Folder = HERE, *, actor: Actor, reason: Reason, as_json: Json = False) -> None:
     """Approve a version for this environment; an approver is never its author."""
     _finish(_project(project).approve(version, actor=actor, reason=reason), as_json=as_json)
-
-
-@app.command()
-def promote(
-    version: Version,
-    project: Folder = HERE,
-    *,
-    to: Annotated[str, typer.Option(help="shadow, champion or retired.")],
-    actor: Actor,
-    reason: Reason,
-    as_json: Json = False,
-) -> None:
-    """Give a version a role; refused without a passed gate."""
-    _finish(_project(project).promote(version, to=to, actor=actor, reason=reason), as_json=as_json)
 
 
 @app.command()
@@ -302,6 +288,9 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(people.app, name="people")
 app.command("who-can")(people.who_can)
 app.command("page")(people.page)
+app.command("promote")(steering.promote)
+app.command("resize")(steering.resize)
+app.add_typer(steering.policy, name="policy")
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import SHORT, VersionSettings
+from tradeworthy.change.release.answers import Answer, said
 from tradeworthy.change.release.policy import (
     Action,
     Comparison,
@@ -21,6 +22,7 @@ from tradeworthy.change.release.policy import (
     Progress,
     PromoteChallenger,
     RetireChallenger,
+    StartCanary,
     StartRetrain,
     StartShadow,
     decide,
@@ -103,6 +105,7 @@ class Conductor:
         self._folder, self._tape, self._key, self._clock = folder, tape, key, clock
         self._since_retrain = _Count(tape, Role.CHAMPION)
         self._in_shadow = _Count(tape, Role.SHADOW)
+        self._as_canary = _Count(tape, Role.CHAMPION)
         self._compared: dict[str, Comparison] = {}
         self._look_at: dict[str, int] = {}
 
@@ -123,6 +126,7 @@ class Conductor:
             now_ns=self._clock.now_ns(),
             decisions_since_retrain=self._decisions_since(standing),
             comparison=self._comparison(standing),
+            canary_decisions=self._as_canary.update(0, version_number(standing.canary)) if standing.canary else 0,
         )
         action = decide(self._settings.policy, standing, progress, env=self._registry.env)
         if action is not None:
@@ -143,6 +147,9 @@ class Conductor:
             fact = facts.RetrainStarted(trigger=action.trigger, first_sequence=1, last_sequence=sequence)
             self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
             return
+        if isinstance(action, Answer):
+            self._answer(action)
+            return
         try:
             self._act_on(action)
         except TradeworthyError as error:
@@ -154,12 +161,37 @@ class Conductor:
         if version not in (standing.champion, *standing.retired):
             self._release.promote(version, "retired", actor=ACTOR, reason=reason)
 
-    def _act_on(self, action: JudgeChallenger | StartShadow | PromoteChallenger | RetireChallenger) -> None:
+    def _answer(self, answer: Answer) -> None:
+        """Take risk away because of a finding, and write down that it was answered, or why it could not be."""
+        dry_run, did = self._settings.policy.dry_run, said(answer)
+        if not dry_run:
+            try:
+                self._take_away(answer)
+            except TradeworthyError as error:
+                did = f"{did}, which was refused: {error}"
+        fact = facts.FindingAnswered(finding=answer.finding, did=did, share=answer.share, dry_run=dry_run)
+        self._registry.ledger.append(fact, actor=ACTOR, reason=answer.reason)
+
+    def _take_away(self, answer: Answer) -> None:
+        """Do what an answer says; done twice it is the same."""
+        release, reason = self._release, answer.reason
+        if answer.do == "halt":
+            release.halt("all", actor=ACTOR, reason=reason)
+        elif answer.do == "rollback":
+            release.rollback(actor=ACTOR, reason=reason)
+        elif answer.share is not None and answer.share < self._registry.standing().size:
+            release.resize(answer.share, actor=ACTOR, reason=reason)
+
+    def _act_on(
+        self, action: JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger
+    ) -> None:
         match action:
             case JudgeChallenger(version=version):
                 self._judge(version)
             case StartShadow(version=version):
                 self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
+            case StartCanary(version=version, share=share, reason=reason):
+                self._release.promote(version, "canary", actor=ACTOR, reason=reason, share=share)
             case PromoteChallenger(version=version, reason=reason):
                 self._release.promote(version, "champion", actor=ACTOR, reason=reason)
             case RetireChallenger(version=version, reason=reason):

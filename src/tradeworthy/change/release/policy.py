@@ -1,6 +1,7 @@
 """What to do next about the champion and its challenger: a pure function of settings, facts and progress.
 
-Flow:   finding or schedule → retrain → gate → shadow → paired comparison → promote or retire.
+Flow:   finding → answer at once (`answers`); finding or schedule → retrain → gate → shadow → paired comparison →
+        canary, if the settings want one → promote, roll back or retire.
 State:  none. Every step is derived from the ledger's facts, so a process killed between two steps takes the next one
         when it is back, once.
 Units:  decisions are the champion's decisions on the tape; losses are log losses in nats a decision.
@@ -8,23 +9,10 @@ Units:  decisions are the champion's decisions on the tape; losses are log losse
 
 import msgspec
 
+from tradeworthy.change.release.answers import KINDS, Answer, Reaction, next_answer
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_HOUR
-
-KINDS = (
-    "data_drift",
-    "attribution_drift",
-    "concept_drift",
-    "label_shift",
-    "performance",
-    "estimated_performance",
-    "fairness",
-    "input_quality",
-    "trading",
-    "latency",
-    "security",
-)
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +37,16 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         (nats a decision); 0 demands that it is shown to be no worse at all.
     auto_promote : bool
         Let the policy promote by itself. It does so in `paper` only; elsewhere a person does.
+    canary_share : float or None
+        A challenger that passed its comparison first acts at this share of full size; at once in full if left out.
+    canary_decisions : int
+        Decisions at that share, without a finding that ends it, before it acts in full.
+    rollback_on : tuple of str
+        Kinds of finding that take a canary back.
+    reaction : list of Reaction
+        What is done about findings at once; the first that fits.
+    dry_run : bool
+        Only write down what would have been done about findings.
     """
 
     retrain_on: tuple[str, ...] = ("data_drift", "concept_drift", "performance")
@@ -60,13 +58,21 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     shadow_decisions: int = 500
     loss_margin: float = 0.01
     auto_promote: bool = True
+    canary_share: float | None = None
+    canary_decisions: int = 500
+    rollback_on: tuple[str, ...] = ("concept_drift", "performance", "trading", "latency")
+    reaction: list[Reaction] = []
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a policy that could never act as written."""
-        for kind in self.retrain_on:
-            if kind not in KINDS:
-                raise SettingsInvalid(f"policy.retrain_on holds {kind!r}; allowed are {', '.join(KINDS)}")
-        for name in ("cool_down_decisions", "budget", "budget_window_hours", "loss_margin"):
+        for name in ("retrain_on", "rollback_on"):
+            for kind in getattr(self, name):
+                if kind not in KINDS:
+                    raise SettingsInvalid(f"policy.{name} holds {kind!r}; allowed are {', '.join(KINDS)}")
+        if self.canary_share is not None and not 0.0 < self.canary_share < 1.0:
+            raise SettingsInvalid(f"policy.canary_share is {self.canary_share:g}; allowed is above 0 and below 1")
+        for name in ("cool_down_decisions", "budget", "budget_window_hours", "loss_margin", "canary_decisions"):
             if getattr(self, name) < 0:
                 raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
         if min(self.gate_tries, self.shadow_decisions, self.scheduled_every_decisions or 1) < 1:
@@ -102,10 +108,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         Champion decisions after the last retraining started; all of them if there was none.
     comparison : Comparison or None
         Of the challenger in shadow, once it has enough labelled decisions.
+    canary_decisions : int
+        That the present canary has made.
     """
 
     now_ns: int
     decisions_since_retrain: int
+    canary_decisions: int = 0
     comparison: Comparison | None = None
 
 
@@ -127,6 +136,14 @@ class StartShadow(msgspec.Struct, frozen=True, tag=True):
     version: str
 
 
+class StartCanary(msgspec.Struct, frozen=True, tag=True):
+    """Let the challenger act at a share of its size."""
+
+    version: str
+    share: float
+    reason: str
+
+
 class PromoteChallenger(msgspec.Struct, frozen=True, tag=True):
     """Make the challenger champion."""
 
@@ -141,15 +158,18 @@ class RetireChallenger(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Action = StartRetrain | JudgeChallenger | StartShadow | PromoteChallenger | RetireChallenger
+Action = StartRetrain | JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger | Answer
 
 
 def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, env: str = "paper") -> Action | None:
     """Return the one next step, or nothing.
 
     A retraining that has started and not ended is waited for. A challenger is judged, shadowed and compared before
-    another retraining may start.
+    another retraining may start. A finding that asks for an answer is answered before anything else.
     """
+    answer = next_answer(policy.reaction, policy.rollback_on, standing)
+    if answer is not None:
+        return answer
     last = standing.retrains[-1] if standing.retrains else None
     if last is not None and last.ended is None:
         return None
@@ -164,17 +184,26 @@ def _next_for(
     version: str, policy: PolicySettings, standing: Standing, progress: Progress, env: str
 ) -> tuple[Action | None, bool]:
     """Return the challenger's next step, and whether its story is over."""
+    if version == standing.canary:
+        return _after_canary(version, policy, progress, env)
     if version in standing.champions or version in standing.retired:
         return None, True
-    if version not in standing.gates:
-        return JudgeChallenger(version), False
-    if not standing.gate_passed(version):
-        return None, True
+    if version not in standing.gates or not standing.gate_passed(version):
+        judged = version in standing.gates
+        return None if judged else JudgeChallenger(version), judged
     if version not in standing.shadows:
         return StartShadow(version), False
     if progress.comparison is None or progress.comparison.version != version:
         return None, False
     return _conclude(progress.comparison, policy, env)
+
+
+def _after_canary(version: str, policy: PolicySettings, progress: Progress, env: str) -> tuple[Action | None, bool]:
+    """Let a canary act in full once it has decided often enough; what goes wrong before is answered as a finding."""
+    if progress.canary_decisions < policy.canary_decisions or not (policy.auto_promote and env == "paper"):
+        return None, False
+    said = f"{progress.canary_decisions} decisions as canary without a finding that ends it"
+    return PromoteChallenger(version, said), False
 
 
 def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
@@ -187,6 +216,8 @@ def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple
     if not comparison.loss_high <= policy.loss_margin:
         return RetireChallenger(comparison.version, said), False
     if policy.auto_promote and env == "paper":
+        if policy.canary_share is not None:
+            return StartCanary(comparison.version, policy.canary_share, said), False
         return PromoteChallenger(comparison.version, said), False
     return None, True
 

@@ -16,10 +16,12 @@ from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.control import SHADOWS_MAX, ControlBlock, Scope
+from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Scope
 
-ROLES = ("shadow", "champion", "retired")
-Role = Literal["shadow", "champion", "retired"]
+ROLES = ("shadow", "canary", "champion", "retired")
+Role = Literal["shadow", "canary", "champion", "retired"]
+CANARY_SHARE = 0.1
+"""What a canary takes of its full size where nobody says otherwise."""
 
 
 class Release:
@@ -40,7 +42,7 @@ class Release:
         self.control = control
         self.instruments = tuple(instruments)
 
-    def promote(self, version: str, role: str, *, actor: str, reason: str) -> str:
+    def promote(self, version: str, role: str, *, actor: str, reason: str, share: float = CANARY_SHARE) -> str:
         """Give a version a role, and return its digest.
 
         Parameters
@@ -48,9 +50,12 @@ class Release:
         version : str
             Anything that `Registry.resolve` understands.
         role : str
-            ``shadow`` scores without acting, ``champion`` acts, ``retired`` takes any other version out.
+            ``shadow`` scores without acting, ``canary`` acts at a share of its size, ``champion`` acts in full,
+            ``retired`` takes any other version out.
         actor, reason : str
             Who, and why.
+        share : float
+            Of a canary: above 0 and below 1.
 
         Raises
         ------
@@ -68,9 +73,16 @@ class Release:
             _check_retirement(standing, digest)
         else:
             self._check_promotion(standing, digest, role)
-        fact = facts.VersionPromoted(version=digest, role=role, env=self.registry.env, previous=standing.champion)
+        fact = facts.VersionPromoted(
+            version=digest,
+            role=role,
+            env=self.registry.env,
+            previous=standing.champion,
+            share=share if role == "canary" else 1.0,
+        )
+        _check_share(fact)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
-        self._set(digest, role)
+        self._set(digest, fact)
         self._follow_facts()
         return digest
 
@@ -91,6 +103,23 @@ class Release:
         self.control.set_champion(version_number(standing.previous))
         self._follow_facts()
         return standing.previous
+
+    def resize(self, share: float, *, actor: str, reason: str) -> None:
+        """Let the acting version take a share of its full size from the next event on; 0 wants to be flat.
+
+        Raises
+        ------
+        ReleaseRefused
+            The share is no part of 1, or nobody acts.
+        """
+        _require_words(actor=actor, reason=reason)
+        if not 0.0 <= share <= 1.0:
+            raise ReleaseRefused(f"share is {share:g}, allowed is 0 (flat) to 1 (full size)")
+        if self.registry.standing().champion is None:
+            raise ReleaseRefused("no version is champion; there is nothing to resize")
+        self.registry.ledger.append(facts.SizeChanged(share=share), actor=actor, reason=reason)
+        self.control.resize(share)
+        self._follow_facts()
 
     def approve(self, version: str, *, actor: str, reason: str) -> str:
         """Record that a person other than the author approves a version for this env.
@@ -177,28 +206,37 @@ class Release:
         view = self.control.view()
         wanted = {version_number(digest) for digest in standing.shadows}
         champion = view.champion if standing.champion is None else version_number(standing.champion)
+        resized = abs(standing.size - view.size) >= SHARE_STEP
+        if resized and standing.size < view.size:  # before the version that it is meant for
+            self.control.resize(standing.size)
         if champion != view.champion:
             self.control.set_champion(champion)
+        if resized and standing.size > view.size:
+            self.control.resize(standing.size)
         for number in sorted(set(view.shadows) - wanted):
             self.control.remove_shadow(number)
         for number in sorted(wanted - set(view.shadows)):
             self.control.add_shadow(number)
-        return champion != view.champion or wanted != set(view.shadows)
+        return champion != view.champion or wanted != set(view.shadows) or resized
 
-    def _set(self, digest: str, role: str) -> None:
-        """Write the role into the control block."""
+    def _set(self, digest: str, fact: facts.VersionPromoted) -> None:
+        """Write the role into the control block; a canary's size before it acts."""
         number = version_number(digest)
-        if role == "champion":
+        if fact.role in {"champion", "canary"}:
+            if fact.share < 1.0:
+                self.control.resize(fact.share)
             self.control.set_champion(number)
-        elif role == "shadow":
+        elif fact.role == "shadow":
             self.control.add_shadow(number)
         else:
             self.control.remove_shadow(number)
 
     def _check_promotion(self, standing: Standing, digest: str, role: str) -> None:
         """Refuse a version that may not take the role now."""
-        if digest == standing.champion:
-            raise ReleaseRefused(f"version {digest[:SHORT]} is champion already; nothing to do")
+        if digest == standing.champion and not (role == "champion" and digest == standing.canary):
+            raise ReleaseRefused(f"version {digest[:SHORT]} is {standing.roles()[digest]} already; nothing to do")
+        if role == "canary" and standing.champion is None:
+            raise ReleaseRefused("there is no champion to go back to; make this version champion instead")
         if role == "shadow" and digest in standing.shadows:
             raise ReleaseRefused(f"version {digest[:SHORT]} is a shadow already; nothing to do")
         if role == "shadow" and len(standing.shadows) >= SHADOWS_MAX:
@@ -211,7 +249,7 @@ class Release:
         _check_gate(standing, digest)
         self.registry.gate_report(digest)
         self.registry.load(digest)
-        if role == "champion" and self.registry.env == "live":
+        if role in {"champion", "canary"} and self.registry.env == "live":
             _check_approval(standing, digest)
 
 
@@ -219,6 +257,12 @@ def _canonical(scope: str) -> str:
     """Return the one name of a scope under which facts are kept: a version's first 16 characters."""
     kind, _, name = scope.partition(":")
     return f"{kind}:{name[:SHORT]}" if kind == "version" else scope
+
+
+def _check_share(fact: facts.VersionPromoted) -> None:
+    """Refuse a canary that would act in full, or not at all."""
+    if fact.role == "canary" and not 0.0 < fact.share < 1.0:
+        raise ReleaseRefused(f"share is {fact.share:g}, allowed for a canary is above 0 and below 1, such as 0.1")
 
 
 def _check_gate(standing: Standing, digest: str) -> None:

@@ -38,6 +38,12 @@ class Standing:
         The stack of champions; the last one acts.
     champion_since : int
         Ledger number of the fact that made the present champion.
+    canary : str or None
+        The champion, while it is on probation at a share of its size.
+    size : float
+        The share of full size that the acting version takes.
+    answered : int
+        Ledger number of the last finding that the policy has answered.
     shadows, retired : list of str
         Versions that score beside the champion; versions that a policy or a person took out.
     halted : set of str
@@ -53,6 +59,9 @@ class Standing:
     approvals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     champions: list[str] = field(default_factory=list)
     champion_since: int = 0
+    canary: str | None = None
+    size: float = 1.0
+    answered: int = 0
     shadows: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     halted: set[str] = field(default_factory=set)
@@ -76,7 +85,7 @@ class Standing:
         if self.previous is not None and self.previous not in self.shadows:
             roles[self.previous] = "previous"
         if self.champion is not None:
-            roles[self.champion] = "champion"
+            roles[self.champion] = "canary" if self.champion == self.canary else "champion"
         return roles
 
     def gate_passed(self, version: str) -> bool:
@@ -88,11 +97,11 @@ def stand(entries: Iterable[Entry]) -> Standing:
     """Add up the facts, oldest first."""
     standing = Standing()
     for entry in entries:
-        _apply(standing, entry)
+        stand_on(standing, entry)
     return standing
 
 
-def _apply(standing: Standing, entry: Entry) -> None:
+def stand_on(standing: Standing, entry: Entry) -> None:
     """Move the standing on by one fact; facts that change no state pass by."""
     match entry.fact:
         case facts.VersionRegistered() as fact:
@@ -116,6 +125,10 @@ def _apply_running(standing: Standing, entry: Entry) -> None:
             standing.halted.add(scope)
         case facts.TradingResumed(scope=scope):
             standing.halted.discard(scope)
+        case facts.SizeChanged(share=share):
+            standing.size = share
+        case facts.FindingAnswered(finding=number):
+            standing.answered = max(standing.answered, number)
         case facts.FindingRaised(finding=finding):
             standing.findings.append((entry.number, finding))
         case facts.RetrainStarted() as fact:
@@ -130,10 +143,13 @@ def _promoted(standing: Standing, fact: facts.VersionPromoted, number: int) -> N
         if fact.version in versions:
             versions.remove(fact.version)
     match fact.role:
-        case "champion":
+        case "champion" | "canary":
+            if fact.version != standing.champion:
+                standing.champion_since = number
             _remove(standing.champions, fact.version)
             standing.champions.append(fact.version)
-            standing.champion_since = number
+            standing.canary = fact.version if fact.role == "canary" else None
+            standing.size = fact.share
         case "shadow":
             standing.shadows.append(fact.version)
         case "retired":
@@ -148,6 +164,7 @@ def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int)
     _remove(standing.retired, fact.version)
     standing.retired.append(fact.version)
     standing.champion_since = number
+    standing.canary, standing.size = None, 1.0
 
 
 def _retrain_ended(standing: Standing, fact: facts.RetrainEnded) -> None:

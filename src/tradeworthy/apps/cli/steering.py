@@ -1,0 +1,54 @@
+"""``tradeworthy promote``, ``resize`` and ``policy``: how much acts, and what a policy would have done."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version, open_project
+from tradeworthy.apps.cli.show import console, show
+
+policy = typer.Typer(help="What the policy would have done, before it may do it.", no_args_is_help=True)
+
+Share = Annotated[float, typer.Option(help="Of a canary: the part of its full size, above 0 and below 1.")]
+
+
+def promote(
+    version: Version,
+    project: Folder = HERE,
+    *,
+    to: Annotated[str, typer.Option(help="shadow, canary, champion or retired.")],
+    share: Share = 0.1,
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Give a version a role; refused without a passed gate."""
+    show(open_project(project).promote(version, to=to, share=share, actor=actor, reason=reason), as_json=as_json)
+
+
+def resize(
+    share: Annotated[float, typer.Argument(help="0 (flat) to 1 (full size).")],
+    project: Folder = HERE,
+    *,
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Let the acting version take a share of its full size, from the next event on."""
+    show(open_project(project).resize(share, actor=actor, reason=reason), as_json=as_json)
+
+
+@policy.command("test")
+def rehearse(project: Folder = HERE, *, as_json: Json = False) -> None:
+    """Say what the settings' policy would have done about every finding so far; nothing is done."""
+    told = open_project(project).rehearse()
+    if as_json:
+        show(told, as_json=True)
+        return
+    if not told.findings:
+        console.print("nothing was found yet, so there is nothing to rehearse")
+    for line in told.findings:
+        head = f"{line.finding:>5}  {line.time[:16]}  {line.kind} ({line.severity}): "
+        console.print(Text.assemble(head, (line.did, "bold" if line.did != "nothing" else "dim")), soft_wrap=True)
+        console.print(Text(f"       {line.sentence}", style="dim"), soft_wrap=True)

@@ -1,0 +1,150 @@
+"""How the policy answers a finding at once: less size, none at all, a halt, or the version before.
+
+Idea:   a pure function of settings and standing. Every answer takes risk away, so it needs no approver; what gives risk
+        back does. A finding is answered once, and only while the version that it was found under acts.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from tradeworthy.change.release.findings import SEVERITIES, gravity
+from tradeworthy.change.release.standing import Standing, stand_on
+from tradeworthy.core import facts
+from tradeworthy.core.errors import SettingsInvalid, near
+from tradeworthy.core.findings import Finding
+from tradeworthy.record.ledger import Entry
+
+Do = Literal["alert", "reduce", "flat", "halt", "rollback"]
+
+KINDS = (
+    "data_drift",
+    "attribution_drift",
+    "concept_drift",
+    "label_shift",
+    "performance",
+    "estimated_performance",
+    "fairness",
+    "input_quality",
+    "trading",
+    "latency",
+    "security",
+)
+"""What findings are about."""
+
+
+class Reaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `[[policy.reaction]]` section: what is done about a kind of finding.
+
+    Attributes
+    ----------
+    on : str
+        The finding's kind.
+    severity : str
+        The least severity that it answers.
+    do : str
+        ``alert`` only (the alert goes out in any case), ``reduce`` the size to `share`, ``flat`` to hold nothing,
+        ``halt`` all orders, ``rollback`` to the version before.
+    share : float
+        Of ``reduce``: the part of full size that is left.
+    """
+
+    on: str
+    do: Do
+    severity: str = "warning"
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a reaction that could never come, or would change nothing."""
+        if self.on not in KINDS:
+            allowed = ", ".join(KINDS)
+            raise SettingsInvalid(f"policy.reaction on {self.on!r}{near(self.on, KINDS)}; allowed are {allowed}")
+        if self.severity not in SEVERITIES:
+            allowed = ", ".join(SEVERITIES)
+            raise SettingsInvalid(f"policy.reaction severity is {self.severity!r}; allowed are {allowed}")
+        if not 0.0 < self.share < 1.0:
+            raise SettingsInvalid(f"policy.reaction share is {self.share:g}; allowed is above 0 and below 1")
+
+
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    """Answer a finding, by its ledger number."""
+
+    finding: int
+    do: Do
+    share: float | None
+    reason: str
+
+
+class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy would have done about one finding of the past."""
+
+    finding: int
+    ts_ns: int
+    kind: str
+    severity: str
+    sentence: str
+    did: str
+
+
+def next_answer(reactions: Iterable[Reaction], rollback_on: Iterable[str], standing: Standing) -> Answer | None:
+    """Return the answer to the oldest finding that asks for one and has none.
+
+    Parameters
+    ----------
+    reactions : iterable of Reaction
+        The first that fits is taken.
+    rollback_on : iterable of str
+        Kinds that end a canary.
+    standing : Standing
+        Where every version stands.
+    """
+    rules, ending = list(reactions), set(rollback_on)
+    for number, finding in standing.findings:
+        if number > max(standing.answered, standing.champion_since):
+            answer = answer_to(number, finding, rules, ending, standing)
+            if answer is not None:
+                return answer
+    return None
+
+
+def answer_to(
+    number: int, finding: Finding, reactions: list[Reaction], rollback_on: set[str], standing: Standing
+) -> Answer | None:
+    """Return the answer to one finding under a standing; nothing where no rule fits."""
+    reason = f"finding {number}, {finding.kind}: {finding.sentence}"
+    if standing.canary is not None and finding.kind in rollback_on and finding.severity != "info":
+        return Answer(number, "rollback", None, f"the canary is taken back: {reason}")
+    for rule in reactions:
+        if rule.on == finding.kind and gravity(finding.severity) >= gravity(rule.severity):
+            return Answer(number, rule.do, {"reduce": rule.share, "flat": 0.0}.get(rule.do), reason)
+    return None
+
+
+def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries: Iterable[Entry]) -> list[Rehearsed]:
+    """Return, for every finding of a ledger, what these rules would have done when it was raised."""
+    rules, ending, standing, told = list(reactions), set(rollback_on), Standing(), []
+    for entry in entries:
+        stand_on(standing, entry)
+        if not isinstance(entry.fact, facts.FindingRaised):
+            continue
+        finding = entry.fact.finding
+        answer = answer_to(entry.number, finding, rules, ending, standing)
+        told.append(
+            Rehearsed(
+                finding=entry.number,
+                ts_ns=entry.ts_ns,
+                kind=finding.kind,
+                severity=finding.severity,
+                sentence=finding.sentence,
+                did=said(answer),
+            )
+        )
+    return told
+
+
+def said(answer: Answer | None) -> str:
+    """Write an answer in words."""
+    if answer is None:
+        return "nothing"
+    return f"reduce to {answer.share:.0%} of full size" if answer.do == "reduce" else answer.do
