@@ -153,7 +153,8 @@ def standing() -> dict[str, Monitor]:
         sample=sample, sample_places=np.arange(REFERENCE), minimum=sample.min(axis=0), maximum=sample.max(axis=0)
     )
     names = tuple(f"f{place}" for place in range(FEATURES))
-    version: Any = SimpleNamespace(number=VERSION, program=SimpleNamespace(names=names), profile=profile)
+    program = SimpleNamespace(names=names)
+    version: Any = SimpleNamespace(number=VERSION, program=program, profile=profile, predictor=None)
     walk = rng.random(3_000), (rng.random(3_000) < 0.5).astype(np.float64)
     return standing_set(version, [ETH], label=forward_direction(bar.close, 6), walk=walk)
 

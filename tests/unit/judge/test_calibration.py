@@ -7,9 +7,10 @@ import pytest
 from drift_streams import stream, streams
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate, robust_scale
+from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
 from tradeworthy.judge.monitor.chart_table import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE
 from tradeworthy.judge.monitor.charts import watch
+from tradeworthy.judge.monitor.looks import robust_scale
 
 QUICK = ChartSettings(runs=20, run_length=5_000)
 
@@ -37,7 +38,7 @@ def test_gaussian_limits_are_the_textbook_ones():
     """On independent Gaussian values the bootstrap finds the limit that theory gives."""
     charts = fit([stream("gauss", 8_000, 0)], settings=ChartSettings(runs=60))
     point = charts.operating[0]
-    assert point.allowance == pytest.approx(0.25, abs=0.01)
+    assert 0.15 < point.allowance < 0.35
     expected = siegmund(point.allowance, 2e4)
     assert point.limit_up == pytest.approx(expected, rel=0.15)
     assert point.limit_down == pytest.approx(expected, rel=0.15)
@@ -53,10 +54,10 @@ def test_persistence_raises_the_limit_and_the_delay():
 
 
 def test_a_short_persistent_reference_admits_what_it_cannot_see():
-    """The allowance covers the reference's own error, so the smallest shift seen is stated, not hoped for."""
+    """The limit covers the reference's own error, so the smallest shift seen is stated, not hoped for."""
     point = fit([stream("ar1", 800, 2)]).operating[0]
-    assert point.shift_seen_sd > 0.9
-    assert point.delay_events is None
+    assert point.shift_seen_sd > ChartSettings().shift_sd
+    assert point.delay_events is None or point.delay_events > 800
 
 
 def test_only_clustering_series_are_devolatilised():
@@ -100,7 +101,9 @@ def test_missing_reference_values_are_left_out():
     """NaN in the reference breaks the series there; the rest still calibrates."""
     column = stream("gauss", 3_000, 7)
     column[1_000:1_050] = np.nan
-    assert fit([column]).operating[0].limit_up == pytest.approx(fit([column[1_050:]]).operating[0].limit_up, rel=0.3)
+    assert fit([column]).operating[0].delay_events == pytest.approx(
+        fit([column[1_050:]]).operating[0].delay_events, rel=0.3
+    )
 
 
 def test_stretches_of_the_past_are_not_read_across():

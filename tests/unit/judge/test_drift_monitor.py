@@ -118,4 +118,4 @@ def test_a_monitor_is_made_in_one_call():
     settings = DriftSettings(false_alarms_per_10k=5.0, charts=ChartSettings(runs=10, run_length=2_000))
     monitor = drift_monitor(noise(900, 3), NAMES, version=VERSION, instruments=["ETH"], settings=settings)
     assert monitor.charts.false_alarms_per_10k == 5.0
-    assert feed(monitor, moved(600, 300, 2.0))[0].subject == "momentum"
+    assert "momentum" in feed(monitor, moved(600, 300, 2.0))[0].sentence

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -188,11 +189,19 @@ def _heading(monitor: "MonitorTable") -> Text:
     )
 
 
+def _wait(delays: Mapping[str, float | None], harm: str) -> str:
+    """Write a delay; nothing for a harm that is none of this series, a dash for one that it does not see."""
+    if harm not in delays:
+        return ""
+    delay = delays[harm]
+    return "-" if delay is None else f"{delay:,.0f}"
+
+
 def _operating(monitor: "MonitorTable") -> Table:
-    harms = list(monitor.series[0].delays) if monitor.series else []
+    harms = list(dict.fromkeys(harm for series in monitor.series for harm in series.delays))
     table = Table("series", "smallest shift seen", *harms, box=None, pad_edge=False)
     for series in monitor.series:
         shift = "-" if series.shift_seen_sd is None else f"{series.shift_seen_sd:.2f} sd"
-        delays = ("-" if delay is None else f"{delay:,.0f}" for delay in series.delays.values())
+        delays = (_wait(series.delays, harm) for harm in harms)
         table.add_row(series.name, shift, *delays)
     return table

@@ -1,12 +1,9 @@
-"""How high an alarm must stand: charts fitted to a reference, limits from a dependent bootstrap of it.
+"""Charts calibrated on a reference: what is looked at, limits for all of them, and what each can be expected to do.
 
-Idea:   a limit is right if the chart, run over the past resampled without change, alarms as rarely as asked. The
-        *whole* procedure is replayed on each resampled history: estimate mean and spread on a stretch as long as the
-        reference, then watch. What a short or persistent reference cannot know (its true mean, its persistence)
-        raises allowance and limit by itself.
-Flow:   robust scale -> clustering? -> raw scores -> null model -> allowance -> peaks of excursions -> limit.
+Idea:   the asked false-alarm rate is that of all charts together, split evenly among them and both their sides. Each
+        chart is fitted by itself (`fitting`) to the scores that its look makes of the reference (`looks`).
+Flow:   rows -> looks -> raw scores -> fit -> constants, and the memory at the end of the reference.
 Units:  limits and allowances in score spreads; shifts in standard deviations of the reference.
-Reference: Gandy and Kvaløy (2013), charts calibrated with their own estimation error.
 """
 
 import math
@@ -21,11 +18,8 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.judge.monitor.chart_table import (
     ALLOWANCE,
     CENTRE,
-    CLIP,
-    COLUMN,
     CONSTANTS,
     DECAY,
-    INNOVATION,
     LIMIT_DOWN,
     LIMIT_UP,
     OFFSET,
@@ -35,35 +29,27 @@ from tradeworthy.judge.monitor.chart_table import (
     SUMS,
     ChartState,
     ChartTable,
-    Scored,
     empty_state,
 )
-from tradeworthy.judge.monitor.charts import excursions
+from tradeworthy.judge.monitor.fitting import Asked, Clustering, Fit, fit_chart
 from tradeworthy.judge.monitor.kept import kept
-from tradeworthy.judge.monitor.null import (
-    NullModel,
-    Places,
-    autoregression,
-    clusters,
-    draw_histories,
-    fit_null,
-    is_clockwork,
-    slow_levels,
+from tradeworthy.judge.monitor.looks import (
+    LEVELS_ONLY,
+    Kind,
+    Look,
+    Plan,
+    columns_of,
+    gain_of,
+    level_constants,
+    plan,
+    raw_scores,
+    told_values,
 )
-from tradeworthy.judge.monitor.views import write_scores
+from tradeworthy.judge.monitor.null import Places, is_clockwork
 
 Floats = npt.NDArray[np.float64]
 
-TAIL = 200
-"""Highest peaks from which the tail is continued beyond what was drawn."""
-
 REFERENCE_MIN = 200
-
-CATEGORIES_MAX = 8
-"""A series of no more different values is never devolatilised."""
-
-SETTLE = 50
-"""Scores at the start of the reference that are left out: the recent scale settles first."""
 
 
 class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +77,7 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     decay: float = 0.94
     runs: int = 100
     run_length: int = 6_000
-    error_reach: float = 3.0
+    error_reach: float = 1.0
     regimes: bool = True
 
 
@@ -101,7 +87,9 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     name : str
-        The series.
+        The series, or what of it is looked at.
+    kind : str
+        How it is looked at: its level, its spread, ...
     watched : bool
         False for a clockwork (time of day): no chart can judge it.
     devolatilised : bool
@@ -111,12 +99,14 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
     allowance, limit_up, limit_down : float
         Of the chart, in score spreads.
     shift_seen_sd : float
-        The smallest lasting shift that the chart can tell from noise, in deviations of the series.
+        The smallest lasting shift that the chart hears within as many events as the reference has, in deviations of the
+        series (of a spread or the like: in units of the harm that it shall hear).
     delay_events : float, optional
-        Expected delay for the asked shift; None where it is beyond the chart's sight.
+        Expected delay for the harm that it shall hear; None where that is beyond the chart's sight.
     """
 
     name: str
+    kind: Kind
     watched: bool
     devolatilised: bool
     order: int
@@ -130,16 +120,18 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charts(msgspec.Struct, frozen=True, kw_only=True):
-    """Calibrated charts over p named series.
+    """q calibrated charts over p columns, the first p of which look at the columns' levels.
 
     Attributes
     ----------
     operating : list of Operating
-        One a series; `watched` is false for a clockwork (time of day): no chart can judge it.
-    constants, recent : (p, CONSTANTS) and (p, SUMS) float64
+        One a chart; `watched` is false for a clockwork (time of day): no chart can judge it.
+    constants, recent : (q, CONSTANTS) and (q, SUMS) float64
         For the kernel; `recent` is what the charts remembered at the end of the reference.
-    means, deviations : (p,) float64
-        Of the reference, in the series' own units.
+    axes : (k, p) float64
+        Directions in which the reference hardly varied.
+    means, deviations : (q,) float64
+        Of what a chart tells of the reference, in natural units.
     false_alarms_per_10k : float
         Of all charts together, per 10,000 rows without change.
     """
@@ -147,19 +139,25 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
     operating: list[Operating]
     constants: Floats
     recent: Floats
+    axes: Floats
     means: Floats
     deviations: Floats
     false_alarms_per_10k: float
 
     @property
     def names(self) -> list[str]:
-        """Names of the series."""
+        """Names of the charts."""
         return [point.name for point in self.operating]
 
     @property
     def table(self) -> ChartTable:
         """Constants for the kernel."""
-        return ChartTable(self.constants)
+        return ChartTable(self.constants, self.axes)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [point.name for point in self.operating if point.kind == "level"]
 
     def start(self) -> ChartState:
         """Return a fresh memory that knows the scale at the end of the reference."""
@@ -174,6 +172,7 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
             "about": np.frombuffer(about, np.uint8).copy(),
             "constants": self.constants,
             "recent": self.recent,
+            "axes": self.axes,
             "means": self.means,
             "deviations": self.deviations,
         }
@@ -182,139 +181,58 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Charts":
         """Read what `to_arrays` wrote."""
         operating, rate = msgspec.json.decode(arrays["about"].tobytes(), type=tuple[list[Operating], float])
-        parts = {name: arrays[name] for name in ("constants", "recent", "means", "deviations")}
+        parts = {name: arrays[name] for name in ("constants", "recent", "axes", "means", "deviations")}
         return cls(operating=operating, false_alarms_per_10k=rate, **parts)
 
 
-class _Series(NamedTuple):
-    """One column of a reference without its gaps, and the places at which a new stretch begins."""
+class _Known(NamedTuple):
+    """The known ones of a chart's scores, and the places at which a new stretch begins."""
 
-    name: str
-    values: Floats
+    scores: Floats
     breaks: Places
 
 
-def _series(name: str, column: Floats, places: Places) -> _Series:
-    """Return a column's finite values; a missing one or a jump in `places` breaks it.
+def _known(scores: Floats, places: Places) -> _Known:
+    """Return finite scores; a missing one or a jump in `places` breaks them."""
+    known = np.flatnonzero(np.isfinite(scores))
+    return _Known(np.ascontiguousarray(scores[known]), np.flatnonzero(np.diff(places[known]) != 1) + 1)
+
+
+def _levels(rows: Floats, names: Sequence[str], places: Places, settings: ChartSettings) -> Floats:
+    """Return the (p, CONSTANTS) of all columns' levels.
 
     Raises
     ------
     DataInvalid
-        Too few values are left.
+        Too few values of a column are known.
     """
-    known = np.flatnonzero(np.isfinite(column))
-    if len(known) < REFERENCE_MIN:
-        raise DataInvalid(f"{name!r} has {len(known)} reference values, allowed is at least {REFERENCE_MIN}")
-    return _Series(name, np.ascontiguousarray(column[known]), np.flatnonzero(np.diff(places[known]) != 1) + 1)
+    levels = np.empty((len(names), CONSTANTS))
+    for column, name in enumerate(names):
+        values, breaks = _known(rows[:, column], places)
+        if len(values) < REFERENCE_MIN:
+            raise DataInvalid(f"{name!r} has {len(values)} reference values, allowed is at least {REFERENCE_MIN}")
+        levels[column] = level_constants(values, breaks, clip=settings.clip, decay=settings.decay)
+    return levels
 
 
-def robust_scale(series: Floats) -> tuple[float, float]:
-    """Return the median and 1.4826 times the median distance from it; mean and deviation where most values are equal.
-
-    A constant series gets the smallest scale at which any other value stands out.
-    """
-    centre = float(np.median(series))
-    scale = 1.4826 * float(np.median(np.abs(series - centre)))
-    deviation = float(series.std())
-    if scale < 1e-9 * deviation:
-        scale, centre = deviation, float(series.mean())
-    return centre, scale if scale > 0.0 else 1e-9 * max(1.0, abs(centre))
-
-
-def _prepare(series: Floats, breaks: Places, settings: ChartSettings) -> Floats:
-    """Return one chart's constants as far as the transformation goes: (1, CONSTANTS)."""
-    chart = np.zeros((1, CONSTANTS))
-    centre, scale = robust_scale(series)
-    chart[0, [CENTRE, SCALE, CLIP, SPREAD, INNOVATION]] = centre, scale, settings.clip, 1.0, 1.0
-    z = (series - centre) / scale
-    if len(np.unique(z)) > CATEGORIES_MAX and clusters(autoregression(np.clip(z, -8.0, 8.0), breaks).residuals):
-        rho = float(np.corrcoef(z[1:], z[:-1])[0, 1])
-        innovations = z[1:] - rho * z[:-1]
-        chart[0, [RHO, DECAY]] = rho, settings.decay
-        chart[0, INNOVATION] = 1.0 / float(np.mean(np.minimum(innovations**2, np.quantile(innovations**2, 0.999))))
-    return chart
-
-
-def _scores(chart: Floats, series: Floats) -> tuple[Floats, ChartState]:
-    """Return the raw scores of a series and the memory after it."""
-    state, scores = empty_state(1), np.empty(len(series))
-    scored = Scored(scores, np.empty(len(series)), np.empty(0, np.int64))
-    write_scores(ChartTable(chart), 0, state.sums[0], series[None, :], scored)
-    return scores, state
-
-
-def _limit(scores: Floats, allowance: float, rate: float, lowest: float) -> float:
-    """Return the height that excursions pass at `rate` an event; the tail goes on exponentially."""
-    peaks = np.empty(scores.size // 2 + 1)
-    peaks = np.sort(peaks[: excursions(scores, allowance, 1.0, peaks)])[::-1]
-    wanted = rate * scores.size
-    tail = min(TAIL, len(peaks) - 1)
-    if tail < 10:
-        return lowest
-    if wanted >= tail:
-        return max(lowest, float(peaks[min(int(wanted), len(peaks) - 1)]))
-    beyond = float(np.mean(peaks[:tail] - peaks[tail]))
-    return max(lowest, float(peaks[tail]) + beyond * math.log(tail / wanted))
-
-
-def _shift_in_scores(chart: Floats, series: Floats, shift: float) -> float:
-    """Return by how much a shift of the series, from the middle of it on, moves its mean score."""
-    half = len(series) // 2
-    moved = series.copy()
-    moved[half:] += shift
-    change = _scores(chart, moved)[0][half:].mean() - _scores(chart, series)[0][half:].mean()
-    return float(abs(change)) / float(chart[0, SPREAD])
-
-
-def _null_scores(
-    model: NullModel, scores: Floats, settings: ChartSettings, rng: np.random.Generator
-) -> tuple[Floats, float, float]:
-    """Return watched scores of histories without change, each by its own reference.
-
-    With them the standard error of a reference's mean, and the spread of slow levels, both in score spreads.
-    """
-    n_reference = len(scores)
-    raw = np.empty((settings.runs, n_reference + settings.run_length))
-    draw_histories(model, raw, rng)
-    slow = slow_levels(scores, raw, rng) if settings.regimes else 0.0
-    reference = raw[:, :n_reference]
-    offsets = reference.mean(axis=1, keepdims=True)
-    spreads = np.maximum(reference.std(axis=1, keepdims=True), 1e-12)
-    return (raw[:, n_reference:] - offsets) / spreads, float((offsets / spreads).std()), slow / float(spreads.mean())
-
-
-def _calibrate_one(
-    series: _Series, rate: float, settings: ChartSettings, rng: np.random.Generator
-) -> tuple[Operating, Floats, Floats]:
-    """Return what a chart can do, its constants and its memory; `rate` is a side's and an event's."""
-    name, values, breaks = series
-    chart = _prepare(values, breaks, settings)
-    scores, state = _scores(chart, values)
-    early = min(SETTLE, len(scores) // 4)
-    settled = scores[early:]
-    chart[0, [OFFSET, SPREAD]] = settled.mean(), max(float(settled.std()), 1e-9)
-    model = fit_null(settled - settled.mean(), settings.runs, rng, breaks[breaks > early] - early)
-    watched = not is_clockwork(values)
-    seen, error, slow = _null_scores(model, settled - settled.mean(), settings, rng)
-    gain = _shift_in_scores(chart, values, settings.shift_sd * float(values.std()))
-    allowance = max(gain / 2.0, settings.error_reach * error, 0.05)
-    lowest = 2.0 * settings.clip
-    up, down = (_limit(side, allowance, rate, lowest) if watched else math.inf for side in (seen, -seen))
-    chart[0, [ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = allowance, up, down
-    point = Operating(
-        name=name,
+def _operating(look: Look, fit: Fit, n: int, *, watched: bool, devolatilised: bool, shift_sd: float) -> Operating:
+    """Say what one chart can be expected to do."""
+    limits, gain = (fit.up, fit.down) if watched else (0.0, 0.0), fit.gain
+    sees = watched and gain > fit.allowance
+    return Operating(
+        name=look.name,
+        kind=look.kind,
         watched=watched,
-        devolatilised=bool(chart[0, DECAY] > 0.0),
-        order=model.coefficients.shape[1],
-        block=model.block,
-        slow=slow,
-        allowance=allowance,
-        limit_up=up if watched else 0.0,
-        limit_down=down if watched else 0.0,
-        shift_seen_sd=settings.shift_sd * 2.0 * allowance / gain if gain > 0.0 else 0.0,
-        delay_events=max(up, down) / (gain - allowance) if watched and gain > allowance else None,
+        devolatilised=devolatilised,
+        order=fit.order,
+        block=fit.block,
+        slow=fit.slow,
+        allowance=fit.allowance,
+        limit_up=limits[0],
+        limit_down=limits[1],
+        shift_seen_sd=shift_sd * (fit.allowance + max(limits) / n) / gain if gain > 0.0 else 0.0,
+        delay_events=max(limits) / (gain - fit.allowance) if sees else None,
     )
-    return point, chart, state.sums
 
 
 @kept(Charts, __file__)
@@ -326,8 +244,9 @@ def calibrate(
     rng: np.random.Generator,
     settings: ChartSettings | None = None,
     places: Places | None = None,
+    kinds: Sequence[Kind] = LEVELS_ONLY,
 ) -> Charts:
-    """Fit one chart a series and set its limits.
+    """Decide what is looked at, fit a chart to each and set its limits.
 
     Parameters
     ----------
@@ -341,6 +260,8 @@ def calibrate(
         Where randomness comes from.
     settings : ChartSettings, optional
         Defaults if left out.
+    kinds : sequence of str
+        What is looked at beside levels.
     places : (n,) int64, optional
         Which rows of the past these are, where they are stretches of it; neighbours differ by one.
 
@@ -355,19 +276,75 @@ def calibrate(
     if not false_alarms_per_10k > 0.0:
         raise DataInvalid(f"false_alarms_per_10k is {false_alarms_per_10k}, allowed is a positive rate")
     settings = settings or ChartSettings()
-    rate = false_alarms_per_10k / 1e4 / (2 * max(1, len(names)))
     places = np.arange(len(rows)) if places is None else places
-    points, constants, recent = [], np.empty((len(names), CONSTANTS)), np.empty((len(names), SUMS))
-    for i, name in enumerate(names):
-        series = _series(name, rows[:, i], places)
-        point, constants[i], recent[i] = _calibrate_one(series, rate, settings, rng)
-        constants[i, COLUMN] = i
+    planned = plan(rows, names, _levels(rows, names, places, settings), kinds)
+    columns, points = columns_of(planned.table, rows), []
+    recent, means, deviations = np.empty((len(planned.looks), SUMS)), [], []
+    rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
+    for chart in range(len(planned.looks)):
+        point, recent[chart] = _fit(_Reference(planned, columns, places, rate, settings), chart, rng)
         points.append(point)
+        told = told_values(planned.table, chart, columns)
+        means.append(float(np.nanmean(told)))
+        deviations.append(float(np.nanstd(told)))
     return Charts(
         operating=points,
-        constants=constants,
+        constants=planned.table.constants,
         recent=recent,
-        means=np.nanmean(rows, axis=0),
-        deviations=np.nanstd(rows, axis=0),
+        axes=planned.table.axes,
+        means=np.array(means),
+        deviations=np.array(deviations),
         false_alarms_per_10k=false_alarms_per_10k,
     )
+
+
+class _Reference(NamedTuple):
+    """What charts are fitted to: the plan, its (c, n) columns and their places, at which rate, and how."""
+
+    planned: Plan
+    columns: Floats
+    places: Places
+    rate: float
+    settings: ChartSettings
+
+
+def _clustering(reference: _Reference, look: Look) -> Clustering | None:
+    """Return the series whose sizes a look charts, where it clusters."""
+    level = reference.planned.table.constants[min(look.column, len(reference.planned.looks) - 1)]
+    if look.kind != "spread" or level[DECAY] == 0.0:
+        return None
+    series = (reference.columns[look.column] - level[CENTRE]) / level[SCALE]
+    return Clustering(series[np.isfinite(series)], float(level[RHO]))
+
+
+def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[Operating, Floats]:
+    """Fit one chart of a plan, in place; return what it can do and its memory."""
+    planned, columns, places, rate, settings = reference
+    look, own = planned.looks[chart], planned.table.constants[chart]
+    scores, state = raw_scores(planned.table, chart, columns)
+    gain = gain_of(planned, chart, columns, scores, settings.shift_sd)
+    clip = settings.clip if look.kind == "level" else 2.0
+    asked = Asked(
+        rate=rate,
+        gain=gain,
+        lowest=2.0 * clip,
+        runs=settings.runs,
+        run_length=settings.run_length,
+        error_reach=settings.error_reach,
+        regimes=settings.regimes,
+        clustering=_clustering(reference, look),
+    )
+    known = _known(scores, places)
+    fit = fit_chart(known.scores, known.breaks, asked, rng)
+    watched = not is_clockwork(_known(columns[look.column], places).scores)
+    limits = (fit.up, fit.down) if watched else (math.inf, math.inf)
+    own[[OFFSET, SPREAD, ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = fit.offset, fit.spread, fit.allowance, *limits
+    point = _operating(
+        look,
+        fit,
+        len(known.scores),
+        watched=watched,
+        devolatilised=bool(own[DECAY] > 0.0),
+        shift_sd=settings.shift_sd,
+    )
+    return point, state.sums[0]

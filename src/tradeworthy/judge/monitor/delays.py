@@ -15,9 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.judge.monitor.calibration import Charts, Operating
-from tradeworthy.judge.monitor.chart_table import ALARM, COLUMN, SUM_UP, ChartState
+from tradeworthy.judge.monitor.chart_table import (
+    ALARM,
+    COLUMN,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    NO_AXES,
+    PARTNER,
+    SUM_UP,
+    ChartState,
+)
 from tradeworthy.judge.monitor.charts import watch
 from tradeworthy.judge.monitor.harm import empty_harm, reset, watch_losses
+from tradeworthy.judge.monitor.looks import Kind
 from tradeworthy.judge.monitor.performance import PerformanceReference, PerformanceSettings, loss_tests, losses_of
 
 Floats = npt.NDArray[np.float64]
@@ -29,13 +39,19 @@ STARTS = 24
 SETTLING = 200
 """Rows played without harm before it begins, so that the recent scale has settled."""
 
-HARMS: Mapping[str, Harm] = {
-    "mean +0.1 sd": lambda series: series + 0.1 * np.nanstd(series),
-    "mean +0.5 sd": lambda series: series + 0.5 * np.nanstd(series),
-    "spread x1.5": lambda series: np.nanmean(series) + 1.5 * (series - np.nanmean(series)),
-    "spread x2": lambda series: np.nanmean(series) + 2.0 * (series - np.nanmean(series)),
+HARMS: Mapping[Kind, Mapping[str, Harm]] = {
+    "level": {
+        "mean +0.1 sd": lambda rows: rows + 0.1 * np.nanstd(rows, axis=0),
+        "mean +0.5 sd": lambda rows: rows + 0.5 * np.nanstd(rows, axis=0),
+    },
+    "spread": {
+        "spread x1.5": lambda rows: np.nanmean(rows, axis=0) + 1.5 * (rows - np.nanmean(rows, axis=0)),
+        "spread x2": lambda rows: np.nanmean(rows, axis=0) + 2.0 * (rows - np.nanmean(rows, axis=0)),
+    },
+    "pair": {"correlation flip": lambda rows: _flipped(rows, 0)},
+    "joint": {"correlation flip": lambda rows: _flipped(rows, 0)},
 }
-"""What may befall a feature."""
+"""What may befall the columns of a look, by its kind; tails and codes have no typical harm."""
 
 LOST_POINTS = (2.0, 5.0)
 """Percentage points of accuracy that a model may lose."""
@@ -100,7 +116,7 @@ def drift_table(charts: Charts, reference: Floats, *, shift_asked_sd: float) -> 
             shift_seen_sd=point.shift_seen_sd if point.watched else None,
             delays={
                 harm: _delay(charts, chart, reference, change) if point.watched else None
-                for harm, change in HARMS.items()
+                for harm, change in HARMS.get(point.kind, {}).items()
             },
             said=_said(point, shift_asked_sd),
         )
@@ -119,6 +135,10 @@ def _said(point: Operating, shift_asked_sd: float) -> str:
     """Say what the reference cannot support for one series."""
     if not point.watched:
         return "a clockwork (time of day or the like): no chart can judge it, so it is not watched"
+    if point.kind != "level":
+        return (
+            "" if point.delay_events is not None else "the reference cannot support a harm worth an alarm at this rate"
+        )
     if point.delay_events is None or point.shift_seen_sd > 1.001 * shift_asked_sd:
         return (
             f"the reference cannot support a shift of {shift_asked_sd:g} sd at this false-alarm rate; a longer "
@@ -127,30 +147,46 @@ def _said(point: Operating, shift_asked_sd: float) -> str:
     return ""
 
 
-def _one(charts: Charts, chart: int) -> Charts:
-    """Return one chart alone, over one column."""
-    constants = charts.constants[chart : chart + 1].copy()
-    constants[:, COLUMN] = 0
-    return msgspec.structs.replace(
+def _flipped(rows: Floats, column: int) -> Floats:
+    """Return rows of which one column is mirrored at its mean."""
+    other = rows.copy()
+    other[:, column] = 2.0 * np.nanmean(rows[:, column]) - rows[:, column]
+    return other
+
+
+def _one(charts: Charts, chart: int) -> tuple[Charts, list[int]]:
+    """Return one chart alone, last after the silenced levels of the columns that it needs, and which these are."""
+    own, p = charts.constants[chart], len(charts.columns)
+    joint = charts.operating[chart].kind == "joint"
+    needs = list(range(p)) if joint else [int(own[COLUMN])]
+    needs += [int(own[PARTNER])] if charts.operating[chart].kind == "pair" else []
+    picked = [*needs, chart]
+    constants = charts.constants[picked].copy()
+    constants[:-1, [LIMIT_UP, LIMIT_DOWN]] = np.inf
+    constants[:, COLUMN] = [*range(len(needs)), len(needs) if joint else 0]
+    constants[-1, PARTNER] = len(needs) - 1
+    alone = msgspec.structs.replace(
         charts,
-        operating=charts.operating[chart : chart + 1],
+        operating=[charts.operating[place] for place in picked],
         constants=constants,
-        recent=charts.recent[chart : chart + 1],
-        means=charts.means[chart : chart + 1],
-        deviations=charts.deviations[chart : chart + 1],
+        recent=charts.recent[picked],
+        axes=charts.axes if joint else NO_AXES,
+        means=charts.means[picked],
+        deviations=charts.deviations[picked],
     )
+    return alone, needs
 
 
 def _delay(charts: Charts, chart: int, reference: Floats, harm: Harm) -> float | None:
     """Return the middle wait of one chart over all starts."""
-    alone, column = _one(charts, chart), np.ascontiguousarray(reference[:, chart : chart + 1])
-    harmed, stamps = harm(column), np.arange(len(column))
-    waits = []
-    for start in _starts(len(column)):
+    alone, needs = _one(charts, chart)
+    rows = np.ascontiguousarray(reference[:, needs])
+    harmed, stamps, waits = harm(rows), np.arange(len(rows)), []
+    for start in _starts(len(rows)):
         state = alone.start()
-        _play(alone, state, np.roll(column, SETTLING - start, axis=0)[:SETTLING])
+        _play(alone, state, np.roll(rows, SETTLING - start, axis=0)[:SETTLING])
         waits.append(watch(alone.table, state, np.roll(harmed, -start, axis=0), stamps, 0) + 1)
-    return _middle(waits, len(column))
+    return _middle(waits, len(rows))
 
 
 def _play(charts: Charts, state: ChartState, rows: Floats) -> int:

@@ -1,7 +1,7 @@
-"""Data drift: whether a feature's level has moved, in the very rows that were scored.
+"""Data drift: whether the very rows that were scored have moved: levels, spreads, tails, relations, code frequencies.
 
-Idea:   one calibrated chart a feature, one memory an instrument. The asked false-alarm rate is that of all features
-        together; what moves with the first alarm is told in the same finding.
+Idea:   calibrated charts over what is looked at (`looks`), one memory an instrument. The asked false-alarm rate is
+        that of all charts together; what moves with the first alarm is told in the same finding.
 Flow:   rows + decisions -> pairs -> charts -> finding (feature, since when, how far, in the feature's own units).
 State:  charts, memories, unpaired records and findings not yet taken.
 Time:   after an alarm a chart is quiet for a while, twice as long each time the same shift is told again.
@@ -16,24 +16,29 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, to_bytes
 from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
 from tradeworthy.judge.monitor.chart_table import (
     ALARM,
     AWAKE,
+    COLUMN,
     LIMIT_UP,
     N_UP,
+    PARTNER,
     QUIET,
     REPEATS,
     SINCE_UP,
     SUM_UP,
     TOTAL_UP,
+    VIEW,
     ChartState,
 )
 from tradeworthy.judge.monitor.charts import watch
+from tradeworthy.judge.monitor.drift_words import Moved, sentence_of, unit_of
 from tradeworthy.judge.monitor.gauges import Gauge
+from tradeworthy.judge.monitor.looks import Kind
 from tradeworthy.judge.monitor.pairing import RowPairing
+from tradeworthy.judge.monitor.views import PAIR
 
 NAME = "drift"
 KIND = "data_drift"
@@ -56,6 +61,8 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Alarms of one instrument within so many rows are one finding.
     seed : int
         Of the bootstrap that sets the limits.
+    watch : tuple of str
+        What of the rows is watched beside levels.
     charts : ChartSettings
         How charts are fitted.
     """
@@ -64,6 +71,7 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     quiet_rows: int = 500
     group_rows: int = 50
     seed: int = 7
+    watch: tuple[Kind, ...] = ("level", "spread", "tail", "pair", "category", "joint")
     charts: ChartSettings = ChartSettings()
 
 
@@ -77,7 +85,7 @@ class _About(msgspec.Struct, frozen=True):
 
 
 class DriftMonitor:
-    """Watches the level of every feature of one version.
+    """Watches the feature rows of one version.
 
     Parameters
     ----------
@@ -105,7 +113,7 @@ class DriftMonitor:
     ) -> None:
         self._charts = charts
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
-        self._pairing = pairing or RowPairing(version, len(charts.operating))
+        self._pairing = pairing or RowPairing(version, len(charts.columns))
         self._memories: dict[int, ChartState] = {}
         self._group_left: dict[int, int] = {}
         self._queue = FindingQueue()
@@ -204,13 +212,28 @@ class DriftMonitor:
         self._group_left[instrument] = left
 
     def _quieten(self, memory: ChartState) -> None:
-        """Start the charts that alarmed afresh, after a pause that doubles while the shift stays."""
+        """Start what alarmed afresh, after a pause that doubles while the shift stays.
+
+        Other looks at the same column are quiet for as long: they would tell the same shift again.
+        """
         for chart in np.flatnonzero(memory.counts[:, ALARM]):
             again = memory.counts[chart, AWAKE] < 2 * self._about.quiet_rows
             repeats = min(int(memory.counts[chart, REPEATS]) + 1, REPEATS_MAX) if again else 0
-            memory.counts[chart, [REPEATS, AWAKE]] = repeats, 0
-            memory.counts[chart, QUIET] = self._about.quiet_rows * 2**repeats
-            memory.sums[chart, SUM_UP : SUM_UP + 2] = 0.0
+            pause = self._about.quiet_rows * 2**repeats
+            related = self._related(int(chart))
+            memory.counts[related, QUIET] = np.maximum(memory.counts[related, QUIET], pause)
+            memory.counts[related, AWAKE] = 0
+            memory.counts[related, REPEATS] = np.maximum(memory.counts[related, REPEATS], repeats)
+            memory.counts[chart, REPEATS] = repeats
+            memory.sums[related, SUM_UP : SUM_UP + 2] = 0.0
+
+    def _related(self, chart: int) -> npt.NDArray[np.intp]:
+        """Return the charts that look at a column of this one, itself and all columns together among them."""
+        own, column = self._charts.constants[chart], self._charts.constants[:, COLUMN]
+        is_pair = self._charts.constants[:, VIEW] == PAIR
+        columns = {own[COLUMN], float(len(self._charts.columns))} | ({own[PARTNER]} if own[VIEW] == PAIR else set())
+        wanted = np.isin(column, list(columns)) | (is_pair & (self._charts.constants[:, PARTNER] == own[COLUMN]))
+        return np.flatnonzero(wanted)
 
     def _finding(self, instrument: int, memory: ChartState, head: np.void) -> Finding:
         """Put the alarms of one row into one finding, named by the chart furthest past its limit."""
@@ -218,32 +241,34 @@ class DriftMonitor:
         alarmed = memory.counts[:, ALARM] != 0
         lead = int(np.argmax(np.where(alarmed, ratios.max(axis=1), -1.0)))
         side = 0 if memory.counts[lead, ALARM] > 0 else 1
-        names, mean = self._charts.names, float(self._charts.means[lead])
-        now = float(memory.sums[lead, TOTAL_UP + side]) / max(1, int(memory.counts[lead, N_UP + side]))
-        since_ns = int(memory.counts[lead, SINCE_UP + side])
+        names, point = self._charts.names, self._charts.operating[lead]
         others = [names[i] for i in np.argsort(-ratios.max(axis=1)) if i != lead and ratios[i].max() > LEANING]
-        deviation = float(self._charts.deviations[lead])
-        size = f" ({abs(now - mean) / deviation:.1f} standard deviations)" if deviation > 0.0 else ""
         with_it = f"; with it moved {', '.join(others[:5])}" if others else ""
         symbols = self._about.instruments
-        of = f" of {symbols[instrument]}" if instrument < len(symbols) and symbols[instrument] else ""
+        moved = Moved(
+            name=point.name,
+            kind=point.kind,
+            instrument=symbols[instrument] if instrument < len(symbols) else "",
+            up=side == 0,
+            since_ns=int(memory.counts[lead, SINCE_UP + side]),
+            now=float(memory.sums[lead, TOTAL_UP + side]) / max(1, int(memory.counts[lead, N_UP + side])),
+            training=float(self._charts.means[lead]),
+            deviation=float(self._charts.deviations[lead]),
+        )
         return Finding(
             monitor=NAME,
-            subject=names[lead],
+            subject=point.name,
             kind=KIND,
             sequence=int(head["sequence"]),
             ts_event_ns=int(head["ts_event_ns"]),
-            since_ns=since_ns,
-            observed=now,
-            reference=mean,
-            unit=f"units of {names[lead]}",
+            since_ns=moved.since_ns,
+            observed=moved.now,
+            reference=moved.training,
+            unit=unit_of(point.name, point.kind),
             statistic=float(memory.sums[lead, SUM_UP + side]),
             threshold=float(self._charts.constants[lead, LIMIT_UP + side]),
             false_alarms_per_10k=self._charts.false_alarms_per_10k,
-            sentence=(
-                f"{names[lead]}{of} has moved {'up' if side == 0 else 'down'}: {now:.4g} on average since "
-                f"{iso(since_ns)}, {mean:.4g} in training{size}{with_it}."
-            ),
+            sentence=f"{sentence_of(moved)}{with_it}.",
         )
 
 
@@ -280,6 +305,7 @@ def calibrate_drift(
         rng=np.random.default_rng(settings.seed),
         settings=settings.charts,
         places=places,
+        kinds=settings.watch,
     )
 
 

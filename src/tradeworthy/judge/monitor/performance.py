@@ -52,6 +52,9 @@ Loss = Literal["brier", "error"]
 NAME = "performance"
 KIND = "performance"
 REPEATS_MAX = 10
+CHART_SHARE = 0.75
+"""Of the asked rate; the rest is the bets'."""
+
 LEFT, HEARD, REPEATS = range(3)
 
 
@@ -81,7 +84,7 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     window: int = 1_000
     quiet_outcomes: int = 500
     seed: int = 7
-    charts: ChartSettings = ChartSettings(shift_sd=0.2)
+    charts: ChartSettings = ChartSettings(shift_sd=0.3)
 
 
 class PerformanceReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +143,7 @@ def performance_reference(
     charts = calibrate(  # both sides share the rate asked of `calibrate`; only rises are told
         losses[:, None],
         [settings.loss],
-        false_alarms_per_10k=settings.false_alarms_per_10k,
+        false_alarms_per_10k=2.0 * CHART_SHARE * settings.false_alarms_per_10k,
         rng=rng,
         settings=settings.charts,
     )
@@ -153,8 +156,8 @@ def performance_reference(
 def loss_tests(
     reference: PerformanceReference, settings: PerformanceSettings, chart: ChartState, harm: HarmState
 ) -> LossTests:
-    """Return both tests of one stream of losses; the bets alarm at their half of the rate, one bet a horizon."""
-    limit = max(20.0, 2e4 / (settings.false_alarms_per_10k * reference.horizon))
+    """Return both tests of one stream of losses; the bets alarm at their share of the rate, one bet a horizon."""
+    limit = max(20.0, 1e4 / ((1.0 - CHART_SHARE) * settings.false_alarms_per_10k * reference.horizon))
     return LossTests(reference.charts.table, chart, harm, reference.upper, limit)
 
 

@@ -5,11 +5,11 @@ Idea:   a view turns the values of a column (or two) into scores whose mean move
         level     value / its recent scale where the series clusters, clipped
         spread    |z| / (1 + |z|): the distance from the centre, on the scale of its logarithm
         tail      1 where the (recently scaled) value lies beyond an edge that the reference seldom passed
-        pair      the product of two values, each bounded: do they still move together?
+        pair      1 where two values are on the same side of their middles: do they still move together?
         category  1 where the value is one certain code
 Time:   the recent scale at a row comes from earlier rows only.
 Undefined: the score of a value that is not finite is NaN; the recent scale stands still.
-Units:  `told` is what the view says in natural units: the value, its distance from the centre, a share, a product.
+Units:  `told` is what the view says in natural units: the value, its distance from the centre, or a share.
 Reference: RiskMetrics (1996), the exponentially weighted scale.
 """
 
@@ -45,7 +45,10 @@ SHOCK_MAX = 16.0
 """One innovation counts at most this many times the recent square."""
 
 BOUND = 4.0
-"""Values of a pair, and of a row taken together, are cut here, in robust scales."""
+"""Values of a row taken together are cut here, in robust scales."""
+
+SIZE_USUAL, SIZE_MIN = 0.8, 0.25
+"""Mean distance of a row's values from their middles, in robust scales: usual, and the least that counts."""
 
 
 @kernel
@@ -61,13 +64,18 @@ def fill_columns(table: ChartTable, rows: Floats, columns: Floats) -> None:
 
 @kernel
 def _write_distance(table: ChartTable, columns: Floats, n: int, p: int) -> None:
-    """Write the mean bounded distance of each row along the axes into column p."""
+    """Write the mean bounded distance of each row along the axes into column p, in units of the row's own size.
+
+    So a wild day, on which all columns are far out together, is not odd by itself.
+    """
     axes, distance = table.axes, columns[p]
-    along, z = np.empty(n), np.empty((p, n))
+    along, z, sizes = np.empty(n), np.empty((p, n)), np.zeros(n)
     for j in range(p):
         centre, scale = table.constants[j, CENTRE], 1.0 / table.constants[j, SCALE]
         for i in range(n):
-            z[j, i] = min(max((columns[j, i] - centre) * scale, -BOUND), BOUND)
+            value = columns[j, i]
+            z[j, i] = min(max((value - centre) * scale, -BOUND), BOUND) if np.isfinite(value) else np.nan
+            sizes[i] += abs(z[j, i]) / p
     distance[:n] = 0.0
     for k in range(axes.shape[0]):
         along[:] = 0.0
@@ -76,7 +84,7 @@ def _write_distance(table: ChartTable, columns: Floats, n: int, p: int) -> None:
             for i in range(n):
                 along[i] += weight * z[j, i]
         for i in range(n):
-            size = abs(along[i])
+            size = abs(along[i]) * SIZE_USUAL / max(sizes[i], SIZE_MIN)
             distance[i] += size / (1.0 + size) / axes.shape[0]
 
 
@@ -107,7 +115,7 @@ def write_scores(table: ChartTable, chart: int, sums: Floats, columns: Floats, s
     if own[DECAY] > 0.0:
         _scale_recently(own, sums, scores)
     if own[VIEW] == PAIR:
-        _write_products(table.constants[int(own[PARTNER])], columns, scores, told)
+        _write_sides(table.constants[int(own[PARTNER])], columns, scores, told)
     else:
         _look(own, scores, told)
     offset, spread = own[OFFSET], 1.0 / own[SPREAD]
@@ -135,11 +143,9 @@ def _look(own: Floats, scores: Floats, told: Floats) -> None:
 
 
 @kernel
-def _write_products(partner: Floats, columns: Floats, scores: Floats, told: Floats) -> None:
-    """Turn standardised scores into products with the partner's, whose constants are given."""
-    others, centre, scale = columns[int(partner[COLUMN])], partner[CENTRE], 1.0 / partner[SCALE]
+def _write_sides(partner: Floats, columns: Floats, scores: Floats, told: Floats) -> None:
+    """Turn standardised scores into whether they are on the same side as the partner's, whose constants are given."""
+    others, centre = columns[int(partner[COLUMN])], partner[CENTRE]
     for i in range(len(scores)):
-        mine = min(max(scores[i], -BOUND), BOUND)
-        other = min(max((others[i] - centre) * scale, -BOUND), BOUND)
-        told[i] = mine * other
-        scores[i] = (mine / (1.0 + abs(mine))) * (other / (1.0 + abs(other)))
+        same = (scores[i] >= 0.0) == (others[i] >= centre)
+        scores[i] = told[i] = (1.0 if same else 0.0) if np.isfinite(others[i]) else np.nan
