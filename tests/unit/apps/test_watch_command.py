@@ -105,12 +105,8 @@ def test_one_frame_is_printed(traded, capsys):
 def standing(entries):
     """Return what facts about a challenger add up to."""
     fact = facts.RetrainStarted(trigger="data_drift: x rose", first_sequence=1, last_sequence=2)
-    return stand(
-        [
-            Entry(number=n, ts_ns=0, actor="policy", reason="why", fact=each)
-            for n, each in enumerate([fact, *entries], 1)
-        ]
-    )
+    known = {"ts_ns": 0, "actor": "policy", "reason": "why", "hash": ""}
+    return stand([Entry(number=number, fact=each, **known) for number, each in enumerate([fact, *entries], 1)])
 
 
 def test_how_far_a_challenger_has_come_is_said_in_a_few_words():

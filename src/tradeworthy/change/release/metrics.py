@@ -47,7 +47,7 @@ METRICS: Mapping[str, Metric] = {
     "watcher_decisions_total": _counter("Decisions of the champion observed"),
     "watcher_sequence": _gauge("The last tape record observed"),
     "watcher_step_seconds_last": _gauge("How long the last look took"),
-    "watcher_step_seconds_max": _gauge("The longest look since the watcher started; no alert waits longer for one"),
+    "watcher_step_seconds_max": _gauge("The longest look since there is a champion; no alert waits longer for one"),
     "champion_info": _gauge("1 for the version that is watched", "version"),
     "findings_total": _counter("Findings raised, repeats included", "monitor", "kind"),
     "findings_open": _gauge("Cases that nobody has closed", "kind", "severity", "state"),

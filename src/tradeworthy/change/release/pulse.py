@@ -36,7 +36,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     looked_ns : int
         When the monitors were last given records; 0 for never.
     step_ns_last, step_ns_max : int
-        How long the last look took, and the longest since the watcher started; a finding waits at most so long.
+        How long the last look took, and the longest since the watcher has had a champion: no finding waits longer.
     """
 
     ts_ns: int
