@@ -7,8 +7,17 @@ import sys
 
 import pytest
 
-KEYS = ["bars", "gaps", "decisions", "orders", "fills", "denied", "findings", "versions", "retrains", "promotions"]
-KEYS += ["rollbacks", "rollback_events_lost", "rollback_ms", "auc_out_of_fold", "auc_live", "pnl_after_costs"]
+KEYS = ["bars", "gaps", "decisions", "orders", "fills", "denied", "findings", "versions", "retrains"]
+KEYS += [
+    "retrains_by_finding",
+    "promotions",
+    "rollbacks",
+    "rollback_events_lost",
+    "rollback_ms",
+    "auc_out_of_fold",
+    "auc_live",
+    "pnl_after_costs",
+]
 KEYS += ["explanation_sum_error", "replay_identical", "verify_ok", "wall_s"]
 
 

@@ -12,6 +12,7 @@ import math
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from rich.console import Console
 from tradeworthy.apps.desk import Running, run_files
 from tradeworthy.apps.measuring import decisions_missing, realised_auc
 from tradeworthy.apps.project import Project
-from tradeworthy.apps.showing import LiveView, Stage, stay_open
+from tradeworthy.apps.showing import LiveView, Stage
 from tradeworthy.apps.starting import init_project
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import facts
@@ -78,7 +79,7 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     speed : float
         Of the live part: 1 takes about 25 s.
     stay : bool
-        Keep the report open in a local page until interrupted.
+        Open the desk's page at the start, and keep it open until interrupted.
     summary_path : Path, optional
         Where to write the summary as JSON.
 
@@ -92,14 +93,17 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     _make_room(folder)
     stage = Stage(Console())
     story = Story(folder, stage, speed)
-    summary = story.tell()
-    if summary_path is not None:
-        summary_path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
-    page = story.project.report().path
-    stage.say(f"what was found, and why: {story.project.report_monitoring().path}")
-    stage.end(summary, page)
-    if stay:
-        stay_open(Path(page), stage.console)
+    with story.page() if stay else nullcontext() as address:
+        if address:
+            stage.open(address)
+        summary = story.tell()
+        if summary_path is not None:
+            summary_path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
+        report = story.project.report().path
+        stage.say(f"what was found, and why: {story.project.report_monitoring().path}")
+        stage.end(summary, report)
+        if address:
+            stage.wait()
     return summary
 
 
@@ -125,6 +129,16 @@ class Story:
         self._base_pace, self._led_from = math.inf, sys.maxsize
         self._feed: ReplayFeed | None = None
         self._hold_until_ns = 0
+
+    def page(self) -> AbstractContextManager[str]:
+        """Serve the desk's page while the story is told; its link signs the officer in, once."""
+        from tradeworthy.apps.admin.beside import page_beside  # noqa: PLC0415  # optional packages
+
+        self.stage.captions = self.project.places.caption
+        self.project.people.add(
+            OFFICER, ["trader", "risk", "approver"], None, actor="demo", reason="the demo's officer"
+        )
+        return page_beside(self.project, invite=OFFICER)
 
     def tell(self) -> Summary:
         """Tell every chapter in turn."""

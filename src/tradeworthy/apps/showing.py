@@ -1,9 +1,7 @@
 """How the demo looks in a terminal: chapters, sentences, verdicts, a progress bar, and one live line of figures."""
 
-import functools
-import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from tradeworthy.apps.captions import write_caption
 from tradeworthy.apps.cli.progress import Report, bar, columns
 from tradeworthy.apps.cli.show import MARKS, cell
 from tradeworthy.change.release.standing import Standing
@@ -24,8 +23,8 @@ from tradeworthy.live.summary import RunSummary
 class LiveView:
     """The live part: a bar, and a line of what the desk holds."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, caption: Callable[[str], None]) -> None:
+        self._progress, self._caption = progress, caption
         self._task = progress.add_task("waiting for the first event", total=1.0, figures="")
         self._told: set[str] = set()
 
@@ -39,23 +38,33 @@ class LiveView:
         self._progress.update(self._task, completed=done, description=doing, figures=figures)
 
     def tell(self, key: str, sentence: str) -> None:
-        """Print a sentence above the bar, once for each key."""
+        """Print a sentence above the bar, and show it on the page, once for each key."""
         if key not in self._told:
             self._told.add(key)
+            self._caption(sentence)
             self._progress.console.print(Text.assemble(("  • ", "cyan"), sentence))
 
 
 class Stage:
-    """Where the story is shown."""
+    """Where the story is shown: a terminal, and the page where `captions` names the file that it reads.
+
+    Parameters
+    ----------
+    console : Console
+        The terminal.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._number = 0
+        self.captions: Path | None = None
+        self._number, self._chapter = 0, ""
 
     def chapter(self, title: str, about: str) -> None:
         """Open the next chapter."""
         self._number += 1
-        self.console.print(Text.assemble("\n", (f"{self._number}. {title}", "bold cyan"), f"  {about}"))
+        self._chapter = f"{self._number}. {title}"
+        self.console.print(Text.assemble("\n", (self._chapter, "bold cyan"), f"  {about}"))
+        self._caption(about)
 
     def say(self, sentence: str) -> None:
         """Say one thing."""
@@ -77,7 +86,27 @@ class Stage:
         """Show the live part."""
         figures = TextColumn("{task.fields[figures]}")
         with Progress(*columns(), figures, console=self.console, transient=True) as progress:
-            yield LiveView(progress)
+            yield LiveView(progress, self._caption)
+
+    def open(self, address: str) -> None:
+        """Say where the desk's page is."""
+        said = Text.assemble("Watch it on the page: ", (address, "bold underline"))
+        self.console.print(said, soft_wrap=True)
+
+    def wait(self) -> None:
+        """Keep everything open until interrupted."""
+        self._chapter = "The end"
+        self._caption("the desk stays as it is: look at its decisions, its findings, its versions, its record")
+        self.console.print("The page stays open.   (Ctrl-C ends)")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            self.console.print("ended")
+
+    def _caption(self, about: str) -> None:
+        """Show on the page what is told now."""
+        if self.captions is not None:
+            write_caption(self.captions, self._chapter, about)
 
     def end(self, summary: Any, page: str) -> None:
         """Show the summary and where the report is."""
@@ -86,25 +115,3 @@ class Stage:
             table.add_row(name.replace("_", " "), cell(getattr(summary, name)))
         self.console.print(Panel(table, title="What happened", title_align="left"))
         self.console.print(Text.assemble("Report: ", (page, "bold underline")), soft_wrap=True)
-
-
-def stay_open(page: Path, console: Console) -> None:
-    """Serve the folder of a page on this machine's loopback until interrupted."""
-    handler = functools.partial(_Quiet, directory=str(page.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/{page.name}"
-        console.print(Text.assemble("Open ", (address, "bold underline"), "   (Ctrl-C ends)"), soft_wrap=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            console.print("ended")
-        finally:
-            server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line for each request."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
-        """Say nothing."""
