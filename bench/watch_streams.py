@@ -61,3 +61,31 @@ def errors(rate: float, horizon: int, n: int, seed: int, *, change: int | None =
     if change is not None:
         rates[change:] = after
     return (uniform < rates).astype(np.float64)
+
+
+def correlated(n: int, seed: int, *, flip: int | None = None, turn: int | None = None) -> Floats:
+    """Return (n, 6) Gaussian columns of unit variance; two are correlated by 0.8, the next three by a common factor.
+
+    From `flip` on the first correlation has the other sign; from `turn` on the three are rotated among each other.
+    """
+    rng = np.random.default_rng([77, seed])
+    x, common = rng.standard_normal((n, 6)), rng.standard_normal(n)
+    sign = np.ones(n)
+    if flip is not None:
+        sign[flip:] = -1.0
+    x[:, 1] = 0.8 * sign * x[:, 0] + 0.6 * x[:, 1]
+    loads = np.tile([0.9, 0.7, 0.3], (n, 1))
+    if turn is not None:
+        loads[turn:] = [0.3, 0.9, -0.7]
+    x[:, 2:5] = loads * common[:, None] + np.sqrt(1.0 - loads**2) * x[:, 2:5]
+    return x
+
+
+def with_code(rows: Floats, seed: int, *, change: int | None = None) -> Floats:
+    """Return rows with a column of a code of three values, whose frequencies change at an event."""
+    n, uniform = len(rows), np.random.default_rng([78, seed]).random(len(rows))
+    cuts = np.tile([0.5, 0.8], (n, 1))
+    if change is not None:
+        cuts[change:] = [0.4, 0.7]
+    code = (uniform[:, None] >= cuts).sum(axis=1)
+    return np.column_stack([rows, code.astype(np.float64)])

@@ -17,8 +17,12 @@ def made() -> dict[str, Any]:
         "river PageHinkley": drift.PageHinkley,
         "river KSWIN": lambda: drift.KSWIN(seed=1),
         "river DDM": binary.DDM,
-        "river HDDM-A": binary.HDDM_A,
+        "river HDDM-A": binary.HDDMA,
+        "river HDDM-W": binary.HDDMW,
     }
+
+
+OF_BITS = ("river DDM", "river HDDM-A", "river HDDM-W")
 
 
 def alarms(maker: Any, stream: list[float]) -> list[int]:
@@ -47,7 +51,11 @@ def main(job: str) -> None:
         )
         return
     bits = all(value in (0.0, 1.0) for value in asked["streams"][0])
-    makers = {name: maker for name, maker in made().items() if bits or name not in ("river DDM", "river HDDM-A")}
+    makers = {
+        name: maker
+        for name, maker in made().items()
+        if bits or name not in ("river DDM", "river HDDM-A", "river HDDM-W")
+    }
     told = {name: [alarms(maker, stream) for stream in asked["streams"]] for name, maker in makers.items()}
     print(json.dumps({"version": river.__version__, "alarms": told}))
 

@@ -1,0 +1,212 @@
+"""What the monitors hear: streams whose change points are known, run through the charts as a watcher runs them.
+
+Idea:   a stream is (n, p) rows or (n,) errors; the first part is the reference, what follows is watched. Ours and the
+        peers get the very same values after the reference; the peers only where there is one column.
+Units:  delays in events after the change; false alarms per 10,000 events.
+"""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from harness import HERE, PEERS, digits
+from jobs import Floats
+from watch_streams import correlated, errors, feature, with_code
+
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.monitor.calibration import Charts
+from tradeworthy.judge.monitor.chart_table import ALARM, QUIET, SUM_UP
+from tradeworthy.judge.monitor.charts import watch
+from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
+from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
+from tradeworthy.live.feeds.crypto import read_crypto
+
+REFERENCE, WATCHED, CHANGE = 5_000, 10_000, 1_000
+WINDOW = 5_000
+"""A change counts as detected if an alarm comes within so many events of it."""
+
+AT, TOTAL = REFERENCE + CHANGE, REFERENCE + CHANGE + WINDOW
+LAWS = ("gauss", "t3", "garch", "ar1", "regimes")
+COINS = ("ETH", "BTC", "LTC")
+RIVER = PEERS / "river" / "bin" / "python"
+QUIET_EVENTS = 500
+HORIZONS = (1, 6, 20)
+PEER_RUNS = 2
+ERROR_SEEDS = range(100, 160)
+"""Streams of errors are cheap, and their delays vary widely."""
+
+Fit = Callable[[Floats], Charts]
+Line = dict[str, Any]
+
+
+def row_charts(reference: Floats) -> Charts:
+    """Return the charts of a drift monitor, as it makes them, with everything that it watches."""
+    return calibrate_drift(reference, [f"f{place}" for place in range(reference.shape[1])], DriftSettings())
+
+
+def error_charts(horizon: int) -> Fit:
+    """Return what makes the chart of errors of a performance monitor, without its slower second test."""
+    settings = PerformanceSettings(loss="error")
+
+    def fit(reference: Floats) -> Charts:
+        errors, scores = reference[:, 0], np.full(len(reference), 0.4)  # a wrong call: below one half, the label is 1
+        return performance_reference(scores, errors, horizon=horizon, settings=settings).charts
+
+    return fit
+
+
+def alarms_of(charts: Charts, rows: Floats) -> list[int]:
+    """Return the rows at which charts alarm; one that alarmed is quiet for a while, as a monitor keeps it."""
+    state, alarms, at, stamps = charts.start(), list[int](), 0, np.arange(len(rows))
+    rows = np.ascontiguousarray(rows)
+    while at < len(rows):
+        at = watch(charts.table, state, rows, stamps, at)
+        if at < len(rows):
+            alarms.append(at)
+            told = state.counts[:, ALARM] != 0
+            state.sums[told, SUM_UP : SUM_UP + 2], state.counts[told, QUIET] = 0.0, QUIET_EVENTS
+        at += 1
+    return alarms
+
+
+@lru_cache
+def coin_returns(coin: str) -> Floats:
+    """Return the log returns of a coin's half-hour bars, in percent."""
+    bars, _ = read_crypto([Instrument(symbol=coin)])
+    returns = np.diff(np.log(bars["values"][:, 3])) * 100.0
+    known: Floats = returns[np.isfinite(returns)]
+    return known
+
+
+def resampled_returns(coin: str, n: int, seed: int) -> Floats:
+    """Return n bar returns of a coin, redrawn in blocks of a week: real prices without a lasting change."""
+    returns = coin_returns(coin)
+    starts = np.random.default_rng([3, seed]).integers(0, len(returns) - 336, n // 336 + 1)
+    return np.concatenate([returns[start : start + 336] for start in starts])[:n]
+
+
+def series_of(law: str, n: int, seed: int) -> Floats:
+    """Return (n, 1) values of a law, or of a coin's redrawn returns."""
+    values = resampled_returns(law, n, seed) if law in COINS else feature(law, n, seed)
+    return values[:, None]
+
+
+def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
+    """Yield the lines of streams without change."""
+    n = REFERENCE + WATCHED
+    for law in (*LAWS, *COINS):
+        name = f"{law} returns, weeks redrawn" if law in COINS else law
+        yield from null_line(name, [series_of(law, n, seed) for seed in seeds], row_charts, peers=peers)
+    yield from null_line("six features and a code", [_mixed(n, seed) for seed in seeds], row_charts, peers=False)
+    for horizon in HORIZONS:
+        streams = [errors(0.45, horizon, n, seed)[:, None] for seed in ERROR_SEEDS]
+        yield from null_line(f"errors 45%, horizon {horizon}", streams, error_charts(horizon), peers=peers)
+
+
+def null_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
+    """Yield how often each detector alarms on streams without change."""
+    for who, alarms in _told(streams, fit, peers=peers).items():
+        rate = digits(1e4 * sum(map(len, alarms)) / (len(alarms) * WATCHED))
+        yield {"stream": name, "detector": who, "runs": len(alarms), "false_alarms_per_10k": rate}
+
+
+def _told(streams: list[Floats], fit: Fit, *, peers: bool) -> dict[str, list[list[int]]]:
+    """Return the alarms of each detector in each stream; the slower peers get the first streams only."""
+    told = {"ours": [alarms_of(fit(s[:REFERENCE]), s[REFERENCE:]) for s in streams]}
+    if peers:
+        told |= river("alarms", {"streams": [s[REFERENCE:, 0].tolist() for s in streams[:PEER_RUNS]]})["alarms"]
+    return told
+
+
+def changes(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
+    """Yield the lines of streams that change at a known event."""
+    for law in (*LAWS[:4], *COINS):
+        for words, spoil in SPOILS.items():
+            streams = [spoil(series_of(law, TOTAL, seed), AT) for seed in seeds]
+            yield from change_line(f"{law} {words}", streams, row_charts, peers=peers)
+    for words, mix in MIXES.items():
+        yield from change_line(words, [mix(seed) for seed in seeds], row_charts, peers=False)
+    for before, after, horizon in ERRORS:
+        streams = [errors(before, horizon, TOTAL, seed, change=AT, after=after)[:, None] for seed in ERROR_SEEDS]
+        name = f"errors {100 * before:.0f} to {after:.0%}, horizon {horizon}"
+        yield from change_line(name, streams, error_charts(horizon), peers=peers)
+
+
+def change_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
+    """Yield which share of changes each detector hears, and how late; early alarms are false and do not count."""
+    for who, alarms in _told(streams, fit, peers=peers).items():
+        yield {"stream": name, "detector": who, **heard(alarms)}
+
+
+def heard(alarms: list[list[int]]) -> Line:
+    """Return the share of runs with an alarm after the change, and the median delay of all runs (None if unheard)."""
+    delays = [min((place - CHANGE + 1 for place in run if place >= CHANGE), default=math.inf) for run in alarms]
+    middle = float(np.sort(delays)[(len(delays) - 1) // 2])
+    early = sum(place < CHANGE for run in alarms for place in run)
+    return {
+        "runs": len(alarms),
+        "detected": digits(float(np.mean(np.isfinite(delays)))),
+        "median_delay": middle if math.isfinite(middle) else None,
+        "false_alarms_before": early,
+    }
+
+
+def _moved(rows: Floats, at: int, by: float) -> Floats:
+    return np.concatenate([rows[:at], rows[at:] + by * rows[:at].std()])
+
+
+def _widened(rows: Floats, at: int, by: float) -> Floats:
+    return np.concatenate([rows[:at], rows[at:] * by])
+
+
+def _drifting(rows: Floats, at: int) -> Floats:
+    slope = np.clip((np.arange(len(rows)) - at) / 1_000.0, 0.0, 1.0)
+    return rows + 0.5 * rows[:at].std() * slope[:, None]
+
+
+SPOILS: Mapping[str, Callable[[Floats, int], Floats]] = {
+    "mean +0.5 sd": lambda s, at: _moved(s, at, 0.5),
+    "mean +0.1 sd": lambda s, at: _moved(s, at, 0.1),
+    "mean +0.5 sd within 1,000": _drifting,
+    "spread x1.5": lambda s, at: _widened(s, at, 1.5),
+    "spread x2": lambda s, at: _widened(s, at, 2.0),
+}
+"""Changes of one column by name."""
+
+
+def _mixed(n: int, seed: int) -> Floats:
+    return with_code(correlated(n, seed), seed)
+
+
+MIXES: Mapping[str, Callable[[int], Floats]] = {
+    "correlation 0.8 to -0.8 of two in seven": lambda seed: with_code(correlated(TOTAL, seed, flip=AT), seed),
+    "rotation of three in seven": lambda seed: with_code(correlated(TOTAL, seed, turn=AT), seed),
+    "code 50/30/20 to 40/30/30%": lambda seed: with_code(correlated(TOTAL, seed), seed, change=AT),
+}
+"""Changes among several columns by name; each column by itself has the same law as before, but for the code's."""
+
+ERRORS = (
+    (0.45, 0.55, 1),
+    (0.10, 0.25, 1),
+    (0.20, 0.80, 1),
+    (0.48, 0.50, 1),
+    (0.45, 0.50, 1),
+    (0.45, 0.55, 6),
+    (0.45, 0.55, 20),
+)
+"""Rates of errors before and after a change (20 to 80%: labels flipped), and over how many events labels overlap."""
+
+
+def river(job: str, arguments: Mapping[str, Any]) -> Any:
+    """Ask river, in its own environment, for its alarms or its speed."""
+    command = [str(RIVER), str(HERE / "peers" / "river_drift.py"), job]
+    done = subprocess.run(command, input=json.dumps(arguments), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise RuntimeError(f"river's {job} ended with code {done.returncode}")
+    return json.loads(done.stdout)

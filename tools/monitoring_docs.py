@@ -1,0 +1,86 @@
+"""Write the measured section of `docs/monitoring.md` from `bench/watch.json`, which `make bench` writes.
+
+Usage:  python tools/monitoring_docs.py
+Idea:   figures are never copied by hand: the section between two marks is made from the record alone, a test compares
+        both. What stands outside the marks is for people to write.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from source_tree import ROOT
+
+PATH = ROOT / "docs" / "monitoring.md"
+RECORD = ROOT / "bench" / "watch.json"
+BEGIN, END = "<!-- measured by make bench: begin -->", "<!-- measured by make bench: end -->"
+
+Line = Mapping[str, Any]
+
+
+def section(record: Mapping[str, Any]) -> str:
+    """Return the section, from one mark to the other."""
+    about, lines = record["about"], record["detection"]
+    nulls = [line for line in lines if "false_alarms_per_10k" in line]
+    changes = [line for line in lines if "detected" in line]
+    streams, watched = lines[0]["runs"], about["watched"]
+    taken = (
+        f"Taken {about['taken']}{', quick' if about['quick'] else ''}. Seeds {about['seeds'][0]} to "
+        f"{about['seeds'][1]} (errors: 100 to 159), on which nothing was tuned; {about['reference']:,} events of "
+        f"reference, then {watched:,} watched; {about['asked_per_10k']:g} false alarm per 10,000 asked of all charts "
+        f"together{_peers(about['peers'])}."
+    )
+    heard = (
+        f"Changes at a known event. *Detected*: an alarm within {about['window']:,} events of it. The delay is the "
+        "median over all runs, those unheard counting as endless."
+    )
+    calm = f"False alarms per 10,000 events on streams **without** change, {streams * watched:,} events a line:"
+    parts = [
+        [BEGIN],
+        [taken],
+        [calm],
+        _table(nulls, "stream", lambda line: f"{line['false_alarms_per_10k']:.2f}"),
+        [heard],
+        _table(changes, "change", _heard),
+        ["Cost, in processor time:"],
+        ["| figure | value | goal |", "|---|---|---|", *(_cost(*each) for each in record["throughput"].items())],
+        [END],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _peers(peers: str | None) -> str:
+    return f"; beside {peers} with its defaults, on the first runs only" if peers else "; no peers in this run"
+
+
+def _heard(line: Line) -> str:
+    """Write how many were heard and how late."""
+    delay = line["median_delay"]
+    return f"{line['detected']:.0%}, " + (f"{delay:,.0f}" if delay is not None else "not by half")
+
+
+def _table(lines: Sequence[Line], title: str, write: Any) -> list[str]:
+    """Return a table with a row a stream and a column a detector; empty where one was not run."""
+    detectors = list(dict.fromkeys(line["detector"] for line in lines))
+    cells = {(line["stream"], line["detector"]): write(line) for line in lines}
+    rows = [
+        f"| {stream} | " + " | ".join(cells.get((stream, who), "") for who in detectors) + " |"
+        for stream in dict.fromkeys(line["stream"] for line in lines)
+    ]
+    return [f"| {title} | " + " | ".join(detectors) + " |", "|---" * (1 + len(detectors)) + "|", *rows]
+
+
+def _cost(name: str, figure: Mapping[str, Any]) -> str:
+    return f"| `{name}`: {figure['note']} | {figure['value']:,.0f} {figure['unit']} | {figure['goal']:,.0f} |"
+
+
+def page() -> str:
+    """Return the whole page with the section as it should be."""
+    text = PATH.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    return before + section(json.loads(RECORD.read_text(encoding="utf-8"))) + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    PATH.write_text(page(), encoding="utf-8")
+    print(f"wrote {PATH.relative_to(ROOT)}")
