@@ -98,6 +98,12 @@ def kind_of(words: Words, place: int) -> int:
 
 
 @kernel
+def pack(words: Words, place: int, instrument: int, kind: int) -> None:
+    """Write an event's instrument and kind; its flags are zero."""
+    words[place, _PACKED] = instrument | (kind << _KIND_SHIFT)
+
+
+@kernel
 def flags_of(words: Words, place: int) -> int:
     """Return why an event was refused, or 0."""
     return int((words[place, _PACKED] >> _FLAGS_SHIFT) & _LOW_8)

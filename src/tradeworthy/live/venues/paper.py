@@ -14,8 +14,8 @@ Units:  costs in basis points of the price; fees in the instrument's currency.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 import numpy as np
@@ -24,16 +24,24 @@ from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import NS_PER_MS
+from tradeworthy.live.inbox import Words
 from tradeworthy.live.venues.base import OrderBatch, RejectCode
-
-_GRID_SLACK = 1e-9  # of a tick or lot: what rounding in float64 may leave
-_BPS_PER_ONE = 10_000.0
-_QUOTE, _TRADE, _BOOK = Kind.QUOTE.value, Kind.TRADE.value, Kind.BOOK.value
-_FILL, _REJECT = Kind.FILL.value, Kind.REJECT.value
-_TS_EVENT, _TS_RECV, _EVENT_INSTRUMENT, _EVENT_KIND = (
-    (event_dtype().names or ()).index(name) for name in ("ts_event_ns", "ts_recv_ns", "instrument", "kind")
+from tradeworthy.live.venues.matching import (
+    GRID,
+    GRID_SLACK,
+    REFUSED,
+    RULES,
+    PaperState,
+    Records,
+    hold_paper,
+    observe,
 )
+
+_ROOM = 16
+"""Orders that rest at first; there is room for more when they come."""
+
 _ID, _INSTRUMENT, _QUANTITY, _LIMIT_PRICE = (
     (ORDER.names or ()).index(name) for name in ("decision", "instrument", "quantity", "limit_price")
 )
@@ -94,39 +102,6 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("fill_on is empty, allowed is at least one of 'bar', 'quote', 'trade', 'book'")
 
 
-class _Prices(NamedTuple):
-    """What one event offers: a price and the quantity behind it, for each side."""
-
-    buy: float
-    sell: float
-    buy_size: float
-    sell_size: float
-
-
-class _Open(NamedTuple):
-    """One open order; `quantity` is what is left, `record` the order as it came."""
-
-    order_id: int
-    quantity: float
-    limit_price: float
-    record: tuple[Any, ...]
-
-    def beyond_limit(self, price: float) -> bool:
-        """Tell whether `price` is worse than the order allows, or no price at all."""
-        worse = price > self.limit_price if self.quantity > 0 else price < self.limit_price
-        return worse or price <= 0
-
-
-class _Answer(NamedTuple):
-    """What the next `observe` returns as one event."""
-
-    kind: int
-    order_id: int
-    instrument: int
-    values: tuple[float, ...]
-    closes: bool
-
-
 class Paper:
     """Fill market orders against the feed's own prices.
 
@@ -139,16 +114,31 @@ class Paper:
     """
 
     def __init__(self, settings: PaperSettings, instruments: Sequence[Instrument]) -> None:
-        self._settings = settings
-        self._instruments = tuple(instruments)
-        self._books: list[list[_Open]] = [[] for _ in instruments]
-        self._answers: list[_Answer] = []
+        self._settings, self._instruments = settings, tuple(instruments)
+        self._rules, self._fills, self._grid = _rules(settings), _fills(settings), _grid(self._instruments)
+        self._resting, self._refused = np.zeros(_ROOM, ORDER), np.zeros(_ROOM, REFUSED)
+        self._open = self._refusals = 0
         self._last_id = -1
-        self._newest_ns = [-(1 << 63)] * len(self._books)
-        self._age_ns_max = math.inf if settings.age_ms_max is None else settings.age_ms_max * NS_PER_MS
-        self._fill_on = frozenset(Kind[name.upper()].value for name in settings.fill_on)
-        self._bar_place = 0 if settings.bar_price == "open" else 3
         self.pending = 0
+        self._lay_out(event_dtype())
+
+    def _lay_out(self, dtype: np.dtype[np.void]) -> None:
+        """Make room for events of a type, and for an answer to whatever rests or was refused."""
+        event, answers = np.zeros(1, dtype), np.zeros(2 * len(self._resting), dtype)
+        self._dtype, self._answers, self._event = dtype, answers, event.view(np.uint8).data
+        state = PaperState(
+            rules=self._rules,
+            fills=self._fills,
+            grid=self._grid,
+            resting=self._resting,
+            refused=self._refused,
+            words=event.view(np.int64).reshape(1, -1),
+            numbers=event.view(np.float64).reshape(1, -1),
+            answers=answers.view(np.int64).reshape(len(answers), -1),
+            answer_numbers=answers.view(np.float64).reshape(len(answers), -1),
+        )
+        self._state = cast(PaperState, hold_paper(state))
+        self._observe = entry(observe, self._state, 0, 0)
 
     def submit(self, orders: OrderBatch) -> None:
         """Take orders; a name seen before is ignored, an order that cannot be filled is rejected at the next event.
@@ -165,39 +155,25 @@ class Paper:
 
     def cancel(self, order_id: int) -> None:
         """Withdraw what is left of an order; the reject that confirms it comes with the next event."""
-        for number, book in enumerate(self._books):
-            rest = [order for order in book if order.order_id != order_id]
-            if len(rest) < len(book):
-                self._books[number] = rest
-                self._answers.append(_rejected(order_id, number, RejectCode.CANCELLED))
+        resting = self._resting[: self._open]
+        for order in resting[resting["decision"] == order_id]:
+            self._refuse(order_id, int(order["instrument"]), RejectCode.CANCELLED)
+        rest = resting[resting["decision"] != order_id]
+        self._resting[: len(rest)], self._open = rest, len(rest)
 
     def observe(self, event: np.void) -> EventBatch:
         """Return the answers that one event causes: cancels and refusals first, then fills in order of submission."""
-        record: Any = event.item()
-        number, kind = record[_EVENT_INSTRUMENT], record[_EVENT_KIND]
-        if number < len(self._books) and self._books[number] and kind in self._fill_on and self._is_news(record):
-            prices = _offered(kind, record[-1].tolist(), self._bar_place)
-            if prices is not None:
-                self._match(number, prices, 0.0 if kind in {_QUOTE, _BOOK} else self._settings.half_spread_bps)
-        answers, self._answers = self._answers, []
-        for answer in answers:
-            self.pending -= answer.closes
-        return _answer_events(event.dtype, record, answers)
-
-    def _is_news(self, record: Any) -> bool:
-        """Tell whether an event is neither older than one already seen nor too long on its way."""
-        number: int = record[_EVENT_INSTRUMENT]
-        happened_ns: int = record[_TS_EVENT]
-        arrived_ns: int = record[_TS_RECV]
-        newest_ns, self._newest_ns[number] = self._newest_ns[number], max(happened_ns, self._newest_ns[number])
-        return happened_ns >= newest_ns and arrived_ns - happened_ns <= self._age_ns_max
+        if event.dtype is not self._dtype:
+            self._lay_out(event.dtype)
+        self._event[:] = event.tobytes()
+        self._open, answers, done = self._observe(self._state, self._open, self._refusals)
+        self._refusals = 0
+        self.pending -= done
+        return self._answers[:answers].copy()
 
     def open_orders(self) -> OrderBatch:
         """Return the orders not yet done, with the quantity that is left, oldest first."""
-        left = sorted(order for book in self._books for order in book)
-        found = np.array([order.record for order in left], ORDER)
-        found["quantity"] = [order.quantity for order in left]
-        return found
+        return np.sort(self._resting[: self._open], order="decision")
 
     def restore(self, orders: OrderBatch) -> None:
         """Put open orders back after a restart, as if they had rested here all the time.
@@ -212,97 +188,64 @@ class Paper:
             return
         self._last_id = order_id
         self.pending += 1
-        quantity, limit_price = record[_QUANTITY], record[_LIMIT_PRICE]
-        refusal = self._refusal(number, quantity, limit_price)
+        refusal = self._refusal(number, record[_QUANTITY], record[_LIMIT_PRICE])
         if refusal is not None:
-            self._answers.append(_rejected(order_id, number, refusal))
-        else:
-            self._books[number].append(_Open(order_id, quantity, limit_price, record))
+            self._refuse(order_id, number, refusal)
+            return
+        if self._open == len(self._resting):
+            self._grow()
+        self._resting[self._open] = record
+        self._open += 1
 
     def _refusal(self, number: int, quantity: float, limit_price: float) -> RejectCode | None:
         if number >= len(self._instruments) or not self._instruments[number].traded:
             return RejectCode.UNKNOWN_INSTRUMENT
         lots = quantity / self._instruments[number].lot
-        if not math.isfinite(lots) or round(lots) == 0 or abs(lots - round(lots)) > _GRID_SLACK * max(1.0, abs(lots)):
+        if not math.isfinite(lots) or round(lots) == 0 or abs(lots - round(lots)) > GRID_SLACK * max(1.0, abs(lots)):
             return RejectCode.QUANTITY_INVALID
         return RejectCode.LIMIT_PRICE_MISSING if math.isnan(limit_price) else None
 
-    def _match(self, number: int, prices: _Prices, half_spread_bps: float) -> None:
-        """Fill the book of one instrument, oldest order first, against what the event offers."""
-        instrument, share = self._instruments[number], self._settings.participation_max
-        cost = (half_spread_bps + self._settings.slippage_bps) / _BPS_PER_ONE
-        buy = _on_grid(prices.buy * (1.0 + cost), instrument.tick, math.ceil)
-        sell = _on_grid(prices.sell * (1.0 - cost), instrument.tick, math.floor)
-        room = [math.inf, math.inf] if share is None else [prices.buy_size * share, prices.sell_size * share]
-        rest: list[_Open] = []
-        for order in self._books[number]:
-            side, price = (0, buy) if order.quantity > 0 else (1, sell)
-            if order.beyond_limit(price):
-                self._answers.append(_rejected(order.order_id, number, RejectCode.PRICE_BEYOND_LIMIT))
-                continue
-            filled = _fillable(abs(order.quantity), room[side], instrument.lot)
-            room[side] -= filled
-            rest += self._fill(number, order, filled, price)
-        self._books[number] = rest
+    def _refuse(self, order_id: int, number: int, code: RejectCode) -> None:
+        """Keep a reject for the next event."""
+        if self._refusals == len(self._refused):
+            self._grow()
+        self._refused[self._refusals] = (order_id, number, code)
+        self._refusals += 1
 
-    def _fill(self, number: int, order: _Open, filled: float, price: float) -> tuple[_Open, ...]:
-        """Answer with a fill, if anything fills, and return what stays open of the order."""
-        if filled == 0.0:
-            return (order,)
-        instrument = self._instruments[number]
-        fee = self._fee(filled * price * instrument.multiplier)
-        wanted = abs(order.quantity)
-        left = 0.0 if filled == wanted else _on_grid(wanted - filled, instrument.lot, round)
-        execution = round(left / instrument.lot) + 1.0  # what is left tells the fills of an order apart, in any process
-        values = (math.copysign(filled, order.quantity), price, fee, execution)
-        self._answers.append(_Answer(_FILL, order.order_id, number, values, left == 0.0))
-        return (order._replace(quantity=math.copysign(left, order.quantity)),) if left else ()
-
-    def _fee(self, value: float) -> float:
-        settings = self._settings
-        fee = value * settings.fee_bps / _BPS_PER_ONE
-        return max(fee, settings.fee_minimum) if settings.fee_bps >= 0 else fee
+    def _grow(self) -> None:
+        """Make room for twice as many orders."""
+        self._resting = np.concatenate([self._resting, np.zeros_like(self._resting)])
+        self._refused = np.concatenate([self._refused, np.zeros_like(self._refused)])
+        self._lay_out(self._dtype)
 
 
-def _offered(kind: int, values: list[float], bar_place: int) -> _Prices | None:
-    """Return the prices of a market event, or nothing where they cannot be believed."""
-    if kind in {_QUOTE, _BOOK}:
-        bid, ask, bid_size, ask_size = values[:4]
-        return _Prices(ask, bid, ask_size, bid_size) if 0 < bid <= ask < math.inf else None
-    if kind == _TRADE:
-        price, size = values[:2]
-        return _Prices(price, price, size, size) if 0 < price < math.inf else None
-    opened, high, low, close, volume = values[:5]
-    price = values[bar_place]
-    sound = 0 < low <= opened <= high < math.inf and low <= close <= high
-    return _Prices(price, price, volume, volume) if sound else None
+def _rules(settings: PaperSettings) -> Records:
+    """Return the settings as matching reads them."""
+    share, age_ms = settings.participation_max, settings.age_ms_max
+    return np.array(
+        [
+            (
+                settings.fee_bps,
+                settings.fee_minimum,
+                settings.half_spread_bps,
+                settings.slippage_bps,
+                math.nan if share is None else share,
+                math.inf if age_ms is None else age_ms * NS_PER_MS,
+                0 if settings.bar_price == "open" else 3,
+            )
+        ],
+        RULES,
+    )
 
 
-def _on_grid(value: float, step: float, rounding: Callable[[float], int]) -> float:
-    """Round to a whole number of steps, forgiving what float64 leaves; 30344 steps of 0.01 are 303.44 exactly."""
-    steps = value / step
-    nearest = round(steps)
-    whole = nearest if abs(steps - nearest) <= _GRID_SLACK * max(1.0, abs(steps)) else rounding(steps)
-    inverse = round(1.0 / step)
-    return whole / inverse if inverse and abs(inverse * step - 1.0) < _GRID_SLACK else whole * step
+def _fills(settings: PaperSettings) -> Words:
+    """Return 1 for each kind of event that fills."""
+    fills = np.zeros(max(Kind) + 1, np.int64)
+    fills[[Kind[name.upper()] for name in settings.fill_on]] = 1
+    return fills
 
 
-def _fillable(wanted: float, room: float, lot: float) -> float:
-    """Return how much of `wanted` fits into `room`, in whole lots; NaN room fits nothing."""
-    if wanted <= room:
-        return wanted
-    return min(wanted, _on_grid(room, lot, math.floor)) if room >= lot else 0.0
-
-
-def _rejected(order_id: int, number: int, code: RejectCode) -> _Answer:
-    return _Answer(_REJECT, order_id, number, (float(code),), closes=True)
-
-
-def _answer_events(dtype: np.dtype[np.void], observed: Any, answers: list[_Answer]) -> EventBatch:
-    """Write answers as events of the observed event's type, with its times."""
-    batch, width = np.empty(len(answers), dtype), len(observed[-1])
-    times = observed[_TS_EVENT : _TS_RECV + 1]
-    for place, (kind, order_id, number, values, _) in enumerate(answers):
-        padded = values + (math.nan,) * (width - len(values))
-        batch[place] = (0, 0, 0, *times, order_id, number, kind, 0, 0, padded)
-    return batch
+def _grid(instruments: Sequence[Instrument]) -> Records:
+    """Return each instrument's steps, with no event seen."""
+    never = np.iinfo(np.int64).min
+    return np.array([(each.tick, each.lot, each.multiplier, never) for each in instruments], GRID)
