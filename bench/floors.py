@@ -1,15 +1,21 @@
-"""Floors in C, compiled once where a compiler is found; without one, floors are null."""
+"""Floors: the walk in C, compiled once where a compiler is found (null without one), and a bare write of a record."""
 
 import ctypes
 import hashlib
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from harness import HERE, KEPT
 from jobs import Floats
+
+from tradeworthy.record.disk import Disk
 
 SOURCE = HERE / "floor.c"
 NODE = np.dtype([("threshold", "<f4"), ("feature", "<i4"), ("child", "<i4")])
@@ -123,3 +129,20 @@ class Sweep:
         counts = (numbers.shape[1], features, len(numbers))
         taken = self._call(edges, starts, len(table.starts) - 1, down, up, weights, rows, *counts, *rest)
         return float(taken), gains.sum(axis=2)
+
+
+@contextmanager
+def bare_file(path: Path, size: int) -> Iterator[Callable[[npt.NDArray[np.void]], None]]:
+    """Give a function that writes records one after the other into a zeroed file, from its start again at the end."""
+    Disk().preallocate(path, size)
+    file, place = os.open(path, os.O_WRONLY), 0
+    os.fsync(file)
+
+    def write(records: npt.NDArray[np.void]) -> None:
+        nonlocal place
+        place = (place + os.pwrite(file, records, place)) % (size - records.nbytes)
+
+    try:
+        yield write
+    finally:
+        os.close(file)

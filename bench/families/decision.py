@@ -13,10 +13,15 @@ from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 from desks import BARS, BenchDesk, desk, version_of
+from floors import bare_file
 from harness import HERE, Aim, Report, Setting
 from helpers import beside, syncer
-from jobs import eth_bars
-from measure import Floats, Samples, median_of
+from jobs import ETH, eth_bars
+from measure import Floats, Samples, median_of, rates, times_us
+
+from tradeworthy.core.decisions import DECISION
+from tradeworthy.model.features.runtime import FeatureState
+from tradeworthy.model.version import Version
 
 AIMS = {
     "decision_us_p50": Aim("us", "lower", 15.0),
@@ -39,9 +44,10 @@ def run(setting: Setting, report: Report) -> None:
     with tempfile.TemporaryDirectory(dir=setting.folder) as name:
         folder = Path(name)
         versions = [version_of(folder / "versions", name=f"v{k}", trees=200 - k) for k in range(2)]
+        floor_us = _floor_us(setting, versions[0], folder)
         with desk(folder / "alone", versions[:1]) as alone, syncer(folder / "alone" / "tape"):
             turns = Turns(alone.consumer(events), len(events))
-            _alone(setting, report, turns, folder)
+            _alone(setting, report, turns, folder, floor_us)
         with desk(folder / "shadowed", versions) as shadowed, desk(folder / "other", versions[:1]) as single:
             _shadow(setting, report, shadowed, single)
             _cycles(report, single)
@@ -82,7 +88,24 @@ class Turns:
         return us
 
 
-def _alone(setting: Setting, report: Report, turns: Turns, folder: Path) -> None:
+def _floor_us(setting: Setting, version: Version, folder: Path) -> float:
+    """Return what one event costs without an engine: its features and trees in batches, two bare writes."""
+    events, state = eth_bars(20_000), FeatureState(version.program, [ETH])
+    rows, _ = state.many(events)
+    taken = rates(
+        {
+            "features": lambda: len(events) if state.many(events) else 0,
+            "trees": lambda: len(version.predictor.many(rows)),
+        },
+        repeats=setting.repeats(9),
+    )
+    records = [events[:1].copy(), np.zeros(1, DECISION)]
+    with bare_file(folder / "bare", 1 << 20) as write:
+        writes = times_us(lambda _: [write(each) for each in records], setting.count(10_000))
+    return sum(1e6 / median_of(each).value for each in taken.values()) + float(np.median(writes))
+
+
+def _alone(setting: Setting, report: Report, turns: Turns, folder: Path, floor_us: float) -> None:
     tape, version = folder / "alone" / "tape", folder / "versions" / "v0"
     helpers = {
         "retraining": [str(HERE / "beside.py"), "retrain"],
@@ -108,7 +131,7 @@ def _alone(setting: Setting, report: Report, turns: Turns, folder: Path) -> None
                 _pause(process)
         for process in running.values():
             process.send_signal(signal.SIGCONT)
-    _report(report, {name: Samples(np.array(us)) for name, us in taken.items()}, whole)
+    _report(report, {name: Samples(np.array(us)) for name, us in taken.items()}, whole, floor_us)
 
 
 def _pause(process: subprocess.Popen[bytes]) -> None:
@@ -116,9 +139,10 @@ def _pause(process: subprocess.Popen[bytes]) -> None:
     time.sleep(0.02)
 
 
-def _report(report: Report, taken: dict[str, Samples], whole: list[Floats]) -> None:
+def _report(report: Report, taken: dict[str, Samples], whole: list[Floats], floor_us: float) -> None:
     quiet = taken["quiet"]
-    report.add("decision_us_p50", quiet.quantile(0.5), note=JOB)
+    note = f"{JOB}; floor: its features and trees in batches and two bare writes, without an engine"
+    report.add("decision_us_p50", quiet.quantile(0.5), floor=floor_us, note=note)
     kept = sum(map(len, whole)) / quiet.us.size
     p99 = median_of([np.quantile(us, 0.99) for us in whole]).value
     note = f"{JOB}; of the {kept:.1%} during which no other program was given the core, {p99:.1f} us"

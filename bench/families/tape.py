@@ -5,12 +5,12 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from floors import bare_file
 from harness import Aim, Peer, Report, Setting
 from helpers import syncer
 from jobs import eth_bars
@@ -18,7 +18,6 @@ from measure import Samples, in_turn, median_of, rates
 
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import SystemClock
-from tradeworthy.record.disk import Disk
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.record.tape import TapeWriter
 from tradeworthy.record.verify import verify
@@ -54,7 +53,7 @@ def _append(setting: Setting, report: Report, folder: Path, events: EventBatch) 
     singles = [events[i : i + 1].copy() for i in range(setting.count(20_000))]
     with TapeWriter.open(folder / "append", clock=SystemClock(), segment_bytes=SEGMENT) as tape:
         stream = tape.stream("inputs", events.dtype)
-        with syncer(folder / "append"), _bare(folder / "bare", len(singles) * setting.repeats(15) * 64) as write:
+        with syncer(folder / "append"), bare_file(folder / "bare", len(singles) * setting.repeats(15) * 64) as write:
             us, floor = [], []
             for _ in range(setting.repeats(15)):
                 us.append(_paced(lambda i: stream.append(singles[i]), len(singles) // 4))
@@ -83,23 +82,6 @@ def _paced(call: Callable[[int], object], count: int) -> np.ndarray:
         call(i)
         us[i] = (clock() - start) / 1e3
     return us
-
-
-@contextmanager
-def _bare(path: Path, size: int) -> Iterator[Callable[[EventBatch], None]]:
-    """Give a function that writes records one after the other into a zeroed file, from its start again at the end."""
-    Disk().preallocate(path, size)
-    file, place = os.open(path, os.O_WRONLY), 0
-    os.fsync(file)
-
-    def write(records: EventBatch) -> None:
-        nonlocal place
-        place = (place + os.pwrite(file, records, place)) % (size - records.nbytes)
-
-    try:
-        yield write
-    finally:
-        os.close(file)
 
 
 class Sqlite:
@@ -132,7 +114,7 @@ def _commit(setting: Setting, report: Report, folder: Path, events: EventBatch) 
     raws = [each.tobytes() for each in singles]
     peer = Sqlite(folder / "one.sqlite")
     opened = TapeWriter.open(folder / "one", clock=SystemClock(), durability="disk", segment_bytes=SEGMENT)
-    with opened as tape, _bare(folder / "one.bare", 1 << 22) as write:
+    with opened as tape, bare_file(folder / "one.bare", 1 << 22) as write:
         stream = tape.stream("inputs", events.dtype)
         file = os.open(folder / "one.bare", os.O_WRONLY)
 
@@ -168,7 +150,7 @@ def _batches(setting: Setting, report: Report, folder: Path, events: EventBatch)
     raws = [[(record.tobytes(),) for record in batch] for batch in batches]
     peer = Sqlite(folder / "batch.sqlite")
     opened = TapeWriter.open(folder / "batch", clock=SystemClock(), durability="disk", segment_bytes=SEGMENT)
-    with opened as tape, _bare(folder / "batch.bare", 1 << 24) as write:
+    with opened as tape, bare_file(folder / "batch.bare", 1 << 24) as write:
         stream = tape.stream("inputs", events.dtype)
         file = os.open(folder / "batch.bare", os.O_WRONLY)
 

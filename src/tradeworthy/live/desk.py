@@ -101,6 +101,7 @@ class Desk:
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
         self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
+        self._send_cancel = entry(send_cancel, self._handle, 0, 0)  # now: a halt may come when no file can be opened
         self._is_believable = entry(is_believable, self._handle, self.inbox.words, self.inbox.numbers, 0)
         self._order_names, self._open_orders = self.state.orders["order"], self.state.account["open_orders"]
 
@@ -257,7 +258,7 @@ class Desk:
     def _count_cancels(self, scope: Scope, now_ns: int) -> None:
         """Count as messages the cancels that the engine sends for a halt."""
         for instrument in self.resting(scope)["instrument"]:
-            send_cancel(self._handle, int(instrument), now_ns)
+            self._send_cancel(self._handle, int(instrument), now_ns)
 
     def _halt(self, scope: Scope, *, halt: bool) -> None:
         change = self.scopes.add if halt else self.scopes.discard

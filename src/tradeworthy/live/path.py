@@ -19,9 +19,9 @@ from numba.experimental import structref
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
+from tradeworthy.core.held import Handle, HandleType, declare
 from tradeworthy.core.kernel import kernel
 from tradeworthy.live.control import GENERATION
-from tradeworthy.live.held import Handle, HandleType, declare
 from tradeworthy.live.inbox import (
     SEQUENCE,
     TS_EVENT,

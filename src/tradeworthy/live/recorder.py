@@ -16,8 +16,8 @@ from numba.experimental import structref
 
 from tradeworthy.core.decisions import DECISION, ORDER
 from tradeworthy.core.events import EventBatch
+from tradeworthy.core.held import Handle, HandleType, declare
 from tradeworthy.core.kernel import entry, kernel
-from tradeworthy.live.held import Handle, HandleType, declare
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.path import ROW_HEADER
 from tradeworthy.live.pipeline import Pipeline, Played, Run
@@ -29,7 +29,9 @@ from tradeworthy.record.tape import Stream, TapeWriter
 Words = npt.NDArray[np.uint64]
 
 ROWS_WAITING = 128
-"""Rows of one version that may wait for the tape."""
+"""Rows of one version that wait for the tape until they are written together."""
+
+_ROWS_ROOM = 2 * ROWS_WAITING
 
 _NAME = ROW_HEADER - 1
 """The word of a row, and of an order, that names its decision."""
@@ -43,7 +45,7 @@ class Sheet(NamedTuple):
     rows: Words  # (room, words of a row)
     row_decisions: npt.NDArray[np.int64]
     order: Words  # (1, words of an order)
-    waiting: Words  # (ROWS_WAITING, words of a row)
+    waiting: Words  # (_ROWS_ROOM, words of a row)
     inputs_framing: Words
     decisions_framing: Words
     orders_framing: Words
@@ -120,20 +122,26 @@ class _Rows:
     """One version's rows on their way to the tape, in the order of their decisions."""
 
     def __init__(self, stream: Stream) -> None:
-        self.table: Words = np.zeros((ROWS_WAITING, stream.dtype.itemsize // 8), np.uint64)
+        self.table: Words = np.zeros((_ROWS_ROOM, stream.dtype.itemsize // 8), np.uint64)
         self.count = 0
         self._stream = stream
 
     def add(self, rows: npt.NDArray[np.void], decisions: npt.NDArray[np.integer]) -> None:
         """Take rows and the names of the decisions that they led to; write where there is no room for them."""
         rows["decision"] = decisions
-        if self.count + rows.size > ROWS_WAITING:
+        if self.count + rows.size > _ROWS_ROOM:
             self.write()
-        if rows.size > ROWS_WAITING:
+        if rows.size > _ROWS_ROOM:
             self._stream.append(rows)
             return
         self.table[self.count : self.count + rows.size] = np.frombuffer(rows, np.uint64).reshape(rows.size, -1)
-        self.count += rows.size
+        self.have(rows.size)
+
+    def have(self, more: int) -> None:
+        """Count rows that stand in the table; write them all once they are enough."""
+        self.count += more
+        if self.count >= ROWS_WAITING:
+            self.write()
 
     def write(self) -> None:
         """Write what waits."""
@@ -196,17 +204,17 @@ class Recorder:
         """
         pages, count, (stop, decisions, rows, ordered) = self._pages_of(pipeline), run.stop - start, run
         waiting = pages.rows.count
-        fits = self._inputs.fits(count) and self._decisions.fits(decisions) and waiting + rows <= ROWS_WAITING
+        fits = self._inputs.fits(count) and self._decisions.fits(decisions) and waiting + rows <= _ROWS_ROOM
         if not fits or (ordered and not self._orders.fits(1)):
             return self._run_across(pipeline, run, start)
         last = pages.compose(pages.handle, start, count, decisions, rows, waiting, ordered, self.tape.next_sequence)
-        pages.rows.count += rows
         if count:
             self._inputs.write(self._events[start * self._event_bytes : stop * self._event_bytes], count)
         if decisions:
             self._decisions.write(pages.decisions[: decisions * DECISION.itemsize], decisions)
         if ordered:
             self._orders.write(pages.order, 1)
+        pages.rows.have(rows)
         return last
 
     def _run_across(self, pipeline: Pipeline, run: Run, start: int) -> int:
@@ -226,12 +234,12 @@ class Recorder:
         if not made.decisions.size:
             return 0
         first = self._decisions.append(made.decisions)
-        if made.rows.size:
-            self.rows(made.pipeline, made.rows, made.row_decisions + first)
         last = first + made.decisions.size - 1
         if made.orders.size:
             made.orders["decision"] = last
             self._orders.append(made.orders)
+        if made.rows.size:
+            self.rows(made.pipeline, made.rows, made.row_decisions + first)
         return last
 
     def rows(self, pipeline: Pipeline, rows: npt.NDArray[np.void], decisions: npt.NDArray[np.integer]) -> None:

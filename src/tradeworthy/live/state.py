@@ -15,10 +15,10 @@ from numba.experimental import structref
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import Kind
+from tradeworthy.core.held import Handle, HandleType, declare
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
-from tradeworthy.live.held import Handle, HandleType, declare
 from tradeworthy.live.positions import ACCOUNT, HEARD, HEARD_MAX, OPEN_ORDER, OPEN_ORDERS_MAX, new_positions
 from tradeworthy.live.risk.sent import SENT, SENT_MAX
 

@@ -5,7 +5,7 @@ import pytest
 from feature_market import BTC, DESK, ETH, bars, quotes, walk
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import Kind, events_from_columns, merge
+from tradeworthy.core.events import Kind, event_dtype, events_from_columns, merge
 from tradeworthy.core.kernel import entry, kernel
 from tradeworthy.model.features import runtime
 from tradeworthy.model.features.expressions import atr, bar, log_return, on, row, time_of_day_sin
@@ -48,6 +48,32 @@ def test_many_gives_complete_rows_and_their_events():
     assert (events["instrument"][places] == 0).all()
     assert places[0] == 12  # the seventh bar of ETH, whose high needs seven
     assert len(rows) == len(places) == 54
+
+
+def test_one_takes_events_of_any_width():
+    """Events of two widths in turn, told apart by their instrument and kind, give the rows of the batch."""
+    events = market()
+    wide = np.zeros(len(events), event_dtype(20))
+    for name in events.dtype.names:
+        if name != "values":
+            wide[name] = events[name]
+    wide["values"], wide["values"][:, : events["values"].shape[1]] = np.nan, events["values"]
+    alone = FeatureState(PROGRAM, DESK)
+    rows = [alone.one((wide if place % 3 else events)[place]) for place in range(len(events))]
+    found, places = FeatureState(PROGRAM, DESK).many(events)
+    assert [place for place, row in enumerate(rows) if row is not None] == places.tolist()
+    assert np.array([row for row in rows if row is not None]).tobytes() == found.tobytes()
+
+
+def test_one_ignores_what_it_does_not_know():
+    """An instrument beyond the desk's list, or a kind that no feature reads, gives no row and changes nothing."""
+    state = FeatureState(PROGRAM, DESK)
+    before = state.dump()
+    event = market(3)[:1].copy()
+    for instrument, kind in ((0xFFFF_FFFF, Kind.BAR), (0, Kind.TIMER), (0, 255)):
+        event["instrument"], event["kind"] = instrument, int(kind)
+        assert state.one(event[0]) is None
+    assert all(np.array_equal(array, before[name], equal_nan=True) for name, array in state.dump().items())
 
 
 def test_one_event_gives_a_row_or_none():

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from numba.experimental import structref
 
 from tradeworthy.core.events import Kind
+from tradeworthy.core.held import Handle, HandleType, declare
 from tradeworthy.core.kernel import kernel
-from tradeworthy.live.held import Handle, HandleType, declare
 from tradeworthy.live.inbox import (
     REFERENCE,
     SEQUENCE,

@@ -1,16 +1,17 @@
 """A program at work on one desk: its table bound to the instruments, and its memory.
 
 Idea:   `one` is a live event, `many` is history; both run `kernel.step`, so they give the same bits.
-State:      two arrays, `dump`ed, `restore`d and copied as they are.
+State:  two arrays, `dump`ed, `restore`d and copied as they are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid, FeatureInvalid, near
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.model.features.kernel import (
@@ -21,10 +22,10 @@ from tradeworthy.model.features.kernel import (
     ProgramTable,
     Words,
     fold,
-    step,
 )
 from tradeworthy.model.features.layout import Lane
 from tradeworthy.model.features.program import Program
+from tradeworthy.model.features.single import Single, hold_single, step_single
 
 CHUNK = 65_536
 """Events folded at a time: bounds the memory of `many` beyond its answer."""
@@ -47,7 +48,7 @@ class FeatureState:
         The program reads an instrument that the desk does not list.
     """
 
-    __slots__ = ("_row", "_step", "instruments", "program", "state", "table")
+    __slots__ = ("_bytes", "_handle", "_row", "_step", "instruments", "program", "state", "table")
 
     def __init__(self, program: Program, instruments: Sequence[Instrument]) -> None:
         self.program = program
@@ -55,22 +56,22 @@ class FeatureState:
         self.table = bind(program, self.instruments)
         self.state = _fresh(program, sum(each.traded for each in self.instruments))
         self._row = np.full(len(program.names), np.nan)
-        self._step: Callable[..., int] | None = None
+        self._take(event_dtype().itemsize // 8)
 
     def one(self, event: np.void) -> Floats | None:
         """Step by one event; return its (features,) row, or None where there is none or it is not finite yet."""
-        arguments = (
-            self.table,
-            self.state,
-            int(event["instrument"]),
-            int(event["kind"]),
-            int(event["ts_event_ns"]),
-            event["values"],
-            self._row,
-        )
-        if self._step is None:
-            self._step = entry(step, *arguments)
-        return self._row.copy() if self._step(*arguments) == ROW_READY else None
+        raw = event.tobytes()
+        if len(self._bytes) != len(raw):
+            self._take(len(raw) // 8)
+        self._bytes[:] = raw
+        return self._row.copy() if self._step(self._handle) == ROW_READY else None
+
+    def _take(self, width: int) -> None:
+        """Make room for live events of so many words."""
+        words = np.zeros(width, np.int64)
+        held = hold_single(Single(self.table, self.state, words, words.view(np.float64), self._row))
+        self._bytes, self._handle = words.data.cast("B"), cast(Single, held)
+        self._step = entry(step_single, self._handle)
 
     def many(self, events: EventBatch) -> tuple[Floats, Words]:
         """Step by a batch in order.
