@@ -299,7 +299,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether deciding everything again gave the same bytes."""
+    """Whether deciding everything again gave the same bytes; retention may have left less than everything."""
 
     identical: bool
     decisions: int
@@ -307,6 +307,8 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     differences: int
     first_difference: str
     same_runtime: bool
+    began_after: int = 0
+    rows_deleted: int = 0
 
     @classmethod
     def of(cls, report: ReplayReport) -> Self:
@@ -318,4 +320,6 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
             differences=report.differences,
             first_difference=report.first_difference or "",
             same_runtime=report.fingerprint_same,
+            began_after=report.began_after,
+            rows_deleted=report.rows_deleted,
         )

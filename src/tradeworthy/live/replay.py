@@ -4,6 +4,8 @@ Idea:   if the same inputs give the same bytes, then the record explains every o
         obeys the tape and nobody else: not the clock, not the control block, not the ledger.
 Flow:   from the first checkpoint through all inputs; every decision, row and order of every version is compared with
         its record, frame aside. On another runtime (`fingerprint`) last bits may differ; then the report counts them.
+Deleted: what retention took is no difference. Replay begins at the first checkpoint after which every input, decision
+        and order is there; rows that were deleted are made again, counted, and compared with nothing.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, ORDER, version_name
-from tradeworthy.core.events import FRAME, Kind
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.events import FRAME, Kind, Word
 from tradeworthy.core.kernel_cache import fingerprint
 from tradeworthy.live.pipeline import Played
 from tradeworthy.live.playback import (
@@ -28,8 +31,10 @@ from tradeworthy.live.playback import (
     rows_stream,
 )
 from tradeworthy.live.reconcile import NEVER_SENT
+from tradeworthy.live.staging import INPUTS
 from tradeworthy.model.version import Version
 from tradeworthy.record.checkpoint import checkpoint_paths
+from tradeworthy.record.deletions import read_deletions
 from tradeworthy.record.epochs import read_epochs
 from tradeworthy.record.tape import TapeReader
 
@@ -45,6 +50,10 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     inputs, decisions, rows, orders : int
         How many were replayed.
+    began_after : int
+        Replay began after this sequence; above 0 where retention deleted what was before.
+    rows_deleted : int
+        Rows that retention deleted; they are made, but there is nothing to compare them with.
     differences : int
         Records that differ, are missing on the tape, or are on the tape and were not made again.
     first_difference : str or None
@@ -57,6 +66,8 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     decisions: int
     rows: int
     orders: int
+    began_after: int = 0
+    rows_deleted: int = 0
     differences: int
     first_difference: str | None
     fingerprint_same: bool
@@ -87,7 +98,7 @@ def replay(
     Raises
     ------
     NotFound
-        There is no tape, or it has no checkpoint.
+        There is no tape, or it has no checkpoint, or retention deleted so much that no checkpoint is left to begin at.
     """
     reader = TapeReader(folder)
     desk, after = restored_desk(reader, load, first_checkpoint(folder))
@@ -106,6 +117,8 @@ def replay(
         decisions=comparison.decisions,
         rows=comparison.rows,
         orders=comparison.orders,
+        began_after=after,
+        rows_deleted=comparison.rows_deleted,
         differences=comparison.differences,
         first_difference=comparison.first_difference,
         fingerprint_same=all(epoch.fingerprint == here for epoch in read_epochs(folder)),
@@ -122,9 +135,10 @@ class Comparison:
         self._rows: dict[int, Records] = {}
         self._orders = read_or_none(reader, ORDERS, ORDER, after)
         self._never_sent = _never_sent(reader, after)
+        self._deleted = {deletion.stream for deletion in read_deletions(reader.folder).values()}
         self._done = dict.fromkeys(self._recorded, 0)
         self._rows_done: dict[int, int] = {}
-        self.decisions = self.rows = self.orders = self.differences = 0
+        self.decisions = self.rows = self.orders = self.differences = self.rows_deleted = 0
         self.first_difference: str | None = None
 
     def compare(self, made: Played) -> None:
@@ -149,10 +163,19 @@ class Comparison:
             self._rows[number] = stream[np.argsort(stream["decision"], kind="stable")]
         known = made.row_decisions < len(names)
         rows["decision"][known] = names[made.row_decisions[known]]
+        rows = self._kept(rows, self._rows[number], rows_stream(made.pipeline))
         done = self._rows_done.get(number, 0)
         self._rows_done[number] = done + rows.size
         self.rows += rows.size
         self._note(rows, self._rows[number][done : done + rows.size], f"row of {version_name(number)}")
+
+    def _kept(self, made: Records, stored: Records, stream: str) -> Records:
+        """Leave out the rows whose records retention deleted: those before the first that is there."""
+        if stream not in self._deleted:
+            return made
+        gone = made["decision"] < stored["decision"][0] if len(stored) else np.ones(len(made), np.bool_)
+        self.rows_deleted += int(gone.sum())
+        return np.compress(~gone, made)
 
     def _compare_orders(self, orders: Records) -> None:
         if self._never_sent.size:
@@ -200,9 +223,39 @@ class Comparison:
 
 
 def first_checkpoint(folder: Path) -> int | None:
-    """Return the sequence of a tape's first checkpoint."""
-    paths = checkpoint_paths(Path(folder))
-    return int(paths[0].stem) if paths else None
+    """Return the sequence of a tape's first checkpoint from which everything can be decided again; None without any.
+
+    Raises
+    ------
+    NotFound
+        Retention deleted inputs, decisions or orders after the last one.
+    """
+    found = [int(path.stem) for path in checkpoint_paths(Path(folder))]
+    needed = _needed_after(Path(folder))
+    kept = [sequence for sequence in found if sequence >= needed]
+    if found and not kept:
+        raise NotFound(
+            f"retention deleted what was needed up to record {needed}, and the last checkpoint is {found[-1]}; "
+            "replay is possible again after the engine's next checkpoint"
+        )
+    return kept[0] if kept else None
+
+
+def _needed_after(folder: Path) -> int:
+    """Return the last sequence that cannot be decided again, because of what was deleted; 0 where nothing was.
+
+    A version let in later, but warmed with inputs that are gone, cannot be warmed again: not before it came in either.
+    """
+    deleted = [each for each in read_deletions(folder).values() if each.stream in {INPUTS, DECISIONS, ORDERS}]
+    needed = max((each.last_sequence for each in deleted), default=0)
+    gone = max((each.last_sequence for each in deleted if each.stream == INPUTS), default=0)
+    if gone:
+        inputs = inputs_after(TapeReader(folder), needed)
+        values = inputs["values"]
+        let_in = (inputs["kind"] == Kind.CONTROL) & np.isin(values[:, 0], (Word.CHAMPION, Word.SHADOW_ADDED))
+        cold = inputs["sequence"][let_in & (values[:, 1] < gone)]
+        needed = max(needed, int(cold.max(initial=0)))
+    return needed
 
 
 def _never_sent(reader: TapeReader, after: int) -> npt.NDArray[np.uint64]:
