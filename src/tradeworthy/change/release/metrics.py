@@ -48,6 +48,7 @@ METRICS: Mapping[str, Metric] = {
     "watcher_sequence": _gauge("The last tape record observed"),
     "watcher_step_seconds_last": _gauge("How long the last look took"),
     "watcher_step_seconds_max": _gauge("The longest look since there is a champion; no alert waits longer for one"),
+    "record_behind_seconds": _gauge("How long the oldest record read has waited to be on the disk"),
     "champion_info": _gauge("1 for the version that is watched", "version"),
     "findings_total": _counter("Findings raised, repeats included", "monitor", "kind"),
     "findings_open": _gauge("Cases that nobody has closed", "kind", "severity", "state"),
@@ -84,6 +85,7 @@ def samples(pulse: Pulse, cases: Cases, monitors: Mapping[str, Monitor]) -> list
         "watcher_sequence": pulse.reached,
         "watcher_step_seconds_last": pulse.step_ns_last / NS_PER_S,
         "watcher_step_seconds_max": pulse.step_ns_max / NS_PER_S,
+        "record_behind_seconds": pulse.behind_ns / NS_PER_S,
     }
     found = [Sample(name, (), value) for name, value in plain.items()]
     if pulse.version:

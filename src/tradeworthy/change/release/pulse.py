@@ -37,6 +37,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
         When the monitors were last given records; 0 for never.
     step_ns_last, step_ns_max : int
         How long the last look took, and the longest since the watcher has had a champion: no finding waits longer.
+    behind_ns : int
+        How long the oldest record that was read has waited to be on the disk.
     """
 
     ts_ns: int
@@ -49,6 +51,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     looked_ns: int = 0
     step_ns_last: int = 0
     step_ns_max: int = 0
+    behind_ns: int = 0
 
     @property
     def alert_delay_s_max(self) -> float:

@@ -5,6 +5,8 @@ Idea:   one file holds the offsets on the tape, the monitors' states and the fin
 Flow:   read → observe → save (with new findings) → append to the ledger → forget them at the next save.
 Time:   a finding carries the moment from which its alerts' delay counts: its event's time or, in a market of the past,
         the machine's time of the last look that left nothing unread, when its record was not there yet.
+Cut:    records that were read and that a power cut then took are told as a finding, and reading goes on where the
+        tape now ends (`health`).
 State:  killed before the save, the same records are observed again and nothing was told; killed after it, whatever of
         the saved findings is not in the ledger yet is appended. Nothing is lost, nothing doubled.
 """
@@ -17,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.change.release.health import RecordHealth
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_name
 from tradeworthy.core.errors import NotFound
@@ -49,6 +52,7 @@ class _Offsets(msgspec.Struct, kw_only=True):
     pending_since_ns: int = 0
     caught_up_ns: int = 0
     looked_ns: int = 0
+    epoch: int = 0
     ledger_number: int = 0
 
 
@@ -94,8 +98,10 @@ class Watch:
         self._market_past = market_past
         states = load_states(self._path)
         self._offsets = _offsets(states.pop(_OWN, {}))
+        self._health = RecordHealth(tape, clock=clock)
         self._saved_ns = clock.monotonic_ns()
         self._cursors: dict[str, Cursor] = {}
+        self._market_ns = 0  # the time of the last input read
         self._monitors: Monitors = {}
         if self._offsets.version:
             self._monitors = make_monitors(self._offsets.version)
@@ -138,6 +144,11 @@ class Watch:
         return self._offsets.looked_ns
 
     @property
+    def behind_ns(self) -> int:
+        """How long the oldest record that was read has waited to be on the disk."""
+        return self._health.behind_ns
+
+    @property
     def monitors(self) -> Monitors:
         """The monitors at work, by name."""
         return self._monitors
@@ -153,8 +164,9 @@ class Watch:
         if champion != self._offsets.version:
             self._change_to(champion)
         began_ns = self._clock.now_ns()
+        health = self._look_at_record()
         observed, drained = self._observe()
-        found = [finding for monitor in self._monitors.values() for finding in monitor.findings()]
+        found = [finding for monitor in self._monitors.values() for finding in monitor.findings()] + health
         found.sort(key=lambda finding: finding.sequence)
         if found or (observed and self._save_is_due()):
             self._offsets.pending, self._offsets.pending_since_ns = found, self._offsets.caught_up_ns
@@ -181,6 +193,15 @@ class Watch:
         self._offsets.streams[_rows(champion)] = self._offsets.streams.get(DECISIONS, 0)
         self.save()
 
+    def _look_at_record(self) -> list[Finding]:
+        """Return what is wrong with the record; go back to where it ends, if less is there than was read."""
+        offsets, reached = self._offsets, self.reached
+        offsets.epoch, cut = self._health.cut(offsets.epoch, reached)
+        if cut is not None:
+            offsets.streams = {name: min(place, cut.kept) for name, place in offsets.streams.items()}
+            self._cursors.clear()
+        return self._health.findings(reached, cut, self._market_ns)
+
     def _observe(self) -> tuple[int, bool]:
         """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
         observed, drained = 0, True
@@ -191,6 +212,8 @@ class Watch:
                 continue
             for monitor in self._monitors.values():
                 monitor.observe(records)
+            if stream == INPUTS:
+                self._market_ns = int(records["ts_event_ns"][-1])
             if stream == DECISIONS:
                 self._offsets.decisions += int(np.count_nonzero(records["role"] == Role.CHAMPION))
             self._offsets.streams[stream] = int(records["sequence"][-1])

@@ -179,6 +179,7 @@ class Watcher:
             looked_ns=watch.looked_ns,
             step_ns_last=self._step_ns_last,
             step_ns_max=self._step_ns_max,
+            behind_ns=watch.behind_ns,
         )
         write_pulse(self._state, pulse)
         write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
