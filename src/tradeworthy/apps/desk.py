@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tradeworthy.apps import results
 from tradeworthy.apps.keeping import keep_summary
-from tradeworthy.apps.processes import Companions, companions, start_syncer
+from tradeworthy.apps.processes import Companions, companions, start_keepers
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.events import EventBatch
@@ -100,7 +100,7 @@ def run_files(
         tape = open_tape(project, stack, clock)
         engine = open_engine(project, tape, clock)
         stack.callback(engine.close)
-        start_syncer(project, beside)
+        start_keepers(project, beside)
         with collector_off():
             summary = asyncio.run(_trade(Running(project, engine, feed, beside, tape, clock), alongside))
         beside.wait()

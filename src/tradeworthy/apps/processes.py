@@ -1,4 +1,4 @@
-"""The processes beside the engine: the syncer makes the tape durable, the watcher judges it. They share only files.
+"""The processes beside the engine: one makes the tape durable, one judges it, one archives it. They share only files.
 
 Flow:   started before the engine's first event, ended after its last one, by id. The engine does not wait for them: the
         watcher reads the tape from its beginning, so what was traded while it came up is judged too. One that is not
@@ -151,8 +151,14 @@ def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
         _settle(project)
 
 
-def start_syncer(project: "Project", running: Companions) -> None:
-    """Start to make an open tape durable."""
+def start_keepers(project: "Project", running: Companions) -> None:
+    """Start to make an open tape durable and, where the settings say so, to archive what is sealed."""
+    _start_syncer(project, running)
+    if project.settings.archive.every_s is not None:
+        running.start("archiver", "tradeworthy.apps.archiver", str(project.folder.resolve()))
+
+
+def _start_syncer(project: "Project", running: Companions) -> None:
     own_key(project.places.tape_key, "tape", project.trust)
     running.start(
         "syncer",

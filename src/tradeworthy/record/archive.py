@@ -40,6 +40,9 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     folder : str
         Where Parquet files go; beside the segments, in the tape's own folder, if empty. Set it before the first
         `tradeworthy archive`.
+    every_s : float, optional
+        How often sealed segments are archived by themselves, in a process of their own, while a desk runs. Not set:
+        only `tradeworthy archive` does it.
     after_s : float
         How old a sealed segment is when it is archived.
     rotate_every_s : float
@@ -58,6 +61,7 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     folder: str = ""
+    every_s: float | None = None
     after_s: float = 3_600.0
     rotate_every_s: float = 86_400.0
     zstd_level: int = 3
@@ -71,7 +75,12 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         for name in ("after_s", "free_min_gb"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is zero or more")
-        positive = {"rotate_every_s": self.rotate_every_s, "budget_gb": self.budget_gb, "alarm_at": self.alarm_at}
+        positive = {
+            "every_s": self.every_s,
+            "rotate_every_s": self.rotate_every_s,
+            "budget_gb": self.budget_gb,
+            "alarm_at": self.alarm_at,
+        }
         positive |= {f"keep_days of {stream!r}": days for stream, days in self.keep_days.items()}
         for name, value in positive.items():
             if value is not None and value <= 0:

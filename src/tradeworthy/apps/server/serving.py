@@ -25,7 +25,7 @@ from tradeworthy.apps.desk import (
     require_champion,
 )
 from tradeworthy.apps.keeping import keep_summary
-from tradeworthy.apps.processes import Companions, companions, start_syncer
+from tradeworthy.apps.processes import Companions, companions, start_keepers
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.core.time import NS_PER_S
@@ -70,7 +70,7 @@ def serve_project(
         tape = open_tape(project, stack, project.clock)
         engine = open_engine(project, tape, project.clock)
         stack.callback(engine.close)
-        start_syncer(project, beside)
+        start_keepers(project, beside)
         port = Port(project, engine, tape, project.clock, settings)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             summary = runner.run(_serve(port, engine, beside, opened))
