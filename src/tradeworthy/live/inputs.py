@@ -201,7 +201,7 @@ def check_jump(desk: DeskState, instrument: int, price: float, kind: int, ts_eve
         desk.suspects[instrument] = np.nan
         return _NONE
     near = abs(price - suspect) <= limit / _BPS_PER_ONE * suspect
-    if near and confirms(suspicion, kind, ts_event_ns, reference):
+    if near and (desk.manners[0] < 1 or confirms(suspicion, kind, ts_event_ns, reference)):
         desk.suspects[instrument] = np.nan
         return _NONE
     if not near:

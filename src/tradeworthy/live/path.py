@@ -275,7 +275,9 @@ def intend(c: Circuit, at: int, place: int, score: float, held: float) -> int:
     c.decisions[at]["target"] = target
     if abs(target - held) < 0.5 * grid["lot"]:
         return _NONE
-    quantity = on_grid(np.round((target - held) / grid["lot"]), grid["lot"])
+    quantity = target - held
+    if c.desk.manners[0] >= 1:
+        quantity = on_grid(np.round(quantity / grid["lot"]), grid["lot"])
     if c.stage.facts[0]["role"] == _CHAMPION:
         return act(c, at, place, quantity)
     if np.isnan(target):

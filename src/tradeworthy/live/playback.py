@@ -28,6 +28,7 @@ Records = npt.NDArray[np.void]
 DECISIONS = "decisions"
 ORDERS = "orders"
 ROWS = "rows-"
+_FIRST = np.zeros(1, np.int64)  # the rules of a checkpoint that does not say by which it was made
 ANSWERS = (int(Kind.FILL), int(Kind.REJECT))
 
 
@@ -151,9 +152,12 @@ class Playback:
             self.desk.apply(record, self._find)
 
     def _restart(self, sequence: int) -> None:
-        """Take the settings with which the engine came back, where they are others; it kept its state just before."""
+        """Take settings and rules with which the engine came back, where they are others; it kept its state before."""
         found = self._reader.checkpoint(sequence)
-        if found is not None and found[0] == sequence - 1 and config_in(found[1]) != self.desk.config:
+        if found is None or found[0] != sequence - 1:
+            return
+        same_rules = int(found[1].get("desk/manners", _FIRST)[0]) == int(self.desk.state.manners[0])
+        if config_in(found[1]) != self.desk.config or not same_rules:
             self.desk, _ = restored_desk(self._reader, self._load, sequence)
 
     def _find(self, control: np.void) -> Pipeline:

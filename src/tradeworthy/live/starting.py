@@ -112,10 +112,10 @@ class Resumption:
             )
 
     def _take_over(self, desk: Desk) -> None:
-        """Go on from the state of the desk that consumed the tape, under the settings of today."""
-        rules = self._desk.state.rules.copy()
+        """Go on from the state of the desk that consumed the tape, under the settings and rules of today."""
+        rules, manners = self._desk.state.rules.copy(), self._desk.state.manners.copy()
         self._desk.restore(desk.dump(), self._load)
-        self._desk.state.rules[:] = rules
+        self._desk.state.rules[:], self._desk.state.manners[:] = rules, manners
         if self._desk.champion is not None:
             self._desk.champion.late = False
 

@@ -40,7 +40,12 @@ LANE_KINDS = int(Kind.ROW) + 1
 """Input lanes an instrument has: one for each kind of market data and rows, and the unused 0."""
 
 LANE_WORDS = 11
-_ADDED = ("suspicions", "heard", "heard_count")  # arrays that tapes of format 1 may lack in their checkpoints
+_ADDED = ("suspicions", "heard", "heard_count", "manners")  # what checkpoints of earlier releases lack
+
+MANNERS = 1
+"""The edition of the rules that decide to the last bit. A tape goes on under the edition of its checkpoint until an
+engine starts on it, so that records of every release replay. 0: orders were what target and position differ by, and an
+event sent again confirmed its own jump. 1: orders lie on the lot grid, and it does not."""
 DENIALS_MAX = 512
 
 
@@ -82,6 +87,7 @@ class DeskState(NamedTuple):
     heard: Records  # (HEARD_MAX,) HEARD: a ring of the fills booked last
     heard_count: npt.NDArray[np.int64]  # (1,) how many ever
     limits: npt.NDArray[np.float64]  # (n, LIMIT_FIELDS) what each instrument's orders are held to; NaN is not set
+    manners: npt.NDArray[np.int64]  # (1,) by which edition of the rules it decides, see MANNERS
     observed: npt.NDArray[np.float64]  # what the checks of the last order observed
     denials: npt.NDArray[np.int64]  # (DENIALS_MAX,) how often each code refused
 
@@ -149,6 +155,7 @@ def new_desk(
         heard=np.zeros(HEARD_MAX, HEARD),
         heard_count=np.zeros(1, np.int64),
         limits=np.tile((limits or Limits()).as_array(), (n, 1)),
+        manners=np.full(1, MANNERS, np.int64),
         observed=np.full(len(LIMIT_FIELDS), np.nan),
         denials=np.zeros(DENIALS_MAX, np.int64),
     )
@@ -182,6 +189,8 @@ def restore_desk(desk: DeskState, arrays: Mapping[str, npt.NDArray[np.generic]])
     for name, array in desk._asdict().items():
         stored = arrays.get(name)
         if stored is None and name in _ADDED:
+            if name == "manners":
+                array[:] = 0
             continue
         if stored is not None and name == "limits" and stored.ndim == 1:  # from before instruments had limits
             stored = np.tile(stored, (len(array), 1))
