@@ -16,6 +16,7 @@ from served import CLOCK, PATH, Served, served
 from tradeworthy.apps.server.routes import OPEN
 from tradeworthy.change.access.keys import SCOPES, revoke
 from tradeworthy.core import facts
+from tradeworthy.core.errors import RecordUnwritable
 
 ROW = {"inputs": [{"name": "row", "shape": [1, 5], "datatype": "FP64", "data": [0.0] * 5}]}
 PLACES = {"{model}": "small%20desk", "{version}": "champion", "{decision}": "1"}
@@ -147,7 +148,7 @@ def test_guessing_is_locked_out_and_told():
         desk.follow()
         inside = desk.caller()
         assert desk.ask("POST", f"{PATH}/infer", ROW, secret=secret, connection=inside)[0] == 200
-        wrong = secret[:-4] + "AAAA"
+        wrong = secret[:-4] + "BBBB"
         assert [desk.ask("GET", "/v2", secret=wrong)[0] for _ in range(7)] == [401] * 5 + [429] * 2
         status, told, headers = desk.ask("GET", "/v2", secret=secret)
         assert (status, headers["retry-after"]) == (429, "30")
@@ -156,6 +157,25 @@ def test_guessing_is_locked_out_and_told():
         inside.close()
         (sentence,) = security(desk)
         assert sentence.startswith("brute force by 127.0.0.1 at ")
+
+
+def test_without_its_ledger_the_port_goes_on(caplog):
+    """While the ledger cannot be written, callers are answered, and what was noted is told as soon as it can be."""
+    with served() as desk:
+        for _ in range(5):
+            desk.ask("GET", "/v2", secret=desk.secret[:-4] + "BBBB")
+        append, head = desk.ledger.append, desk.ledger.head
+
+        def fail(*_: object, **__: object) -> None:
+            raise RecordUnwritable("the ledger cannot be written: database is locked")
+
+        desk.ledger.append = desk.ledger.head = fail
+        desk.follow()
+        assert "goes on without the ledger" in caplog.text
+        assert desk.ask("GET", "/v2/health/ready", secret=None)[0] == 200
+        desk.ledger.append, desk.ledger.head = append, head
+        (sentence,) = security(desk)
+        assert sentence.startswith("brute force")
 
 
 def test_probing_is_told():
@@ -172,7 +192,7 @@ def test_probing_is_told():
 def test_no_secret_is_in_a_log_a_finding_or_an_answer(desk, caplog):
     """Good or bad, a secret stays with who sent it."""
     caplog.set_level(logging.DEBUG)
-    wrong = desk.secret[:-4] + "AAAA"
+    wrong = desk.secret[:-4] + "BBBB"
     told = [desk.ask("GET", path, secret=secret)[1] for path in ("/v2", "/nothing") for secret in (desk.secret, wrong)]
     desk.port.models.load = None
     everything = f"{told} {caplog.text} {desk.ledger.facts()}"

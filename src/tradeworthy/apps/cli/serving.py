@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tradeworthy.apps.desk import Alongside
     from tradeworthy.apps.project import Project
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on; [serve] host if left out.")]
-PortNumber = Annotated[int | None, typer.Option(help="TCP port; [serve] port if left out.", min=0, max=65_535)]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; that of the settings if left out.")]
+PortNumber = Annotated[int | None, typer.Option(help="TCP port; that of the settings if left out.", min=0, max=65_535)]
 PortBeside = Annotated[
     int | None, typer.Option("--port", help="Open the inference port here, beside the feed.", min=0, max=65_535)
 ]

@@ -25,7 +25,6 @@ from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
 from tradeworthy.apps.server.tensors import Floats
 from tradeworthy.change.access.doorkeeper import Doorkeeper, Holder, Refused
-from tradeworthy.change.access.incidents import Incident
 from tradeworthy.change.access.keys import KEY_FACTS, Key, keys_of
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable, ReleaseRefused, TradeworthyError
@@ -167,17 +166,21 @@ class Port:
         if self.settings.socket:
             (self.project.folder / self.settings.socket).unlink(missing_ok=True)
         self.write()
-        self._raise_incidents(self.keeper.incidents.take())
+        with suppress(RecordUnwritable):
+            self._raise_incidents()
 
     # -- the ledger ----------------------------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Write down what the doorkeeper noted, and hear what is new in the ledger; both beside the loop."""
-        taken = self.keeper.incidents.take()
-        if taken:
-            await asyncio.to_thread(self._raise_incidents, taken)
-        news = await asyncio.to_thread(self._look)
-        self._heard(news)
+        """Write down what the doorkeeper noted, and hear what is new in the ledger; both beside the loop.
+
+        While the ledger cannot be reached, decisions go on, keys stay as they were, and incidents are kept.
+        """
+        try:
+            await asyncio.to_thread(self._raise_incidents)
+            self._heard(await asyncio.to_thread(self._look))
+        except RecordUnwritable as problem:
+            _log.warning("the port goes on without the ledger: %s", problem)
 
     def _look(self) -> _News | None:
         """Read the ledger if it has grown."""
@@ -196,13 +199,18 @@ class Port:
         self.keeper.hear(news.keys)
         self.told.tell(news.findings)
 
-    def _raise_incidents(self, incidents: list[Incident]) -> None:
+    def _raise_incidents(self) -> None:
         """Raise what the doorkeeper noted as findings; the watcher tells people of them."""
-        for incident in incidents:
-            fact = facts.FindingRaised(
-                finding=incident.finding(self._tape.next_sequence - 1), ts_origin_ns=incident.now_ns
-            )
-            self.project.ledger.append(fact, actor="port", reason=incident.sentence)
+        incidents = self.keeper.incidents.take()
+        while incidents:
+            sequence, first = self._tape.next_sequence - 1, incidents[0]
+            fact = facts.FindingRaised(finding=first.finding(sequence), ts_origin_ns=first.now_ns)
+            try:
+                self.project.ledger.append(fact, actor="port", reason=first.sentence)
+            except RecordUnwritable:
+                self.keeper.incidents.give_back(incidents)
+                raise
+            incidents = incidents[1:]
 
     # -- one request ---------------------------------------------------------------------------------------------
 

@@ -75,6 +75,10 @@ class Incidents:
         self._told_ns[subject] = incident.now_ns
         self._new.append(incident)
 
+    def give_back(self, incidents: list[Incident]) -> None:
+        """Keep incidents that could not be written down, for the next time."""
+        self._new = [*incidents, *self._new][-SUBJECTS_MAX:]
+
     def take(self) -> list[Incident]:
         """Return what is new, and forget it."""
         taken, self._new = self._new, []
