@@ -35,6 +35,7 @@ FAMILIES = (
     "watch",
     "explain",
     "serve",
+    "attack",
 )
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}

@@ -4,6 +4,7 @@ Idea:   serving never uses these libraries; training does, once, so that the gat
 Scores: P(class 1) of a binary classifier, P(the class acted on) of several, the value of a regression; one a row.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def _column(scores: Floats, classes: list[str], acts_on: str | None) -> Floats:
 
 
 def source_parameters(model: Any) -> dict[str, str]:
-    """Return the parameters a model was trained with, as text, for its lineage."""
+    """Return the parameters a model was trained with, its library and that one's version, as text, for its lineage."""
     if hasattr(model, "get_params"):
         found = model.get_params()
     elif type(model).__module__.startswith("xgboost"):
@@ -78,7 +79,9 @@ def source_parameters(model: Any) -> dict[str, str]:
     else:
         found = getattr(model, "params", {})
     kept = {name: str(value) for name, value in sorted(found.items()) if value is not None}
-    return {"library": type(model).__module__.partition(".")[0], "model": type(model).__name__} | kept
+    library = type(model).__module__.partition(".")[0]
+    version = str(getattr(sys.modules[library], "__version__", ""))
+    return {"library": library, "library_version": version, "model": type(model).__name__} | kept
 
 
 def _predict(model: Any, rows: Floats) -> Any:

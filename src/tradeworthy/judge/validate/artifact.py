@@ -10,32 +10,58 @@ SAFE_FORMATS = frozenset({"trees", "onnx"})
 
 
 class Artifact(Part, frozen=True, kw_only=True):
-    """What the bundle is made of, and whether its bytes are the ones that were signed."""
+    """What the bundle is made of, and whether its bytes are the ones that were signed.
+
+    Attributes
+    ----------
+    formats, files : list of str
+        Of its predictor; by name.
+    signature_ok, digests_ok : bool
+        Over the very bytes that were loaded.
+    bytes_total : int
+        Size of the predictor's files.
+    lacking : list of str
+        Facts of the manifest that were not filled in.
+    refusal : str
+        Why it was not loaded.
+    """
 
     formats: list[str]
     signature_ok: bool
     digests_ok: bool
     files: list[str]
+    bytes_total: int = 0
+    lacking: list[str] = msgspec.field(default_factory=list)
     refusal: str = ""
 
 
 class ArtifactSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a bundle may be made of; nothing of it can be switched off."""
+    """What a bundle may be made of; none of the checks can be switched off.
+
+    Attributes
+    ----------
+    bytes_max : int
+        Size of the predictor's files.
+    """
+
+    bytes_max: int = 512 * 1024 * 1024
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
-        return [ArtifactSafety()]
+        return [ArtifactSafety(bytes_max=self.bytes_max), ManifestComplete()]
 
 
 class ArtifactSafety(msgspec.Struct, frozen=True, kw_only=True):
     """The bundle is data of allowed formats, and its bytes are those that were signed."""
 
+    bytes_max: int
     name: str = "artifact_safety"
 
     @property
     def requirement(self) -> str:
         """What must hold."""
-        return f"signature and digests hold; formats only of {', '.join(sorted(SAFE_FORMATS))}"
+        allowed = ", ".join(sorted(SAFE_FORMATS))
+        return f"signature and digests hold; formats only of {allowed}; at most {self.bytes_max:,} bytes"
 
     def judge(self, evidence: Evidence) -> CheckResult:
         """Judge signature, digests and formats."""
@@ -47,7 +73,28 @@ class ArtifactSafety(msgspec.Struct, frozen=True, kw_only=True):
             f"signature {'holds' if part.signature_ok else 'does not hold'}",
             f"digests {'hold' if part.digests_ok else 'do not hold'}",
             f"formats {', '.join(part.formats) or 'none'}",
+            f"{part.bytes_total:,} bytes",
             *([part.refusal] if part.refusal else []),
         ]
         holds = part.signature_ok and part.digests_ok and not unsafe and bool(part.formats)
-        return Measured("; ".join(found), holds)
+        return Measured("; ".join(found), holds and part.bytes_total <= self.bytes_max)
+
+
+class ManifestComplete(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest says who made the version, from which data, with which code and libraries."""
+
+    name: str = "manifest_complete"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        return "author, training data, code, parameters, and the library with its version are in the manifest"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge what is lacking."""
+        return verdict_on(self, evidence, Artifact, self._measure)
+
+    def _measure(self, part: Artifact) -> Measured:
+        if part.refusal:
+            return Measured("the bundle was refused, its manifest is nobody's word", holds=False)
+        return Measured(f"not filled in: {', '.join(part.lacking)}" if part.lacking else "complete", not part.lacking)
