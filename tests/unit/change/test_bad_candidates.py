@@ -6,6 +6,7 @@ from change_desk import CARD, REVIEWED, STRATEGY, desk
 from gate_candidates import PATIENT, candidate, judged, register, verdicts
 
 from tradeworthy.core.limits import Limits
+from tradeworthy.judge.validate.fairness import FairnessSettings
 from tradeworthy.judge.validate.latency import LatencySettings
 from tradeworthy.judge.validate.overfitting import Memory, OverfittingSettings, Permutation, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
@@ -133,3 +134,25 @@ def test_a_challenger_is_compared_with_the_champion(home):
     assert found.evidence["rows"] == 1_500 - 12
     assert 0 < found.evidence["score_distance"] < 0.1
     assert 0 <= found.evidence["attribution_distance"] < 0.5
+
+
+def test_a_bad_candidate_that_is_biased_between_groups_is_refused_for_it(home):
+    """Decisions that follow a protected column: one half of its values is hardly ever selected."""
+    fair = msgspec.structs.replace(PATIENT, fairness=FairnessSettings(protected=("return_1",)))
+    report = judged(home, register(home, candidate()), settings=fair)
+    assert report.failed == ["fairness"]
+    (found,) = (result for result in report.results if result.name == "fairness")
+    assert [row[0].split()[0] for row in found.tables[0].rows] == ["return_1", "return_1"]
+    misnamed = msgspec.structs.replace(PATIENT, fairness=FairnessSettings(protected=("return_l",)))
+    (found,) = (r for r in judged(home, register(home, candidate()), settings=misnamed).results if r.stops)
+    assert (found.name, found.verdict) == ("fairness", "missing")
+    assert "return_1" in found.measured
+
+
+def test_a_regression_can_be_judged(home):
+    """A model of forward returns has no log loss; it passes by the squared error that it removes."""
+    text = STRATEGY.replace("tw.forward_direction(bar.close, 3)", "tw.forward_return(bar.close, 3)")
+    text = text.replace('"objective": "binary"', '"objective": "regression"')
+    report = judged(home, register(home, candidate(text)), only=(Performance,))
+    assert verdicts(report)["beats_baseline"] == "pass"
+    assert verdicts(report)["performance"] == "pass"

@@ -5,11 +5,13 @@ from dataclasses import replace
 import msgspec
 
 from tradeworthy.core.limits import Limits
+from tradeworthy.judge.group_bootstrap import GroupMeasures
 from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
+from tradeworthy.judge.validate.fairness import Groups, Protected, ProtectedColumn
 from tradeworthy.judge.validate.latency import Latency
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -54,6 +56,26 @@ GOOD = Evidence(
             score_distance=0.01,
             sides_differ=0.05,
             attribution_distance=0.1,
+            tables=[],
+        ),
+        Groups(groups=8, worst="session 00-08 UTC", worst_auc=0.51, worst_high=0.56, tables=[]),
+        Protected(
+            rows=9_000,
+            columns=[
+                ProtectedColumn(
+                    name="region",
+                    measures=GroupMeasures(
+                        demographic_parity_difference=(0.02, 0.0, 0.05),
+                        demographic_parity_ratio=(0.95, 0.9, 1.0),
+                        equalized_odds_difference=(0.03, 0.01, 0.06),
+                        equal_opportunity_difference=(0.02, 0.0, 0.05),
+                    ),
+                    calibration_gap=0.02,
+                    amplification=0.01,
+                    proxy="a",
+                    proxy_auc=0.6,
+                )
+            ],
             tables=[],
         ),
         LookAhead(cuts=5, rows=900, differences=0),

@@ -1,6 +1,7 @@
 """Each check passes the good candidate, refuses its own kind of bad one, and never passes what is missing."""
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
 from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
+from tradeworthy.judge.validate.fairness import FairnessSettings, Groups, Protected
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import Latency, LatencySettings
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
@@ -31,7 +33,10 @@ from tradeworthy.judge.validate.trading import Trading
 
 REVIEWED = DocumentsSettings(score_distance_max=0.05, sides_differ_max=0.2, attribution_distance_max=0.3)
 REASONED = ExplanationSettings(surrogate_fidelity_min=0.5, forbidden=["age"])
-SETTINGS = GateSettings(overfitting=OverfittingSettings(auc_gap_max=0.3), documents=REVIEWED, explanation=REASONED)
+FAIR = FairnessSettings(protected=("region",), proxy_auc_max=0.9)
+SETTINGS = GateSettings(
+    overfitting=OverfittingSettings(auc_gap_max=0.3), documents=REVIEWED, explanation=REASONED, fairness=FAIR
+)
 CHECKS = {check.name: check for check in SETTINGS.checks("full")}
 PART = {
     "parity_features": Parity,
@@ -55,6 +60,8 @@ PART = {
     "duplicated_rows": FoldContact,
     "feature_too_good": Foresight,
     "shifted_label": Foresight,
+    "worst_group": Groups,
+    "fairness": Protected,
     "after_costs": Trading,
     "costs_borne": Trading,
     "deflated_sharpe": TrackRecord,
@@ -89,6 +96,18 @@ def test_evidence_that_was_not_gathered_is_missing(name):
 
 ATTACK = GOOD.part(EventAttacks).attacks[0]
 AT_01 = GOOD.part(FeatureAttacks).found[0]
+
+
+def region(**changes: Any):
+    """Return the good protected column with some figures changed."""
+    return msgspec.structs.replace(GOOD.part(Protected).columns[0], **changes)
+
+
+def measured(**changes: Any):
+    """Return it with some measures between groups changed."""
+    return region(measures=msgspec.structs.replace(region().measures, **changes))
+
+
 BAD = [
     ("robustness", FeatureAttacks, {"found": [msgspec.structs.replace(AT_01, broken=0.21)]}),
     ("robustness", FeatureAttacks, {"found": [msgspec.structs.replace(AT_01, rows=99)]}),
@@ -137,6 +156,12 @@ BAD = [
     ("artifact_safety", Artifact, {"bytes_total": 1 << 30}),
     ("manifest_complete", Artifact, {"lacking": ["data_digest"]}),
     ("manifest_complete", Artifact, {"refusal": "a byte changed"}),
+    ("worst_group", Groups, {"worst_high": 0.49}),
+    ("fairness", Protected, {"columns": [region(calibration_gap=0.11)]}),
+    ("fairness", Protected, {"columns": [region(proxy_auc=0.95)]}),
+    ("fairness", Protected, {"columns": [region(), measured(equalized_odds_difference=(0.11, 0.05, 0.2))]}),
+    ("fairness", Protected, {"columns": [measured(demographic_parity_ratio=(0.79, 0.7, 0.9))]}),
+    ("beats_baseline", Performance, {"squared_error": 1.1, "baseline_squared_error": 1.0}),
     ("after_costs", Trading, {"sharpe_net": 0.0}),
     ("after_costs", Trading, {"trades": 3}),
     ("costs_borne", Trading, {"breakeven_cost_bps": 7.9}),
@@ -167,6 +192,7 @@ def test_a_bad_candidate_is_refused_by_the_right_check(name, part, changes):
         ("change", ChangeFromChampion, "score_distance"),
         ("feature_too_good", Foresight, "auc_max"),
         ("shifted_label", Foresight, "lead_max"),
+        ("worst_group", Groups, "worst_high"),
         ("after_costs", Trading, "sharpe_net"),
         ("costs_borne", Trading, "breakeven_cost_bps"),
         ("deflated_sharpe", TrackRecord, "deflated_sharpe"),
@@ -238,3 +264,11 @@ def test_figures_of_numpy_can_be_written_down():
     written = msgspec.json.decode(msgspec.json.encode(result))
     assert written["tables"][0]["rows"] == [["a", 0.5, None]]
     assert written["evidence"]["auc_max"] == 0.5
+
+
+def test_a_regression_is_judged_by_its_squared_error():
+    """A model without log loss is no longer missing: the share of the naive error that it removes counts."""
+    found = spoiled(Performance, log_loss=math.nan, squared_error=0.98, baseline_squared_error=1.0)
+    result = CHECKS["beats_baseline"].judge(found)
+    assert result.verdict == "pass"
+    assert "+2.00%" in result.measured

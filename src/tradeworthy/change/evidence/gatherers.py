@@ -3,6 +3,7 @@
 from tradeworthy.change.evidence.context import Gatherer
 from tradeworthy.change.evidence.documents import gather_card, gather_change
 from tradeworthy.change.evidence.explanation import gather_explanation, gather_fold_reasons
+from tradeworthy.change.evidence.fairness import gather_groups, gather_protected
 from tradeworthy.change.evidence.known import gather_artifact, gather_limits, gather_performance
 from tradeworthy.change.evidence.latency import gather_latency
 from tradeworthy.change.evidence.leakage import gather_fold_contact, gather_foresight, gather_look_ahead
@@ -21,6 +22,7 @@ from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
+from tradeworthy.judge.validate.fairness import Groups, Protected
 from tradeworthy.judge.validate.latency import Latency
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -46,6 +48,8 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Foresight, gather_foresight, "looking for features that foresee too much", budget_s=3.0),
     Gatherer(Explanation, gather_explanation, "explaining training rows", budget_s=3.0),
     Gatherer(FoldReasons, gather_fold_reasons, "explaining the folds' models", budget_s=10.0, quick=False),
+    Gatherer(Groups, gather_groups, "comparing sessions and regimes", budget_s=1.0),
+    Gatherer(Protected, gather_protected, "comparing protected groups", budget_s=2.0),
     Gatherer(ChangeFromChampion, gather_change, "comparing with the champion", budget_s=3.0),
     Gatherer(TrackRecord, gather_track_record, "counting trials", budget_s=1.0, quick=False),
     Gatherer(Selection, gather_selection, "comparing trials", budget_s=5.0, quick=False),

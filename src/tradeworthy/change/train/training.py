@@ -159,7 +159,7 @@ def training_folds(dataset: Dataset, label: Label, settings: TrainingSettings) -
 def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: float = 0.95) -> Performance:
     """Return how right out-of-fold scores were, with an interval valid under overlapping labels.
 
-    A label of a forward return is judged by its sign for the AUC; its losses are NaN.
+    A label of a forward return is judged by its sign for the AUC, and by squared errors; it has no log loss (NaN).
     """
     up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
     interval = auc_interval(walk.scores, up, horizon=horizon, rng=rng, level=level)
@@ -176,6 +176,8 @@ def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: floa
         baseline_log_loss=float(baseline.mean()),
         level=level,
         block=interval.block,
+        squared_error=None if walk.binary else float(np.mean((walk.scores - walk.labels) ** 2)),
+        baseline_squared_error=None if walk.binary else float(np.mean((walk.baseline - walk.labels) ** 2)),
     )
 
 

@@ -15,6 +15,7 @@ from tradeworthy.judge.validate.check import Check, CheckResult, Family, Profile
 from tradeworthy.judge.validate.documents import DocumentsSettings
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.explanation import ExplanationSettings
+from tradeworthy.judge.validate.fairness import FairnessSettings
 from tradeworthy.judge.validate.latency import LatencySettings
 from tradeworthy.judge.validate.leakage import LeakageSettings
 from tradeworthy.judge.validate.limits import LimitsSettings
@@ -41,6 +42,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     leakage: LeakageSettings = LeakageSettings()
     trading: TradingSettings = TradingSettings()
     overfitting: OverfittingSettings = OverfittingSettings()
+    fairness: FairnessSettings = FairnessSettings()
     latency: LatencySettings = LatencySettings()
     limits: LimitsSettings = LimitsSettings()
     robustness: RobustnessSettings = RobustnessSettings()

@@ -22,6 +22,8 @@ class Performance(Part, frozen=True, kw_only=True):
     block: int = 0
     log_loss_gain_low: float | None = None
     log_loss_gain_high: float | None = None
+    squared_error: float | None = None
+    baseline_squared_error: float | None = None
 
 
 class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,13 +85,18 @@ class BeatsBaseline(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def requirement(self) -> str:
         """What must hold."""
-        return f"log loss below the naive baseline's by more than {self.gain_min:g}, and AUC above the baseline's"
+        return (
+            f"log loss (of a regression: the share of the squared error) below the naive baseline's by more than "
+            f"{self.gain_min:g}, and AUC above the baseline's"
+        )
 
     def judge(self, evidence: Evidence) -> CheckResult:
         """Judge the gain over the baseline; its lower bound, where there is one."""
         return verdict_on(self, evidence, Performance, self._measure)
 
     def _measure(self, part: Performance) -> Measured:
+        if part.squared_error is not None and part.baseline_squared_error is not None:
+            return self._of_regression(part, part.squared_error, part.baseline_squared_error)
         low, high = part.log_loss_gain_low, part.log_loss_gain_high
         judged = part.baseline_log_loss - part.log_loss if low is None else low
         return Measured(
@@ -97,4 +104,13 @@ class BeatsBaseline(msgspec.Struct, frozen=True, kw_only=True):
             judged > self.gain_min and part.auc > part.baseline_auc,
             (judged, part.auc, part.baseline_auc),
             None if low is None or high is None else (low, high),
+        )
+
+    def _of_regression(self, part: Performance, error: float, naive: float) -> Measured:
+        """Hold the share of the naive squared error that the model removes against the gain asked for."""
+        gain = 1.0 - error / naive if naive > 0.0 else float("nan")
+        return Measured(
+            f"squared error {error:.4g} against {naive:.4g} ({part.baseline_name}): {gain:+.2%} of it removed",
+            gain > self.gain_min and part.auc > part.baseline_auc,
+            (gain, part.auc, part.baseline_auc),
         )

@@ -1,0 +1,183 @@
+"""Gathers fairness: the out-of-fold scores by session and regime, and by the groups of protected columns."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.change.evidence.context import Context, NotGathered, Work
+from tradeworthy.change.evidence.overfitting import up_of
+from tradeworthy.change.evidence.slices import regimes, sessions
+from tradeworthy.change.train.folds import out_of_fold
+from tradeworthy.core.errors import near
+from tradeworthy.judge.group_bootstrap import group_measures
+from tradeworthy.judge.metrics import auc
+from tradeworthy.judge.monitor.fairness import POSITIVES, SELECTED, count_groups, fairness_table
+from tradeworthy.judge.validate.evidence import Table, known
+from tradeworthy.judge.validate.fairness import Groups, Protected, ProtectedColumn
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+
+VALUES_MAX = 10
+ROWS_MIN = 50
+"""Groups with fewer rows of either class are shown, and no harm is told from them."""
+
+
+class Tested(NamedTuple):
+    """The rows that some fold tested: (m,) out-of-fold scores and classes, (m, n) features, a label's reach."""
+
+    scores: Floats
+    up: Floats
+    rows: Floats
+    horizon: int
+
+
+def gather_groups(context: Context, _work: Work) -> Groups:
+    """Take the AUC apart by session and by regime."""
+    walk, horizon = context.candidate.walk, context.candidate.label.horizon
+    up = up_of(walk.labels, walk.values)
+    paper = context.walk_of(context.version, context.candidate)
+    traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
+    scores, up = walk.scores[traded], up[traded]
+    found = []
+    for each in (*sessions(paper.ts_event_ns), *regimes(paper)):
+        value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], horizon)
+        found.append((f"{each.by} {each.name}", int(each.rows.sum()), value, value + 3.0 * error))
+    sure = [line for line in found if math.isfinite(line[3])]
+    if not sure:
+        raise NotGathered(f"no session or regime has {ROWS_MIN} rows of either class")
+    worst = min(sure, key=lambda line: line[3])
+    return Groups(
+        groups=len(found),
+        worst=worst[0],
+        worst_auc=worst[2],
+        worst_high=worst[3],
+        tables=[
+            Table(
+                title="AUC by session and regime",
+                columns=["group", "AUC", "at most", "rows"],
+                rows=[[name, known(value), known(high), n] for name, n, value, high in found],
+                chart="bars",
+            )
+        ],
+    )
+
+
+def gather_protected(context: Context, _work: Work) -> Protected:
+    """Compare the groups of every protected column, out of fold.
+
+    Raises
+    ------
+    NotGathered
+        No column is protected, or one of them is not known.
+    """
+    settings = context.settings.fairness
+    if not settings.protected:
+        raise NotGathered("no column is protected; name some in [gate.fairness] protected")
+    data, places = context.dataset, out_of_fold(context.folds)
+    walk = context.candidate.walk
+    tested = Tested(walk.scores, up_of(walk.labels, walk.values), data.rows[places], context.candidate.label.horizon)
+    columns, tables = [], []
+    for name in settings.protected:
+        groups, names = groups_of(_column(context, name)[places], name)
+        column, table = _compare(context, name, (groups, names), tested)
+        columns.append(column)
+        tables.append(table)
+    return Protected(rows=len(places), columns=columns, tables=tables)
+
+
+def groups_of(values: Floats, name: str) -> tuple[Longs, list[str]]:
+    """Return the group of each value, and the groups' names: each value, or the halves of many."""
+    unique = np.unique(values)
+    if len(unique) <= VALUES_MAX:
+        return np.searchsorted(unique, values), [f"{name} {value:g}" for value in unique]
+    middle = float(np.median(values))
+    return (values > middle).astype(np.int64), [f"{name} up to {middle:g}", f"{name} over {middle:g}"]
+
+
+def auc_error(up: Floats, horizon: int) -> float:
+    """Return the standard error of an AUC of 1/2, labels overlapping; NaN for too few rows of a class."""
+    positives = float(up.sum())
+    negatives = len(up) - positives
+    if min(positives, negatives) < ROWS_MIN:
+        return math.nan
+    return math.sqrt(horizon * (len(up) + 1) / (12.0 * positives * negatives))
+
+
+def _column(context: Context, name: str) -> Floats:
+    """Return a protected column over the training rows: a feature, or a field of the rows that the model need not see.
+
+    Raises
+    ------
+    NotGathered
+        There is no such column.
+    """
+    features, fields = context.version.program.names, context.candidate.label.row_fields
+    if name in features:
+        return context.dataset.rows[:, features.index(name)]
+    if name in fields:
+        return np.asarray(context.history["values"][context.dataset.places, fields.index(name)], np.float64)
+    raise NotGathered(f"no column {name!r}{near(name, (*features, *fields))}; protect a feature or a field of the rows")
+
+
+def _compare(
+    context: Context, name: str, grouping: tuple[Longs, list[str]], tested: Tested
+) -> tuple[ProtectedColumn, Table]:
+    """Compare the groups of one column."""
+    groups, names = grouping
+    cut = context.settings.fairness.score_cut
+    counts = count_groups(groups, tested.scores > cut, tested.up, len(names))
+    shown = fairness_table(counts, names, training=counts, horizon=tested.horizon)
+    inside = [groups == place for place in range(len(names))]
+    gaps = [abs(float((tested.scores - tested.up)[rows].mean())) for rows in inside]
+    proxies = list(_proxies(context, groups, tested.rows, name))
+    proxy, proxy_auc = max(proxies, key=lambda each: each[1], default=("none", 0.5))
+    column = ProtectedColumn(
+        name=name,
+        measures=group_measures(counts, rng=context.rng(f"fairness {name}"), horizon=tested.horizon),
+        calibration_gap=max(gaps),
+        amplification=max(shown.amplification.values(), default=math.nan),
+        proxy=proxy,
+        proxy_auc=proxy_auc,
+    )
+    lines = zip(names, counts, inside, gaps, strict=True)
+    return column, Table(
+        title=f"Groups of {name}",
+        columns=[
+            "group",
+            "selected",
+            "positive",
+            "true positive rate",
+            "false positive rate",
+            "AUC",
+            "calibration",
+            "rows",
+        ],
+        rows=[
+            [
+                group,
+                known(count[SELECTED] / rows.sum()),
+                known(count[POSITIVES] / rows.sum()),
+                known(shown.groups[group]["true_positive_rate"].value),
+                known(shown.groups[group]["false_positive_rate"].value),
+                known(auc(tested.scores[rows], tested.up[rows])),
+                known(gap),
+                int(rows.sum()),
+            ]
+            for group, count, rows, gap in lines
+        ],
+        chart="bars",
+    )
+
+
+def _proxies(context: Context, groups: Longs, rows: Floats, protected: str) -> Iterator[tuple[str, float]]:
+    """Yield how well each other feature tells the largest group from the rest."""
+    largest = (groups == np.bincount(groups).argmax()).astype(np.float64)
+    for number, name in enumerate(context.version.program.names):
+        if name != protected:
+            found = auc(rows[:, number], largest)
+            if math.isfinite(found):
+                yield name, max(found, 1.0 - found)

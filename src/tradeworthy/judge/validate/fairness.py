@@ -1,0 +1,164 @@
+"""Fairness and bias: whether it serves all groups: hours and regimes of a market, values of a protected column."""
+
+import msgspec
+
+from tradeworthy.judge.group_bootstrap import GroupMeasures
+from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
+from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+
+
+class Groups(Part, frozen=True, kw_only=True):
+    """How right the out-of-fold scores were in each session and regime; the group that is surest to be below chance.
+
+    `worst_high` is the upper end of that group's AUC, three standard errors up.
+    """
+
+    groups: int
+    worst: str
+    worst_auc: float
+    worst_high: float
+    tables: list[Table]
+
+
+class ProtectedColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """Fairness between the groups of one protected column.
+
+    Attributes
+    ----------
+    name : str
+        Of the column.
+    measures : GroupMeasures
+        Differences and ratios with intervals.
+    calibration_gap : float
+        The largest distance, over groups, between the mean score and the share of positives.
+    amplification : float
+        By how much the model favours a group more than the labels do: the largest excess of a group's share of the
+        predicted positives over its share of the labelled ones.
+    proxy : str
+        The feature that tells the group best.
+    proxy_auc : float
+        How well: 1/2 not at all, 1 always.
+    """
+
+    name: str
+    measures: GroupMeasures
+    calibration_gap: float
+    amplification: float
+    proxy: str
+    proxy_auc: float
+
+
+class Protected(Part, frozen=True, kw_only=True):
+    """Fairness between the groups of every protected column, measured out of fold."""
+
+    rows: int
+    columns: list[ProtectedColumn]
+    tables: list[Table]
+
+
+class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Between which groups a version must be fair, and how fair.
+
+    Attributes
+    ----------
+    protected : tuple of str
+        Columns whose values are groups: features, or fields of the rows that the model does not see. Up to ten values
+        are a group each; more are cut at the median.
+    score_cut : float
+        A score above it selects.
+    demographic_ratio_min : float
+        Lowest over highest selection rate.
+    equalized_odds_max : float
+        Difference of true or false positive rates, the larger.
+    calibration_gap_max : float
+        Distance of a group's mean score from its share of positives.
+    proxy_auc_max : float or None
+        How well a feature may tell a group; only shown if left out.
+    """
+
+    protected: tuple[str, ...] = ()
+    score_cut: float = 0.5
+    demographic_ratio_min: float = 0.8
+    equalized_odds_max: float = 0.1
+    calibration_gap_max: float = 0.1
+    proxy_auc_max: float | None = None
+
+    def checks(self, _profile: ProfileName, /) -> list[Check]:
+        """Return the checks: those of protected columns only where there are any."""
+        if not self.protected:
+            return [NoGroupHarmed()]
+        return [NoGroupHarmed(), FairToGroups(settings=self)]
+
+
+class NoGroupHarmed(msgspec.Struct, frozen=True, kw_only=True):
+    """In no session and no regime is it surely worse than chance."""
+
+    name: str = "worst_group"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        return "in every session and regime the AUC, three standard errors up, reaches 1/2"
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge the group that is surest to be below chance."""
+        return verdict_on(self, evidence, Groups, self._measure)
+
+    def _measure(self, part: Groups) -> Measured:
+        return Measured(
+            f"{part.worst}: AUC {part.worst_auc:.4f}, at most {part.worst_high:.4f}, the worst of {part.groups} groups",
+            part.worst_high >= 0.5,
+            (part.worst_high,),
+            tables=part.tables,
+        )
+
+
+class FairToGroups(msgspec.Struct, frozen=True, kw_only=True):
+    """The groups of every protected column are selected, found and judged alike."""
+
+    settings: FairnessSettings
+    name: str = "fairness"
+
+    @property
+    def requirement(self) -> str:
+        """What must hold."""
+        s = self.settings
+        proxy = (
+            "" if s.proxy_auc_max is None else f", no feature that tells a group with an AUC above {s.proxy_auc_max:g}"
+        )
+        return (
+            f"between the groups of {', '.join(s.protected)}: selection ratio at least {s.demographic_ratio_min:g}, "
+            f"equalized odds within {s.equalized_odds_max:g}, calibration within {s.calibration_gap_max:g}{proxy}"
+        )
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Judge every protected column."""
+        return verdict_on(self, evidence, Protected, self._measure)
+
+    def _measure(self, part: Protected) -> Measured:
+        said = [
+            f"{c.name}: ratio {c.measures.demographic_parity_ratio[0]:.3f}, odds "
+            f"{c.measures.equalized_odds_difference[0]:.3f}, calibration {c.calibration_gap:.3f}, amplification "
+            f"{c.amplification:+.3f}, proxy {c.proxy} ({c.proxy_auc:.3f})"
+            for c in part.columns
+        ]
+        numbers = [number for column in part.columns for number in self._judged(column)]
+        worst = max(part.columns, key=lambda c: c.measures.equalized_odds_difference[0])
+        return Measured(
+            "; ".join(said),
+            all(self._fair(column) for column in part.columns) and bool(part.columns),
+            tuple(numbers),
+            worst.measures.equalized_odds_difference[1:],
+            part.tables,
+        )
+
+    def _judged(self, column: ProtectedColumn) -> tuple[float, float, float]:
+        measures = column.measures
+        return measures.demographic_parity_ratio[0], measures.equalized_odds_difference[0], column.calibration_gap
+
+    def _fair(self, column: ProtectedColumn) -> bool:
+        ratio, odds, calibration = self._judged(column)
+        s = self.settings
+        apart = s.proxy_auc_max is None or column.proxy_auc <= s.proxy_auc_max
+        alike = ratio >= s.demographic_ratio_min and odds <= s.equalized_odds_max
+        return alike and calibration <= s.calibration_gap_max and apart
