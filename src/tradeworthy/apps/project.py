@@ -20,7 +20,6 @@ from tradeworthy.apps.keys import own_key
 from tradeworthy.apps.places import Places
 from tradeworthy.apps.settings import load_settings
 from tradeworthy.change.access.roles import roles_that_may
-from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.registry import Registry, VersionSettings
 from tradeworthy.change.release.answers import rehearse
 from tradeworthy.change.release.release import CANARY_SHARE, Release
@@ -30,8 +29,6 @@ from tradeworthy.change.train.training import Report, train
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
-from tradeworthy.judge.validate import report as gate_report
-from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.feeds.quality import FileReport
 from tradeworthy.live.feeds.rows import read_events, read_row_file, require_fields
@@ -45,8 +42,10 @@ if TYPE_CHECKING:
     from tradeworthy.apps.calibrating import Calibrated
     from tradeworthy.apps.desk import Alongside
     from tradeworthy.apps.explained import Catalogued, Compared, Explained, InBulk
+    from tradeworthy.apps.feature_check import FeatureCheck
     from tradeworthy.apps.handling import CaseLine, Findings
     from tradeworthy.change.access.people import People
+    from tradeworthy.judge.validate.gate import GateReport
     from tradeworthy.record.query import Answer
 
 
@@ -171,29 +170,23 @@ class Project:
 
     def gate(
         self, version: str = "newest", *, profile: str = "quick", actor: str, report: Report | None = None
-    ) -> GateReport:
+    ) -> "GateReport":
         """Gather evidence for a version, judge it, and keep the report in every format."""
-        digest = self.resolve(version)
-        evidence = gather(
-            self.registry,
-            digest,
-            instruments=self.settings.instrument,
-            limits=self.settings.limits,
-            events=self.history(),
-            profile=profile,
-            strategy=self.folder / self.settings.desk.strategy if profile == "full" else None,
-            training=self.settings.training,
-            cost_bps=self.settings.paper.cost_bps,
-            settings=self.settings.gate,
-            catalogue=self.catalogue(),
-            clock=self.clock,
-            report=report,
-        )
-        judged = judge(evidence, self.settings.gate, clock=self.clock)
-        path = self.registry.record_gate(judged, actor=actor, reason=f"gate, profile {profile}")
-        path.with_suffix(".xml").write_text(gate_report.to_junit(judged), "utf-8")
-        path.with_suffix(".md").write_text(gate_report.to_markdown(judged), "utf-8")
-        return judged
+        from tradeworthy.apps.gating import gate_version  # noqa: PLC0415
+
+        return gate_version(self, version, profile=profile, actor=actor, report=report)
+
+    def write_gate(self, judged: "GateReport", folder: Path) -> list[Path]:
+        """Write a gate report into a folder, made if absent, as `gate.json`, `.xml` (JUnit), `.md` and `.html`."""
+        from tradeworthy.apps.gating import write_gate  # noqa: PLC0415
+
+        return write_gate(self, judged, folder)
+
+    def check_features(self) -> "FeatureCheck":
+        """Compile the strategy's features and try them on the latest history, before they are committed."""
+        from tradeworthy.apps.feature_check import check_features  # noqa: PLC0415
+
+        return check_features(self)
 
     def approve(self, version: str, *, actor: str, reason: str) -> results.Step:
         """Approve a version for this environment; its author may not."""

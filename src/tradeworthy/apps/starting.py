@@ -1,4 +1,4 @@
-"""A new project: settings, a strategy, real market data and a signing key, ready for `tradeworthy train`."""
+"""A new project: settings, a strategy, real market data, a CI workflow, ready for `tradeworthy train`."""
 
 import shutil
 from importlib.resources import files
@@ -10,6 +10,8 @@ from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.live.feeds.crypto import data_path
 
 SYMBOLS = ("ETH", "BTC")
+WORKFLOW = {"gate.yml.tmpl": ".github/workflows/gate.yml", "pre-commit-config.yaml.tmpl": ".pre-commit-config.yaml"}
+"""What runs the gate for people: on a pull request, and before a commit."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,9 @@ def init_project(folder: Path) -> Started:
     for name in ("tradeworthy.toml", "strategy.py"):
         text = files("tradeworthy.apps").joinpath("templates", f"{name}.tmpl").read_text("utf-8")
         (folder / name).write_text(text.replace("{name}", folder.resolve().name), "utf-8")
+    for name, path in WORKFLOW.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(files("tradeworthy.apps").joinpath("templates", name).read_text("utf-8"), "utf-8")
     (folder / ".gitignore").write_text("desk/\n__pycache__/\n", "utf-8")
     made = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return Started(folder=str(folder), files=made, next=f"cd {folder} && tradeworthy train")

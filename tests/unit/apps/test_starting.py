@@ -12,7 +12,15 @@ from tradeworthy.core.errors import SettingsInvalid
 def test_everything_is_there(tmp_path):
     """Settings, strategy, data and an ignore file are made, and listed as they are on disk."""
     started = init_project(tmp_path / "desk")
-    assert started.files == [".gitignore", "data/BTC.csv", "data/ETH.csv", "strategy.py", "tradeworthy.toml"]
+    assert started.files == [
+        ".github/workflows/gate.yml",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        "data/BTC.csv",
+        "data/ETH.csv",
+        "strategy.py",
+        "tradeworthy.toml",
+    ]
     assert all((tmp_path / "desk" / name).stat().st_size for name in started.files)
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the answer is no (gate not passed, record damaged, replay 
 2 the command could not be carried out, with one line that says what was found, allowed and to do next.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ app = typer.Typer(
 Scope = Annotated[str, typer.Option(help="all, a symbol (or instrument:SYMBOL), or version:DIGEST.")]
 
 REFUSED, INTERRUPTED = 2, 130
+JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""The environment variable in which a CI system names the file of its job's summary."""
 
 
 def _finish(result: msgspec.Struct, *, as_json: bool, good: bool = True) -> None:
@@ -45,6 +48,13 @@ def _finish(result: msgspec.Struct, *, as_json: bool, good: bool = True) -> None
     show(result, as_json=as_json)
     if not good:
         raise typer.Exit(1)
+
+
+def _summarise(written: Sequence[Path], summary: str | None) -> None:
+    """Append the Markdown report to the summary of a CI job, if there is one."""
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.writelines(path.read_text("utf-8") for path in written if path.suffix == ".md")
 
 
 @app.command()
@@ -108,15 +118,30 @@ def gate(
     project: Folder = HERE,
     *,
     profile: Annotated[str, typer.Option(help="How much evidence: quick or full.")] = "quick",
+    ci: Annotated[
+        Path | None,
+        typer.Option(help="Also write gate.json, .xml (JUnit), .md and .html into this folder, and the job's summary."),
+    ] = None,
     actor: Actor,
     as_json: Json = False,
 ) -> None:
     """Judge a version; exit code 1 unless every check passes."""
     with bar("reading the history") as report:
-        result = _project(project).gate(version, profile=profile, actor=actor, report=report)
+        desk = _project(project)
+        result = desk.gate(version, profile=profile, actor=actor, report=report)
+    if ci is not None:
+        _summarise(desk.write_gate(result, ci), os.environ.get(JOB_SUMMARY))
     show_gate(result, as_json=as_json)
     if not result.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def features(project: Folder = HERE, *, as_json: Json = False) -> None:
+    """Try the strategy's features: they compile, look back only, and step within the budget; exit code 1 if not."""
+    with waiting("compiling and trying features"):
+        result = _project(project).check_features()
+    _finish(result, as_json=as_json, good=result.ok)
 
 
 @app.command()

@@ -1,0 +1,104 @@
+"""The gate for CI and for readers: four formats in a folder, a page that says what stops a version, a hook."""
+
+import msgspec
+import typer
+from command_words import tell
+from small_project import ADA, at
+
+from tradeworthy.apps.cli.main import app
+from tradeworthy.apps.reports.gate_report import gate_page
+from tradeworthy.apps.starting import init_project
+from tradeworthy.judge.validate.check import CheckResult
+from tradeworthy.judge.validate.evidence import Table
+from tradeworthy.judge.validate.gate import GateReport
+
+FAILED = CheckResult(
+    name="after_costs",
+    requirement="a Sharpe ratio above 0",
+    measured="<b>-0.3</b>",
+    verdict="fail",
+    tables=[
+        Table(
+            title="Return by period",
+            columns=["period", "return", "note"],
+            rows=[["2018-Q1", 0.5, "x"], ["2018-Q2", -0.25, None]],
+            chart="bars",
+        ),
+        Table(title="Nothing", columns=["a"], rows=[]),
+    ],
+)
+PASSED = CheckResult(name="latency", requirement="fast", measured="5 us", verdict="pass", interval=(1.0, 9.0))
+
+
+def report(*results: CheckResult):
+    """Return a report of these results."""
+    passed = not any(result.stops for result in results)
+    return GateReport(version="ab" * 32, profile="full", passed=passed, results=list(results), created_ns=10**18)
+
+
+def test_what_stops_a_version_comes_first():
+    """A refused version's page opens with the checks that stop it; a passed one's has no such part."""
+    page = gate_page(report(PASSED, FAILED), "small")
+    assert "Gate: small refused" in page
+    assert page.index("What stops it") < page.index("All checks")
+    assert "What stops it" not in gate_page(report(PASSED), "small")
+
+
+def test_figures_behind_a_check_have_bars_and_nothing_from_outside_is_run():
+    """Bars are as long as their numbers, negative ones look otherwise; text is shown, never markup."""
+    page = gate_page(report(FAILED), "<script>alert(1)</script>")
+    assert 'class="bar" style="width:6.00em"' in page
+    assert 'class="bar below" style="width:3.00em"' in page
+    assert "<b>-0.3</b>" not in page
+    assert "<script>" not in page
+    assert "Nothing: nothing." in page
+
+
+def test_ci_gets_every_format_and_its_summary(tmp_path, monkeypatch, capsys):
+    """`gate --ci` writes four files that say the same, and appends the Markdown to the job's summary."""
+    project = at("registered", tmp_path)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    code, _, _ = tell(capsys, "gate", "newest", "--ci", tmp_path / "out", "--project", project.folder, "--actor", ADA)
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "gate.html",
+        "gate.json",
+        "gate.md",
+        "gate.xml",
+    ]
+    assert GateReport.from_json((tmp_path / "out" / "gate.json").read_bytes()).passed
+    assert (tmp_path / "summary.md").read_text("utf-8") == (tmp_path / "out" / "gate.md").read_text("utf-8")
+
+
+def test_features_are_tried_before_a_commit(tmp_path, capsys):
+    """Sound features pass; one that looks ahead does not compile, and the message says so."""
+    project = at("fresh", tmp_path)
+    code, said, _ = tell(capsys, "features", "--project", project.folder, "--json")
+    found = msgspec.json.decode(said)
+    assert (code, found["features"], found["rows_changed_by_the_future"]) == (0, 3, 0)
+    assert found["rows"] > 100
+    path = project.folder / "strategy.py"
+    text = path.read_text("utf-8").replace('"mean_4"', '"ahead": tw.forward_direction(bar.close, 3), "mean_4"')
+    path.write_text(text, "utf-8")
+    code, _, _ = tell(capsys, "features", "--project", project.folder)
+    assert code == 2
+
+
+def test_features_over_their_budget_are_refused(tmp_path, capsys):
+    """A budget that no step keeps: exit code 1."""
+    project = at("fresh", tmp_path)
+    path = project.folder / "tradeworthy.toml"
+    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.0"), "utf-8")
+    code, _, _ = tell(capsys, "features", "--project", project.folder)
+    assert code == 1
+
+
+def test_a_new_project_brings_its_workflow_and_its_hook(tmp_path):
+    """The workflow runs commands that exist, and the hook tries the features."""
+    init_project(tmp_path / "desk")
+    workflow = (tmp_path / "desk" / ".github" / "workflows" / "gate.yml").read_text("utf-8")
+    named = {line.split("tradeworthy ")[1].split()[0] for line in workflow.splitlines() if "run: tradeworthy" in line}
+    assert named == {"train", "register", "gate", "promote"}
+    assert named <= set(typer.main.get_command(app).commands)
+    hook = (tmp_path / "desk" / ".pre-commit-config.yaml").read_text("utf-8")
+    assert "entry: tradeworthy features" in hook
