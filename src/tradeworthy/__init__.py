@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tradeworthy.model.features.expressions import *  # noqa: F403
     from tradeworthy.model.features.labels import forward_direction as forward_direction
     from tradeworthy.model.features.labels import forward_return as forward_return
+    from tradeworthy.model.features.labels import outcome as outcome
     from tradeworthy.model.features.program import compile_program as compile_program
     from tradeworthy.model.features.runtime import FeatureState as FeatureState
     from tradeworthy.model.predictors.formats import load_predictor as load_predictor
@@ -34,6 +35,7 @@ _HOMES = {
     "Movable": "tradeworthy.judge.robust.levers",
     "forward_direction": "tradeworthy.model.features.labels",
     "forward_return": "tradeworthy.model.features.labels",
+    "outcome": "tradeworthy.model.features.labels",
     "compile_program": "tradeworthy.model.features.program",
     "FeatureState": "tradeworthy.model.features.runtime",
     "load_predictor": "tradeworthy.model.predictors.formats",

@@ -163,6 +163,7 @@ def open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
         limits=lambda: scoped_limits(project),
         settings=settings.engine,
         permit=project.release.permit,
+        width=max((len(file.fields) for file in settings.rows), default=0),
     )
 
 

@@ -140,7 +140,7 @@ class Project:
     def train(self, *, report: Report | None = None) -> results.Trained:
         """Train a candidate on the first part of the market data, and keep it until it is registered."""
         strategy = load_strategy(self.folder / self.settings.desk.strategy)
-        require_fields(self.settings.rows, strategy.row_fields)
+        require_fields(self.settings.rows, strategy.label.columns or strategy.row_fields)
         candidate = train(
             strategy,
             self.history(),

@@ -93,6 +93,8 @@ class Engine:
     permit : callable, optional
         Raises a `TradeworthyError` for a version (by number) that may not take a role, whatever the control block asks;
         if left out, the block is believed.
+    width : int
+        Values of an event to keep at least, where rows carry more than versions read.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class Engine:
         limits: Callable[[], Limits | ScopedLimits],
         settings: EngineSettings | None = None,
         permit: Permit | None = None,
+        width: int = 0,
     ) -> None:
         self.settings = settings or EngineSettings()
         self._control, self._venue, self._clock = control, venue, clock
@@ -121,7 +124,7 @@ class Engine:
         if not champion:
             raise NotFound("the control block names no champion; promote a version before the engine starts")
         room, checks = self.settings.run_events_max, self.settings.checks
-        config = starting_config(tape, instruments, checks, lambda: needs_of(load(champion)), room)
+        config = starting_config(tape, instruments, checks, lambda: needs_of(load(champion), width), room)
         self.desk = Desk(config, control=control.words)
         self.counters = Counters()
         self.swaps: list[Swap] = []

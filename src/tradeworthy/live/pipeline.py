@@ -360,9 +360,9 @@ class Pipeline:
         self._stage.warmed[:] = arrays["warmed"]
 
 
-def needs_of(version: Version) -> tuple[int, int]:
-    """Return how many values a row event must carry for this version, and the widest event that it reads."""
-    return len(version.program.row_fields), version.program.width
+def needs_of(version: Version, width: int = 0) -> tuple[int, int]:
+    """Return how many values a row event must carry for this version, and the widest event, `width` or wider."""
+    return len(version.program.row_fields), max(version.program.width, width)
 
 
 def _new_stage(version: Version, features: FeatureState, instruments: int, settings: DeskSettings) -> Stage:

@@ -2,7 +2,8 @@
 
 Idea:   the side follows from the score and the side held now, so that nothing has to be remembered: a version that
         takes over, or an order that was refused, needs no repair. While the side stays, the size stays.
-Undefined: without a price there is no size: NaN, which the risk checks refuse.
+Undefined: without a price there is no size: NaN, which the risk checks refuse. A notional of 0 wants
+        no position and so needs no price.
 Units:  quantities in units of the instrument on its lot grid; prices in its currency on its tick grid.
 """
 
@@ -71,10 +72,11 @@ def sized(notional: float, price: float, multiplier: float, lot: float) -> float
 def wanted_position(signal: np.void, score: float, held: float, price: float, multiplier: float, lot: float) -> float:
     """Return the target position: what is held while its side is wanted, else a new size.
 
-    While the size is reduced, a position that is too large for it is cut; a share of 0 wants to be flat.
+    While the size is reduced, a position that is too large for it is cut; a share of 0 wants to be flat, and so does a
+    notional of 0.
     """
     side = wanted_side(signal, score, held)
-    if side == 0.0:
+    if side == 0.0 or signal["notional"] == 0.0:
         return 0.0
     keeps = side * held > 0.0
     if keeps and signal["share"] == 1.0:

@@ -27,7 +27,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enter_short, exit_short : float
         Go short at a score of at most `enter_short`; stay until it rises above `exit_short`.
     notional : float
-        Value of a position, in the instrument's currency.
+        Value of a position, in the instrument's currency; 0 for a version that only scores: it wants no position.
     allow_short : bool
         Whether the version may be short at all.
     """
@@ -50,8 +50,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"signal exit_short {self.exit_short} is below enter_short {self.enter_short}")
         if self.allow_short and self.enter_short >= self.enter_long:
             raise ValueError(f"signal enter_short {self.enter_short} is not below enter_long {self.enter_long}")
-        if self.notional <= 0:
-            raise ValueError(f"signal notional is {self.notional}, allowed is a positive number")
+        if self.notional < 0:
+            raise ValueError(f"signal notional is {self.notional}, allowed is a positive number, or 0 to score only")
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Rows and labels from history."""
 
+import msgspec
 import numpy as np
 import pytest
 from change_desk import BAR_NS, HORIZON, INSTRUMENTS, START_NS, market, write_strategy
@@ -7,7 +8,10 @@ from change_desk import BAR_NS, HORIZON, INSTRUMENTS, START_NS, market, write_st
 from tradeworthy.change.train.dataset import build_dataset, events_digest, split_at_share, traded_instrument
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.events import Kind, events_from_columns
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.model.features.expressions import row
+from tradeworthy.model.features.labels import outcome
 from tradeworthy.model.features.program import compile_program
 
 
@@ -105,3 +109,16 @@ def test_the_instrument_is_the_named_or_the_first_traded():
         traded_instrument(listed, "ETHE")
     with pytest.raises(DataInvalid, match="set traded = true"):
         traded_instrument(listed[:1], None)
+
+
+def test_an_outcome_is_one_or_none():
+    """Anything but 1, 0 and nothing in the column is refused by name; rows without an outcome are left out."""
+    program = compile_program({"income": row("income")}, trigger=Kind.ROW, row_fields=("income",))
+    label = msgspec.structs.replace(outcome("bad", 1), row_fields=("income",))
+    columns = {"income": np.arange(5.0), "bad": np.array([1.0, np.nan, 0.0, 1.0, 0.0])}
+    events = events_from_columns(Kind.ROW, 0, START_NS + np.arange(5), columns, names=("income", "bad"))
+    dataset = build_dataset(program, label, events, INSTRUMENTS, 0)
+    assert (dataset.labels.tolist(), dataset.rows[:, 0].tolist()) == ([1.0, 0.0, 1.0], [0.0, 2.0, 3.0])
+    events["values"][2, 1] = 7.0
+    with pytest.raises(DataInvalid, match=r"outcome\('bad', 1\) holds \[7.0\]; allowed are 1, 0"):
+        build_dataset(program, label, events, INSTRUMENTS, 0)

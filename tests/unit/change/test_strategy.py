@@ -83,3 +83,13 @@ def test_a_file_that_is_not_python_is_refused(tmp_path):
     path.write_text(STRATEGY)
     with pytest.raises(SettingsInvalid, match="ends in"):
         load_strategy(path)
+
+
+def test_an_outcome_is_told_the_fields_before_it(tmp_path):
+    """Its column is the one behind the row fields; among them, features could read it, so that is refused."""
+    text = STRATEGY.replace("tw.forward_direction(bar.close, 3)", 'tw.outcome("bad", known_after=9)')
+    fields = text.replace("features = {", 'row_fields = ("income", "debt")\nfeatures = {')
+    assert load_strategy(write_strategy(tmp_path, fields)).label.columns == ("income", "debt", "bad")
+    seen = text.replace("features = {", 'row_fields = ("income", "bad")\nfeatures = {')
+    with pytest.raises(SettingsInvalid, match="'bad' is one of row_fields, where features could read it"):
+        load_strategy(write_strategy(tmp_path, seen))

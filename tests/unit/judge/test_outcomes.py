@@ -2,15 +2,17 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from tape_slices import STEP_NS, VERSION, bars, decisions_on, outcomes_of
 
 from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.events import Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.outcomes import OutcomeJoin
 from tradeworthy.model.features.expressions import bar
-from tradeworthy.model.features.labels import forward_direction
+from tradeworthy.model.features.labels import forward_direction, outcome
 
 HORIZON = 3
 ETH = [Instrument(symbol="ETH")]
@@ -168,3 +170,22 @@ def test_refused_events_are_no_part_of_a_label(at):
         join.observe(decisions_on(clean, 0.5))
     assert expected.take().tobytes() == found.take().tobytes()
     assert found.waiting == HORIZON
+
+
+def test_an_outcome_that_rows_do_not_carry_may_be_reported_at_any_time():
+    """The rows' own outcome counts when its rows have passed; a decision without one waits for an OUTCOME event."""
+    label = msgspec.structs.replace(outcome("bad", 2), row_fields=("income",))
+    rows = bars(CLOSES)
+    rows["kind"] = Kind.ROW
+    rows["values"][:, 1] = [1.0, math.nan, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
+    decisions = decisions_on(rows, 0.5)
+    join = OutcomeJoin(label, instruments=ETH)
+    join.observe(rows)
+    join.observe(decisions)
+    joined = join.take()
+    assert joined["label"].tolist() == [1.0, 0.0, 1.0, 1.0, 0.0]
+    assert (joined["ts_known_ns"] - joined["ts_event_ns"]).tolist() == [2 * STEP_NS] * 5
+    assert (join.waiting, join.given_up) == (3, 0)
+    join.observe(outcomes_of(decisions[1:2], [0.0]))
+    late = join.take()
+    assert (late["decision"].tolist(), late["label"].tolist()) == ([int(decisions["sequence"][1])], [0.0])

@@ -74,3 +74,11 @@ def test_the_nearest_threshold_in_words(score, held, side, threshold, towards, s
     assert (place.side, place.threshold, place.towards) == (side, threshold, towards)
     assert said in place.sentence
     assert place.distance == pytest.approx(abs(margin_of(trees, threshold) - margin_of(trees, score)))
+
+
+def test_a_version_that_only_scores_is_said_to():
+    """No position is spoken of where none can be wanted."""
+    trees = Trees.from_forest(random_forest(np.random.default_rng(0)))
+    signal = Signal(enter_long=0.6, exit_long=0.5, notional=0.0)
+    place = place_of(trees, signal, score=0.7, margin=margin_of(trees, 0.7), held=0.0)
+    assert place.sentence == "The score 0.7000 is above 0.6; the version only scores and wants no position."

@@ -298,3 +298,16 @@ def test_orders_lie_on_the_lot_grid(shelf):
     assert quantity > 0
     assert decisions["target"][-1] + held != quantity
     assert quantity == round(quantity / 0.1) / 10
+
+
+def test_a_version_that_only_scores_is_refused_nothing(shelf):
+    """On a desk without any limit, where every order would be refused, each score still is a decision; none orders."""
+    version = shelf.make(11, signal=Signal(enter_long=-1.0, exit_long=-1.0, notional=0.0))
+    decisions = decisions_of(Pipeline.alone(version, INSTRUMENTS, Limits()), market(60, seed=2))
+    scored = decisions[np.isfinite(decisions["score"])]
+    assert len(scored) >= 60 - WARMING
+    assert not scored["verdict"].any()
+    assert not scored["quantity"].any()
+    trading = shelf.make(11, signal=Signal(enter_long=-1.0, exit_long=-1.0))
+    refused = decisions_of(Pipeline.alone(trading, INSTRUMENTS, Limits()), market(60, seed=2))
+    assert refused["verdict"][-1] == DenialCode.LIMIT_MISSING

@@ -77,3 +77,11 @@ def test_worst_price_is_on_the_grid_and_within_the_allowance(quantity, price, ti
 def test_worst_price_of_no_price_is_undefined():
     """Without a reference there is no limit price."""
     assert np.isnan(worst_price(1.0, np.nan, 100.0, 0.01))
+
+
+@pytest.mark.parametrize("price", [np.nan, 300.0])
+@pytest.mark.parametrize("held", [0.0, 3.0])
+def test_a_notional_of_none_wants_no_position(price, held):
+    """A version that only scores needs no price, and leaves what another version held."""
+    signal = signal_record(Signal(enter_long=0.6, exit_long=0.5, notional=0.0))[0]
+    assert wanted_position(signal, 0.9, held, price, 1.0, 0.001) == 0.0

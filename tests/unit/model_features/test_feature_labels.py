@@ -10,7 +10,7 @@ from feature_market import DESK, START_NS, bars, quotes, walk
 from tradeworthy.core.errors import FeatureInvalid
 from tradeworthy.core.events import Kind, events_from_columns, merge
 from tradeworthy.model.features.expressions import bar, log, on, quote, row, time_of_day_sin
-from tradeworthy.model.features.labels import Label, forward_direction, forward_return
+from tradeworthy.model.features.labels import Label, forward_direction, forward_return, outcome
 
 
 def test_forward_return_is_the_log_return_of_the_coming_events():
@@ -122,3 +122,37 @@ def test_a_label_of_a_log_price_is_what_was_asked_for():
     """The label takes the logarithm of whatever level it is given: a log price is a level like any other."""
     close = np.exp(np.array([1.0, 2.0, 4.0]))
     np.testing.assert_allclose(forward_return(log(bar.close), 1).compute(bars(close), 0, DESK)[1], [math.log(2.0)] * 2)
+
+
+def applications(outcomes, fields=("income", "debt")):
+    """Return row events with the fields and, behind them, an outcome."""
+    n = len(outcomes)
+    columns = {name: np.arange(n, dtype=float) for name in fields} | {"bad": outcomes}
+    return events_from_columns(Kind.ROW, 0, np.arange(n) + START_NS, columns, names=(*fields, "bad"))
+
+
+def test_an_outcome_is_read_behind_the_fields():
+    """Rows whose outcome is not known by the end of the batch, or not at all, have no label."""
+    label = msgspec.structs.replace(outcome("bad", 2), row_fields=("income", "debt"))
+    labels, values, places = label.compute(applications([1.0, 0.0, math.nan, 1.0, 0.0, 1.0]), 0, DESK)
+    assert (labels.tolist(), values.tolist(), places.tolist()) == ([1.0, 0.0, 1.0], [1.0, 0.0, 1.0], [0, 1, 3])
+    assert label.compute(applications([1.0] * 4), 1, DESK)[0].tolist() == []
+    assert (label.trigger, label.columns, label.is_reported) == (Kind.ROW, ("income", "debt", "bad"), True)
+
+
+def test_rows_without_the_column_have_no_outcome():
+    """What a caller pushes carries no outcome: nothing behind the fields is read as one."""
+    fields = ("a", "b", "c", "d", "e")
+    events = events_from_columns(Kind.ROW, 0, np.arange(4) + START_NS, dict.fromkeys(fields, np.ones(4)), names=fields)
+    label = msgspec.structs.replace(outcome("bad", 1), row_fields=fields)
+    assert [len(part) for part in label.compute(events, 0, DESK)] == [0, 0, 0]
+
+
+def test_an_outcome_is_stored_and_written_like_any_label():
+    """It goes through JSON, reads as Python, and is no price that moves."""
+    label = msgspec.structs.replace(outcome("bad", 90), row_fields=("income",))
+    assert Label.from_json(label.to_json()) == label
+    assert repr(label) == "outcome('bad', 90)"
+    assert not forward_return(bar.close, 1).is_reported
+    with pytest.raises(FeatureInvalid, match="horizon is 0"):
+        outcome("bad", 0)

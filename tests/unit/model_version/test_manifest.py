@@ -96,7 +96,6 @@ def test_the_label_goes_back_as_json():
     [
         {"exit_long": 0.6},
         {"exit_short": 0.4},
-        {"notional": 0.0},
         {"notional": -5.0},
         {"enter_long": float("nan")},
         {"notional": float("inf")},
@@ -105,7 +104,7 @@ def test_the_label_goes_back_as_json():
     ids=str,
 )
 def test_signals_that_contradict_themselves(changes):
-    """Thresholds that would flip at once, and a notional that is none, are refused."""
+    """Thresholds that would flip at once, and a notional below 0 or that is no number, are refused."""
     with pytest.raises(ValueError, match="signal"):
         Signal(**changes)
 

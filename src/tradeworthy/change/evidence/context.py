@@ -170,8 +170,10 @@ class Context:
         Raises
         ------
         NotGathered
-            Costs or events are not known.
+            Costs or events are not known, or what is foreseen has no price.
         """
+        if candidate.label.is_reported:
+            raise NotGathered(f"nothing is traded on {candidate.label}: an outcome has no price")
         if self.cost_bps is None:
             raise NotGathered("what trading costs is not known; set [paper] fees, spread and slippage")
         walk = paper_walk(

@@ -308,7 +308,7 @@ class Conductor:
             label_inputs(inputs[inputs["flags"] == 0], label, self._release.instruments),
             decisions=wanted,
             horizon=label.horizon,
-            binary=label.kind == "forward_direction",
+            binary=label.kind != "forward_return",
             rng=np.random.default_rng(self._settings.training.seed),
         )
 

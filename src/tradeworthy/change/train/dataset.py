@@ -34,7 +34,7 @@ class Dataset:
     labels : (m,) float64
         What to foresee.
     values : (m,) float64
-        Forward log returns behind the labels.
+        Forward log returns behind the labels; an outcome again.
     ts_event_ns : (m,) int64
         When each row's event happened.
     places : (m,) int64
@@ -98,10 +98,13 @@ def build_dataset(
     Raises
     ------
     DataInvalid
-        No event gave both a ready row and a label.
+        No event gave both a ready row and a label, or an outcome is neither 1 nor 0.
     """
     rows, row_places = FeatureState(program, instruments).many(events)
     labels, values, label_places = label.compute(events, instrument, instruments)
+    if label.is_reported and not np.isin(labels, (0.0, 1.0)).all():
+        found = np.unique(labels[~np.isin(labels, (0.0, 1.0))])[:3].tolist()
+        raise DataInvalid(f"the column of {label} holds {found}; allowed are 1, 0 and nothing (not known yet)")
     of_instrument = events["instrument"][row_places] == instrument
     known = np.isfinite(labels)
     places, from_rows, from_labels = np.intersect1d(

@@ -131,9 +131,15 @@ def _label(path: Path, value: object, row_fields: tuple[str, ...]) -> Label:
     """Return the label, told which fields rows have."""
     if not isinstance(value, Label):
         raise SettingsInvalid(
-            f"{path}: label is {_kind(value)}; allowed is forward_direction(...) or forward_return(...)"
+            f"{path}: label is {_kind(value)}; allowed is forward_direction(...), forward_return(...) or outcome(...)"
         )
-    return msgspec.structs.replace(value, row_fields=row_fields)
+    label = msgspec.structs.replace(value, row_fields=row_fields)
+    if len(set(label.columns)) < len(label.columns):
+        raise SettingsInvalid(
+            f"{path}: the outcome {label.columns[-1]!r} is one of row_fields, where features could read it; "
+            "take it out: its column is the one behind them"
+        )
+    return label
 
 
 def _function(path: Path, value: object) -> TrainFunction:

@@ -135,6 +135,8 @@ def _sentence(signal: Signal, score: float, held: float, side: str, edge: float,
     """Say which threshold the score is on which side of, and what held positions have to do with it."""
     where = f"The score {score:.4f} is {'above' if above else 'below'} {edge:g}"
     now = LONG if held > 0.0 else SHORT if held < 0.0 else FLAT
+    if signal.notional == 0.0:
+        return f"{where}; the version only scores and wants no position."
     if side == now == FLAT:
         other = LONG if edge == signal.enter_long else SHORT
         return f"{where}, where a {other} position would be entered, so the desk stays flat."

@@ -82,6 +82,10 @@ class MarketLabel(Protocol):
     def trigger(self) -> Kind:
         """The kind of event that the horizon counts."""
 
+    @property
+    def is_reported(self) -> bool:
+        """Whether an OUTCOME event may bring it still, when the events have passed without it."""
+
     def compute(
         self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
     ) -> tuple[Floats, Floats, Longs]:
@@ -242,7 +246,9 @@ class OutcomeJoin:
         facts["sequence"], facts["ts_known_ns"] = known["known"], known["ts_known_ns"]
         facts["label"], facts["value"] = known["label"], known["value"]
         joined = _join(self._waiting.take(places[found]), facts)
-        self._given_up += len(ready) - len(joined)
+        if self._label is not None and self._label.is_reported:
+            places = places[found]
+        self._given_up += len(places) - len(joined)
         self._resolved.append(places)
         return joined
 

@@ -1,7 +1,9 @@
 """Labels: what a model learns to foresee, the only formulas that may look forward.
 
+Idea:   a price that moves, or an outcome that somebody reports. An outcome stands in a column of its row right
+        behind the fields that features may read, so no feature can name it.
 Time:   the label of a decision at event i is known `horizon` decisions later; where the record ends earlier there is
-        none. Horizons count events of the price's own kind and instrument.
+        none. Horizons count events of the price's own kind and instrument (rows, for an outcome).
 Units:  values are log returns; `cost_bps` is in hundredths of a percent, one way there and back together.
 """
 
@@ -15,6 +17,7 @@ import numpy as np
 from tradeworthy.core.errors import FeatureInvalid
 from tradeworthy.core.events import FIELDS, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.model.features.expressions import row
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Floats, Words
 from tradeworthy.model.features.program import Program, compile_program
@@ -25,15 +28,15 @@ HORIZON_MAX = 1_000_000
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens to a price in the next `horizon` events; from `forward_return` or `forward_direction`.
+    """What happens in the next `horizon` events; from `forward_return`, `forward_direction` or `outcome`.
 
-    A price that reads rows needs the desk's `row_fields`, all of them in their order; a strategy's label gets them from
-    the strategy.
+    A label that reads rows needs the desk's `row_fields`, all of them in their order; a strategy's label gets them from
+    the strategy. The column of an outcome is the one behind them.
     """
 
     looks_ahead: ClassVar[bool] = True
 
-    kind: Literal["forward_return", "forward_direction"]
+    kind: Literal["forward_return", "forward_direction", "outcome"]
     horizon: int
     price: Expression
     cost_bps: float = 0.0
@@ -53,6 +56,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __repr__(self) -> str:
         """Write the label as Python."""
+        if self.is_reported:
+            return f"outcome({self.columns[-1]!r}, {self.horizon})"
         cost = f", cost_bps={self.cost_bps:g}" if self.cost_bps else ""
         return f"{self.kind}({self.price}, {self.horizon}{cost})"
 
@@ -60,6 +65,16 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def trigger(self) -> Kind:
         """The kind of event at which the price is known."""
         return _kind(self.price)
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether it is an outcome: it stands in the row's file, or an OUTCOME event brings it at any time."""
+        return self.kind == "outcome"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a file of rows must begin with: the fields, and behind them the outcome."""
+        return (*self.row_fields, self.price.name.partition(".")[2]) if self.is_reported else self.row_fields
 
     def compute(
         self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
@@ -78,12 +93,14 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Returns
         -------
         labels : (m,) float64
-            The log return; or 1 (up by more than the cost) and 0 (not worth it).
+            The log return; 1 (up by more than the cost) and 0 (not worth it); or the outcome.
         values : (m,) float64
-            Forward log returns.
+            Forward log returns; the outcome again.
         places : (m,) int64
             The events that they belong to.
         """
+        if self.is_reported:
+            return self._reported(events, instrument)
         prices, places = self._prices(events, instrument, instruments)
         with np.errstate(invalid="ignore", divide="ignore"):
             levels = np.log(prices)
@@ -92,6 +109,16 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         values, places = values[known], places[: -self.horizon][known]
         labels = values if self.kind == "forward_return" else (values > self.cost_bps * BPS).astype(np.float64)
         return labels, values, places
+
+    def _reported(self, events: EventBatch, instrument: int) -> tuple[Floats, Floats, Words]:
+        """Return the outcomes that rows carry and that are known by the end of the batch."""
+        places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
+        places, column = places[: -self.horizon], len(self.row_fields)
+        if column >= events["values"].shape[1]:
+            places = places[:0]
+        outcomes = events["values"][places, min(column, events["values"].shape[1] - 1)]
+        known = np.isfinite(outcomes)
+        return outcomes[known], outcomes[known], places[known]
 
     def _prices(self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]) -> tuple[Floats, Words]:
         """Return the price at every event of its kind, and their places; a field as it stands needs no program."""
@@ -131,6 +158,20 @@ def forward_return(price: Expression, horizon: int) -> Label:
 def forward_direction(price: Expression, horizon: int, cost_bps: float = 0.0) -> Label:
     """Return the label 1 where the price rises by more than the cost within `horizon` events, else 0."""
     return Label(kind="forward_direction", horizon=horizon, price=price, cost_bps=float(cost_bps))
+
+
+def outcome(column: str, known_after: int) -> Label:
+    """Return the label that the file of rows holds in a column, 1 (it happened) or 0.
+
+    Parameters
+    ----------
+    column : str
+        Its column, behind the strategy's `row_fields`; empty where the outcome is not known yet.
+    known_after : int
+        Rows that come before it is known. Training keeps so many rows between what it learns from and what it is
+        tested on; monitors wait so many rows before they look.
+    """
+    return Label(kind="outcome", horizon=known_after, price=row(column))
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,94 @@
+"""The example of a credit model tells its whole story, and docs/rows.md shows what it does."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from source_tree import ROOT
+
+import tradeworthy as tw
+
+EXAMPLE = ROOT / "examples" / "credit"
+PAGE = (ROOT / "docs" / "rows.md").read_text("utf-8")
+PARTNER_FROM = "2023-02-09"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Run the example once, as a person would; return what it printed and its project."""
+    folder = tmp_path_factory.mktemp("example") / "desk"
+    words = [sys.executable, str(EXAMPLE / "run.py"), str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    return done.stdout, tw.Project(folder)
+
+
+def test_every_application_was_scored_and_nothing_ordered(told):
+    """A score without a price is a decision like any other: no verdict against it, no order."""
+    output, project = told
+    assert "gate: passed" in output
+    assert "run: 9,600 decisions, 0 fills" in output
+    verdicts = project.query("SELECT verdict, count(*), count(score), max(abs(quantity)) FROM decisions GROUP BY 1")
+    assert [row[1:] for row in verdicts.rows] == [[9_600, 9_600, 0.0]]
+    assert "replay identical: True; record whole: True" in output
+
+
+def test_an_applications_decision_is_found_by_its_number(told):
+    """The query of the page leads from an entity to its one decision."""
+    _, project = told
+    query = re.search(r"```sql\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert len(project.query(query.replace("700001", str(700_001 + 23_000))).rows) == 1
+
+
+def test_the_partner_is_found(told):
+    """More drawn credit is found within a week of the partner's coming, and labels show the harm, in one case."""
+    _, project = told
+    (case,) = [
+        each for each in project.findings().cases if any("drawn" in word for word in [each.subject, *each.others])
+    ]
+    assert PARTNER_FROM <= case.first[:10] <= "2023-02-16"
+    causes = " ".join([f"{case.monitor}: {case.subject}", *case.others])
+    assert "performance: error" in causes
+    assert "class_balance: share of class 1 by labels" in causes
+
+
+def test_labels_came_late_and_all(told):
+    """Every decision has its outcome but the last 90 days', which wait for theirs."""
+    _, project = told
+    figures = (project.places.root / "watcher" / "metrics.prom").read_text("utf-8")
+    found = dict(re.findall(r'monitor="performance",subject="(outcomes\w*)",instrument=""} (\d+)', figures))
+    assert found == {"outcomes": str(9_600 - 1_080), "outcomes_waiting": "1080"}
+
+
+def test_the_group_is_never_a_reason(told):
+    """The model cannot use it: its contribution to the explained score is exactly nothing."""
+    output, project = told
+    decision = project.query("SELECT sequence FROM decisions ORDER BY score DESC LIMIT 1").rows[0][0]
+    why = project.explain(str(decision))
+    assert [reason.contribution for reason in why.reasons if reason.feature == "group"] in ([], [0.0])
+    assert "R00" not in output
+    assert "wants no position" in why.said
+
+
+def test_the_page_shows_the_examples_own_words(told):
+    """Each snippet stands in the example's files; the reason codes are those that were printed."""
+    output, _ = told
+    files = "\n".join(path.read_text("utf-8") for path in EXAMPLE.iterdir() if path.is_file())
+    snippets = re.findall(r"```(?:python|toml)\n(.*?)```", PAGE, re.DOTALL)
+    assert len(snippets) == 6
+    assert [snippet for snippet in snippets if snippet not in files] == []
+    assert re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1] in output
+    pushed = json.loads(re.search(r"-d '(.*?)'\n```", PAGE, re.DOTALL)[1])
+    assert pushed["kind"] == "row"
+    assert f"row_fields = ({', '.join(json.dumps(name) for name in pushed['values'])})" in files
+
+
+def test_it_does_not_write_over_a_folder(told):
+    """A second run into the same folder is refused in words."""
+    _, project = told
+    words = [sys.executable, str(EXAMPLE / "run.py"), str(project.folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is there already; name a new folder" in done.stderr
