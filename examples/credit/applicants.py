@@ -39,7 +39,7 @@ def applications(count: int = 24_000, *, drift: bool = True, seed: int = 1) -> p
     rng = np.random.default_rng(seed)
     partner = (np.arange(count) >= count * 3 // 4) & (rng.random(count) < 0.6) & drift
     group = (rng.random(count) < 0.3).astype(float)
-    income = np.exp(rng.normal(10.3 - 0.1 * group, 0.45))
+    income = np.exp(rng.normal(10.3 - 0.05 * group, 0.45))
     debt_share = rng.beta(2.0, 5.0, count)
     drawn = np.clip(rng.beta(2.0, 3.0, count) + 0.25 * partner, 0.0, 1.0)
     late_payments = rng.poisson(0.4 + 0.8 * drawn).astype(float)

@@ -36,14 +36,18 @@ class Tested(NamedTuple):
 
 
 def gather_groups(context: Context, _work: Work) -> Groups:
-    """Take the AUC apart by session and by regime."""
+    """Take the AUC apart by session and by regime; outcomes have no price, so no regimes, and do not overlap."""
     walk, horizon = context.candidate.walk, context.candidate.label.horizon
-    up = up_of(walk.labels, walk.values)
-    paper = context.walk_of(context.version, context.candidate)
-    traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
-    scores, up = walk.scores[traded], up[traded]
+    scores, up = walk.scores, up_of(walk.labels, walk.values)
+    if context.candidate.label.is_reported:
+        slices, horizon = [*sessions(walk.ts_event_ns)], 1
+    else:
+        paper = context.paper_walk
+        traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
+        scores, up = scores[traded], up[traded]
+        slices = [*sessions(paper.ts_event_ns), *regimes(paper)]
     found = []
-    for each in (*sessions(paper.ts_event_ns), *regimes(paper)):
+    for each in slices:
         value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], horizon)
         found.append((f"{each.by} {each.name}", int(each.rows.sum()), value, value + 3.0 * error))
     sure = [line for line in found if math.isfinite(line[3])]
