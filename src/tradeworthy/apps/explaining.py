@@ -294,13 +294,14 @@ def _without_row(project: "Project", decision: np.void, version: Version) -> Exp
 def _said(decision: np.void, symbol: str, place: Place | None, found: list[Reason]) -> str:
     """Say what was decided, on which side of which threshold, and what kept it there and spoke against it."""
     quantity, refusal = float(decision["quantity"]), _refusal(decision)
+    only_scored = refusal is None and np.isnan(decision["price"])
     if refusal is not None:
         done = f"refused {symbol}"
     elif quantity:
         done = f"{'bought' if quantity > 0 else 'sold'} {abs(quantity):g} {symbol} at about {decision['price']:,.2f}"
     else:
-        done = f"left the position in {symbol} at {decision['position']:g}"
-    wanted = "" if place is None else f"; it wanted a position of {decision['target']:g}"
+        done = f"scored {symbol}" if only_scored else f"left the position in {symbol} at {decision['position']:g}"
+    wanted = "" if place is None or only_scored else f"; it wanted a position of {decision['target']:g}"
     said = [f"At {iso(int(decision['ts_event_ns']))} the desk {done}{wanted}."]
     said += [] if refusal is None else [refusal.sentence]
     said += [] if place is None else [place.sentence]
