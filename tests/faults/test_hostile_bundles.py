@@ -226,7 +226,7 @@ def spoil(changes):
             "categories": table.categories,
             "roots": stored.roots.copy(),
             "covers": stored.covers.copy(),
-            "numbers": np.array([table.base, table.scale]),
+            "numbers": np.array([table.bases[0], table.scale]),
             "counts": np.array([stored.n_features, table.link], np.int64),
         }
         for name, apply in changes.items():

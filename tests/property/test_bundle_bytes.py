@@ -64,7 +64,7 @@ def test_spoiled_trees_are_refused_or_safe(seed):
         trees = Trees.from_files({TREES_FILE: pack(arrays)})
         if trees.n_features == 4:
             leaves = trees.table.nodes["threshold"][trees.table.nodes["slot"] == 0]
-            bound = np.abs(trees.table.base) + np.sum(np.abs(leaves))
+            bound = np.abs(trees.table.bases[0]) + np.sum(np.abs(leaves))
             assert all(abs(trees.margin(row)) <= bound * (1 + 1e-9) for row in rows)
 
 

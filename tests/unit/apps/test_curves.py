@@ -18,7 +18,7 @@ def bars(instrument, stamps, closes):
 
 
 def fills(instrument, stamps, quantities, prices, fees):
-    columns = {"quantity": quantities, "price": prices, "fee": fees}
+    columns = {"quantity": quantities, "price": prices, "fee": fees, "execution": np.arange(1.0, 1.0 + len(fees))}
     return events_from_columns(Kind.FILL, instrument, np.asarray(stamps, np.int64), columns)
 
 

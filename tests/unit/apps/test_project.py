@@ -79,10 +79,10 @@ def test_words_for_versions():
 
 
 def test_a_gate_is_kept_in_every_format():
-    """The report lies in the state folder as JSON, JUnit XML and Markdown."""
+    """The report lies in the state folder as JSON, JUnit XML, Markdown and a page."""
     project = looked_at("gated")
     kept = sorted(path.suffix for path in (project.places.root / "reports").iterdir())
-    assert kept == [".json", ".md", ".xml"]
+    assert kept == [".html", ".json", ".md", ".xml"]
 
 
 def test_promotion_needs_the_gate(tmp_path):

@@ -85,4 +85,4 @@ def test_sections_are_structs():
     assert sections_of(Settings) == [Settings]
     assert sections_of(list[Instrument]) == [Instrument]
     assert sections_of(list[str]) == sections_of(int | None) == []
-    assert len(sections_of(list[AlertSettings])) == 3
+    assert len(sections_of(list[AlertSettings])) == 4

@@ -84,7 +84,7 @@ def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "
     main = tag("main", _told(visit), tag("h1", title), words, *content, id="content", tabindex="-1")
     live = tag("div", strip(frame), sse_swap="strip", id="strip", aria_live="off")
     told = tag("div", caption(visit.caption), sse_swap="caption", class_="caption", aria_live="polite")
-    bar = tag("div", live, halt_button(), class_="bar")
+    bar = tag("div", live, halt_button(), class_="topline")
     top = tag("header", tag("a", "tradeworthy", href="/", class_="brand"), _views(visit), _account(visit), class_="top")
     outer = tag("div", top, bar, told, main, halt_dialogue(visit), hx_ext="sse", sse_connect="/live")
     return document(title, skip, outer)
