@@ -36,11 +36,12 @@ class Tested(NamedTuple):
 
 
 def gather_groups(context: Context, _work: Work) -> Groups:
-    """Take the AUC apart by session and by regime; outcomes have no price, so no regimes, and do not overlap."""
+    """Take the AUC apart by session and, where trades can be counted, by regime; outcomes do not overlap."""
     walk, horizon = context.candidate.walk, context.candidate.label.horizon
     scores, up = walk.scores, up_of(walk.labels, walk.values)
-    if context.candidate.label.is_reported:
-        slices, horizon = [*sessions(walk.ts_event_ns)], 1
+    reported = context.candidate.label.is_reported
+    if reported or context.cost_bps is None:
+        slices, horizon = [*sessions(walk.ts_event_ns)], 1 if reported else horizon
     else:
         paper = context.paper_walk
         traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
