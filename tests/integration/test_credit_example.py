@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -134,6 +135,14 @@ def test_a_pushed_row_gets_its_outcome_later(told):
         finally:
             process.terminate()
     assert outcomes_heard(project) == before + 1
+
+
+def test_it_is_reported_without_a_market(told):
+    """The report of a run has its decisions and findings; where there were no bars it says that there is no result."""
+    _, project = told
+    page = Path(project.report().path).read_text("utf-8")
+    assert "Decisions" in page
+    assert "Result after costs" not in page
 
 
 def test_it_does_not_write_over_a_folder(told):

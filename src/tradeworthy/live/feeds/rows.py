@@ -72,8 +72,8 @@ def require_fields(schemas: Sequence[RowSchema], wanted: Sequence[str]) -> None:
     for schema in schemas:
         if schema.fields[: len(wanted)] != tuple(wanted):
             raise SettingsInvalid(
-                f"[[rows]] fields are {list(schema.fields)}, the strategy's row_fields are {list(wanted)}; "
-                "write the same names in the same order, in tradeworthy.toml and in strategy.py"
+                f"[[rows]] fields are {list(schema.fields)}, the strategy's row_fields (and its outcome behind them) "
+                f"are {list(wanted)}; write the same names in the same order, in tradeworthy.toml and in strategy.py"
             )
 
 
