@@ -1,6 +1,7 @@
 """The Open Inference Protocol: every route answers as it is specified, every wrong request is refused with a reason."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -22,7 +23,18 @@ def desk():
         made.key(["infer"])  # a new fact, so that the ledger is read
         made.follow()
         made.do(made.look_up).result(30)
+        wait_for_shadow(made)
         yield made
+
+
+def wait_for_shadow(made, looks=1_500):
+    """Wait until the shadow, which is staged in another thread, has come in."""
+    pause = threading.Event()
+    for _ in range(looks):
+        if made.desk.numbers[1] in made.desk.engine.desk.shadows:
+            return
+        pause.wait(0.02)
+    pytest.fail("the shadow never came in")
 
 
 def row_input(rows, **changes: object):
