@@ -30,6 +30,11 @@ class Deployment:
         The deployment's settings and calls.
     invitation : Invitation, optional
         A link that signs one person in.
+
+    Attributes
+    ----------
+    pieces : (Frame, dict of str to str) or None
+        What open pages are sent of one moment, built once for all of them.
     """
 
     def __init__(self, project: Project, invitation: Invitation | None = None) -> None:
@@ -39,6 +44,7 @@ class Deployment:
         self._follower, self._curves = Follower(project), Curves(project.settings.instrument)
         self._inputs: Cursor | None = None
         self._frame: Frame | None = None
+        self.pieces: tuple[Frame, dict[str, str]] | None = None
         self._looked_ns = 0
         self._verified: Verified | None = None
         self._bounds: tuple[str, Limits] | None = None

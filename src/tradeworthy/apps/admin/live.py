@@ -23,6 +23,7 @@ from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
 from tradeworthy.apps.curves import Trades
 from tradeworthy.apps.dashboard.desk import figures, findings, latest
 from tradeworthy.apps.dashboard.layout import caption, strip
+from tradeworthy.apps.following import Frame
 from tradeworthy.core.time import NS_PER_S
 
 COLUMNS_MAX = 4_000
@@ -112,10 +113,17 @@ async def _pieces(deployment: Deployment, name: str) -> AsyncIterator[ServerSent
 
 
 def _read(deployment: Deployment, name: str) -> dict[str, str] | None:
-    """Build every piece; None for somebody who may not look any more."""
+    """Return every piece of this moment; None for somebody who may not look any more."""
     if deployment.people.find(name) is None:
         return None
     frame = deployment.frame()
+    if deployment.pieces is None or deployment.pieces[0] is not frame:
+        deployment.pieces = frame, _built(deployment, frame)
+    return deployment.pieces[1]
+
+
+def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
+    """Build every piece of one moment; they are the same for every visitor."""
     return {
         "strip": strip(frame),
         "caption": caption(deployment.caption()),
