@@ -26,6 +26,7 @@ from tradeworthy.change.release.release import CANARY_SHARE, Release
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
+from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
@@ -100,7 +101,10 @@ class Project:
     @cached_property
     def people(self) -> "People":
         """Who may sign in, and with which roles."""
-        from tradeworthy.change.access.people import People  # noqa: PLC0415  # an optional package
+        try:
+            from tradeworthy.change.access.people import People  # noqa: PLC0415  # an optional package
+        except ImportError as error:
+            raise NotFound("people need further packages: pip install 'tradeworthy[page]'") from error
 
         return People(self.ledger, self.places.passwords, clock=self.clock)
 

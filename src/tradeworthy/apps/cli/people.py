@@ -10,6 +10,7 @@ import typer
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, open_project
 from tradeworthy.apps.cli.show import console, errors, show
+from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
     from tradeworthy.apps.project import Project
@@ -89,7 +90,10 @@ def page(
     as_json: Annotated[bool, typer.Option("--json", help="Print the address alone.")] = False,
 ) -> None:
     """Serve the page of a desk, until interrupted; it is never in the way of a decision."""
-    from tradeworthy.apps.admin.serving import serve  # noqa: PLC0415
+    try:
+        from tradeworthy.apps.admin.serving import serve  # noqa: PLC0415  # optional packages
+    except ImportError as error:
+        raise NotFound("the page needs further packages: pip install 'tradeworthy[page]'") from error
 
     opened = open_project(project)
 
