@@ -14,7 +14,7 @@ import uvloop
 from desks import LIMITS, version_of
 from jobs import ETH
 
-from tradeworthy.apps.desk import collector_off
+from tradeworthy.apps.deployment.desk import collector_off
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.keys import SCOPES, issue

@@ -19,9 +19,9 @@ from jobs import Floats
 from watch_streams import correlated, errors, feature, with_code
 
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.judge.monitor.calibration import Charts
-from tradeworthy.judge.monitor.chart_table import ALARM, QUIET, SUM_UP
-from tradeworthy.judge.monitor.charts import watch
+from tradeworthy.judge.monitor.control_charts.calibration import Charts
+from tradeworthy.judge.monitor.control_charts.chart_table import ALARM, QUIET, SUM_UP
+from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
 from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
 from tradeworthy.live.feeds.crypto import read_crypto

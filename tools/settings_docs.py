@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 from source_tree import ROOT
 
-from tradeworthy.apps.settings import Settings, sections_of
+from tradeworthy.apps.commands.settings import Settings, sections_of
 
 PATH = ROOT / "docs" / "settings.md"
 

@@ -23,7 +23,7 @@ from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.monitor.base import Monitor, State
-from tradeworthy.judge.monitor.kept import calibrations_kept
+from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.standing import resume, standing_set
 
 AIMS = {

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project as Project
+    from tradeworthy.apps.commands.project import Project as Project
     from tradeworthy.core.events import Kind as Kind
     from tradeworthy.core.instruments import Instrument as Instrument
     from tradeworthy.core.limits import Limits as Limits
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 _EXPRESSIONS = "tradeworthy.model.features.expressions"
 _HOMES = {
-    "Project": "tradeworthy.apps.project",
+    "Project": "tradeworthy.apps.commands.project",
     "Kind": "tradeworthy.core.events",
     "Instrument": "tradeworthy.core.instruments",
     "Limits": "tradeworthy.core.limits",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.core import facts
 from tradeworthy.core.findings import Finding
 from tradeworthy.testing.projects import write_project

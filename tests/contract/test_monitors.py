@@ -7,7 +7,7 @@ from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.core.time import NS_PER_MINUTE
 from tradeworthy.judge.monitor.drift import DriftMonitor, calibrate_drift
-from tradeworthy.judge.monitor.outcomes import OutcomeJoin
+from tradeworthy.judge.monitor.joins.outcomes import OutcomeJoin
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.testing.monitors import (
     check_findings_are_told_once,

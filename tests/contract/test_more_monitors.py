@@ -7,13 +7,13 @@ from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_MS
-from tradeworthy.judge.monitor.calibration import ChartSettings
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.latency import LatencyMonitor
-from tradeworthy.judge.monitor.outcomes import JOINED
 from tradeworthy.judge.monitor.ranges import RangeMonitor
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
 from tradeworthy.testing.monitors import check_monitor, run

@@ -8,7 +8,7 @@ from tradeworthy.apps.cli.main import app
 from tradeworthy.change.alerts.delivery import LOG
 from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.change.alerts.sinks import AGAIN_STATUS, SIGNATURE, TIMESTAMP
-from tradeworthy.change.release.metrics import FILE, METRICS, PREFIX
+from tradeworthy.change.watch.metrics import FILE, METRICS, PREFIX
 
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)

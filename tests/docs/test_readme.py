@@ -11,7 +11,7 @@ import typer
 from source_tree import ROOT
 
 from tradeworthy.apps.cli.main import app
-from tradeworthy.apps.settings import Settings, check_keys
+from tradeworthy.apps.commands.settings import Settings, check_keys
 from tradeworthy.change.train.strategy import Strategy, load_strategy
 from tradeworthy.core.events import Kind
 from tradeworthy.testing.projects import SETTINGS, write_project

@@ -3,7 +3,7 @@
 import msgspec
 import settings_docs
 
-from tradeworthy.apps.settings import Settings, sections_of
+from tradeworthy.apps.commands.settings import Settings, sections_of
 
 SECTIONS = list(settings_docs.sections())
 

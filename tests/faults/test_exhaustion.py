@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from tradeworthy.apps.processes import companions
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.deployment.processes import companions
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import Kind

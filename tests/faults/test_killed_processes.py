@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.change.registry import Registry, VersionSettings
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.train.candidate import load_candidate

@@ -12,7 +12,7 @@ import pytest
 from source_tree import ROOT
 
 import tradeworthy as tw
-from tradeworthy.apps.access import create_key
+from tradeworthy.apps.commands.access import create_key
 
 EXAMPLE = ROOT / "examples" / "credit"
 PAGE = (ROOT / "docs" / "rows.md").read_text("utf-8")

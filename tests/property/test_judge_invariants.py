@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.judge.metrics import auc, classification
 from tradeworthy.judge.metrics_trading import drawdown
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.gate import GateSettings

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from tradeworthy.apps.desk import Running, run_files
-from tradeworthy.apps.measuring import decisions_missing, realised_auc
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.measuring import decisions_missing, realised_auc
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.commands.starting import init_project
+from tradeworthy.apps.deployment.desk import Running, run_files
 from tradeworthy.apps.showing import LiveView, Stage
-from tradeworthy.apps.starting import init_project
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError

@@ -6,7 +6,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.testing.projects import write_project
 
 ADA, BOB = "ada", "bob"

@@ -5,8 +5,8 @@ import os
 import pytest
 from small_project import at
 
-from tradeworthy.apps import archiver
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.deployment import archiver
 from tradeworthy.record.archive import ArchiveSettings, archive_lock
 from tradeworthy.record.archived import archived_segments
 from tradeworthy.record.reader import TapeReader

@@ -11,7 +11,7 @@ import pytest
 from small_project import ADA, BOB, at, looked_at
 
 from tradeworthy.apps.cli.main import INTERRUPTED, app, run_command_line
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 

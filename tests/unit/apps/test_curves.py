@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tradeworthy.apps import curves as module
-from tradeworthy.apps.curves import Curves, Line, forward_filled, price_of
+from tradeworthy.apps.dashboard import curves as module
+from tradeworthy.apps.dashboard.curves import Curves, Line, forward_filled, price_of
 from tradeworthy.core.events import Kind, events_from_columns, merge
 from tradeworthy.core.instruments import Instrument
 

@@ -3,7 +3,7 @@
 import pytest
 from small_project import at, looked_at
 
-from tradeworthy.apps.doctor import examine
+from tradeworthy.apps.commands.doctor import examine
 from tradeworthy.testing.projects import write_project
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_project import at, looked_at
 
-from tradeworthy.apps.explaining import explain_decision
-from tradeworthy.apps.finding_decisions import find_decision, largest_trade
-from tradeworthy.apps.keeping import recorded
+from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.explaining import explain_decision
+from tradeworthy.apps.explain.finding_decisions import find_decision, largest_trade
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.core.time import iso

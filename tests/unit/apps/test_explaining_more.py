@@ -9,10 +9,10 @@ import pytest
 from command_words import tell
 from small_project import ADA, at, looked_at
 
-from tradeworthy.apps.explaining import explain_decision
-from tradeworthy.apps.finding_decisions import find_decision, utc_ns
-from tradeworthy.apps.keeping import recorded
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.explaining import explain_decision
+from tradeworthy.apps.explain.finding_decisions import find_decision, utc_ns
 from tradeworthy.apps.reports.explanation_page import render_explanation
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound

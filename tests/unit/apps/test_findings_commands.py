@@ -8,7 +8,7 @@ from command_words import tell
 from small_project import at
 
 from tradeworthy.change.alerts.delivery import SinkState
-from tradeworthy.change.release.pulse import Pulse, write_pulse
+from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding

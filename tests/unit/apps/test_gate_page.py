@@ -6,8 +6,8 @@ from command_words import tell
 from small_project import ADA, at
 
 from tradeworthy.apps.cli.main import app
+from tradeworthy.apps.commands.starting import init_project
 from tradeworthy.apps.reports.gate_report import gate_page
-from tradeworthy.apps.starting import init_project
 from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.gate import GateReport

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from small_project import looked_at
 
-from tradeworthy.apps.keeping import read_swaps, recorded
-from tradeworthy.apps.measuring import (
+from tradeworthy.apps.commands.measuring import (
     champion_decisions,
     decisions_missing,
     market_inputs,
@@ -13,6 +12,7 @@ from tradeworthy.apps.measuring import (
     realised_auc,
     trigger_of,
 )
+from tradeworthy.apps.deployment.keeping import read_swaps, recorded
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.judge.metrics import auc

@@ -9,12 +9,12 @@ import pytest
 from command_words import tell
 from small_project import at
 
-from tradeworthy.apps.monitored import monitoring_report
+from tradeworthy.apps.reports.monitored import monitoring_report
 from tradeworthy.apps.reports.monitoring_report import Answer, CasePage, MonitoringReport, render_monitoring
 from tradeworthy.change.alerts.delivery import SinkState
-from tradeworthy.change.release.explaining import CaseEvidence
-from tradeworthy.change.release.findings import Case
-from tradeworthy.change.release.pulse import Pulse
+from tradeworthy.change.watch.explaining import CaseEvidence
+from tradeworthy.change.watch.findings import Case
+from tradeworthy.change.watch.pulse import Pulse
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding

@@ -10,7 +10,7 @@ from tradeworthy.apps.admin.beside import page_beside
 from tradeworthy.apps.admin.invitation import GOOD_FOR_NS, Invitation
 from tradeworthy.apps.admin.serving import serve
 from tradeworthy.apps.captions import read_caption, write_caption
-from tradeworthy.apps.processes import ProcessFailed
+from tradeworthy.apps.deployment.processes import ProcessFailed
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import VirtualClock
 

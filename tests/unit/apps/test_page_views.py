@@ -8,7 +8,7 @@ from small_project import at, looked_at
 
 from tradeworthy.apps.admin.app import HEADERS, make_app
 from tradeworthy.apps.admin.live import drawn
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.core.time import NS_PER_S
 
 VIEWS = [

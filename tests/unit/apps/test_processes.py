@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from small_project import at, looked_at
 
-from tradeworthy.apps.desk import run_files
-from tradeworthy.apps.processes import Companions, ProcessFailed, _write_job, companions
-from tradeworthy.change.release.watcher import READY, WatchJob
+from tradeworthy.apps.deployment.desk import run_files
+from tradeworthy.apps.deployment.processes import Companions, ProcessFailed, _write_job, companions
 from tradeworthy.change.train.history import read_history
+from tradeworthy.change.watch.watcher import READY, WatchJob
 from tradeworthy.core.time import SystemClock, VirtualClock
 
 
@@ -51,7 +51,7 @@ def test_a_run_is_watched(tmp_path):
 def test_a_process_that_fails_is_told_with_its_last_words(running, tmp_path):
     """The error names the process, its code, and what it said last."""
     (tmp_path / "no.json").write_text("{}", "utf-8")
-    running.start("watcher", "tradeworthy.change.release.watcher", str(tmp_path / "no.json"))
+    running.start("watcher", "tradeworthy.change.watch.watcher", str(tmp_path / "no.json"))
     running.expect(tmp_path / "never", SystemClock())
     with pytest.raises(ProcessFailed, match=r"the watcher ended with code 1: .*ValidationError.*; see .*\.log$"):
         running.wait()

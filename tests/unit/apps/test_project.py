@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from small_project import ADA, BOB, at, looked_at
 
-from tradeworthy.apps.desk import remaining, scoped_limits
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.deployment.desk import remaining, scoped_limits
 from tradeworthy.core import facts
 from tradeworthy.core.errors import (
     DataInvalid,

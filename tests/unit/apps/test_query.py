@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tradeworthy.apps.cli.main import app
-from tradeworthy.apps.project import Project
-from tradeworthy.apps.settings import FILE_NAME
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.commands.settings import FILE_NAME
 from tradeworthy.core.errors import NotFound, QueryInvalid, SettingsInvalid, TradeworthyError
 from tradeworthy.core.facts import FindingRaised, LegalHoldPlaced, RecordDeleted, TradingHalted
 from tradeworthy.core.time import NS_PER_DAY, VirtualClock

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from small_project import ADA, looked_at
 
-from tradeworthy.apps.keeping import recorded
-from tradeworthy.apps.reporting import run_report, write_report
+from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.reports.reporting import run_report, write_report
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.live.summary import RunSummary

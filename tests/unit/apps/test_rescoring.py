@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from served import PATH, served
 
-from tradeworthy.apps.rescoring import rescore
+from tradeworthy.apps.server.rescoring import rescore
 from tradeworthy.core.errors import ModelMismatch, NotFound
 from tradeworthy.model.features.expressions import bar, log_return
 from tradeworthy.model.features.program import compile_program

@@ -12,7 +12,7 @@ import pytest
 from command_words import tell
 from small_project import at
 
-from tradeworthy.apps.access import create_key
+from tradeworthy.apps.commands.access import create_key
 from tradeworthy.testing.projects import BAR_NS, START_NS
 
 ROW = {"inputs": [{"name": "row", "shape": [1, 3], "datatype": "FP64", "data": [0.01, 0.001, 0.02]}]}

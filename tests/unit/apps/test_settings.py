@@ -2,7 +2,7 @@
 
 import pytest
 
-from tradeworthy.apps.settings import Settings, load_settings, sections_of
+from tradeworthy.apps.commands.settings import Settings, load_settings, sections_of
 from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.instruments import Instrument

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tradeworthy.apps.project import Project
-from tradeworthy.apps.settings import load_settings
-from tradeworthy.apps.starting import init_project
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.commands.settings import load_settings
+from tradeworthy.apps.commands.starting import init_project
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.core.errors import SettingsInvalid
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from small_project import at, looked_at
 
 from tradeworthy.apps.cli.watching import duration, frame_view
-from tradeworthy.apps.following import LATEST, Follower, change_of
-from tradeworthy.apps.handling import CaseLine, WatcherStatus
-from tradeworthy.apps.keeping import RunSummary
+from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus
+from tradeworthy.apps.dashboard.following import LATEST, Follower, change_of
+from tradeworthy.apps.deployment.keeping import RunSummary
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
 from tradeworthy.core.time import VirtualClock

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tradeworthy.change.alerts.alert import Alert, AlertFailed, Desk
-from tradeworthy.change.release.findings import cases_of
+from tradeworthy.change.watch.findings import cases_of
 
 DESK = Desk("eth", "paper")
 

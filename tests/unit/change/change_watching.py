@@ -4,8 +4,8 @@ from change_desk import EVERY_LIMIT, INSTRUMENTS, SETTINGS
 
 from tradeworthy.change.release.conduct import ConductSettings
 from tradeworthy.change.release.policy import PolicySettings
-from tradeworthy.change.release.watcher import WatchJob
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.change.watch.watcher import WatchJob
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings

@@ -6,7 +6,7 @@ import pytest
 from change_desk import Recorder, desk, market
 from change_facts import finding
 
-from tradeworthy.change.release.watch import Watch
+from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import NS_PER_S
@@ -157,7 +157,7 @@ def test_figures_of_a_watch(home, champion, recorder):
 
 def test_a_state_of_an_older_release_is_read(home, champion, recorder):
     """Offsets without the newer fields go on."""
-    from tradeworthy.change.release.watch import _Offsets  # noqa: PLC0415
+    from tradeworthy.change.watch.watch import _Offsets  # noqa: PLC0415
 
     old = b'{"version":5,"streams":{"inputs":3},"decisions":2,"pending":[],"ledger_number":1}'
     assert msgspec.json.decode(old, type=_Offsets).caught_up_ns == 0

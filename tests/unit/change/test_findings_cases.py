@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from change_facts import finding, lines, promoted, raised, rolled_back
 
-from tradeworthy.change.release.findings import REMIND_NS, acknowledge, cases_of, close, gravity, read_cases
+from tradeworthy.change.watch.findings import REMIND_NS, acknowledge, cases_of, close, gravity, read_cases
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid, NotFound, ReleaseRefused
 from tradeworthy.core.time import VirtualClock

@@ -8,10 +8,10 @@ from change_facts import lines, promoted, raised
 from change_watching import watch_job
 
 from tradeworthy.change.attempts import JOB
-from tradeworthy.change.release import explaining
-from tradeworthy.change.release.explaining import EVIDENCE, explanation, read_evidence
-from tradeworthy.change.release.findings import cases_of, read_cases
-from tradeworthy.change.release.watcher import Watcher
+from tradeworthy.change.watch import explaining
+from tradeworthy.change.watch.explaining import EVIDENCE, explanation, read_evidence
+from tradeworthy.change.watch.findings import cases_of, read_cases
+from tradeworthy.change.watch.watcher import Watcher
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import SystemClock
 

@@ -6,9 +6,9 @@ import pytest
 from change_desk import INSTRUMENTS, desk
 from change_watching import CHARTS, watch_job
 
-from tradeworthy.change.release import monitors as making
-from tradeworthy.change.release.monitors import CalibrateJob, MonitorMaker, run_job
-from tradeworthy.change.release.watcher import READY, Watcher
+from tradeworthy.change.watch import monitors as making
+from tradeworthy.change.watch.monitors import CalibrateJob, MonitorMaker, run_job
+from tradeworthy.change.watch.watcher import READY, Watcher
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.time import SystemClock
 from tradeworthy.judge.monitor.drift import DriftSettings

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tradeworthy.change.release.health import Cut, RecordHealth
-from tradeworthy.change.release.watch import Watch
+from tradeworthy.change.watch.health import Cut, RecordHealth
+from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core import facts
 from tradeworthy.core.time import NS_PER_S, VirtualClock
 from tradeworthy.record.ledger import Ledger

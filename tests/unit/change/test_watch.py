@@ -9,12 +9,12 @@ import pytest
 from change_desk import INSTRUMENTS, Recorder, desk, market
 from change_facts import finding
 
-from tradeworthy.change.release.watch import STATE_FILE, Watch
+from tradeworthy.change.watch.watch import STATE_FILE, Watch
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.judge.monitor.base import are_decisions
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set

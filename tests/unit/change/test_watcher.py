@@ -12,8 +12,8 @@ import pytest
 from change_desk import Recorder, desk, market
 from change_watching import watch_job
 
-from tradeworthy.change.release.pulse import read_pulse
-from tradeworthy.change.release.watcher import Watcher, WatchJob
+from tradeworthy.change.watch.pulse import read_pulse
+from tradeworthy.change.watch.watcher import Watcher, WatchJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import SystemClock
@@ -31,7 +31,7 @@ def start(home):
     """Start a watcher process."""
     path = home.folder / "job.json"
     path.write_bytes(msgspec.json.encode(watch_job(home)))
-    return subprocess.Popen([sys.executable, "-m", "tradeworthy.change.release.watcher", str(path)])
+    return subprocess.Popen([sys.executable, "-m", "tradeworthy.change.watch.watcher", str(path)])
 
 
 def findings(home):

@@ -8,9 +8,9 @@ import pytest
 from change_facts import lines, promoted, raised
 
 from tradeworthy.change.alerts.delivery import SinkState
-from tradeworthy.change.release.findings import cases_of
-from tradeworthy.change.release.metrics import FILE, METRICS, PREFIX, Sample, exposition, samples, write_metrics
-from tradeworthy.change.release.pulse import Pulse, read_pulse, write_pulse
+from tradeworthy.change.watch.findings import cases_of
+from tradeworthy.change.watch.metrics import FILE, METRICS, PREFIX, Sample, exposition, samples, write_metrics
+from tradeworthy.change.watch.pulse import Pulse, read_pulse, write_pulse
 from tradeworthy.judge.monitor.gauges import Gauge
 
 PULSE = Pulse(

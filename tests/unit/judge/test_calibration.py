@@ -7,10 +7,10 @@ import pytest
 from drift_streams import stream, streams
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.chart_table import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE
-from tradeworthy.judge.monitor.charts import watch
-from tradeworthy.judge.monitor.looks import robust_scale
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.chart_table import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE
+from tradeworthy.judge.monitor.control_charts.cusum import watch
+from tradeworthy.judge.monitor.control_charts.looks import robust_scale
 
 QUICK = ChartSettings(runs=20, run_length=5_000)
 

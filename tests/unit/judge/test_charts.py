@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor import chart_table as columns
-from tradeworthy.judge.monitor.chart_table import (
+from tradeworthy.judge.monitor.control_charts import chart_table as columns
+from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     ALLOWANCE,
     CLIP,
@@ -25,8 +25,8 @@ from tradeworthy.judge.monitor.chart_table import (
     Scored,
     empty_state,
 )
-from tradeworthy.judge.monitor.charts import excursions, watch
-from tradeworthy.judge.monitor.views import write_scores
+from tradeworthy.judge.monitor.control_charts.cusum import excursions, watch
+from tradeworthy.judge.monitor.control_charts.views import write_scores
 
 
 def table(n=1, **changes):  # noqa: ANN003

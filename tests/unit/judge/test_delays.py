@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor.calibration import ChartSettings
-from tradeworthy.judge.monitor.delays import drift_table, performance_table
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.delays import drift_table, performance_table
 from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
 from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
 

@@ -5,7 +5,7 @@ import pytest
 from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift, drift_monitor
 
 NAMES = ["momentum", "spread", "volume"]

@@ -10,7 +10,7 @@ import pytest
 from drift_streams import LAWS, streams
 from tape_slices import VERSION, bars, decisions_on, rows_of
 
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor
 
 REFERENCE, WATCHED, SEEDS = 4_000, 12_000, 6

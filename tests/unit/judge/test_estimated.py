@@ -5,7 +5,7 @@ import pytest
 from tape_slices import VERSION, bars, decisions_on
 
 from tradeworthy.judge.metrics import auc
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.estimated import (
     BLIND,
     EstimatedPerformanceMonitor,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.judge.monitor.fairness import count_groups, fairness_table
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Grouping
-from tradeworthy.judge.monitor.outcomes import JOINED
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
 
 NAMES = ["a", "b", "c"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drift_streams import OVERLAP, stream
 
-from tradeworthy.judge.monitor.chart_table import (
+from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     CLIP,
     CONSTANTS,
@@ -14,8 +14,8 @@ from tradeworthy.judge.monitor.chart_table import (
     SPREAD,
     ChartTable,
 )
-from tradeworthy.judge.monitor.chart_table import empty_state as empty_chart
-from tradeworthy.judge.monitor.harm import (
+from tradeworthy.judge.monitor.control_charts.chart_table import empty_state as empty_chart
+from tradeworthy.judge.monitor.control_charts.harm import (
     BEST,
     COUNT,
     FORTUNE,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.kept import calibrations_kept, kept
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept, kept
 
 ROWS = np.random.default_rng(3).normal(size=(600, 2))
 SETTINGS = ChartSettings(runs=5, run_length=300)

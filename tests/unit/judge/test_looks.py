@@ -5,12 +5,12 @@ import pytest
 from drift_streams import stream
 from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
-from tradeworthy.judge.monitor.calibration import ChartSettings, calibrate
-from tradeworthy.judge.monitor.chart_table import CENTRE, COLUMN, PARTNER, VIEW
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.chart_table import CENTRE, COLUMN, PARTNER, VIEW
+from tradeworthy.judge.monitor.control_charts.looks import columns_of, told_values
+from tradeworthy.judge.monitor.control_charts.views import CATEGORY, PAIR
+from tradeworthy.judge.monitor.control_charts.volatility import garch_histories
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift
-from tradeworthy.judge.monitor.looks import columns_of, told_values
-from tradeworthy.judge.monitor.views import CATEGORY, PAIR
-from tradeworthy.judge.monitor.volatility import garch_histories
 
 NAMES = ["calm", "follower", "code", "side"]
 N, AT, REFERENCE = 6_000, 3_500, 3_000

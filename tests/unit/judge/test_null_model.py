@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from drift_streams import stream
 
-from tradeworthy.judge.monitor.null import ROOT_MAX, NullModel, autoregression, clusters, draw_histories, fit_null
+from tradeworthy.judge.monitor.control_charts.null import (
+    ROOT_MAX,
+    NullModel,
+    autoregression,
+    clusters,
+    draw_histories,
+    fit_null,
+)
 from tradeworthy.judge.resampling import autocovariance
 
 

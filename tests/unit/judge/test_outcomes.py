@@ -10,7 +10,7 @@ from tape_slices import STEP_NS, VERSION, bars, decisions_on, outcomes_of
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.judge.monitor.outcomes import OutcomeJoin
+from tradeworthy.judge.monitor.joins.outcomes import OutcomeJoin
 from tradeworthy.model.features.expressions import bar
 from tradeworthy.model.features.labels import forward_direction, outcome
 

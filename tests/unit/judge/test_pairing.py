@@ -5,7 +5,7 @@ import pytest
 from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
 from tradeworthy.core.decisions import ORDER
-from tradeworthy.judge.monitor.pairing import RowPairing
+from tradeworthy.judge.monitor.joins.pairing import RowPairing
 
 
 @pytest.fixture

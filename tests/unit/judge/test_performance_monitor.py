@@ -9,8 +9,8 @@ from tape_slices import VERSION, bars, decisions_on, outcomes_of
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.metrics import classification
-from tradeworthy.judge.monitor.calibration import ChartSettings
-from tradeworthy.judge.monitor.outcomes import OutcomeJoin
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.joins.outcomes import OutcomeJoin
 from tradeworthy.judge.monitor.performance import (
     PerformanceMonitor,
     PerformanceSettings,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeworthy.judge.monitor.rate_kernels import RUN_MIN, UNSEEN, upper_chance
-from tradeworthy.judge.monitor.rates import RateCharts
+from tradeworthy.judge.monitor.control_charts.rate_kernels import RUN_MIN, UNSEEN, upper_chance
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts
 
 NONE = np.empty(0, np.int64)
 

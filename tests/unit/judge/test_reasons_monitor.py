@@ -7,7 +7,7 @@ from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_MINUTE
 from tradeworthy.judge.explain.treeshap import TreeShap
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.profile import Profile

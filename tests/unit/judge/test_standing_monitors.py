@@ -9,8 +9,8 @@ from tape_slices import VERSION, bars, decisions_on, outcomes_of, rows_of
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.base import load_states, save_states
-from tradeworthy.judge.monitor.calibration import ChartSettings
 from tradeworthy.judge.monitor.class_balance import BalanceSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.estimated import EstimatedSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings

@@ -6,11 +6,11 @@ from tape_slices import VERSION, bars, decisions_on, rows_of
 from test_charts import table
 
 from tradeworthy.judge.monitor.base import by_instrument, chosen, fields_as, followed_by, latest, places_of
-from tradeworthy.judge.monitor.chart_table import ALARM, COLUMN, QUIET, SUM_UP, empty_state
-from tradeworthy.judge.monitor.charts import TILE, watch
-from tradeworthy.judge.monitor.pairing import PAIRED, RowPairing
-from tradeworthy.judge.monitor.rate_kernels import UNSEEN
-from tradeworthy.judge.monitor.rates import RateCharts
+from tradeworthy.judge.monitor.control_charts.chart_table import ALARM, COLUMN, QUIET, SUM_UP, empty_state
+from tradeworthy.judge.monitor.control_charts.cusum import TILE, watch
+from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts
+from tradeworthy.judge.monitor.joins.pairing import PAIRED, RowPairing
 
 
 def alarms_of(charts, rows, slices):

@@ -12,12 +12,12 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from tradeworthy.apps.admin.looking import facts_of
 from tradeworthy.apps.admin.visitor import Asked, actor_for, deployment_of
+from tradeworthy.apps.commands.handling import CaseLine, Findings
+from tradeworthy.apps.commands.results import Status, Step, Verified
+from tradeworthy.apps.dashboard.deciding import PAGE, Around, Decided, Filter, decision_around, decisions_before
+from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.record import FactLine
-from tradeworthy.apps.deciding import PAGE, Around, Decided, Filter, decision_around, decisions_before
-from tradeworthy.apps.explained import Explained
-from tradeworthy.apps.following import Frame
-from tradeworthy.apps.handling import CaseLine, Findings
-from tradeworthy.apps.results import Status, Step, Verified
+from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo

@@ -26,7 +26,7 @@ from tradeworthy.apps.admin.pages import Pages
 from tradeworthy.apps.admin.refusing import failed, http_error, not_signed_in, refused
 from tradeworthy.apps.admin.sessions import session_auth
 from tradeworthy.apps.admin.signin import SignIn
-from tradeworthy.apps.project import Project
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.reports.html import style_sheet
 from tradeworthy.core.errors import TradeworthyError
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tradeworthy.apps.processes import ProcessFailed
+from tradeworthy.apps.deployment.processes import ProcessFailed
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 END_WITHIN_S = 10.0
 

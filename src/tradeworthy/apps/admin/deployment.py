@@ -9,11 +9,11 @@ import threading
 
 from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.captions import Caption, read_caption
-from tradeworthy.apps.curves import Curves
-from tradeworthy.apps.desk import desk_limits
-from tradeworthy.apps.following import Follower, Frame
-from tradeworthy.apps.project import Project
-from tradeworthy.apps.results import Verified
+from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.commands.results import Verified
+from tradeworthy.apps.dashboard.curves import Curves
+from tradeworthy.apps.dashboard.following import Follower, Frame
+from tradeworthy.apps.deployment.desk import desk_limits
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.reader import Cursor, TapeReader

@@ -20,10 +20,10 @@ from litestar.response.sse import ServerSentEventMessage
 from tradeworthy.apps.admin.deployment import LOOK_EVERY_S, Deployment
 from tradeworthy.apps.admin.looking import desk_of
 from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
-from tradeworthy.apps.curves import Trades
+from tradeworthy.apps.dashboard.curves import Trades
 from tradeworthy.apps.dashboard.desk import figures, findings, latest
+from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import caption, strip
-from tradeworthy.apps.following import Frame
 from tradeworthy.core.time import NS_PER_S
 
 COLUMNS_MAX = 4_000

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 
 from tradeworthy.apps.admin.deployment import Deployment
+from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt
 from tradeworthy.apps.dashboard.record import FactLine, Storage
 from tradeworthy.apps.dashboard.versions import Step, Stretch
-from tradeworthy.apps.project import Project
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role

@@ -8,11 +8,11 @@ from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, storage_of, stretches_of
 from tradeworthy.apps.admin.visitor import Asked, Html, deployment_of, html, shown, visit_of
 from tradeworthy.apps.dashboard import decisions, record, settings, versions, watch
+from tradeworthy.apps.dashboard.deciding import Decided, Filter, decision_around, decisions_before
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.layout import halt_form
-from tradeworthy.apps.deciding import Decided, Filter, decision_around, decisions_before
-from tradeworthy.apps.explained import Explained
-from tradeworthy.change.release.findings import read_cases
+from tradeworthy.apps.explain.explained import Explained
+from tradeworthy.change.watch.findings import read_cases
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError
 from tradeworthy.judge.validate.gate import GateReport
 

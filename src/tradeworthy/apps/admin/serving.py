@@ -12,7 +12,7 @@ from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.core.errors import SettingsInvalid, near
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 GRACE_S = 2

@@ -14,7 +14,7 @@ from tradeworthy.apps.cli.show import console, show
 from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.explained import Compared, Explained
+    from tradeworthy.apps.explain.explained import Compared, Explained
 
 Decision = Annotated[str, typer.Argument(help="A decision's tape sequence, order:N, a UTC time, or largest.")]
 Since = Annotated[str, typer.Option("--since", help="Say why the score moved from this decision to the one named.")]

@@ -11,7 +11,7 @@ from tradeworthy.apps.cli.show import console, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tradeworthy.apps.handling import CaseLine
+    from tradeworthy.apps.commands.handling import CaseLine
 
 app = typer.Typer(help="List what monitors found; acknowledge it; close it.", no_args_is_help=False)
 

@@ -29,7 +29,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key. Its secret is shown once and kept nowhere."""
-    from tradeworthy.apps.access import create_key  # noqa: PLC0415
+    from tradeworthy.apps.commands.access import create_key  # noqa: PLC0415
 
     made = create_key(
         open_project(project),
@@ -52,7 +52,7 @@ def create(
 @app.command("list")
 def list_(project: Folder = HERE, *, as_json: Json = False) -> None:
     """List every key, without its secret."""
-    from tradeworthy.apps.access import list_keys  # noqa: PLC0415
+    from tradeworthy.apps.commands.access import list_keys  # noqa: PLC0415
 
     found = list_keys(open_project(project))
     if as_json or found.keys:
@@ -71,6 +71,6 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take a key back; running ports refuse it within a second."""
-    from tradeworthy.apps.access import revoke_key  # noqa: PLC0415
+    from tradeworthy.apps.commands.access import revoke_key  # noqa: PLC0415
 
     show(revoke_key(open_project(project), key, actor=actor, reason=reason), as_json=as_json)

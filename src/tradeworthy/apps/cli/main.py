@@ -60,7 +60,7 @@ def _summarise(written: Sequence[Path], summary: str | None) -> None:
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")], *, as_json: Json = False) -> None:
     """Make a project: settings, a strategy, keys; ready to train on real market data."""
-    from tradeworthy.apps.starting import init_project  # noqa: PLC0415
+    from tradeworthy.apps.commands.starting import init_project  # noqa: PLC0415
 
     _finish(init_project(folder), as_json=as_json)
 
@@ -91,7 +91,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Open a model file in a confined process, and keep what it holds as trees or ONNX; it is opened nowhere else."""
-    from tradeworthy.apps.importing import import_file  # noqa: PLC0415
+    from tradeworthy.apps.commands.importing import import_file  # noqa: PLC0415
 
     with waiting("opening the file where it can do no harm"):
         result = import_file(file, output, features=features, seconds_max=seconds)
@@ -282,7 +282,7 @@ def status(project: Folder = HERE, *, as_json: Json = False) -> None:
 @app.command()
 def doctor(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Check this machine and this project, and say what to mend."""
-    from tradeworthy.apps.doctor import examine  # noqa: PLC0415
+    from tradeworthy.apps.commands.doctor import examine  # noqa: PLC0415
 
     result = examine(project)
     show_examination(result, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="Folder of tradeworthy.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -30,6 +30,6 @@ class Subject(StrEnum):
 
 def open_project(folder: Path) -> "Project":
     """Open the project; imported late so that --help answers at once."""
-    from tradeworthy.apps.project import Project  # noqa: PLC0415
+    from tradeworthy.apps.commands.project import Project  # noqa: PLC0415
 
     return Project(folder)

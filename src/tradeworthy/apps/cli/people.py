@@ -13,7 +13,7 @@ from tradeworthy.apps.cli.show import console, errors, show
 from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 app = typer.Typer(help="Let people in, with roles; list them; take their roles away.", no_args_is_help=True)
 

@@ -10,8 +10,8 @@ from tradeworthy.apps.cli.options import HERE, Folder, Json, open_project
 from tradeworthy.apps.cli.show import console, errors, show
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.desk import Alongside
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
+    from tradeworthy.apps.deployment.desk import Alongside
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; that of the settings if left out.")]
 PortNumber = Annotated[int | None, typer.Option(help="TCP port; that of the settings if left out.", min=0, max=65_535)]
@@ -65,7 +65,7 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Score the recorded stateless requests again; without --against, exit code 1 where a bit differs."""
-    from tradeworthy.apps.rescoring import rescore as score_again  # noqa: PLC0415
+    from tradeworthy.apps.server.rescoring import rescore as score_again  # noqa: PLC0415
 
     found = score_again(open_project(project), against=against)
     show(found, as_json=as_json)

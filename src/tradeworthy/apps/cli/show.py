@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.doctor import Examination
-    from tradeworthy.apps.results import Look, Status
+    from tradeworthy.apps.commands.doctor import Examination
+    from tradeworthy.apps.commands.results import Look, Status
     from tradeworthy.judge.validate.gate import GateReport
 
 MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow"), "info": ("i", "cyan")}

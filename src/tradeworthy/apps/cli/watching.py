@@ -18,9 +18,9 @@ from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.calibrating import Calibrated
-    from tradeworthy.apps.following import Frame
-    from tradeworthy.judge.monitor.delays import MonitorTable
+    from tradeworthy.apps.commands.calibrating import Calibrated
+    from tradeworthy.apps.dashboard.following import Frame
+    from tradeworthy.judge.monitor.control_charts.delays import MonitorTable
 
 CASES_MAX = 5
 CHAMPION = 12
@@ -44,7 +44,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch a desk, running or finished; Ctrl-C ends. With --json one frame is printed as one document."""
-    from tradeworthy.apps.following import Follower  # noqa: PLC0415
+    from tradeworthy.apps.dashboard.following import Follower  # noqa: PLC0415
 
     follower = Follower(open_project(project))
     if as_json:

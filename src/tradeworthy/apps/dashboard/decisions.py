@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from tradeworthy.apps.dashboard.deciding import OUTCOMES, PAGE, Around, Decided, Filter
 from tradeworthy.apps.dashboard.desk import did
 from tradeworthy.apps.dashboard.layout import choice
-from tradeworthy.apps.deciding import OUTCOMES, PAGE, Around, Decided, Filter
-from tradeworthy.apps.explained import Explained
+from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.apps.reports.bars import Step, waterfall
 from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, sentences, table
 from tradeworthy.apps.reports.markup import Markup, join, tag

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tradeworthy.apps.commands.handling import CaseLine
+from tradeworthy.apps.dashboard.following import DecisionLine, Frame
 from tradeworthy.apps.dashboard.layout import Visit, positions, reason_form
-from tradeworthy.apps.following import DecisionLine, Frame
-from tradeworthy.apps.handling import CaseLine
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tradeworthy.apps.captions import Caption
-from tradeworthy.apps.following import Frame
+from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.reports.html import Tone, badge
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.people import Person

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.layout import Visit, form
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
-from tradeworthy.apps.results import Verified
 
 EXAMPLE = "SELECT version, count(*) AS decisions FROM decisions GROUP BY version"
 

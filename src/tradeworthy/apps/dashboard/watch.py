@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from tradeworthy.apps.commands.handling import CaseLine
 from tradeworthy.apps.dashboard.desk import tone
+from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import Visit, reason_form
-from tradeworthy.apps.following import Frame
-from tradeworthy.apps.handling import CaseLine
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
-from tradeworthy.change.release.findings import Case
+from tradeworthy.change.watch.findings import Case
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 

@@ -6,7 +6,7 @@ Idea:   the same facts as the command's words and JSON, drawn: the waterfall for
 
 import math
 
-from tradeworthy.apps.explained import Explained, Reason
+from tradeworthy.apps.explain.explained import Explained, Reason
 from tradeworthy.apps.reports.bars import Step, waterfall
 from tradeworthy.apps.reports.force import force_plot
 from tradeworthy.apps.reports.formats import compact, decimal, plural, short

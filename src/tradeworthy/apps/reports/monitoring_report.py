@@ -29,9 +29,9 @@ from tradeworthy.apps.reports.html import (
 )
 from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.apps.reports.scales import day, minute
-from tradeworthy.change.release.explaining import CaseEvidence
-from tradeworthy.change.release.findings import Case
-from tradeworthy.change.release.pulse import ALERT_DELAY_S_MAX, Pulse
+from tradeworthy.change.watch.explaining import CaseEvidence
+from tradeworthy.change.watch.findings import Case
+from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, Pulse
 from tradeworthy.judge.explain.change import Change, Effect, FeatureChange
 
 PLOTTED = 3

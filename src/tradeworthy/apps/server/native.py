@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 import msgspec
 import numpy as np
 
-from tradeworthy.apps.explained import Reason
-from tradeworthy.apps.explaining import explain_decision
-from tradeworthy.apps.finding_decisions import DECISIONS, INPUTS
+from tradeworthy.apps.explain.explained import Reason
+from tradeworthy.apps.explain.explaining import explain_decision
+from tradeworthy.apps.explain.finding_decisions import DECISIONS, INPUTS
 from tradeworthy.apps.server.events import AnyEvent, Decided, Incoming, decided, read_events, undecided
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json
 from tradeworthy.apps.server.routes import Answer, Request, Route

@@ -35,7 +35,7 @@ from tradeworthy.record.ledger import Entry
 from tradeworthy.record.tape import TapeWriter
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 TICK_S = 0.1
 TICKS_TO_SWEEP, TICKS_TO_FOLLOW, TICKS_TO_STAY_AWAKE = 5, 10, 150

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
-from tradeworthy.apps import results
-from tradeworthy.apps.desk import (
+from tradeworthy.apps.commands import results
+from tradeworthy.apps.deployment.desk import (
     Alongside,
     Running,
     collector_off,
@@ -24,8 +24,8 @@ from tradeworthy.apps.desk import (
     record_limits,
     require_champion,
 )
-from tradeworthy.apps.keeping import keep_summary
-from tradeworthy.apps.processes import Companions, companions, start_keepers
+from tradeworthy.apps.deployment.keeping import keep_summary
+from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.core.time import NS_PER_S
@@ -34,7 +34,7 @@ from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.live.summary import RunSummary
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.project import Project
+    from tradeworthy.apps.commands.project import Project
 
 Opened = Callable[[list[str]], None]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from tradeworthy.change.release.findings import Case
+from tradeworthy.change.watch.findings import Case
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.findings import Finding
 

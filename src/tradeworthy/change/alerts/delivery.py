@@ -16,7 +16,7 @@ import msgspec
 from tradeworthy.change.alerts.alert import Alert, AlertFailed, AlertRefused, AlertSink, Desk
 from tradeworthy.change.alerts.settings import AlertSettings, FileAlert
 from tradeworthy.change.alerts.sinks import make_sink
-from tradeworthy.change.release.findings import HANDLED, Case, Cases
+from tradeworthy.change.watch.findings import HANDLED, Case, Cases
 from tradeworthy.core import facts
 from tradeworthy.core.time import Clock
 from tradeworthy.record.ledger import Entry, Ledger

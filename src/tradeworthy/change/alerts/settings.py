@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tradeworthy.change.release.findings import SEVERITIES
+from tradeworthy.change.watch.findings import SEVERITIES
 from tradeworthy.core.errors import SettingsInvalid
 
 TRIES_MAX = 20

@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from tradeworthy.change.release.findings import SEVERITIES, gravity
 from tradeworthy.change.release.standing import Standing, stand_on
+from tradeworthy.change.watch.findings import SEVERITIES, gravity
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid, near
 from tradeworthy.core.findings import Finding

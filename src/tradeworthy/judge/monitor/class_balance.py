@@ -19,12 +19,12 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
-from tradeworthy.judge.monitor.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.label_shift import LabelShift, Mix
-from tradeworthy.judge.monitor.outcomes import JOINED
-from tradeworthy.judge.monitor.series import SeriesAlarm, series_watch
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, to_bytes
-from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.chart_table import (
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     AWAKE,
     COLUMN,
@@ -33,12 +33,12 @@ from tradeworthy.judge.monitor.chart_table import (
     VIEW,
     ChartState,
 )
-from tradeworthy.judge.monitor.charts import watch
+from tradeworthy.judge.monitor.control_charts.cusum import watch
+from tradeworthy.judge.monitor.control_charts.looks import Kind
+from tradeworthy.judge.monitor.control_charts.views import PAIR
 from tradeworthy.judge.monitor.drift_words import Moved, sentence_of, unit_of
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.looks import Kind
-from tradeworthy.judge.monitor.pairing import RowPairing
-from tradeworthy.judge.monitor.views import PAIR
+from tradeworthy.judge.monitor.joins.pairing import RowPairing
 
 NAME = "drift"
 KIND = "data_drift"

@@ -6,7 +6,7 @@ Idea:   one sentence a kind of look; each says what is now, since when, and what
 from typing import NamedTuple
 
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.looks import Kind
+from tradeworthy.judge.monitor.control_charts.looks import Kind
 
 
 class Moved(NamedTuple):

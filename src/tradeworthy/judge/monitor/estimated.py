@@ -28,12 +28,12 @@ from tradeworthy.judge.monitor.base import (
     by_instrument,
     chosen,
 )
-from tradeworthy.judge.monitor.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
-from tradeworthy.judge.monitor.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.label_shift import fit_platt
-from tradeworthy.judge.monitor.outcomes import JOINED
-from tradeworthy.judge.monitor.series import SeriesAlarm, series_watch
 
 Floats = npt.NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_rows, chosen, followed_by
 from tradeworthy.judge.monitor.fairness import COUNTS, RATES, FairnessTable, Gap, count_groups, fairness_table
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.joined import are_joined
-from tradeworthy.judge.monitor.outcomes import JOINED
+from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]

@@ -17,9 +17,9 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events, chosen
+from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN, Bits, Longs
+from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.rate_kernels import UNSEEN, Bits, Longs
-from tradeworthy.judge.monitor.rates import RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.symptoms import (
     CROSSED,
     DUPLICATE,

@@ -29,9 +29,9 @@ from tradeworthy.judge.monitor.base import (
     latest,
     places_of,
 )
+from tradeworthy.judge.monitor.control_charts.rate_kernels import upper_chance
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.rate_kernels import upper_chance
-from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 

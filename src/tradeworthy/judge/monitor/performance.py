@@ -20,8 +20,8 @@ from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest
-from tradeworthy.judge.monitor.calibration import Charts, ChartSettings, calibrate
-from tradeworthy.judge.monitor.chart_table import (
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     LIMIT_DOWN,
     LIMIT_UP,
@@ -32,8 +32,7 @@ from tradeworthy.judge.monitor.chart_table import (
     TOTAL_UP,
     ChartState,
 )
-from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.harm import (
+from tradeworthy.judge.monitor.control_charts.harm import (
     COUNT,
     FORTUNE,
     SINCE,
@@ -44,7 +43,8 @@ from tradeworthy.judge.monitor.harm import (
     reset,
     watch_losses,
 )
-from tradeworthy.judge.monitor.outcomes import JOINED, OutcomeJoin
+from tradeworthy.judge.monitor.gauges import Gauge
+from tradeworthy.judge.monitor.joins.outcomes import JOINED, OutcomeJoin
 
 Floats = npt.NDArray[np.float64]
 Loss = Literal["brier", "error"]

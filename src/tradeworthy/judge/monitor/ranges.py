@@ -17,10 +17,10 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument
+from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.pairing import RowPairing
-from tradeworthy.judge.monitor.rate_kernels import Bits
-from tradeworthy.judge.monitor.rates import RateCharts, RateWords
+from tradeworthy.judge.monitor.joins.pairing import RowPairing
 
 Floats = npt.NDArray[np.float64]
 

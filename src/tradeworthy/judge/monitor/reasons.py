@@ -22,10 +22,10 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explainer
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, to_bytes
-from tradeworthy.judge.monitor.calibration import ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, SeriesWatch
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.pairing import RowPairing
-from tradeworthy.judge.monitor.series import SeriesAlarm, SeriesWatch
+from tradeworthy.judge.monitor.joins.pairing import RowPairing
 from tradeworthy.model.profile import Profile
 
 Floats = npt.NDArray[np.float64]

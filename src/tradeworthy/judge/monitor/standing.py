@@ -19,10 +19,10 @@ from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSettings
-from tradeworthy.judge.monitor.joined import ForwardingJoin
+from tradeworthy.judge.monitor.joins.joined import ForwardingJoin
+from tradeworthy.judge.monitor.joins.outcomes import MarketLabel, OutcomeJoin
+from tradeworthy.judge.monitor.joins.pairing import RowPairing
 from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
-from tradeworthy.judge.monitor.outcomes import MarketLabel, OutcomeJoin
-from tradeworthy.judge.monitor.pairing import RowPairing
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.rate_kernels import UNSEEN, Bits, Longs
+from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN, Bits, Longs
 
 Floats = npt.NDArray[np.float64]
 

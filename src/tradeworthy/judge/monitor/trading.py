@@ -21,7 +21,20 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.account import (
+from tradeworthy.judge.monitor.base import (
+    FindingQueue,
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    chosen,
+    fields_as,
+    followed_by,
+)
+from tradeworthy.judge.monitor.control_charts.rate_kernels import LEARN
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
+from tradeworthy.judge.monitor.gauges import Gauge
+from tradeworthy.judge.monitor.joins.account import (
     DRAWDOWN,
     FEES,
     LOSSES,
@@ -38,19 +51,6 @@ from tradeworthy.judge.monitor.account import (
     equity,
     follow,
 )
-from tradeworthy.judge.monitor.base import (
-    FindingQueue,
-    Records,
-    State,
-    are_decisions,
-    are_events,
-    chosen,
-    fields_as,
-    followed_by,
-)
-from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.rate_kernels import LEARN
-from tradeworthy.judge.monitor.rates import RateCharts, RateWords
 
 Floats = npt.NDArray[np.float64]
 

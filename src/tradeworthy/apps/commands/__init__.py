@@ -1,0 +1,1 @@
+"""Does for a project what each command of the command line asks."""

@@ -1,0 +1,63 @@
+"""What the monitors of a version can be expected to see, as one table."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from tradeworthy.change.watch.monitors import monitor_settings, monitors_of
+from tradeworthy.core.decisions import version_number
+from tradeworthy.judge.monitor.control_charts.delays import MonitorTable, drift_table, performance_table
+from tradeworthy.judge.monitor.drift import DriftMonitor
+from tradeworthy.judge.monitor.performance import PerformanceMonitor
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.commands.project import Project
+
+
+class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """The operating table of a version's monitors.
+
+    Attributes
+    ----------
+    version : str
+        Its digest.
+    monitors : list of MonitorTable
+        Those whose limits were set on the version's own reference.
+    notes : list of str
+        What the tables cannot say.
+    """
+
+    version: str
+    monitors: list[MonitorTable]
+    notes: list[str]
+
+
+def calibrate_version(project: "Project", word: str) -> Calibrated:
+    """Calibrate a version's monitors as the watcher does, and measure what they can see.
+
+    Raises
+    ------
+    NotFound
+        There is no such version.
+    """
+    digest = project.resolve(word)
+    version, candidate = project.registry.load(digest), project.registry.candidate(digest)
+    monitors = monitors_of(
+        project.registry, version_number(digest), project.settings.instrument, project.settings.monitor
+    )
+    settings = monitor_settings(candidate, project.settings.monitor)
+    tables, notes = [], []
+    for name, monitor in monitors.items():
+        match monitor:
+            case DriftMonitor():
+                shift = settings.drift.charts.shift_sd
+                tables.append(drift_table(monitor.charts, version.profile.sample, shift_asked_sd=shift))
+            case PerformanceMonitor(reference=None):
+                notes.append(f"{name}: too few out-of-fold outcomes to test for harm; it is measured, not judged")
+            case PerformanceMonitor(reference=reference) if reference is not None:
+                walk, rng = candidate.walk, np.random.default_rng(settings.performance.seed)
+                tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
+            case _:
+                notes.append(f"{name}: no operating table; its limits are not charts over a reference")
+    return Calibrated(version=digest, monitors=tables, notes=notes)

@@ -1,0 +1,59 @@
+"""Judging a version of a project, and its report in every format: for a ledger, for CI, for a reader."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tradeworthy.apps.reports.gate_report import gate_page
+from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.train.training import Report
+from tradeworthy.judge.validate.gate import GateReport, judge
+from tradeworthy.judge.validate.report import to_junit, to_markdown
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.commands.project import Project
+
+
+def gate_version(
+    project: "Project", version: str, *, profile: str, actor: str, report: Report | None = None
+) -> GateReport:
+    """Gather evidence for a version, judge it, and keep the report in every format."""
+    settings = project.settings
+    evidence = gather(
+        project.registry,
+        project.resolve(version),
+        instruments=settings.instrument,
+        limits=settings.limits,
+        events=project.history(),
+        profile=profile,
+        strategy=project.folder / settings.desk.strategy if profile == "full" else None,
+        training=settings.training,
+        cost_bps=settings.paper.cost_bps,
+        settings=settings.gate,
+        catalogue=project.catalogue(),
+        clock=project.clock,
+        report=report,
+    )
+    judged = judge(evidence, settings.gate, clock=project.clock)
+    path = project.registry.record_gate(judged, actor=actor, reason=f"gate, profile {profile}")
+    for suffix, text in _formats(project, judged).items():
+        path.with_suffix(suffix).write_text(text, "utf-8")
+    return judged
+
+
+def write_gate(project: "Project", judged: GateReport, folder: Path) -> list[Path]:
+    """Write a gate report into a folder, made if absent, as `gate.json`, `.xml` (JUnit), `.md` and `.html`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    formats = {".json": judged.to_json().decode(), **_formats(project, judged)}
+    for suffix, text in formats.items():
+        (folder / f"gate{suffix}").write_text(text, "utf-8")
+    return [folder / f"gate{suffix}" for suffix in formats]
+
+
+def _formats(project: "Project", judged: GateReport) -> dict[str, str]:
+    """Return a report for CI, for a pull request and for a reader, by the file's suffix."""
+    registered = project.registry.standing().registered.get(judged.version)
+    return {
+        ".xml": to_junit(judged),
+        ".md": to_markdown(judged),
+        ".html": gate_page(judged, registered.name if registered else judged.version[:16]),
+    }

@@ -1,0 +1,378 @@
+"""One project: the Python calls behind every command of the command line.
+
+Idea:   a project is a folder with `tradeworthy.toml`, a strategy, and a state folder. Each method opens what it needs,
+        does one thing and answers with an immutable result; nothing is kept between calls but what is on disk.
+
+>>> import tradeworthy as tw
+>>> project = tw.Project("my-desk")  # doctest: +SKIP
+>>> project.train(); project.register(); project.gate("newest").passed  # doctest: +SKIP
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tradeworthy.apps.commands import results
+from tradeworthy.apps.commands.keys import own_key
+from tradeworthy.apps.commands.places import Places
+from tradeworthy.apps.commands.settings import load_settings
+from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.change.access.roles import roles_that_may
+from tradeworthy.change.registry import Registry, VersionSettings
+from tradeworthy.change.release.answers import rehearse
+from tradeworthy.change.release.release import CANARY_SHARE, Release
+from tradeworthy.change.train.candidate import load_candidate, save_candidate
+from tradeworthy.change.train.strategy import load_strategy
+from tradeworthy.change.train.training import Report, train
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.time import Clock, SystemClock, iso
+from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
+from tradeworthy.live.control import ControlBlock
+from tradeworthy.live.feeds.quality import FileReport
+from tradeworthy.live.feeds.rows import read_events, read_row_file, require_fields
+from tradeworthy.model.trust import TrustStore
+from tradeworthy.record.ledger import Ledger
+from tradeworthy.record.retention import Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tradeworthy.apps.commands.calibrating import Calibrated
+    from tradeworthy.apps.commands.feature_check import FeatureCheck
+    from tradeworthy.apps.commands.handling import CaseLine, Findings
+    from tradeworthy.apps.deployment.desk import Alongside
+    from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
+    from tradeworthy.change.access.people import People
+    from tradeworthy.judge.validate.gate import GateReport
+    from tradeworthy.record.query import Answer
+
+
+class Project:
+    """A deployment in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where `tradeworthy.toml` is.
+    clock : Clock, optional
+        The machine's, if left out.
+
+    Raises
+    ------
+    SettingsInvalid
+        The settings are missing or do not fit.
+    """
+
+    def __init__(self, folder: str | Path = ".", *, clock: Clock | None = None) -> None:
+        self.folder = Path(folder)
+        self.settings = load_settings(self.folder)
+        self.clock = clock or SystemClock()
+        self.places = Places.of(self.folder, self.settings.desk.state)
+        self.places.root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def env(self) -> str:
+        """``paper`` or ``live``."""
+        return self.settings.desk.env
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The deployment's facts."""
+        return Ledger(self.places.ledger, clock=self.clock)
+
+    @cached_property
+    def trust(self) -> TrustStore:
+        """Whose signatures count here."""
+        return TrustStore(self.places.trust)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Every version of the deployment."""
+        return Registry(self.places.root, ledger=self.ledger, trust=self.trust, env=self.env)
+
+    @cached_property
+    def control(self) -> ControlBlock:
+        """The words that the running engine reads."""
+        return ControlBlock(self.places.control)
+
+    @cached_property
+    def people(self) -> "People":
+        """Who may sign in, and with which roles."""
+        try:
+            from tradeworthy.change.access.people import People  # noqa: PLC0415  # an optional package
+        except ImportError as error:
+            raise NotFound("people need further packages: pip install 'tradeworthy[page]'") from error
+
+        return People(self.ledger, self.places.passwords, clock=self.clock)
+
+    @property
+    def release(self) -> Release:
+        """The steps that change what the engine does."""
+        return Release(self.registry, self.control, self.settings.instrument)
+
+    @cached_property
+    def market(self) -> tuple[EventBatch, list[FileReport]]:
+        """All declared market data, merged in the order of event time, and what was found in it."""
+        settings = self.settings
+        return read_events(settings.market, settings.rows, settings.instrument, folder=self.folder)
+
+    @property
+    def training_end_ns(self) -> int:
+        """The event time up to which is trained; what follows is traded."""
+        events, _ = self.market
+        traded = [n for n, instrument in enumerate(self.settings.instrument) if instrument.traded]
+        stamps = events["ts_event_ns"][np.isin(events["instrument"], traded)]
+        return int(stamps[max(int(len(stamps) * self.settings.training.share) - 1, 0)])
+
+    def history(self) -> EventBatch:
+        """Return the events of the training part."""
+        events, _ = self.market
+        return events[events["ts_event_ns"] <= self.training_end_ns]
+
+    def look(self) -> results.Look:
+        """Say what is in the market and row files and what was done with it."""
+        _, reports = self.market
+        rows = [
+            results.LookRows.of(file.path, read_row_file(self.folder / file.path, file, self.settings.instrument)[1])
+            for file in self.settings.rows
+        ]
+        return results.Look(files=[results.LookFile.of(report) for report in reports], rows=rows)
+
+    def train(self, *, report: Report | None = None) -> results.Trained:
+        """Train a candidate on the first part of the market data, and keep it until it is registered."""
+        strategy = load_strategy(self.folder / self.settings.desk.strategy)
+        require_fields(self.settings.rows, strategy.label.columns or strategy.row_fields)
+        candidate = train(
+            strategy,
+            self.history(),
+            self.settings.instrument,
+            self.settings.training,
+            clock=self.clock,
+            report=report,
+        )
+        save_candidate(candidate, self.places.candidate)
+        return results.Trained.of(candidate)
+
+    def register(self, *, name: str = "model", actor: str, reason: str = "trained by hand") -> results.Registered:
+        """Sign the newest candidate and store it as a version."""
+        candidate = load_candidate(self.places.candidate)
+        key = own_key(self.places.author_key, actor, self.trust)
+        digest = self.registry.register(candidate, self.version_settings(name), key=key, author=actor, reason=reason)
+        return results.Registered(version=digest, name=name, author=actor, env=self.env)
+
+    def version_settings(self, name: str) -> VersionSettings:
+        """Return what this desk adds to a trained model: thresholds, bounds and the card."""
+        settings = self.settings
+        return VersionSettings(name=name, signal=settings.signal, bounds=settings.bounds, card=settings.card)
+
+    def resolve(self, word: str) -> str:
+        """Return the digest of a version; see `Registry.resolve`."""
+        return self.registry.resolve(word)
+
+    def gate(
+        self, version: str = "newest", *, profile: str = "quick", actor: str, report: Report | None = None
+    ) -> "GateReport":
+        """Gather evidence for a version, judge it, and keep the report in every format."""
+        from tradeworthy.apps.commands.gating import gate_version  # noqa: PLC0415
+
+        return gate_version(self, version, profile=profile, actor=actor, report=report)
+
+    def write_gate(self, judged: "GateReport", folder: Path) -> list[Path]:
+        """Write a gate report into a folder, made if absent, as `gate.json`, `.xml` (JUnit), `.md` and `.html`."""
+        from tradeworthy.apps.commands.gating import write_gate  # noqa: PLC0415
+
+        return write_gate(self, judged, folder)
+
+    def check_features(self) -> "FeatureCheck":
+        """Compile the strategy's features and try them on the latest history, before they are committed."""
+        from tradeworthy.apps.commands.feature_check import check_features  # noqa: PLC0415
+
+        return check_features(self)
+
+    def approve(self, version: str, *, actor: str, reason: str) -> results.Step:
+        """Approve a version for this environment; its author may not."""
+        digest = self.release.approve(self.resolve(version), actor=actor, reason=reason)
+        return results.Step(done="approved", version=digest, actor=actor, reason=reason)
+
+    def promote(self, version: str, *, to: str, actor: str, reason: str, share: float = CANARY_SHARE) -> results.Step:
+        """Give a version the role `to` from the next event on; a canary takes `share` of its full size."""
+        digest = self.release.promote(self.resolve(version), to, actor=actor, reason=reason, share=share)
+        return results.Step(done=f"promoted to {to}", version=digest, actor=actor, reason=reason)
+
+    def rollback(self, *, actor: str, reason: str) -> results.Step:
+        """Put the previous champion back; it decides the next event."""
+        digest = self.release.rollback(actor=actor, reason=reason)
+        return results.Step(done="rolled back", version=digest, actor=actor, reason=reason)
+
+    def resize(self, share: float, *, actor: str, reason: str) -> results.Step:
+        """Let the acting version take a share of its full size from the next event on; 0 wants to be flat."""
+        self.release.resize(share, actor=actor, reason=reason)
+        return results.Step(done=f"resized to {share:.0%}", version="", actor=actor, reason=reason)
+
+    def rehearse(self) -> results.Rehearsal:
+        """Say what the settings' policy would have done about every finding of the past."""
+        policy = self.settings.policy
+        told = rehearse(policy.reaction, policy.rollback_on, self.ledger.facts())
+        return results.Rehearsal.of(told)
+
+    def halt(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
+        """Refuse every order in a scope from the next event on; a symbol alone is an instrument's scope."""
+        scope = self._scope(scope)
+        self.release.halt(scope, actor=actor, reason=reason)
+        return results.Step(done=f"halted {scope}", version="", actor=actor, reason=reason)
+
+    def resume(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
+        """Allow orders in a scope again."""
+        scope = self._scope(scope)
+        self.release.resume(scope, actor=actor, reason=reason)
+        return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
+
+    def run(
+        self,
+        *,
+        speed: float | None = None,
+        watch: bool = True,
+        report: Report | None = None,
+        beside: "Sequence[Alongside]" = (),
+    ) -> results.Run:
+        """Trade what follows the training part on the paper venue; `speed` is events a second.
+
+        `beside` is what else goes on in the engine's loop, such as `apps.server.serving.port_beside`.
+        """
+        from tradeworthy.apps.deployment.desk import run_files, telling, together  # noqa: PLC0415  # compiles the order path
+
+        parts = [*beside, telling(report)] if report else [*beside]
+        return run_files(self, speed=speed, watch=watch, alongside=together(*parts) if parts else None)
+
+    def replay(self) -> results.Replayed:
+        """Decide every recorded event again in this process, and compare bit for bit."""
+        from tradeworthy.live.replay import replay  # noqa: PLC0415
+
+        return results.Replayed.of(replay(recorded(self).folder, self.registry.load))
+
+    def verify(self) -> results.Verified:
+        """Check the tape, the ledger's chain and every version's signature."""
+        from tradeworthy.apps.commands.verifying import verify_project  # noqa: PLC0415
+
+        return verify_project(self)
+
+    def archive(self, *, actor: str, reason: str = "storage policy") -> results.Archived:
+        """Move sealed segments into the archive, delete what is past its days, and watch the disk budget."""
+        from tradeworthy.apps.commands.archiving import archive_project  # noqa: PLC0415
+
+        return archive_project(self, actor=actor, reason=reason)
+
+    def hold(self, hold: Hold, *, actor: str, reason: str) -> results.Step:
+        """Keep part of the record from being deleted, whatever its age, until the hold is lifted."""
+        from tradeworthy.apps.commands.archiving import place_hold  # noqa: PLC0415
+
+        return place_hold(self, hold, actor=actor, reason=reason)
+
+    def lift_hold(self, name: str, *, actor: str, reason: str) -> results.Step:
+        """End a legal hold."""
+        from tradeworthy.apps.commands.archiving import lift_hold  # noqa: PLC0415
+
+        return lift_hold(self, name, actor=actor, reason=reason)
+
+    def query(self, sql: str, *, rows_max: int = 10_000) -> "Answer":
+        """Answer one SQL query over tape, archive and ledger; nothing can be changed."""
+        from tradeworthy.apps.commands.archiving import ask_project  # noqa: PLC0415
+
+        return ask_project(self, sql, rows_max=rows_max)
+
+    def explain(self, decision: str, *, against: str = "") -> "Explained":
+        """Say why a decision was made: its tape sequence, ``order:N``, a UTC time, or ``largest``."""
+        from tradeworthy.apps.explain.explaining import explain_decision  # noqa: PLC0415
+
+        return explain_decision(self, decision, against=against)
+
+    def explain_since(self, decision: str, since: str) -> "Compared":
+        """Say why the score moved from one decision to a later one."""
+        from tradeworthy.apps.explain.explaining import explain_since  # noqa: PLC0415
+
+        return explain_since(self, decision, since)
+
+    def explain_under(self, decision: str, version: str) -> "Compared":
+        """Say why another version scores a decision's event differently."""
+        from tradeworthy.apps.explain.explaining import explain_under  # noqa: PLC0415
+
+        return explain_under(self, decision, version)
+
+    def explain_all(self, path: Path, *, report: Report | None = None) -> "InBulk":
+        """Explain every recorded decision that was scored, into one Parquet file."""
+        from tradeworthy.apps.explain.explaining_all import explain_all  # noqa: PLC0415
+
+        return explain_all(self, path, report=report)
+
+    def catalogue(self) -> Catalogue | None:
+        """Return the project's reason codes; None where it has written none."""
+        named = self.settings.explain.catalogue
+        return read_catalogue(self.folder / named) if named else None
+
+    def reasons(self, version: str = "newest") -> "Catalogued":
+        """Check the reason catalogue against a version's features; write one to start from where there is none."""
+        from tradeworthy.apps.explain.explaining_all import check_reasons  # noqa: PLC0415
+
+        return check_reasons(self, version)
+
+    def report(self, output: Path | None = None) -> results.Page:
+        """Write one HTML file that tells the whole run."""
+        from tradeworthy.apps.reports.reporting import write_report  # noqa: PLC0415
+
+        return write_report(self, output)
+
+    def report_monitoring(self, output: Path | None = None) -> results.Page:
+        """Write one HTML file with everything that was found: since when, how it looks, why, and what was done."""
+        from tradeworthy.apps.reports.monitored import write_monitoring  # noqa: PLC0415
+
+        return write_monitoring(self, output)
+
+    def findings(self, *, open_only: bool = False) -> "Findings":
+        """List what monitors found, repeats of one cause as one case."""
+        from tradeworthy.apps.commands.handling import findings_of  # noqa: PLC0415
+
+        return findings_of(self, open_only=open_only)
+
+    def acknowledge(self, number: int, *, actor: str, reason: str) -> "CaseLine":
+        """Take on a finding; its repeats are no longer told unless they are graver."""
+        from tradeworthy.apps.commands.handling import acknowledge_finding  # noqa: PLC0415
+
+        return acknowledge_finding(self, number, actor=actor, reason=reason)
+
+    def close_finding(self, number: int, *, actor: str, reason: str) -> "CaseLine":
+        """Settle a finding; the next one of the same cause opens a new case."""
+        from tradeworthy.apps.commands.handling import close_finding  # noqa: PLC0415
+
+        return close_finding(self, number, actor=actor, reason=reason)
+
+    def calibrate(self, version: str = "champion") -> "Calibrated":
+        """Say what the monitors of a version can be expected to see, and what its data cannot support."""
+        from tradeworthy.apps.commands.calibrating import calibrate_version  # noqa: PLC0415
+
+        return calibrate_version(self, version)
+
+    def status(self) -> results.Status:
+        """Say which versions have which role, whether trading is halted, and what was found."""
+        return results.status_of(self)
+
+    def people_and_roles(self) -> dict[str, str]:
+        """Return everybody's roles, by name."""
+        return {person.name: ", ".join(person.roles) for person in self.people.everybody()}
+
+    def who_can(self, action: str) -> results.WhoCan:
+        """Say which roles, and which people, may do an action."""
+        roles = roles_that_may(action)
+        people = [person.name for person in self.people.everybody() if set(person.roles) & set(roles)]
+        return results.WhoCan(action=action, roles=list(roles), people=people)
+
+    def _scope(self, word: str) -> str:
+        """Return a scope's full name; people in a hurry write the symbol alone."""
+        symbols = [instrument.symbol for instrument in self.settings.instrument]
+        return f"instrument:{word}" if word in symbols else word
+
+    def timestamp(self) -> str:
+        """Return this moment as text, for file names and captions."""
+        return iso(self.clock.now_ns())

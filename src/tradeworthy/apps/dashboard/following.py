@@ -1,0 +1,244 @@
+"""One moment of a desk, running or finished, as its record tells it.
+
+Idea:   tape, ledger and the watcher's state are read; nothing is asked of the engine, so looking costs it nothing.
+Flow:   `Follower` reads each record once and keeps sums; `frame` puts them beside the facts.
+Units:  money after fees, spread and slippage, in the desk's currency; `decisions_per_s` counts the machine's seconds.
+"""
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.apps.commands.handling import SHORT, CaseLine, WatcherStatus, findings_of, watcher_status
+from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.watch.pulse import read_pulse
+from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.events import FIELDS, Kind
+from tradeworthy.core.time import NS_PER_S, iso
+from tradeworthy.record.epochs import writer_alive
+from tradeworthy.record.reader import Cursor, TapeReader
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.commands.project import Project
+
+Records = npt.NDArray[Any]
+LATEST = 8
+CLOSE, PRICE = FIELDS[Kind.BAR].index("close"), FIELDS[Kind.TRADE].index("price")
+
+
+class DecisionLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision of the champion; `quantity` is that of the order sent, `verdict` why none was."""
+
+    time: str
+    instrument: str
+    version: str
+    score: float
+    target: float
+    position: float
+    quantity: float
+    verdict: str
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of a desk.
+
+    Attributes
+    ----------
+    engine, trading : str
+        ``running`` or ``not running``; ``yes``, or which scopes are halted.
+    champion, champion_age_s : str, float or None
+        The first 16 characters of its digest, and for how long it has been champion.
+    change : str
+        How far the newest challenger has come.
+    event_time : str
+        Of the last event consumed.
+    pnl_after_costs, fees : float
+        Since the tape began.
+    decisions_per_s : float or None
+        Between this frame and the one before; None for the first.
+    denials : dict of str to int
+        Refused decisions by code.
+    behind_records : int
+        Records on the tape that the watcher has not read.
+    """
+
+    desk: str
+    env: str
+    engine: str
+    trading: str
+    champion: str
+    champion_age_s: float | None
+    change: str
+    event_time: str
+    pnl_after_costs: float
+    fees: float
+    positions: dict[str, float]
+    events: int
+    decisions: int
+    decisions_per_s: float | None
+    fills: int
+    denials: dict[str, int]
+    latest: list[DecisionLine]
+    findings: list[CaseLine]
+    watcher: WatcherStatus | None
+    behind_records: int
+
+
+def change_of(standing: Standing) -> str:
+    """Say in a few words how far the newest challenger has come."""
+    if not standing.retrains:
+        return "no retraining yet"
+    last = standing.retrains[-1]
+    if last.ended is None:
+        return f"a challenger trains ({last.started.trigger.partition(':')[0]})"
+    version = last.ended.version
+    if version is None:
+        return f"the last retraining failed: {last.ended.error}"
+    said = {
+        "was promoted": version == standing.champion,
+        "was retired": version in standing.retired,
+        "scores in shadow": version in standing.shadows,
+        "waits for the gate": version not in standing.gates,
+        "was refused by the gate": not standing.gate_passed(version),
+    }
+    return f"{version[:SHORT]} {next((words for words, holds in said.items() if holds), 'passed the gate')}"
+
+
+class Follower:
+    """Follows a desk's tape and keeps what a frame needs.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment; its tape may not exist yet.
+    """
+
+    def __init__(self, project: "Project") -> None:
+        self._project = project
+        self._instruments = project.settings.instrument
+        n = len(self._instruments)
+        self._cash, self._held, self._fees = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._marks = np.full(n, np.nan)
+        self._events = self._decisions = self._fills = 0
+        self._last_event_ns = 0
+        self._denials: Counter[int] = Counter()
+        self._latest: deque[np.void] = deque(maxlen=LATEST)
+        self._cursors: dict[str, Cursor] = {}
+        self._seen_ns, self._seen_decisions = 0, 0
+
+    def frame(self) -> Frame:
+        """Read what is new and return the present moment."""
+        self._read("inputs", self._take_inputs)
+        self._read("decisions", self._take_decisions)
+        project, standing = self._project, self._project.registry.standing()
+        watcher = watcher_status(project)
+        symbols = [instrument.symbol for instrument in self._instruments]
+        lots = np.array([instrument.lot for instrument in self._instruments])
+        held = zip(symbols, (np.round(self._held / lots) * lots).tolist(), strict=True)
+        return Frame(
+            desk=project.settings.desk.name,
+            env=project.env,
+            engine="running" if writer_alive(project.places.tape) else "not running",
+            trading=f"halted: {', '.join(sorted(standing.halted))}" if standing.halted else "yes",
+            champion=(standing.champion or "")[:SHORT],
+            champion_age_s=self._champion_age_s(standing.champion_since),
+            change=change_of(standing),
+            event_time=iso(self._last_event_ns) if self._last_event_ns else "",
+            pnl_after_costs=self._pnl(),
+            fees=float(self._fees.sum()),
+            positions={symbol: quantity for symbol, quantity in held if quantity},
+            events=self._events,
+            decisions=self._decisions,
+            decisions_per_s=self._rate(),
+            fills=self._fills,
+            denials={DenialCode(code).name: count for code, count in self._denials.most_common()},
+            latest=[self._line(decision) for decision in reversed(self._latest)],
+            findings=findings_of(project, open_only=True).cases,
+            watcher=watcher,
+            behind_records=self._behind(),
+        )
+
+    def _read(self, stream: str, take: Any) -> None:
+        """Give all new records of a stream to `take`."""
+        if stream not in self._cursors:
+            if not self._project.places.tape.is_dir():
+                return
+            reader = TapeReader(self._project.places.tape)
+            if stream not in reader.streams():
+                return
+            self._cursors[stream] = reader.follow(stream)
+        while len(records := self._cursors[stream].poll()):
+            take(records)
+
+    def _take_inputs(self, inputs: Records) -> None:
+        """Add fills and marks; refused events are left out."""
+        self._events += len(inputs)
+        self._last_event_ns = max(self._last_event_ns, int(inputs["ts_event_ns"].max()))
+        good = inputs[(inputs["flags"] == 0) & (inputs["instrument"] < len(self._marks))]
+        fills = good[good["kind"] == Kind.FILL]
+        self._fills += len(fills)
+        quantity, price, fee = (fills["values"][:, place] for place in range(3))
+        multipliers = np.array([instrument.multiplier for instrument in self._instruments])[fills["instrument"]]
+        np.add.at(self._held, fills["instrument"], quantity)
+        np.add.at(self._fees, fills["instrument"], fee)
+        np.add.at(self._cash, fills["instrument"], -quantity * price * multipliers - fee)
+        for kind, place in ((Kind.BAR, CLOSE), (Kind.TRADE, PRICE), (Kind.QUOTE, None), (Kind.BOOK, None)):
+            self._mark(good[good["kind"] == kind], place)
+
+    def _mark(self, priced: Records, place: int | None) -> None:
+        """Keep each instrument's last price; of a quote or book, its middle."""
+        for number in np.unique(priced["instrument"]):
+            values = priced["values"][priced["instrument"] == number][-1]
+            self._marks[number] = values[:2].mean() if place is None else values[place]
+
+    def _take_decisions(self, decisions: Records) -> None:
+        """Count the champions' decisions, and what was refused."""
+        made = decisions[decisions["role"] == Role.CHAMPION]
+        self._decisions += len(made)
+        codes, counts = np.unique(made["verdict"][made["verdict"] != 0], return_counts=True)
+        self._denials.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        self._latest.extend(made[-LATEST:].copy())
+
+    def _pnl(self) -> float:
+        multipliers = np.array([instrument.multiplier for instrument in self._instruments])
+        open_value = np.where(self._held != 0.0, self._held * self._marks * multipliers, 0.0)
+        return float((self._cash + open_value).sum())
+
+    def _champion_age_s(self, number: int) -> float | None:
+        """Return the seconds since the fact that made the champion."""
+        if not number:
+            return None
+        entry = self._project.ledger.facts(facts.VersionPromoted, facts.VersionRolledBack, after=number - 1)[0]
+        return max(0, self._project.clock.now_ns() - entry.ts_ns) / NS_PER_S
+
+    def _rate(self) -> float | None:
+        """Return the decisions a second since the frame before."""
+        now_ns, before_ns, before = self._project.clock.monotonic_ns(), self._seen_ns, self._seen_decisions
+        self._seen_ns, self._seen_decisions = now_ns, self._decisions
+        if not before_ns or now_ns <= before_ns:
+            return None
+        return (self._decisions - before) * NS_PER_S / (now_ns - before_ns)
+
+    def _behind(self) -> int:
+        """Return how many sequence numbers the watcher is behind the streams that it reads."""
+        pulse = read_pulse(self._project.places.watcher)
+        last = max((cursor.after for cursor in self._cursors.values()), default=0)
+        return max(0, last - (pulse.reached if pulse else 0))
+
+    def _line(self, decision: np.void) -> DecisionLine:
+        number = int(decision["instrument"])
+        return DecisionLine(
+            time=iso(int(decision["ts_event_ns"])),
+            instrument=self._instruments[number].symbol if number < len(self._instruments) else str(number),
+            version=version_name(int(decision["version"])),
+            score=float(decision["score"]),
+            target=float(decision["target"]),
+            position=float(decision["position"]),
+            quantity=float(decision["quantity"]),
+            verdict=DenialCode(int(decision["verdict"])).name,
+        )

@@ -1,0 +1,1 @@
+"""Runs one deployment: engine, venue, feed and the processes beside them."""

@@ -1,0 +1,281 @@
+"""One deployment at work: tape, control block, versions, venue and feed, wired to an engine.
+
+Flow:   companions start → the engine resumes from the tape → the feed's events → the engine's end → companions end.
+Time:   a market of the past is traded in market time, with the machine's own time for pauses and latencies.
+"""
+
+import asyncio
+import gc
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tradeworthy.apps.commands import results
+from tradeworthy.apps.deployment.keeping import keep_summary
+from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.core import facts
+from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
+from tradeworthy.core.events import EventBatch
+from tradeworthy.core.limits import Limits, ScopedLimits
+from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
+from tradeworthy.live.desk import is_own
+from tradeworthy.live.engine import Engine
+from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.live.feeds.rows import require_fields
+from tradeworthy.live.summary import RunSummary
+from tradeworthy.live.venues.paper import Paper
+from tradeworthy.model.version import Version
+from tradeworthy.record.reader import TapeReader
+from tradeworthy.record.tape import TapeWriter
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.commands.project import Project
+
+CHECK_EVERY_S = 0.5
+TELL_EVERY_S = 0.2
+SCOPE = "desk"
+
+
+@dataclass(frozen=True)
+class Running:
+    """What stands beside a run while it goes on."""
+
+    project: "Project"
+    engine: Engine
+    feed: ReplayFeed
+    companions: Companions
+    tape: TapeWriter
+    clock: Clock
+
+
+Alongside = Callable[[Running], Awaitable[None]]
+"""Something that happens while events flow; it ends when it likes, and is cancelled with the run."""
+
+
+def run_files(
+    project: "Project",
+    *,
+    speed: float | None = None,
+    watch: bool = True,
+    pace: Callable[[], float] | None = None,
+    alongside: Alongside | None = None,
+) -> results.Run:
+    """Trade the market files' events after the training part, to their end.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment.
+    speed : float, optional
+        Events a second; as fast as possible if left out.
+    watch : bool
+        Run the watcher beside the engine.
+    pace : callable, optional
+        Events a second, asked again and again; instead of `speed`.
+    alongside : callable, optional
+        Started with the first event.
+
+    Raises
+    ------
+    SettingsInvalid
+        `speed` is not positive.
+    ReleaseRefused
+        No version is champion.
+    DataInvalid
+        There is nothing left to trade.
+    """
+    if speed is not None and not speed > 0:
+        raise SettingsInvalid(f"speed is {speed:g} events a second, allowed is a positive number, or none for full")
+    require_champion(project)
+    events = remaining(project)
+    clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
+    record_limits(project)
+    rate = math.inf if speed is None else speed
+    feed = ReplayFeed(events, clock=clock, pace=pace or (lambda: rate))
+    started_ns = project.clock.monotonic_ns()
+    with ExitStack() as stack:
+        beside = stack.enter_context(companions(project, watch=watch))
+        tape = open_tape(project, stack, clock)
+        engine = open_engine(project, tape, clock)
+        stack.callback(engine.close)
+        start_keepers(project, beside)
+        with collector_off():
+            summary = asyncio.run(_trade(Running(project, engine, feed, beside, tape, clock), alongside))
+        beside.wait()
+    keep_summary(project, summary)
+    return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+def telling(report: Callable[[str, float], None]) -> Alongside:
+    """Return what reports, while events flow, how far they are: ``report(what goes on, share done)``."""
+
+    async def tell(running: Running) -> None:
+        total = len(running.feed)
+        while True:
+            done = running.feed.position
+            report(f"trading: {done:,} of {total:,} events", done / total)
+            await asyncio.sleep(TELL_EVERY_S)
+
+    return tell
+
+
+def together(*parts: Alongside) -> Alongside:
+    """Return what does several things alongside."""
+
+    async def go_on(running: Running) -> None:
+        await asyncio.gather(*(part(running) for part in parts))
+
+    return go_on
+
+
+def open_tape(project: "Project", stack: ExitStack, clock: Clock) -> TapeWriter:
+    """Open the tape for writing; `stack` closes it."""
+    settings = project.settings
+    return stack.enter_context(
+        TapeWriter.open(
+            project.places.tape,
+            clock=clock,
+            segment_s=settings.archive.rotate_every_s,
+            meta={"desk": settings.desk.name},
+        )
+    )
+
+
+def open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
+    """Wire an engine to a tape; closing both is the caller's."""
+    settings = project.settings
+    project.release.reconcile()
+
+    def load(number: int) -> Version:
+        version = project.registry.load(number)
+        require_fields(settings.rows, version.program.row_fields)
+        return version
+
+    return Engine(
+        instruments=settings.instrument,
+        load=load,
+        tape=tape,
+        control=project.control,
+        venue=Paper(settings.paper, settings.instrument),
+        clock=clock,
+        limits=lambda: scoped_limits(project),
+        settings=settings.engine,
+        permit=project.release.permit,
+        width=max((len(file.fields) for file in settings.rows), default=0),
+    )
+
+
+def remaining(project: "Project") -> EventBatch:
+    """Return the events after the training part that the tape does not have yet.
+
+    Raises
+    ------
+    DataInvalid
+        All of them were traded.
+    """
+    events, _ = project.market
+    after = max(project.training_end_ns, _last_recorded_ns(project))
+    left = events[events["ts_event_ns"] > after]
+    if len(left) == 0:
+        raise DataInvalid(
+            "every event after the training part was traded already; add data, or start anew: name another folder as "
+            "[desk] state, and train there"
+        )
+    return left
+
+
+def desk_limits(project: "Project") -> Limits:
+    """Return the limits that the ledger holds for the whole desk."""
+    return _limits_by_scope(project).get(SCOPE, Limits())
+
+
+def scoped_limits(project: "Project") -> ScopedLimits:
+    """Return all limits that the ledger holds, as orders are held to them.
+
+    What is set for an ``instrument:SYMBOL`` of this desk counts for that instrument; every other scope (``strategy``,
+    and whatever else somebody wrote) tightens the whole desk. A limit that the desk lacks stays missing for those
+    instruments that do not set it, and refuses.
+    """
+    known = _limits_by_scope(project)
+    numbers = {f"instrument:{each.symbol}": n for n, each in enumerate(project.settings.instrument)}
+    desk = known.pop(SCOPE, Limits())
+    for scope in known.keys() - numbers.keys():
+        desk = desk.tightest(known[scope])
+    return ScopedLimits(desk, {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()})
+
+
+def _limits_by_scope(project: "Project") -> dict[str, Limits]:
+    changes = (entry.fact for entry in project.ledger.facts(facts.LimitsChanged))
+    return {fact.scope: fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged)}
+
+
+def record_limits(project: "Project") -> None:
+    """Record the settings' limits as a fact, where they differ from what the ledger holds."""
+    wanted = project.settings.limits
+    if wanted != desk_limits(project):
+        fact = facts.LimitsChanged(scope=SCOPE, limits=wanted)
+        project.ledger.append(fact, actor="settings", reason="[limits] of tradeworthy.toml")
+        project.control.limits_changed()
+
+
+def require_champion(project: "Project") -> None:
+    """Refuse to run a desk on which nobody decides."""
+    if project.registry.standing().champion is None:
+        raise ReleaseRefused("no version is champion; run: tradeworthy promote newest --to champion --reason first")
+
+
+def _last_recorded_ns(project: "Project") -> int:
+    """Return the event time of the last market event on the tape."""
+    if not project.places.tape.is_dir():
+        return 0
+    reader = TapeReader(project.places.tape)
+    if "inputs" not in reader.streams():
+        return 0
+    inputs = reader.read("inputs")
+    return int(inputs["ts_event_ns"][~is_own(inputs)].max(initial=0))
+
+
+async def _trade(running: Running, alongside: Alongside | None) -> RunSummary:
+    """Run the engine to the feed's end, looking after the companions."""
+    engine = asyncio.create_task(running.engine.run(running.feed))
+    others = [asyncio.create_task(look_after(running.companions))]
+    if alongside is not None:
+        others.append(asyncio.create_task(_beside(alongside, running)))
+    try:
+        waiting = {engine, *others}
+        while not engine.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        return engine.result()
+    finally:
+        running.feed.close()
+        for task in others:
+            task.cancel()
+
+
+async def _beside(alongside: Alongside, running: Running) -> None:
+    """Run what happens beside the events."""
+    await alongside(running)
+
+
+async def look_after(beside: Companions) -> None:
+    """Stop the run if a companion fails; collect what little garbage there is, between two events."""
+    while True:
+        beside.check()
+        gc.collect(0)
+        await asyncio.sleep(CHECK_EVERY_S)
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep Python's collector from beginning on the way of an event, and from looking at what was there before."""
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()

@@ -1,0 +1,1 @@
+"""Explains recorded decisions."""

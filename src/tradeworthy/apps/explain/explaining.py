@@ -1,0 +1,312 @@
+"""Why was this decision made? Found on the tape, explained by the very version that made it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
+from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
+from tradeworthy.core.decisions import version_name
+from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.errors import NotFound
+from tradeworthy.core.time import iso
+from tradeworthy.judge.explain.attribution import Explanation, Floats
+from tradeworthy.judge.explain.catalogue import Catalogue, generated_catalogue, reason_codes
+from tradeworthy.judge.explain.comparing import Difference, explain_change, explain_versions, nearest_rows
+from tradeworthy.judge.explain.counterfactual import counterfactual
+from tradeworthy.judge.explain.explaining import explain_row, make_explainer
+from tradeworthy.judge.explain.refusals import explain_refusal
+from tradeworthy.judge.explain.sides import Place, decides, place_of
+from tradeworthy.judge.explain.words import reasons
+from tradeworthy.model.version import Version
+from tradeworthy.record.reader import TapeReader
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.commands.project import Project
+
+NEIGHBOURS = 5
+SAID_MAX = 4
+
+
+def explain_decision(project: "Project", which: str, *, against: str = "") -> Explained:
+    """Explain one recorded decision.
+
+    Parameters
+    ----------
+    project : Project
+        The deployment.
+    which : str
+        See `find_decision`.
+    against : str
+        The baseline, in place of the project's own setting.
+
+    Raises
+    ------
+    NotFound
+        There is no such decision or baseline.
+    """
+    reader = recorded(project)
+    decision = find_decision(reader, which)
+    version = project.registry.load(int(decision["version"]))
+    rows = rows_of(reader, version)
+    own = rows[rows["decision"] == decision["sequence"]]
+    if not own.size or not np.isfinite(own["scores"][0][0]):
+        return _without_row(project, decision, version)
+    row, held = own["row"][0].copy(), float(decision["position"])
+    told = project.settings.explain
+    explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
+    found = explain_row(version.predictor, row, version.program.names, version.profile, explainer=explainer)
+    signal = version.manifest.signal
+    place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
+    told_reasons = _reasons(found, version, place)
+    return Explained(
+        decision=int(decision["sequence"]),
+        version=version.digest,
+        instrument=symbol_of(project, decision),
+        time=iso(int(decision["ts_event_ns"])),
+        said=_said(decision, symbol_of(project, decision), place, told_reasons),
+        score=found.score,
+        margin=found.margin,
+        baseline=found.baseline,
+        sum_error=found.sum_error,
+        method=found.method,
+        reasons=told_reasons,
+        identical=found.score == float(own["scores"][0][0]),
+        place=place,
+        refusal=_refusal(decision),
+        codes=reason_codes(found, catalogue_of(project, version)),
+        counterfactual=counterfactual(
+            version.predictor,
+            signal,
+            version.profile,
+            row,
+            version.program.names,
+            held=held,
+            immutable=[name for name in told.immutable if name in version.program.names],
+        ),
+        nearest=_nearest(project, reader, version, rows, decision),
+    )
+
+
+def explain_since(project: "Project", which: str, since: str) -> Compared:
+    """Say why the score moved from one recorded decision to another of the same version and instrument.
+
+    Raises
+    ------
+    NotFound
+        One of them does not exist or has no row, or they are of different versions or instruments.
+    """
+    reader = recorded(project)
+    before, after = find_decision(reader, since), find_decision(reader, which)
+    for field in ("version", "instrument"):
+        if before[field] != after[field]:
+            raise NotFound(
+                f"decisions {before['sequence']} and {after['sequence']} have different {field}s; "
+                + ("compare one event under both: --under VERSION" if field == "version" else "name one instrument's")
+            )
+    version = project.registry.load(int(after["version"]))
+    rows = rows_of(reader, version)
+    _, difference = explain_change(version, _row_of(rows, before), _row_of(rows, after))
+    return _compared(
+        project,
+        after,
+        difference,
+        names=(iso(int(before["ts_event_ns"])), iso(int(after["ts_event_ns"]))),
+        scores=(float(before["score"]), float(after["score"])),
+    )
+
+
+def explain_under(project: "Project", which: str, other: str) -> Compared:
+    """Say why another version scores a recorded decision's event differently.
+
+    The other version's row is the recorded one where it scored the event too (as a shadow), or the same row where both
+    compute the same features.
+
+    Raises
+    ------
+    NotFound
+        There is no such decision or version, or the other version's features are not known for that event.
+    """
+    reader = recorded(project)
+    decision = find_decision(reader, which)
+    own, second = project.registry.load(int(decision["version"])), project.registry.load(project.resolve(other))
+    row = _row_of(rows_of(reader, own), decision)
+    other_row = _row_under(reader, own, second, decision, row)
+    difference = explain_versions(own, row, second, other_row)
+    return _compared(
+        project,
+        decision,
+        difference,
+        names=(f"version {own.short}", f"version {second.short}"),
+        scores=(float(decision["score"]), float(second.predictor.one(other_row)[0])),
+    )
+
+
+def rows_of(reader: TapeReader, version: Version) -> npt.NDArray[Any]:
+    """Return all recorded rows of a version; none where it has scored nothing."""
+    stream = f"rows-{version.short}"
+    return reader.read(stream) if stream in reader.streams() else np.empty(0, [("decision", "<u8")])
+
+
+def symbol_of(project: "Project", decision: np.void) -> str:
+    """Return the symbol of a decision's instrument."""
+    return project.settings.instrument[int(decision["instrument"])].symbol
+
+
+def catalogue_of(project: "Project", version: Version) -> Catalogue:
+    """Return the project's reason catalogue, or one generated from a version's features where it has none."""
+    return project.catalogue() or generated_catalogue(version.program.names, version.program.describe)
+
+
+def chosen(word: str) -> Any:
+    """Return a baseline's name, or refuse it."""
+    allowed = ("training", "background", "typical")
+    if word not in allowed:
+        raise NotFound(f"there is no baseline {word!r}; allowed are {', '.join(allowed)}")
+    return word
+
+
+def _row_of(rows: npt.NDArray[Any], decision: np.void) -> Floats:
+    """Return the feature row that a decision was made on."""
+    found = rows[rows["decision"] == decision["sequence"]]
+    if not found.size:
+        why = DenialCode(int(decision["verdict"])).text
+        raise NotFound(f"decision {decision['sequence']} was made without features ({why}); name another")
+    row: Floats = found["row"][0].copy()
+    return row
+
+
+def _row_under(reader: TapeReader, own: Version, other: Version, decision: np.void, row: Floats) -> Floats:
+    """Return what another version saw of a decision's event."""
+    if other.manifest.program_digest == own.manifest.program_digest:
+        return row
+    made = reader.read(DECISIONS)
+    twins = made[(made["input_sequence"] == decision["input_sequence"]) & (made["version"] == other.number)]
+    rows = rows_of(reader, other)
+    found = rows[np.isin(rows["decision"], twins["sequence"])]
+    if not found.size:
+        raise NotFound(
+            f"version {other.short} has other features than {own.short} and did not score that event; "
+            "name a decision that it scored too, such as one made while it was a shadow"
+        )
+    seen: Floats = found["row"][0].copy()
+    return seen
+
+
+def _compared(
+    project: "Project",
+    decision: np.void,
+    difference: Difference,
+    *,
+    names: tuple[str, str],
+    scores: tuple[float, float],
+) -> Compared:
+    """Put a difference into words."""
+    symbol, (first, second) = symbol_of(project, decision), scores
+    verb = "rose" if second > first else "fell" if second < first else "stayed"
+    head = f"The score of {symbol} {verb} from {first:.4f} ({names[0]}) to {second:.4f} ({names[1]})."
+    parts = [
+        f"{part.feature} ({part.before:.4g} to {part.after:.4g}) {part.contribution:+.3g}"
+        for part in difference.parts[:SAID_MAX]
+        if part.contribution
+    ]
+    return Compared(
+        said=" ".join([head, f"Of the margin: {'; '.join(parts)}." if parts else "No feature made a difference."]),
+        instrument=symbol,
+        before=names[0],
+        after=names[1],
+        score_before=first,
+        score_after=second,
+        difference=difference,
+    )
+
+
+def _reasons(found: Explanation, version: Version, place: Place) -> list[Reason]:
+    """Return every contribution in words, and what it did for the side that was decided."""
+    return [
+        Reason(
+            feature=each.feature,
+            value=each.value,
+            contribution=each.contribution,
+            error=each.error,
+            sentence=each.sentence,
+            kept=each.contribution * place.towards > 0.0,
+            decides=decides(place, each.contribution),
+        )
+        for each in reasons(found, version.profile, version.program.describe, count=len(found.names))
+    ]
+
+
+def _nearest(
+    project: "Project", reader: TapeReader, version: Version, rows: npt.NDArray[Any], decision: np.void
+) -> list[Neighbour]:
+    """Return the past decisions of a version on the most similar values."""
+    row = rows["row"][rows["decision"] == decision["sequence"]][0]
+    past = rows[rows["decision"] < decision["sequence"]]
+    if not past.size:
+        return []
+    places, far = nearest_rows(version.profile, row, past["row"], NEIGHBOURS)
+    made = reader.read(DECISIONS)
+    found = []
+    for place, distance in zip(places, far, strict=True):
+        other = made[np.searchsorted(made["sequence"], past["decision"][place])]
+        found.append(
+            Neighbour(
+                decision=int(other["sequence"]),
+                time=iso(int(other["ts_event_ns"])),
+                instrument=symbol_of(project, other),
+                distance=float(distance),
+                score=float(other["score"]),
+                target=float(other["target"]),
+            )
+        )
+    return found
+
+
+def _refusal(decision: np.void) -> Any:
+    """Return why a decision was refused; None where it was not."""
+    code = DenialCode(int(decision["verdict"]))
+    return explain_refusal(code, float(decision["observed"]), float(decision["limit"]))
+
+
+def _without_row(project: "Project", decision: np.void, version: Version) -> Explained:
+    """Explain a decision that was refused before anything was scored."""
+    symbol, nothing = symbol_of(project, decision), float("nan")
+    return Explained(
+        decision=int(decision["sequence"]),
+        version=version.digest,
+        instrument=symbol,
+        time=iso(int(decision["ts_event_ns"])),
+        said=_said(decision, symbol, None, []),
+        score=nothing,
+        margin=nothing,
+        baseline=nothing,
+        sum_error=nothing,
+        method=f"nothing was scored by version {version_name(version.number)}",
+        reasons=[],
+        identical=bool(np.isnan(decision["score"])),
+        refusal=_refusal(decision),
+    )
+
+
+def _said(decision: np.void, symbol: str, place: Place | None, found: list[Reason]) -> str:
+    """Say what was decided, on which side of which threshold, and what kept it there and spoke against it."""
+    quantity, refusal = float(decision["quantity"]), _refusal(decision)
+    only_scored = refusal is None and np.isnan(decision["price"])
+    if refusal is not None:
+        done = f"refused {symbol}"
+    elif quantity:
+        done = f"{'bought' if quantity > 0 else 'sold'} {abs(quantity):g} {symbol} at about {decision['price']:,.2f}"
+    else:
+        done = f"scored {symbol}" if only_scored else f"left the position in {symbol} at {decision['position']:g}"
+    wanted = "" if place is None or only_scored else f"; it wanted a position of {decision['target']:g}"
+    said = [f"At {iso(int(decision['ts_event_ns']))} the desk {done}{wanted}."]
+    said += [] if refusal is None else [refusal.sentence]
+    said += [] if place is None else [place.sentence]
+    kept, spoke = [r for r in found if r.kept][:SAID_MAX], [r for r in found if not r.kept][:1]
+    said += [reason.sentence for reason in kept or found[:SAID_MAX]]
+    if kept and spoke:
+        said.append(f"Against it: {spoke[0].sentence[:1].lower()}{spoke[0].sentence[1:]}")
+    return " ".join(said)

@@ -1,0 +1,232 @@
+"""The watcher process: monitors over the tape, findings into the ledger, the policy carried out.
+
+Flow:   ``python -m tradeworthy.change.watch.watcher JOB.json`` polls until it is told to stop (SIGTERM, SIGINT) or,
+        if the job says so, until the process that started it is gone.
+        A champion is watched as soon as it is calibrated, which another process does ahead (`monitors`).
+        Alerts are delivered by threads of their own; about once a second the watcher says how it is (`pulse`,
+        `metrics`).
+State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles nothing.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tradeworthy.change.alerts.alert import Desk
+from tradeworthy.change.alerts.delivery import Deliveries
+from tradeworthy.change.alerts.settings import AlertSettings
+from tradeworthy.change.registry import Registry
+from tradeworthy.change.release.conduct import Conductor, ConductSettings
+from tradeworthy.change.release.release import Release
+from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.watch.explaining import FindingExplainer
+from tradeworthy.change.watch.findings import HANDLED, Cases
+from tradeworthy.change.watch.metrics import samples, write_metrics
+from tradeworthy.change.watch.monitors import MonitorMaker
+from tradeworthy.change.watch.pulse import Pulse, write_pulse
+from tradeworthy.change.watch.watch import Watch
+from tradeworthy.core.decisions import version_name, version_number
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
+from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.live.control import ControlBlock
+from tradeworthy.model.trust import SigningKey, TrustStore
+from tradeworthy.record.ledger import Ledger
+
+BACKLOG = 1_000
+"""Records of a look after which the next one follows at once; fewer wait, so that watching costs little."""
+
+PULSE_EVERY_NS = NS_PER_S
+
+READY = "ready"
+"""A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
+
+
+class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What a watcher process is told: where the deployment's parts lie, and how to act.
+
+    Attributes
+    ----------
+    state : str
+        Folder of the watcher's own state and of its trainings.
+    versions : str
+        The registry's folder.
+    key : str
+        Path of the key that signs challengers.
+    poll_ms : int
+        Pause between two looks at the tape.
+    stop_with_parent : bool
+        End when the process that started it has ended.
+    desk : str
+        Its name, for alerts.
+    alerts : list of AlertSettings
+        Who is told of findings, with names and whole paths; they are logged in the state folder in any case.
+    market_past : bool
+        The desk trades a market of the past: delays count from the tape, not from event times.
+    """
+
+    env: str
+    tape: str
+    ledger: str
+    state: str
+    versions: str
+    trust: str
+    control: str
+    key: str
+    instruments: list[Instrument]
+    conduct: ConductSettings
+    monitors: MonitorSettings = MonitorSettings()
+    poll_ms: int = 50
+    stop_with_parent: bool = False
+    desk: str = "desk"
+    alerts: list[AlertSettings] = []
+    market_past: bool = False
+
+
+class Watcher:
+    """Watches the champion and carries out the policy, step by step.
+
+    Parameters
+    ----------
+    job : WatchJob
+        Where things are.
+    clock : Clock
+        Stamps facts.
+    """
+
+    def __init__(self, job: WatchJob, *, clock: Clock) -> None:
+        self._job, self._clock = job, clock
+        self._state = state = Path(job.state)
+        self._ready = state / READY
+        self._ledger = Ledger(job.ledger, clock=clock)
+        self._deliveries = Deliveries(state, job.alerts, self._ledger, Desk(job.desk, job.env), clock=clock)
+        self._registry = Registry(
+            Path(job.versions), ledger=self._ledger, trust=TrustStore(Path(job.trust)), env=job.env
+        )
+        release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
+        self._read_up_to, self._facts = 0, Standing()
+        self._cases, self._pulse_ns = Cases(), 0
+        self._step_ns_last = self._step_ns_max = 0
+        self._maker = MonitorMaker(self._registry, state / "calibrations", job.instruments, job.monitors)
+        self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
+        self._watch = Watch(
+            state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
+        )
+        self._conductor = Conductor(
+            release,
+            job.conduct,
+            folder=state,
+            tape=Path(job.tape),
+            key=SigningKey.load(Path(job.key)),
+            clock=clock,
+        )
+
+    def step(self) -> int:
+        """Look once at the tape and the facts; return how many records were new."""
+        began_ns, watched = self._clock.monotonic_ns(), self._watch.version
+        observed = self._step()
+        self._step_ns_last = self._clock.monotonic_ns() - began_ns
+        if watched or not self._watch.version:  # the first champion's calibration makes nothing wait
+            self._step_ns_max = max(self._step_ns_max, self._step_ns_last)
+        return observed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the champion's monitors stand; a desk without a champion has nothing to watch."""
+        champion = self._standing().champion
+        return champion is None or version_number(champion) == self._watch.version
+
+    def _step(self) -> int:
+        standing = self._standing()
+        champion = standing.champion
+        if champion is None:
+            return 0
+        observed = self._watch.step(version_number(champion)) if self._may_watch(champion) else 0
+        self._prepare(standing)
+        self._explainer.explain(self._cases.unsettled())
+        self._conductor.step(self._standing(), self._watch.sequence)
+        if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
+            self.tell_pulse()
+        return observed
+
+    def _may_watch(self, champion: str) -> bool:
+        """Whether a champion is watched, or can be without a long look away; the first is waited for in any case."""
+        if self._watch.version in (0, version_number(champion)):
+            return True
+        return self._maker.state(champion) in ("done", "failed")
+
+    def _prepare(self, standing: Standing) -> None:
+        """Have those versions calibrated that are champion next, or may be."""
+        wanted = (standing.champion, *standing.shadows, standing.previous)
+        others = [v for v in wanted if v is not None and version_number(v) != self._watch.version]
+        self._maker.prepare(others)
+
+    def tell_pulse(self) -> None:
+        """Write how the watcher is, for people and for Prometheus."""
+        self._pulse_ns = self._clock.monotonic_ns()
+        watch = self._watch
+        pulse = Pulse(
+            ts_ns=self._clock.now_ns(),
+            version=version_name(watch.version) if watch.version else "",
+            reached=watch.reached,
+            records=watch.records,
+            decisions=watch.decisions,
+            caught_up_ns=watch.caught_up_ns,
+            sinks=self._deliveries.states,
+            looked_ns=watch.looked_ns,
+            step_ns_last=self._step_ns_last,
+            step_ns_max=self._step_ns_max,
+            behind_ns=watch.behind_ns,
+        )
+        write_pulse(self._state, pulse)
+        write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
+
+    def run(self, stop: Stop) -> None:
+        """Step until told to stop, then save."""
+        parent = os.getppid()
+        self._deliveries.start()
+        while not stop.is_set():
+            if self._job.stop_with_parent and os.getppid() != parent:
+                break
+            observed = self.step()
+            if self.is_ready:
+                self._ready.touch()
+            if observed < BACKLOG:
+                stop.wait(self._job.poll_ms / 1_000)
+        self.close()
+
+    def close(self) -> None:
+        """Save what was observed, deliver what is left, and let go of the ledger."""
+        if self._watch.version:
+            self._watch.save()
+        self._deliveries.close()
+        self.tell_pulse()
+        self._ledger.close()
+
+    def _standing(self) -> Standing:
+        """Return where every version stands, read again only if the ledger has grown."""
+        number = self._ledger.head()[0]
+        if number != self._read_up_to:
+            self._deliveries.wake()
+            for entry in self._ledger.facts(*HANDLED, after=self._read_up_to):
+                self._cases.apply(entry)
+            self._read_up_to, self._facts = number, self._registry.standing()
+        return self._facts
+
+
+def main(arguments: list[str]) -> int:
+    """Watch as the job says until told to stop."""
+    job = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=WatchJob)
+    stop = StopFlag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    os.nice(5)
+    Watcher(job, clock=SystemClock()).run(stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

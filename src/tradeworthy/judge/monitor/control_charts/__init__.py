@@ -1,0 +1,1 @@
+"""Says when a stream has changed, at a stated rate of false alarms."""

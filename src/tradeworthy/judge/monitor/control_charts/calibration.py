@@ -1,0 +1,350 @@
+"""Charts calibrated on a reference: what is looked at, limits for all of them, and what each can be expected to do.
+
+Idea:   the asked false-alarm rate is that of all charts together, split evenly among them and both their sides. Each
+        chart is fitted by itself (`fitting`) to the scores that its look makes of the reference (`looks`).
+Flow:   rows -> looks -> raw scores -> fit -> constants, and the memory at the end of the reference.
+Units:  limits and allowances in score spreads; shifts in standard deviations of the reference.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.judge.monitor.control_charts.chart_table import (
+    ALLOWANCE,
+    CENTRE,
+    CONSTANTS,
+    DECAY,
+    LIMIT_DOWN,
+    LIMIT_UP,
+    OFFSET,
+    RHO,
+    SCALE,
+    SPREAD,
+    SUMS,
+    ChartState,
+    ChartTable,
+    empty_state,
+)
+from tradeworthy.judge.monitor.control_charts.fitting import Asked, Clustering, Fit, fit_chart
+from tradeworthy.judge.monitor.control_charts.kept import kept
+from tradeworthy.judge.monitor.control_charts.looks import (
+    LEVELS_ONLY,
+    Kind,
+    Look,
+    Plan,
+    columns_of,
+    gain_of,
+    level_constants,
+    plan,
+    raw_scores,
+    told_values,
+)
+from tradeworthy.judge.monitor.control_charts.null import Places, is_clockwork
+
+Floats = npt.NDArray[np.float64]
+
+REFERENCE_MIN = 200
+
+
+class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How charts are fitted.
+
+    Attributes
+    ----------
+    shift_sd : float
+        The smallest shift worth an alarm, in standard deviations of the reference.
+    clip : float
+        Scores are cut here, in robust scales.
+    decay : float
+        Of the recent scale, where a series clusters.
+    runs, run_length : int
+        Resampled histories, and how long each is watched.
+    error_reach : float
+        The allowance covers this many standard errors of the reference's mean.
+    regimes : bool
+        Levels that wander among the reference's own stretches are normal, and no drift when they come again. Without
+        it slow features of real markets alarm more often than asked, and lasting changes are told sooner.
+    """
+
+    shift_sd: float = 0.5
+    clip: float = 3.0
+    decay: float = 0.94
+    runs: int = 100
+    run_length: int = 6_000
+    error_reach: float = 1.0
+    regimes: bool = True
+
+
+class Operating(msgspec.Struct, frozen=True, kw_only=True):
+    """What one chart can be expected to do.
+
+    Attributes
+    ----------
+    name : str
+        The series, or what of it is looked at.
+    kind : str
+        How it is looked at: its level, its spread, ...
+    watched : bool
+        False for a clockwork (time of day): no chart can judge it.
+    devolatilised : bool
+        Whether values are divided by their recent scale.
+    order, block, slow : int, float, float
+        Of the null model: autoregression, mean block of residuals, spread of slow levels in score spreads.
+    allowance, limit_up, limit_down : float
+        Of the chart, in score spreads.
+    shift_seen_sd : float
+        The smallest lasting shift that the chart hears within as many events as the reference has, in deviations of the
+        series (of a spread or the like: in units of the harm that it shall hear).
+    delay_events : float, optional
+        Expected delay for the harm that it shall hear; None where that is beyond the chart's sight.
+    """
+
+    name: str
+    kind: Kind
+    watched: bool
+    devolatilised: bool
+    order: int
+    block: float
+    slow: float
+    allowance: float
+    limit_up: float
+    limit_down: float
+    shift_seen_sd: float
+    delay_events: float | None
+
+
+class Charts(msgspec.Struct, frozen=True, kw_only=True):
+    """q calibrated charts over p columns, the first p of which look at the columns' levels.
+
+    Attributes
+    ----------
+    operating : list of Operating
+        One a chart; `watched` is false for a clockwork (time of day): no chart can judge it.
+    constants, recent : (q, CONSTANTS) and (q, SUMS) float64
+        For the kernel; `recent` is what the charts remembered at the end of the reference.
+    axes : (k, p) float64
+        Directions in which the reference hardly varied.
+    means, deviations : (q,) float64
+        Of what a chart tells of the reference, in natural units.
+    false_alarms_per_10k : float
+        Of all charts together, per 10,000 rows without change.
+    """
+
+    operating: list[Operating]
+    constants: Floats
+    recent: Floats
+    axes: Floats
+    means: Floats
+    deviations: Floats
+    false_alarms_per_10k: float
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the charts."""
+        return [point.name for point in self.operating]
+
+    @property
+    def table(self) -> ChartTable:
+        """Constants for the kernel."""
+        return ChartTable(self.constants, self.axes)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [point.name for point in self.operating if point.kind == "level"]
+
+    def start(self) -> ChartState:
+        """Return a fresh memory that knows the scale at the end of the reference."""
+        state = empty_state(len(self.operating))
+        state.sums[:] = self.recent
+        return state
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Write the charts as arrays, for a state."""
+        about = msgspec.json.encode((self.operating, self.false_alarms_per_10k))
+        return {
+            "about": np.frombuffer(about, np.uint8).copy(),
+            "constants": self.constants,
+            "recent": self.recent,
+            "axes": self.axes,
+            "means": self.means,
+            "deviations": self.deviations,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Charts":
+        """Read what `to_arrays` wrote."""
+        operating, rate = msgspec.json.decode(arrays["about"].tobytes(), type=tuple[list[Operating], float])
+        parts = {name: arrays[name] for name in ("constants", "recent", "axes", "means", "deviations")}
+        return cls(operating=operating, false_alarms_per_10k=rate, **parts)
+
+
+class _Known(NamedTuple):
+    """The known ones of a chart's scores, and the places at which a new stretch begins."""
+
+    scores: Floats
+    breaks: Places
+
+
+def _known(scores: Floats, places: Places) -> _Known:
+    """Return finite scores; a missing one or a jump in `places` breaks them."""
+    known = np.flatnonzero(np.isfinite(scores))
+    return _Known(np.ascontiguousarray(scores[known]), np.flatnonzero(np.diff(places[known]) != 1) + 1)
+
+
+def _levels(rows: Floats, names: Sequence[str], places: Places, settings: ChartSettings) -> Floats:
+    """Return the (p, CONSTANTS) of all columns' levels.
+
+    Raises
+    ------
+    DataInvalid
+        Too few values of a column are known.
+    """
+    levels = np.empty((len(names), CONSTANTS))
+    for column, name in enumerate(names):
+        values, breaks = _known(rows[:, column], places)
+        if len(values) < REFERENCE_MIN:
+            raise DataInvalid(f"{name!r} has {len(values)} reference values, allowed is at least {REFERENCE_MIN}")
+        levels[column] = level_constants(values, breaks, clip=settings.clip, decay=settings.decay)
+    return levels
+
+
+def _operating(look: Look, fit: Fit, n: int, *, watched: bool, devolatilised: bool, shift_sd: float) -> Operating:
+    """Say what one chart can be expected to do."""
+    limits, gain = (fit.up, fit.down) if watched else (0.0, 0.0), fit.gain
+    sees = watched and gain > fit.allowance
+    return Operating(
+        name=look.name,
+        kind=look.kind,
+        watched=watched,
+        devolatilised=devolatilised,
+        order=fit.order,
+        block=fit.block,
+        slow=fit.slow,
+        allowance=fit.allowance,
+        limit_up=limits[0],
+        limit_down=limits[1],
+        shift_seen_sd=shift_sd * (fit.allowance + max(limits) / n) / gain if gain > 0.0 else 0.0,
+        delay_events=max(limits) / (gain - fit.allowance) if sees else None,
+    )
+
+
+@kept(Charts, __file__)
+def calibrate(
+    reference: npt.ArrayLike,
+    names: Sequence[str],
+    *,
+    false_alarms_per_10k: float,
+    rng: np.random.Generator,
+    settings: ChartSettings | None = None,
+    places: Places | None = None,
+    kinds: Sequence[Kind] = LEVELS_ONLY,
+) -> Charts:
+    """Decide what is looked at, fit a chart to each and set its limits.
+
+    Parameters
+    ----------
+    reference : (n, p) array
+        Rows in time order, without drift, as they were seen in training. NaN are left out.
+    names : sequence of str
+        One a column.
+    false_alarms_per_10k : float
+        Asked of all charts together, per 10,000 rows without change.
+    rng : numpy.random.Generator
+        Where randomness comes from.
+    settings : ChartSettings, optional
+        Defaults if left out.
+    kinds : sequence of str
+        What is looked at beside levels.
+    places : (n,) int64, optional
+        Which rows of the past these are, where they are stretches of it; neighbours differ by one.
+
+    Raises
+    ------
+    DataInvalid
+        The reference is too short or does not match the names, or the rate is not positive.
+    """
+    rows = np.asarray(reference, np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise DataInvalid(f"reference has shape {rows.shape}, names are {len(names)}; give one column a name")
+    if not false_alarms_per_10k > 0.0:
+        raise DataInvalid(f"false_alarms_per_10k is {false_alarms_per_10k}, allowed is a positive rate")
+    settings = settings or ChartSettings()
+    places = np.arange(len(rows)) if places is None else places
+    planned = plan(rows, names, _levels(rows, names, places, settings), kinds)
+    columns, points = columns_of(planned.table, rows), []
+    recent, means, deviations = np.empty((len(planned.looks), SUMS)), [], []
+    rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
+    for chart in range(len(planned.looks)):
+        point, recent[chart] = _fit(_Reference(planned, columns, places, rate, settings), chart, rng)
+        points.append(point)
+        told = told_values(planned.table, chart, columns)
+        means.append(float(np.nanmean(told)))
+        deviations.append(float(np.nanstd(told)))
+    return Charts(
+        operating=points,
+        constants=planned.table.constants,
+        recent=recent,
+        axes=planned.table.axes,
+        means=np.array(means),
+        deviations=np.array(deviations),
+        false_alarms_per_10k=false_alarms_per_10k,
+    )
+
+
+class _Reference(NamedTuple):
+    """What charts are fitted to: the plan, its (c, n) columns and their places, at which rate, and how."""
+
+    planned: Plan
+    columns: Floats
+    places: Places
+    rate: float
+    settings: ChartSettings
+
+
+def _clustering(reference: _Reference, look: Look) -> Clustering | None:
+    """Return the series whose sizes a look charts, where it clusters."""
+    level = reference.planned.table.constants[min(look.column, len(reference.planned.looks) - 1)]
+    if look.kind != "spread" or level[DECAY] == 0.0:
+        return None
+    series = (reference.columns[look.column] - level[CENTRE]) / level[SCALE]
+    return Clustering(series[np.isfinite(series)], float(level[RHO]))
+
+
+def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[Operating, Floats]:
+    """Fit one chart of a plan, in place; return what it can do and its memory."""
+    planned, columns, places, rate, settings = reference
+    look, own = planned.looks[chart], planned.table.constants[chart]
+    scores, state = raw_scores(planned.table, chart, columns)
+    gain = gain_of(planned, chart, columns, scores, settings.shift_sd)
+    clip = settings.clip if look.kind == "level" else 2.0
+    asked = Asked(
+        rate=rate,
+        gain=gain,
+        lowest=2.0 * clip,
+        runs=settings.runs,
+        run_length=settings.run_length,
+        error_reach=settings.error_reach,
+        regimes=settings.regimes,
+        clustering=_clustering(reference, look),
+    )
+    known = _known(scores, places)
+    fit = fit_chart(known.scores, known.breaks, asked, rng)
+    watched = not is_clockwork(_known(columns[look.column], places).scores)
+    limits = (fit.up, fit.down) if watched else (math.inf, math.inf)
+    own[[OFFSET, SPREAD, ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = fit.offset, fit.spread, fit.allowance, *limits
+    point = _operating(
+        look,
+        fit,
+        len(known.scores),
+        watched=watched,
+        devolatilised=bool(own[DECAY] > 0.0),
+        shift_sd=settings.shift_sd,
+    )
+    return point, state.sums[0]

@@ -1,0 +1,242 @@
+"""What is looked at in the rows of a reference: which charts, over which columns, and what harm each shall hear.
+
+Idea:   every column is looked at by its level. A monitor of rows adds spread and tails of every column of many values,
+        the frequency of every code of a column of few, the pair of every column with its closest other one, and all
+        columns together along the directions in which training hardly varied: there broken relations show most.
+Flow:   reference -> looks, constants, axes -> raw scores of each look (`raw_scores`) -> `fitting`.
+Reference: Kuncheva and Faithfull (2014), low-variance components for change detection.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tradeworthy.judge.monitor.control_charts.chart_table import (
+    CENTRE,
+    CLIP,
+    COLUMN,
+    CONSTANTS,
+    DECAY,
+    INNOVATION,
+    NO_AXES,
+    PARTNER,
+    RHO,
+    SCALE,
+    SPREAD,
+    VIEW,
+    ChartState,
+    ChartTable,
+    Floats,
+    Scored,
+    empty_state,
+)
+from tradeworthy.judge.monitor.control_charts.null import Places, autoregression, clusters
+from tradeworthy.judge.monitor.control_charts.views import (
+    BOUND,
+    CATEGORY,
+    LEVEL,
+    PAIR,
+    TAIL,
+    WIDTH,
+    fill_columns,
+    write_scores,
+)
+
+Kind = Literal["level", "spread", "tail", "pair", "category", "joint"]
+VIEWS: dict[Kind, int] = {
+    "level": LEVEL,
+    "spread": WIDTH,
+    "tail": TAIL,
+    "pair": PAIR,
+    "category": CATEGORY,
+    "joint": LEVEL,
+}
+LEVELS_ONLY: tuple[Kind, ...] = ("level",)
+
+CATEGORIES_MAX = 8
+"""A series of no more different values is one of codes: never devolatilised, and watched code by code."""
+
+TAIL_SHARE = 0.02
+"""Share of the reference beyond a tail's edge."""
+
+AXES_MAX = 8
+
+SPREAD_HARM = 1.5
+"""The growth of a spread that is worth an alarm."""
+
+SCORE_HARMS: dict[Kind, float] = {"tail": 0.2, "pair": 0.4, "category": 0.2, "joint": 0.4}
+"""Of what has no natural size: moves of the mean score worth an alarm, in score spreads."""
+
+
+class Look(NamedTuple):
+    """One chart's object: its name for people, its kind, its column and, of a pair, the other one."""
+
+    name: str
+    kind: Kind
+    column: int
+    partner: int = -1
+
+
+class Plan(NamedTuple):
+    """The looks of a reference, their constants but for the limits, and the axes of all columns together."""
+
+    looks: list[Look]
+    table: ChartTable
+
+
+def robust_scale(series: Floats) -> tuple[float, float]:
+    """Return the median and 1.4826 times the median distance from it; mean and deviation where most values are equal.
+
+    A constant series gets the smallest scale at which any other value stands out.
+    """
+    centre = float(np.median(series))
+    scale = 1.4826 * float(np.median(np.abs(series - centre)))
+    deviation = float(series.std())
+    if scale < 1e-9 * deviation:
+        scale, centre = deviation, float(series.mean())
+    return centre, scale if scale > 0.0 else 1e-9 * max(1.0, abs(centre))
+
+
+def level_constants(series: Floats, breaks: Places, *, clip: float, decay: float) -> Floats:
+    """Return the (CONSTANTS,) of a level's chart: where a finite (n,) series clusters, with its recent scale."""
+    own = np.zeros(CONSTANTS)
+    centre, scale = robust_scale(series)
+    own[[CENTRE, SCALE, CLIP, SPREAD, INNOVATION]] = centre, scale, clip, 1.0, 1.0
+    z = (series - centre) / scale
+    if not is_categorical(series) and clusters(autoregression(np.clip(z, -8.0, 8.0), breaks).residuals):
+        rho = float(np.corrcoef(z[1:], z[:-1])[0, 1])
+        innovations = z[1:] - rho * z[:-1]
+        own[[RHO, DECAY]] = rho, decay
+        own[INNOVATION] = 1.0 / float(np.mean(np.minimum(innovations**2, np.quantile(innovations**2, 0.999))))
+    return own
+
+
+def is_categorical(series: Floats) -> bool:
+    """Whether a finite series has few different values."""
+    return len(np.unique(series)) <= CATEGORIES_MAX
+
+
+def plan(rows: Floats, names: Sequence[str], levels: Floats, kinds: Sequence[Kind]) -> Plan:
+    """Return what is looked at in (n, p) rows, given the (p, CONSTANTS) of their levels."""
+    looks = [Look(name, "level", column) for column, name in enumerate(names)]
+    constants, many = list(levels), list[int]()
+    for column, name in enumerate(names):
+        values = rows[np.isfinite(rows[:, column]), column]
+        if not is_categorical(values):
+            many.append(column)
+            more = _of_values(name, column, levels[column], values)
+        else:
+            more = _of_codes(name, column, levels[column], np.unique(values))
+        for look, own in more:
+            if look.kind in kinds:
+                looks.append(look)
+                constants.append(own)
+    z = np.clip((rows - levels[:, CENTRE]) / levels[:, SCALE], -BOUND, BOUND)
+    whole = z[np.isfinite(z).all(axis=1)]
+    if "pair" in kinds:
+        for one, other in _pairs(whole, many):
+            looks.append(Look(f"{names[one]} with {names[other]}", "pair", one, other))
+            constants.append(_changed(levels[one], {DECAY: 0.0, PARTNER: other}))
+    axes = _axes(whole[:, many], many, len(names)) if "joint" in kinds and len(many) > 1 else NO_AXES
+    if len(axes):
+        looks.append(Look("all features together", "joint", len(names)))
+        constants.append(np.zeros(CONSTANTS))
+    table = ChartTable(np.array(constants), axes)
+    for own, look in zip(table.constants, looks, strict=True):
+        own[VIEW], own[COLUMN] = VIEWS[look.kind], look.column
+    if len(axes):
+        distance = columns_of(table, rows)[-1]
+        table.constants[-1, [CENTRE, SCALE]] = robust_scale(distance[np.isfinite(distance)])
+        table.constants[-1, [CLIP, SPREAD]] = BOUND, 1.0
+    return Plan(looks, table)
+
+
+def _of_values(name: str, column: int, level: Floats, values: Floats) -> list[tuple[Look, Floats]]:
+    """Return what is looked at in one column of many values beside its level."""
+    sizes, _ = _sizes(level, values)
+    edge = float(np.quantile(sizes, 1.0 - TAIL_SHARE))
+    return [
+        (Look(f"spread of {name}", "spread", column), _changed(level, {DECAY: 0.0})),
+        (Look(f"tails of {name}", "tail", column), _changed(level, {CLIP: edge})),
+    ]
+
+
+def _of_codes(name: str, column: int, level: Floats, codes: Floats) -> list[tuple[Look, Floats]]:
+    """Return what is looked at in one column of codes; of two the level says it all."""
+    wanted = codes if len(codes) > 2 else codes[:0]
+    return [(Look(f"{name} = {code:g}", "category", column), _changed(level, {CENTRE: code})) for code in wanted]
+
+
+def _changed(own: Floats, changes: dict[int, float]) -> Floats:
+    """Return a copy of constants with some columns changed."""
+    other = own.copy()
+    for column, value in changes.items():
+        other[column] = value
+    return other
+
+
+def _sizes(level: Floats, values: Floats) -> tuple[Floats, ChartState]:
+    """Return the unclipped absolute scores of a level's chart."""
+    own = _changed(level, {CLIP: np.inf, COLUMN: 0, VIEW: LEVEL})
+    scores, state = raw_scores(ChartTable(own[None, :]), 0, values[None, :])
+    return np.abs(scores), state
+
+
+def _pairs(z: Floats, many: Sequence[int]) -> list[tuple[int, int]]:
+    """Return each column's closest other one, every pair once."""
+    if len(many) < 2:
+        return []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        close = np.abs(np.nan_to_num(np.corrcoef(z[:, many].T)))
+    np.fill_diagonal(close, -1.0)
+    found = {tuple(sorted((many[i], many[int(row.argmax())]))) for i, row in enumerate(close)}
+    return sorted((a, b) for a, b in found)
+
+
+def _axes(z: Floats, many: Sequence[int], width: int) -> Floats:
+    """Return the directions of least variance, each of deviation 1 in the reference, over all columns of a row."""
+    variance, directions = np.linalg.eigh(np.cov(z.T))
+    kept = variance > 1e-9 * max(float(variance.max()), 1e-300)
+    chosen = directions[:, kept][:, :AXES_MAX] / np.sqrt(variance[kept][:AXES_MAX])
+    axes = np.zeros((chosen.shape[1], width))
+    axes[:, many] = chosen.T
+    return axes
+
+
+def columns_of(table: ChartTable, rows: Floats) -> Floats:
+    """Return the (p + 1, n) columns that charts look at."""
+    columns = np.full((rows.shape[1] + 1, len(rows)), np.nan)
+    fill_columns(table, np.ascontiguousarray(rows), columns)
+    return columns
+
+
+def raw_scores(table: ChartTable, chart: int, columns: Floats) -> tuple[Floats, ChartState]:
+    """Return a chart's scores of (c, n) columns, as its constants centre and scale them, and its memory after them."""
+    n, state = columns.shape[1], empty_state(1)
+    scored = Scored(np.empty(n), np.empty(n), np.empty(0, np.int64))
+    write_scores(table, chart, state.sums[0], columns, scored)
+    return scored.scores, state
+
+
+def told_values(table: ChartTable, chart: int, columns: Floats) -> Floats:
+    """Return what a chart says of (c, n) columns in natural units; NaN where it says nothing."""
+    n = columns.shape[1]
+    scored = Scored(np.empty(n), np.empty(n), np.empty(0, np.int64))
+    write_scores(table, chart, empty_state(1).sums[0], columns, scored)
+    return np.where(np.isfinite(scored.scores), scored.told, np.nan)
+
+
+def gain_of(plan: Plan, chart: int, columns: Floats, scores: Floats, shift_sd: float) -> float:
+    """Return by how much the harm that a look shall hear, put into the second half, moves its mean raw score."""
+    look, half = plan.looks[chart], columns.shape[1] // 2
+    if look.kind not in ("level", "spread"):
+        return SCORE_HARMS[look.kind] * float(np.nanstd(scores))
+    moved, own = columns.copy(), columns[look.column]
+    centre = plan.table.constants[chart, CENTRE]
+    if look.kind == "level":
+        moved[look.column, half:] += shift_sd * np.nanstd(own)
+    else:
+        moved[look.column, half:] = centre + SPREAD_HARM * (own[half:] - centre)
+    change = np.nanmean(raw_scores(plan.table, chart, moved)[0][half:]) - np.nanmean(scores[half:])
+    return float(abs(change))

@@ -1,0 +1,179 @@
+"""Charts of rates: what happens now and then is told when it happens more often, or in longer runs, than it did.
+
+Idea:   each event is a yes or a no. Two chances are usual: a yes after a no (an onset) and a yes after a yes (a run).
+        A chart sums the log of how much likelier each event is if the odds were 2, 5 or 20 times the usual ones, and
+        forgets below zero. Never one alarm an event: only a rate or a run that the past does not explain.
+Limits: while the chances are at most the usual ones each sum is a log likelihood ratio, so the mean time to a false
+        alarm is at least exp(limit) events (Lorden); the limit follows from the asked rate alone, shared by all sums.
+        Usual chances are upper bounds (Wilson, 99%) of what training, or a feed's first events, showed.
+State:  O(1) a chart; the change is dated where the sum that alarms last left zero.
+Reference: Lorden (1971); Reynolds and Stoumbos (1999), the Bernoulli CUSUM; Shin, Ramdas and Rinaldo (2022).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.findings import Finding
+from tradeworthy.judge.monitor.base import State
+from tradeworthy.judge.monitor.control_charts.rate_kernels import (
+    ACTIVE,
+    ALARM,
+    AWAKE,
+    LAST,
+    LEARN,
+    LONG,
+    LONGEST,
+    MEMORY,
+    QUIET,
+    REPEATS,
+    REPEATS_MAX,
+    RUN_MIN,
+    SIDES,
+    STEPS,
+    Bits,
+    Longs,
+    RateEvents,
+    RateState,
+    set_weights,
+    settle,
+    tally_rates,
+    watch_rates,
+)
+
+
+class RateAlarm(NamedTuple):
+    """What an alarmed chart says: which, since when, yes among so many, the longest run, and its sum."""
+
+    chart: int
+    since_ns: int
+    hits: int
+    seen: int
+    longest: int
+    total: float
+
+    @property
+    def share(self) -> float:
+        """Share of yes since then."""
+        return self.hits / max(1, self.seen)
+
+
+class RateWords(NamedTuple):
+    """What a monitor says of an alarm: itself, what moved, of which kind, in which unit, and the sentence.
+
+    `per` is what a share is multiplied by to be in the unit.
+    """
+
+    monitor: str
+    subject: str
+    kind: str
+    unit: str
+    sentence: str
+    per: float = 1.0
+
+
+class RateCharts:
+    """p charts of rates with one limit.
+
+    Parameters
+    ----------
+    n_charts : int
+        How many.
+    false_alarms_per_10k : float
+        Asked of all together, per 10,000 events that step charts.
+    learn : int
+        Events from which each chart learns what is usual, unless `set_usual` or `learn_from` says it.
+    quiet : int
+        How long a chart that alarmed is quiet; doubles while the same goes on.
+    """
+
+    def __init__(self, n_charts: int, *, false_alarms_per_10k: float, learn: int = 1_000, quiet: int = 500) -> None:
+        p, shape = n_charts, (n_charts, SIDES, STEPS)
+        memory = np.zeros((p, MEMORY), np.int64)
+        memory[:, LEARN], memory[:, AWAKE] = learn, LONG
+        weights, marks = np.zeros((*shape, 2)), np.zeros((*shape, 3), np.int64)
+        tally = np.zeros((p, 4), np.int64)
+        self.state = RateState(np.ones((p, 2)), np.zeros(p), weights, np.zeros(shape), marks, memory, tally)
+        self.false_alarms_per_10k = false_alarms_per_10k
+        self.limit = math.log(max(1, p) * SIDES * STEPS * 1e4 / false_alarms_per_10k)
+        self._quiet = quiet
+
+    def set_usual(self, chart: int, chance: float, stays: float = RUN_MIN, share: float | None = None) -> None:
+        """Say what is usual of one chart: chances of a yes after a no and after a yes, and the share that was seen."""
+        self.state.chances[chart] = chance, stays
+        self.state.usual[chart] = chance if share is None else share
+        self.state.memory[chart, LEARN] = 0
+        set_weights(self.state, chart)
+
+    def learn_from(self, first: Longs, hits: Bits) -> None:
+        """Take a reference as what is usual, for every chart that it steps."""
+        tally_rates(self.state, first, hits)
+        self.state.memory[:, LAST] = 0
+        for chart in np.flatnonzero(self.state.tally[:, 0] + self.state.tally[:, 2]):
+            settle(self.state, int(chart))
+            self.state.memory[chart, LEARN] = 0
+
+    def watch(self, first: Longs, hits: Bits, ts_ns: Longs, start: int) -> int:
+        """Step through events until a chart alarms; see `watch_rates`."""
+        return int(watch_rates(self.state, self.limit, RateEvents(first, hits, ts_ns), start))
+
+    def take_alarms(self, first: int, width: int) -> list[RateAlarm]:
+        """Return what alarmed among neighbouring charts, the strongest first, and quieten it."""
+        charts = first + np.flatnonzero(self.state.memory[first : first + width, ALARM])
+        alarms = sorted((self._alarm(int(chart)) for chart in charts), key=lambda alarm: -alarm.total)
+        for chart in charts:
+            self._quieten(int(chart))
+        return alarms
+
+    def finding(self, alarm: RateAlarm, record: np.void, words: RateWords) -> Finding:
+        """Return what an alarm at a record of the tape is to people."""
+        ts_event_ns = int(record["ts_event_ns"])
+        return Finding(
+            monitor=words.monitor,
+            subject=words.subject,
+            kind=words.kind,
+            sequence=int(record["sequence"]),
+            ts_event_ns=ts_event_ns,
+            since_ns=min(alarm.since_ns, ts_event_ns),
+            observed=alarm.share * words.per,
+            reference=float(self.state.usual[alarm.chart]) * words.per,
+            unit=words.unit,
+            statistic=alarm.total,
+            threshold=self.limit,
+            false_alarms_per_10k=self.false_alarms_per_10k,
+            sentence=words.sentence,
+        )
+
+    def leaning(self, first: int, width: int) -> list[int]:
+        """Return the neighbouring charts with a sum past half of the limit."""
+        highest = self.state.sums[first : first + width].max(axis=(1, 2))
+        return [first + int(place) for place in np.flatnonzero(highest > self.limit / 2.0)]
+
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Return (p,) how near to the limit each chart is; 1 is an alarm."""
+        nearest: npt.NDArray[np.float64] = self.state.sums.max(axis=(1, 2)) / self.limit
+        return nearest
+
+    def export(self, prefix: str) -> State:
+        """Return the memory as arrays whose names begin with `prefix`."""
+        return {f"{prefix}{name}": array.copy() for name, array in self.state._asdict().items()}
+
+    def take_back(self, state: Mapping[str, npt.NDArray[Any]], prefix: str) -> None:
+        """Go on from what `export` returned."""
+        self.state = RateState(*(state[f"{prefix}{name}"].copy() for name in RateState._fields))
+
+    def _alarm(self, chart: int) -> RateAlarm:
+        side, step = np.unravel_index(int(self.state.sums[chart].argmax()), (SIDES, STEPS))
+        since, seen, hits = (int(value) for value in self.state.marks[chart, side, step])
+        longest = int(self.state.memory[chart, LONGEST])
+        return RateAlarm(chart, since, hits, seen, longest, float(self.state.sums[chart, side, step]))
+
+    def _quieten(self, chart: int) -> None:
+        memory = self.state.memory[chart]
+        repeats = min(int(memory[REPEATS]) + 1, REPEATS_MAX) if memory[AWAKE] < 2 * self._quiet else 0
+        memory[[REPEATS, AWAKE, ALARM, ACTIVE]] = repeats, 0, 0, 0
+        memory[QUIET] = self._quiet * 2**repeats
+        self.state.sums[chart] = 0.0
