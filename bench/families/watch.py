@@ -150,11 +150,17 @@ def standing() -> dict[str, Monitor]:
     """Return the standing set of a version of 32 features whose labels the market decides."""
     from tradeworthy.model.features.expressions import bar  # noqa: PLC0415
     from tradeworthy.model.features.labels import forward_direction  # noqa: PLC0415
+    from tradeworthy.model.season import Season  # noqa: PLC0415
 
     rng = np.random.default_rng(2)
     sample = rng.standard_normal((REFERENCE, FEATURES))
     profile = SimpleNamespace(
-        sample=sample, sample_places=np.arange(REFERENCE), minimum=sample.min(axis=0), maximum=sample.max(axis=0)
+        sample=sample,
+        sample_places=np.arange(REFERENCE),
+        sample_times=np.empty(0, np.int64),
+        season=Season.unknown(FEATURES),
+        minimum=sample.min(axis=0),
+        maximum=sample.max(axis=0),
     )
     names = tuple(f"f{place}" for place in range(FEATURES))
     program = SimpleNamespace(names=names)

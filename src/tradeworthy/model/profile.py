@@ -1,7 +1,8 @@
 """What training looked like: the reference that live rows and scores are held against.
 
 Idea:   ranges and quantiles come from all training rows; a sample of rows is kept for tests that need rows, taken as
-        contiguous blocks spread over the training span, so that dependence in time survives within a block.
+        contiguous blocks spread over the training span, so that dependence in time survives within a block. Where the
+        times of the rows are given, so is the season of the week, learned from all of them (`season`).
 Undefined: training rows are finite; a profile of anything else is refused.
 Units:  each feature's own.
 """
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import BundleRefused, DataInvalid
 from tradeworthy.model.arrays import pack, unpack
+from tradeworthy.model.season import WEEK, Season
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,6 +26,11 @@ LEVELS: Floats = np.array([0.0, 0.001, 0.005, 0.01, 0.025, *np.arange(1, 20) / 2
 """The levels at which quantiles are kept."""
 
 _ARRAYS = ("minimum", "maximum", "mean", "std", "quantiles", "sample", "sample_scores", "sample_places", "numbers")
+_TIMED = ("sample_times", "season_factors", "season_offsets")
+"""In the file of a profile whose rows had times."""
+
+_SEED = 7
+"""Of the shuffles against which a season is held."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,6 +49,10 @@ class Profile:
         The version's scores of those rows.
     sample_places : (s,) int64
         Which training rows they are; neighbours in a block differ by one.
+    sample_times : (s,) int64
+        When their events happened; (0,) in a profile that keeps no times.
+    season : Season
+        What is usual at each hour of the week.
     rows : int
         Number of training rows.
     base_rate : float
@@ -56,12 +67,20 @@ class Profile:
     sample: Floats
     sample_scores: Floats
     sample_places: npt.NDArray[np.int64]
+    sample_times: npt.NDArray[np.int64]
+    season: Season
     rows: int
     base_rate: float
 
     @classmethod
-    def of(cls, rows: Floats, scores: Floats, labels: Floats | None = None) -> Self:
-        """Describe (m, n) training rows, their (m, k) scores and, where known, their (m,) labels.
+    def of(
+        cls,
+        rows: Floats,
+        scores: Floats,
+        labels: Floats | None = None,
+        ts_event_ns: npt.NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Describe (m, n) training rows, their (m, k) scores and, where known, their (m,) labels and event times.
 
         Raises
         ------
@@ -74,6 +93,10 @@ class Profile:
         if not np.isfinite(rows).all():
             raise DataInvalid("a training row is not finite; drop warming rows before training")
         places = sample_places(len(rows))
+        season, times = Season.unknown(rows.shape[1]), np.empty(0, np.int64)
+        if ts_event_ns is not None:
+            season = Season.of(rows, ts_event_ns, np.random.default_rng(_SEED))
+            times = np.asarray(ts_event_ns, np.int64)[places]
         return cls(
             minimum=rows.min(axis=0),
             maximum=rows.max(axis=0),
@@ -83,6 +106,8 @@ class Profile:
             sample=np.ascontiguousarray(rows[places]),
             sample_scores=np.ascontiguousarray(scores[places]),
             sample_places=places,
+            sample_times=times,
+            season=season,
             rows=len(rows),
             base_rate=float(np.mean(labels)) if labels is not None else float("nan"),
         )
@@ -106,15 +131,26 @@ class Profile:
     def to_bytes(self) -> bytes:
         """Return the profile as an .npz file."""
         arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS[:-1]}
-        return pack({**arrays, "numbers": np.array([float(self.rows), self.base_rate])})
+        arrays["numbers"] = np.array([float(self.rows), self.base_rate])
+        if self.season.is_known:
+            arrays |= dict(zip(_TIMED, (self.sample_times, self.season.factors, self.season.offsets), strict=True))
+        return pack(arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str = "profile.npz") -> Self:
-        """Read what `to_bytes` wrote; arrays that do not fit together are refused."""
-        arrays: dict[str, npt.NDArray[Any]] = unpack(data, what, expected=_ARRAYS)
+        """Read what `to_bytes` wrote, now or before times were kept; arrays that do not fit together are refused."""
+        arrays: dict[str, npt.NDArray[Any]] = unpack(data, what, expected=_ARRAYS, optional=_TIMED)
         _check(arrays, what)
-        numbers = arrays.pop("numbers")
-        return cls(**arrays, rows=int(numbers[0]), base_rate=float(numbers[1]))
+        numbers, n = arrays.pop("numbers"), len(arrays["mean"])
+        untimed = np.empty(0, np.int64), np.empty((0, n)), np.empty((0, n))
+        times, *season = (arrays.pop(name, without) for name, without in zip(_TIMED, untimed, strict=True))
+        return cls(
+            **arrays,
+            sample_times=times,
+            season=Season(*season),
+            rows=int(numbers[0]),
+            base_rate=float(numbers[1]),
+        )
 
 
 def sample_places(count: int) -> npt.NDArray[np.int64]:
@@ -132,10 +168,17 @@ def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
     shapes: dict[str, Sequence[int]] = dict.fromkeys(("minimum", "maximum", "mean", "std"), (n,))
     shapes |= {"quantiles": (len(LEVELS), n), "sample": (s, n), "sample_scores": (s, k), "sample_places": (s,)}
     shapes |= {"numbers": (2,)}
+    timed = [name for name in _TIMED if name in arrays]
+    if timed:
+        shapes |= {"sample_times": (s,), "season_factors": (WEEK, n), "season_offsets": (WEEK, n)}
+    if len(timed) not in (0, len(_TIMED)):
+        raise BundleRefused(f"{what} holds {timed}, allowed are all of {list(_TIMED)} or none")
     for name, shape in shapes.items():
-        dtype = np.dtype(np.int64 if name == "sample_places" else np.float64)
+        dtype = np.dtype(np.int64 if name in ("sample_places", "sample_times") else np.float64)
         if arrays[name].shape != tuple(shape) or arrays[name].dtype != dtype:
             found = f"{arrays[name].dtype} {arrays[name].shape}"
             raise BundleRefused(f"{what}: {name} is {found}, allowed is {dtype} {tuple(shape)}")
+    if timed and not (np.isfinite(arrays["season_factors"]).all() and np.isfinite(arrays["season_offsets"]).all()):
+        raise BundleRefused(f"{what}: a factor or an offset of the season is not finite")
     if s > SAMPLE_ROWS_MAX or not np.isfinite(arrays["sample"]).all() or not arrays["numbers"][0] >= s:
         raise BundleRefused(f"{what}: the sample has {s} rows (allowed {SAMPLE_ROWS_MAX}) or is not finite")

@@ -17,6 +17,7 @@ from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, resume, standing_set
 from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.season import Season
 from tradeworthy.testing.predictors import random_forest
 
 CHARTS = ChartSettings(runs=5, run_length=1_000)
@@ -35,7 +36,12 @@ def version(number=VERSION):
     """Return what the monitors read of a version: number, feature names, profile."""
     sample = np.random.default_rng(0).standard_normal((1_000, 2))
     profile = SimpleNamespace(
-        sample=sample, sample_places=np.arange(1_000), minimum=sample.min(axis=0), maximum=sample.max(axis=0)
+        sample=sample,
+        sample_places=np.arange(1_000),
+        sample_times=np.empty(0, np.int64),
+        season=Season.unknown(2),
+        minimum=sample.min(axis=0),
+        maximum=sample.max(axis=0),
     )
     trees = Trees.from_forest(random_forest(np.random.default_rng(2), trees=5, n_features=2))
     program = SimpleNamespace(names=("fast", "slow"))

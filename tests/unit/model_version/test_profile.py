@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tradeworthy.core.errors import BundleRefused, DataInvalid
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.profile import BLOCK_ROWS, LEVELS, SAMPLE_ROWS_MAX, Profile, sample_places
 
@@ -118,3 +119,51 @@ def test_arrays_that_do_not_fit_together_are_refused(name, change):
     arrays[name] = change(arrays[name])
     with pytest.raises(BundleRefused, match=r"profile\.npz"):
         Profile.from_bytes(pack(arrays))
+
+
+TIMED = ("sample_times", "season_factors", "season_offsets")
+
+
+def timed(count=6_000):
+    """Return a profile whose rows are half an hour apart and far up at every midnight."""
+    times = np.arange(count) * NS_PER_HOUR // 2
+    rows = np.random.default_rng(0).normal(size=(count, 2)) + 3.0 * (times % NS_PER_DAY == 0)[:, None]
+    return Profile.of(rows, np.zeros((count, 1)), None, times), times
+
+
+def test_times_give_the_profile_a_season():
+    """The sample knows when its rows were, and all rows say what is usual at an hour of the week."""
+    found, times = timed()
+    np.testing.assert_array_equal(found.sample_times, times[found.sample_places])
+    assert found.season.changes.all()
+    back = Profile.from_bytes(found.to_bytes())
+    assert back.to_bytes() == found.to_bytes()
+    np.testing.assert_array_equal(back.season.offsets, found.season.offsets)
+
+
+def test_a_profile_of_an_earlier_release_is_read():
+    """Without times in the file there is no season, and the rest is as it was."""
+    found, _ = profile()
+    assert unpack(found.to_bytes(), "profile.npz", expected=NAMES).keys() == set(NAMES)
+    back = Profile.from_bytes(found.to_bytes())
+    assert not back.season.is_known
+    assert len(back.sample_times) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("sample_times", lambda a: a[:-1]),
+        ("sample_times", lambda a: a.astype(float)),
+        ("season_factors", lambda a: a[:24]),
+        ("season_offsets", lambda a: a[:, :1]),
+        ("season_offsets", lambda a: a * np.nan),
+        ("season_factors", lambda _: None),
+    ],
+)
+def test_a_season_that_does_not_fit_is_refused(name, change):
+    """Times and season fit the rows and each other, or the file is refused."""
+    arrays = unpack(timed()[0].to_bytes(), "profile.npz", expected=(*NAMES, *TIMED))
+    arrays[name] = change(arrays[name])
+    with pytest.raises(BundleRefused, match=r"profile\.npz"):
+        Profile.from_bytes(pack({name: array for name, array in arrays.items() if array is not None}))

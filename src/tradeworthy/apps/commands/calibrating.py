@@ -8,8 +8,9 @@ import numpy as np
 from tradeworthy.change.watch.monitors import monitor_settings, monitors_of
 from tradeworthy.core.decisions import version_number
 from tradeworthy.judge.monitor.control_charts.delays import MonitorTable, drift_table, performance_table
-from tradeworthy.judge.monitor.drift import DriftMonitor
+from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
+from tradeworthy.model.profile import Profile
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
@@ -51,8 +52,10 @@ def calibrate_version(project: "Project", word: str) -> Calibrated:
     for name, monitor in monitors.items():
         match monitor:
             case DriftMonitor():
-                shift = settings.drift.charts.shift_sd
-                tables.append(drift_table(monitor.charts, version.profile.sample, shift_asked_sd=shift))
+                shift, profile = settings.drift.charts.shift_sd, version.profile
+                sample = monitor.season.taken_out(profile.sample, profile.sample_times)
+                tables.append(drift_table(monitor.charts, sample, shift_asked_sd=shift))
+                notes.append(f"{name}: {season_words(profile, settings.drift)}")
             case PerformanceMonitor(reference=None):
                 notes.append(f"{name}: too few out-of-fold outcomes to test for harm; it is measured, not judged")
             case PerformanceMonitor(reference=reference) if reference is not None:
@@ -61,3 +64,16 @@ def calibrate_version(project: "Project", word: str) -> Calibrated:
             case _:
                 notes.append(f"{name}: no operating table; its limits are not charts over a reference")
     return Calibrated(version=digest, monitors=tables, notes=notes)
+
+
+def season_words(profile: Profile, settings: DriftSettings) -> str:
+    """Say whether the hours of the week are allowed for."""
+    if not settings.season:
+        return "every hour of the week is held against the same reference (season = false in [monitor.drift])"
+    if not profile.season.is_known:
+        return (
+            "this version was made before profiles kept times, so every hour of the week is held against the same "
+            "reference; train a new version to allow for what is usual at an hour"
+        )
+    changed = int(profile.season.changes.sum())
+    return f"what is usual at an hour of the week is taken out of {changed} of {profile.n_features} features"

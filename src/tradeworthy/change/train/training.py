@@ -222,7 +222,7 @@ def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk
     """Describe the training rows; scores are out-of-fold where a fold tested the row, since live scores are so too."""
     scores = predictor.many(dataset.rows)
     scores[out_of_fold(list(folds)), 0] = walk.scores
-    return Profile.of(dataset.rows, scores, dataset.labels)
+    return Profile.of(dataset.rows, scores, dataset.labels, dataset.ts_event_ns)
 
 
 def fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:

@@ -1,8 +1,9 @@
 """Data drift: whether the very rows that were scored have moved: levels, spreads, tails, relations, code frequencies.
 
 Idea:   calibrated charts over what is looked at (`looks`), one memory an instrument. The asked false-alarm rate is
-        that of all charts together; what moves with the first alarm is told in the same finding.
-Flow:   rows + decisions -> pairs -> charts -> finding (feature, since when, how far, in the feature's own units).
+        that of all charts together; what moves with the first alarm is told in the same finding. What is usual at an
+        hour of the week is taken out first (`Season`), so that a Monday open is no drift.
+Flow:   rows + decisions -> pairs -> at a usual hour -> charts -> finding (feature, since when, how far in its units).
 State:  charts, memories, unpaired records and findings not yet taken.
 Time:   after an alarm a chart is quiet for a while, twice as long each time the same shift is told again.
 """
@@ -39,6 +40,7 @@ from tradeworthy.judge.monitor.control_charts.views import PAIR
 from tradeworthy.judge.monitor.drift_words import Moved, sentence_of, unit_of
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
+from tradeworthy.model.season import Season
 
 NAME = "drift"
 KIND = "data_drift"
@@ -63,6 +65,8 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Of the bootstrap that sets the limits.
     watch : tuple of str
         What of the rows is watched beside levels.
+    season : bool
+        Whether what training showed to be usual at an hour of the week is taken out first.
     charts : ChartSettings
         How charts are fitted.
     """
@@ -72,6 +76,7 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     group_rows: int = 50
     seed: int = 7
     watch: tuple[Kind, ...] = ("level", "spread", "tail", "pair", "category", "joint")
+    season: bool = True
     charts: ChartSettings = ChartSettings()
 
 
@@ -99,6 +104,8 @@ class DriftMonitor:
         As in `DriftSettings`.
     pairing : RowPairing, optional
         Shared with other monitors of the same rows.
+    season : Season, optional
+        Taken out of the rows, as it was of the charts' reference.
     """
 
     def __init__(
@@ -110,8 +117,9 @@ class DriftMonitor:
         quiet_rows: int = 500,
         group_rows: int = 50,
         pairing: RowPairing | None = None,
+        season: Season | None = None,
     ) -> None:
-        self._charts = charts
+        self._charts, self._season = charts, season or Season.unknown(len(charts.columns))
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
         self._pairing = pairing or RowPairing(version, len(charts.columns))
         self._memories: dict[int, ChartState] = {}
@@ -137,9 +145,15 @@ class DriftMonitor:
         """The calibrated charts, with what each can be expected to see."""
         return self._charts
 
+    @property
+    def season(self) -> Season:
+        """What is taken out of the rows."""
+        return self._season
+
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""
         heads, rows = self._pairing.pair(records)
+        rows = self._season.taken_out(rows, heads["ts_event_ns"])
         for instrument, own in by_instrument(heads):
             self._watch(instrument, heads[own], rows[own])
 
@@ -164,6 +178,7 @@ class DriftMonitor:
         state: State = {"monitor": to_bytes(self._about), "findings": self._queue.to_array()}
         state |= {f"charts.{name}": array for name, array in self._charts.to_arrays().items()}
         state |= {f"pairing.{name}": array for name, array in self._pairing.state().items()}
+        state |= {"season.factors": self._season.factors, "season.offsets": self._season.offsets}
         for instrument, memory in self._memories.items():
             state[f"sums.{instrument}"] = memory.sums.copy()
             state[f"counts.{instrument}"] = memory.counts.copy()
@@ -171,7 +186,7 @@ class DriftMonitor:
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from a state; its charts replace those that the monitor was made with.
+        """Go on from a state; its charts and its season replace those that the monitor was made with.
 
         Raises
         ------
@@ -186,6 +201,8 @@ class DriftMonitor:
                 f"{self._about.version:016x} with {len(self._charts.names)}; resume the state's own monitor"
             )
         self._charts = charts
+        season = _part(state, "season.")  # states written before there were seasons have none
+        self._season = Season(**season) if season else Season.unknown(len(charts.columns))
         self._pairing.restore(_part(state, "pairing."))
         self._queue.from_array(state["findings"])
         self._memories = {
@@ -268,8 +285,15 @@ class DriftMonitor:
             statistic=float(memory.sums[lead, SUM_UP + side]),
             threshold=float(self._charts.constants[lead, LIMIT_UP + side]),
             false_alarms_per_10k=self._charts.false_alarms_per_10k,
-            sentence=f"{sentence_of(moved)}{with_it}.",
+            sentence=f"{sentence_of(moved)}{with_it}{self._season_words(lead)}.",
         )
+
+    def _season_words(self, chart: int) -> str:
+        """Say so where a season was taken out of what a chart looks at."""
+        own, changes = self._charts.constants[chart], self._season.changes
+        columns = [int(own[COLUMN]), *([int(own[PARTNER])] if own[VIEW] == PAIR else [])]
+        seasonal = changes.any() if columns[0] == len(changes) else changes[columns].any()
+        return "; what is usual at that hour of the week is taken out" if seasonal else ""
 
 
 def _part(state: Mapping[str, npt.NDArray[Any]], prefix: str) -> State:
@@ -318,9 +342,15 @@ def drift_monitor(
     settings: DriftSettings | None = None,
     places: npt.NDArray[np.int64] | None = None,
     pairing: RowPairing | None = None,
+    season: Season | None = None,
 ) -> DriftMonitor:
-    """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference."""
+    """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference.
+
+    A season is taken out of live rows alone: the reference is given without it.
+    """
     settings = settings or DriftSettings()
     charts = calibrate_drift(reference, names, settings, places)
     quiet, group = settings.quiet_rows, settings.group_rows
-    return DriftMonitor(charts, version, instruments, quiet_rows=quiet, group_rows=group, pairing=pairing)
+    return DriftMonitor(
+        charts, version, instruments, quiet_rows=quiet, group_rows=group, pairing=pairing, season=season
+    )

@@ -28,6 +28,7 @@ from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
 from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.season import Season
 from tradeworthy.model.version import Version
 
 WALK_MIN = 500
@@ -107,14 +108,16 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
     """Return the monitors of feature rows."""
     names, profile = list(version.program.names), version.profile
     pairing = RowPairing(version.number, len(names))
+    season = profile.season if settings.drift.season else Season.unknown(len(names))
     drift = drift_monitor(
-        profile.sample,
+        season.taken_out(profile.sample, profile.sample_times),
         names,
         version=version.number,
         instruments=symbols,
         settings=settings.drift,
         places=profile.sample_places,
         pairing=pairing,
+        season=season,
     )
     ranges = RangeMonitor(
         profile.minimum,

@@ -42,6 +42,7 @@ from tradeworthy.judge.monitor.control_charts.views import (
     fill_columns,
     write_scores,
 )
+from tradeworthy.model.season import CODES_MAX
 
 Kind = Literal["level", "spread", "tail", "pair", "category", "joint"]
 VIEWS: dict[Kind, int] = {
@@ -54,7 +55,7 @@ VIEWS: dict[Kind, int] = {
 }
 LEVELS_ONLY: tuple[Kind, ...] = ("level",)
 
-CATEGORIES_MAX = 8
+CATEGORIES_MAX = CODES_MAX
 """A series of no more different values is one of codes: never devolatilised, and watched code by code."""
 
 TAIL_SHARE = 0.02
