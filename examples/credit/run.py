@@ -34,10 +34,10 @@ def release(project: tw.Project) -> None:
     trained = project.train()
     print(f"trained: AUC {trained.auc:.3f} [{trained.auc_low:.3f}, {trained.auc_high:.3f}] out of fold")
     version = project.register(name="credit", actor="ada").version
-    report = project.gate(version, actor="ada")
+    report = project.gate(version, profile="full", actor="ada")
     print(f"gate: {'passed' if report.passed else 'FAILED'}")
     for result in report.results:
-        print(f"  {result.verdict:<8} {result.name:<22} {result.measured}")
+        print(f"  {result.verdict:<12} {result.name:<22} {result.measured}")
     if not report.passed:
         sys.exit("nothing is run that the gate refused")
     project.promote(version, to="champion", actor="ada", reason="first")

@@ -15,6 +15,10 @@ features = {
     "group": tw.row("group"),
 }
 label = tw.outcome("bad", known_after=1_080)  # 90 days of applications
+movable = [  # what an applicant can say of himself; the rest comes from registers
+    tw.Movable(features=["income"], reach=1.0, direction="up", cost=1.0),
+    tw.Movable(features=["months_employed"], reach=1.0, direction="up", cost=1.0),
+]
 
 GROUP = list(features).index("group")
 

@@ -33,7 +33,13 @@ def test_every_application_was_scored_and_nothing_ordered(told):
     """A score without a price is a decision like any other: no verdict against it, no order."""
     output, project = told
     assert "gate: passed" in output
-    assert re.findall(r"^  (\w+) +(?:worst_group|fairness) ", output, re.MULTILINE) == ["pass", "pass"]
+    found = {name: verdict for verdict, name in re.findall(r"^  (\w+) +(\w+) ", output, re.MULTILINE)}
+    money = {"after_costs", "costs_borne", "deflated_sharpe", "track_record"}
+    assert {name for name, verdict in found.items() if verdict == "inapplicable"} == {*money, "event_robustness"}
+    assert {found[name] for name in ("worst_group", "fairness", "robustness", "poisoning", "parity_features")} == {
+        "pass"
+    }
+    assert {"fail", "missing"}.isdisjoint(found.values())
     assert "run: 9,600 decisions, 0 fills" in output
     verdicts = project.query("SELECT verdict, count(*), count(score), max(abs(quantity)) FROM decisions GROUP BY 1")
     ((_, decisions, scores, quantity),) = verdicts.rows
@@ -84,7 +90,7 @@ def test_the_page_shows_the_examples_own_words(told):
     output, _ = told
     files = "\n".join(path.read_text("utf-8") for path in EXAMPLE.iterdir() if path.is_file())
     snippets = re.findall(r"```(?:python|toml)\n(.*?)```", PAGE, re.DOTALL)
-    assert len(snippets) == 7
+    assert len(snippets) == 8
     assert [snippet for snippet in snippets if snippet not in files] == []
     assert re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1] in output
     pushed = json.loads(re.search(r"-d '(.*?)'\n```", PAGE, re.DOTALL)[1])

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.results import Look, Status
     from tradeworthy.judge.validate.gate import GateReport
 
-MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "missing": ("?", "yellow"), "info": ("i", "cyan")}
+MARKS = {
+    "pass": ("✓", "green"),
+    "fail": ("✗", "bold red"),
+    "missing": ("?", "yellow"),
+    "info": ("i", "cyan"),
+    "inapplicable": ("-", "dim"),
+}
 
 SHORT = 16
 

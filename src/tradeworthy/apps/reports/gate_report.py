@@ -12,7 +12,7 @@ from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.evidence import Cell, Table
 from tradeworthy.judge.validate.gate import GateReport
 
-TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn", "info": ""}
+TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn", "info": "", "inapplicable": ""}
 BAR_EM = 6.0
 """How wide the longest bar beside a number is."""
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from tradeworthy.apps.reports.bars import Interval, Step, interval_chart, waterfall
 from tradeworthy.apps.reports.formats import compact, count, decimal, interval, plural, short, size
+from tradeworthy.apps.reports.gate_report import TONES
 from tradeworthy.apps.reports.html import (
     Section,
-    Tone,
     absent,
     badge,
     code,
@@ -33,8 +33,6 @@ from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.live.feeds.quality import FileReport
 
 CONTRIBUTIONS_SHOWN = 10
-
-_TONES: Mapping[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn", "info": ""}
 
 
 def sections(report: RunReport) -> list[Section]:
@@ -144,7 +142,7 @@ def _check(result: CheckResult) -> tuple[Markup | str, ...]:
     """Set one check as a row."""
     bounds = interval(*result.interval) if result.interval else ""
     name = result.name.replace("_", " ")
-    return badge(result.verdict, _TONES.get(result.verdict, "")), name, result.measured, bounds, result.requirement
+    return badge(result.verdict, TONES[result.verdict]), name, result.measured, bounds, result.requirement
 
 
 def _trained(report: RunReport) -> Section:

@@ -148,6 +148,11 @@ class Context:
             )
         return found
 
+    @property
+    def reach(self) -> int:
+        """How many rows share the moments of one label: its horizon, and 1 of outcomes, each of which is its own."""
+        return 1 if self.candidate.label.is_reported else self.candidate.label.horizon
+
     @cached_property
     def folds(self) -> list[Fold]:
         """The walk-forward folds of its training, over `dataset`."""

@@ -37,11 +37,10 @@ class Tested(NamedTuple):
 
 def gather_groups(context: Context, _work: Work) -> Groups:
     """Take the AUC apart by session and, where trades can be counted, by regime; outcomes do not overlap."""
-    walk, horizon = context.candidate.walk, context.candidate.label.horizon
+    walk = context.candidate.walk
     scores, up = walk.scores, up_of(walk.labels, walk.values)
-    reported = context.candidate.label.is_reported
-    if reported or context.cost_bps is None:
-        slices, horizon = [*sessions(walk.ts_event_ns)], 1 if reported else horizon
+    if context.candidate.label.is_reported or context.cost_bps is None:
+        slices = [*sessions(walk.ts_event_ns)]
     else:
         paper = context.paper_walk
         traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
@@ -49,7 +48,7 @@ def gather_groups(context: Context, _work: Work) -> Groups:
         slices = [*sessions(paper.ts_event_ns), *regimes(paper)]
     found = []
     for each in slices:
-        value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], horizon)
+        value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], context.reach)
         found.append((f"{each.by} {each.name}", int(each.rows.sum()), value, value + 3.0 * error))
     sure = [line for line in found if math.isfinite(line[3])]
     if not sure:
@@ -84,7 +83,7 @@ def gather_protected(context: Context, _work: Work) -> Protected:
         raise NotGathered("no column is protected; name some in [gate.fairness] protected")
     data, places = context.dataset, out_of_fold(context.folds)
     walk = context.candidate.walk
-    tested = Tested(walk.scores, up_of(walk.labels, walk.values), data.rows[places], context.candidate.label.horizon)
+    tested = Tested(walk.scores, up_of(walk.labels, walk.values), data.rows[places], context.reach)
     columns, tables = [], []
     for name in settings.protected:
         groups, names = groups_of(_column(context, name)[places], name)

@@ -17,7 +17,7 @@ from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.change.train.refit import Refits
 from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.core.errors import BundleRefused, DataInvalid, ModelMismatch, NotFound, near
-from tradeworthy.core.events import EventBatch
+from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock, SystemClock, processor_ns
@@ -27,6 +27,7 @@ from tradeworthy.judge.validate.check import ProfileName
 from tradeworthy.judge.validate.evidence import Evidence, Part
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.limits import LimitsInForce
+from tradeworthy.judge.validate.purpose import Purpose
 from tradeworthy.model.predictors.formats import files_of
 from tradeworthy.model.version import Version
 
@@ -116,7 +117,16 @@ def gather(
             catalogue=catalogue,
         )
         parts, absent = _run(context, gatherers, _with_refits(timer, refits), report or _silent)
-    return Evidence(version=digest, profile=profile, parts=parts, absent=absent)
+    return Evidence(version=digest, profile=profile, parts=parts, absent=absent, purpose=_purpose(loaded, candidate))
+
+
+def _purpose(version: Version, candidate: Candidate) -> Purpose:
+    """Read from a version's signed parts what it is for."""
+    return Purpose(
+        wants_positions=version.manifest.signal.notional > 0.0,
+        foresees_prices=not candidate.label.is_reported,
+        reads_market=any(lane.kind != Kind.ROW for lane in version.program.layout.lanes),
+    )
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def gather_foresight(context: Context, work: Work) -> Foresight:
         auc_max=float(own[strongest]),
         leading=names[leading],
         lead_max=float((ahead - own)[leading]),
-        auc_error=1.0 / math.sqrt(3.0 * len(up) / 2.0 / horizon),
+        auc_error=1.0 / math.sqrt(3.0 * len(up) / 2.0 / context.reach),
         tables=[
             Table(
                 title="AUC of each feature alone",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.change.evidence.context import Context, NotGathered, Work
+from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.change.train.folds import Combination, combinations
 from tradeworthy.judge.metrics import auc, log_losses
 from tradeworthy.judge.overfitting import (
@@ -19,6 +20,7 @@ from tradeworthy.judge.overfitting import (
 )
 from tradeworthy.judge.validate.evidence import Table, known
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
+from tradeworthy.model.version import Version
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -50,12 +52,21 @@ def gather_track_record(context: Context, _work: Work) -> TrackRecord:
 
 def gather_selection(context: Context, _work: Work) -> Selection:
     """Compare all registered trials over the periods that they share."""
-    walks = [context.paper_walk, *(context.walk_of(*other) for other in context.trials)]
-    shared = walks[0].ts_event_ns
-    for walk in walks[1:]:
-        shared = np.intersect1d(shared, walk.ts_event_ns)
-    returns = np.column_stack([walk.net()[np.isin(walk.ts_event_ns, shared)] for walk in walks])
-    return Selection(trials=len(walks), periods=len(shared), overfitting_probability=backtest_overfitting(returns))
+    results = [_result(context, *each) for each in ((context.version, context.candidate), *context.trials)]
+    shared = results[0][0]
+    for stamps, _ in results[1:]:
+        shared = np.intersect1d(shared, stamps)
+    found = np.column_stack([values[np.isin(stamps, shared)] for stamps, values in results])
+    return Selection(trials=len(results), periods=len(shared), overfitting_probability=backtest_overfitting(found))
+
+
+def _result(context: Context, version: Version, candidate: Candidate) -> tuple[Places, Floats]:
+    """Return event times, and what a trial brought at each: its return after costs, or the loss it saved a row."""
+    if not candidate.label.is_reported:
+        walk = context.walk_of(version, candidate)
+        return walk.ts_event_ns, walk.net()
+    seen = candidate.walk
+    return seen.ts_event_ns, log_losses(seen.baseline, seen.labels) - log_losses(seen.scores, seen.labels)
 
 
 def gather_permutation(context: Context, work: Work) -> Permutation:

@@ -73,7 +73,7 @@ def gather_poisoning(context: Context, work: Work) -> Poisoning:
         blocks=BLOCKS,
         worst_block=worst,
         worst_auc=float(aucs[worst]),
-        worst_auc_error=_auc_error(labels[block == worst], context.candidate.label.horizon),
+        worst_auc_error=_auc_error(labels[block == worst], context.reach),
         influence_flips=_flips(context, whole, lean, rows, rows),
         label_flip_auc=_lost(rows, labels, whole, turned),
         backdoor_success=_turned(context, whole, backdoored, trigger.planted(rows)),

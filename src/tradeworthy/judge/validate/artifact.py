@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part
 
 SAFE_FORMATS = frozenset({"trees", "onnx"})
 """Predictor formats whose loading runs no code of the artifact's."""
@@ -48,26 +48,16 @@ class ArtifactSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
-        return [ArtifactSafety(bytes_max=self.bytes_max), ManifestComplete()]
-
-
-class ArtifactSafety(msgspec.Struct, frozen=True, kw_only=True):
-    """The bundle is data of allowed formats, and its bytes are those that were signed."""
-
-    bytes_max: int
-    name: str = "artifact_safety"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
         allowed = ", ".join(sorted(SAFE_FORMATS))
-        return f"signature and digests hold; formats only of {allowed}; at most {self.bytes_max:,} bytes"
+        safe = f"signature and digests hold; formats only of {allowed}; at most {self.bytes_max:,} bytes"
+        complete = "author, training data, code, parameters, and the library with its version are in the manifest"
+        return [
+            PartCheck("artifact_safety", Artifact, safe, self._artifact_safety),
+            PartCheck("manifest_complete", Artifact, complete, self._manifest_complete),
+        ]
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _artifact_safety(self, part: Artifact) -> Measured:
         """Judge signature, digests and formats."""
-        return verdict_on(self, evidence, Artifact, self._measure)
-
-    def _measure(self, part: Artifact) -> Measured:
         unsafe = sorted(set(part.formats) - SAFE_FORMATS)
         found = [
             f"signature {'holds' if part.signature_ok else 'does not hold'}",
@@ -79,22 +69,8 @@ class ArtifactSafety(msgspec.Struct, frozen=True, kw_only=True):
         holds = part.signature_ok and part.digests_ok and not unsafe and bool(part.formats)
         return Measured("; ".join(found), holds and part.bytes_total <= self.bytes_max)
 
-
-class ManifestComplete(msgspec.Struct, frozen=True, kw_only=True):
-    """The manifest says who made the version, from which data, with which code and libraries."""
-
-    name: str = "manifest_complete"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return "author, training data, code, parameters, and the library with its version are in the manifest"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _manifest_complete(self, part: Artifact) -> Measured:
         """Judge what is lacking."""
-        return verdict_on(self, evidence, Artifact, self._measure)
-
-    def _measure(self, part: Artifact) -> Measured:
         if part.refusal:
             return Measured("the bundle was refused, its manifest is nobody's word", holds=False)
         return Measured(f"not filled in: {', '.join(part.lacking)}" if part.lacking else "complete", not part.lacking)

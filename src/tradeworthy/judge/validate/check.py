@@ -1,24 +1,27 @@
 """What a check of the gate is: one requirement, held against one part of the evidence.
 
 Idea:      a check is a small object with a name, its requirement in words, and one method; the gate runs a list.
-           Checks on one subject form a family: a part of the evidence, a struct of requirements, and the checks, all in
-           one file. `GateSettings` in gate.py is the list of families.
-Undefined: evidence that is absent, or not a number, is *missing*; it never passes.
+           Checks on one subject form a family: a part of the evidence and a struct of requirements whose methods hold
+           them against it, all in one file. `GateSettings` in gate.py is the list of families.
+Undefined: evidence that is absent, or not a number, is *missing*; it never passes. What cannot apply to a version,
+           because of what was signed, is *inapplicable*, and says why.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from tradeworthy.judge.validate.evidence import Cell, Evidence, Part, Table, known
+from tradeworthy.judge.validate.purpose import Purpose, to_all
 
 ProfileName = Literal["quick", "full"]
 """How much evidence is gathered: seconds of it, or all of it."""
 
-Verdict = Literal["pass", "fail", "missing", "info"]
-"""`missing` stops a version as `fail` does; `info` is measured and shown, and nothing is required of it."""
+Verdict = Literal["pass", "fail", "missing", "info", "inapplicable"]
+"""`missing` stops a version as `fail` does; of `info` nothing is required; `inapplicable` cannot be asked of it."""
 
 P = TypeVar("P", bound=Part)
 
@@ -86,41 +89,57 @@ class Measured(NamedTuple):
     tables: Sequence[Table] = ()
 
 
-def verdict_on(
-    check: Check, evidence: Evidence, kind: type[P], measure: Callable[[P], Measured], *, required: bool = True
-) -> CheckResult:
-    """Return a check's verdict on one part of the evidence.
+@dataclass(frozen=True)
+class PartCheck(Generic[P]):
+    """The check that nearly all are: one requirement, held against one part of the evidence.
 
-    Parameters
+    Attributes
     ----------
-    check : Check
-        Whose verdict it is.
-    evidence : Evidence
-        What was gathered.
+    name : str
+        Short, unique in a gate.
     kind : type of Part
-        The part that the check judges; where it was not gathered the verdict is *missing*.
+        What it judges; where that was not gathered the verdict is *missing*.
+    requirement : str
+        What must hold, in words.
     measure : callable
         Holds the requirement against the part.
     required : bool
         Whether the profile asks for it; if not, the verdict is *info* whatever was found.
+    inapplicable : callable
+        From what the version is to why the requirement cannot apply to it, or to nothing. A version of which that is
+        not known is asked everything.
     """
-    requirement = check.requirement if required else f"nothing in this profile; in full: {check.requirement}"
-    part = evidence.part(kind)
-    if part is None:
-        why = evidence.why(kind)
-        said = f"{kind.what()} was not gathered{': ' + why if why else ''}"
-        absent: Verdict = "missing" if required else "info"
-        return CheckResult(name=check.name, requirement=requirement, measured=said, verdict=absent)
-    found = measure(part)
-    return CheckResult(
-        name=check.name,
-        requirement=requirement,
-        measured=found.said,
-        verdict=_verdict(found) if required else "info",
-        interval=found.interval if found.interval and all(map(math.isfinite, found.interval)) else None,
-        evidence=_fields(part),
-        tables=[msgspec.structs.replace(table, rows=_plain_rows(table)) for table in found.tables],
-    )
+
+    name: str
+    kind: type[P]
+    requirement: str
+    measure: Callable[[P], Measured]
+    required: bool = True
+    inapplicable: Callable[[Purpose], str] = to_all
+
+    def judge(self, evidence: Evidence) -> CheckResult:
+        """Return the verdict: whether it applies, then whether its part was gathered, then whether it holds."""
+        asked = self.requirement if self.required else f"nothing in this profile; in full: {self.requirement}"
+        exempt = self.inapplicable(evidence.purpose) if evidence.purpose else ""
+        if exempt:
+            said = f"does not apply: {exempt}"
+            return CheckResult(name=self.name, requirement=self.requirement, measured=said, verdict="inapplicable")
+        part = evidence.part(self.kind)
+        if part is None:
+            why = evidence.why(self.kind)
+            said = f"{self.kind.what()} was not gathered{': ' + why if why else ''}"
+            absent: Verdict = "missing" if self.required else "info"
+            return CheckResult(name=self.name, requirement=asked, measured=said, verdict=absent)
+        found = self.measure(part)
+        return CheckResult(
+            name=self.name,
+            requirement=asked,
+            measured=found.said,
+            verdict=_verdict(found) if self.required else "info",
+            interval=found.interval if found.interval and all(map(math.isfinite, found.interval)) else None,
+            evidence=_fields(part),
+            tables=[msgspec.structs.replace(table, rows=_plain_rows(table)) for table in found.tables],
+        )
 
 
 def _verdict(found: Measured) -> Verdict:

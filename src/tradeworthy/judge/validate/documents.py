@@ -6,8 +6,8 @@ Reference: docs of record that supervisors ask for: a summary readable without t
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class ModelCard(Part, frozen=True, kw_only=True):
@@ -59,69 +59,42 @@ class DocumentsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
+        filled = f"every entry of the card is filled, its next review lies ahead, within {self.review_within_days} days"
+        asked = [f"{name.replace('_', ' ')} at most {bound:g}" for name, bound in self._bounds.items()]
+        near = "; ".join(asked) or "nothing; set bounds in [gate.documents]"
         return [
-            CardComplete(within_days=self.review_within_days),
-            ChangeReviewed(
-                bounds={
-                    "score_distance": self.score_distance_max,
-                    "sides_differ": self.sides_differ_max,
-                    "attribution_distance": self.attribution_distance_max,
-                }
-            ),
+            PartCheck("model_card", ModelCard, filled, self._model_card),
+            PartCheck("change", ChangeFromChampion, near, self._change),
         ]
 
-
-class CardComplete(msgspec.Struct, frozen=True, kw_only=True):
-    """The card is complete, and somebody will look at the version again in time."""
-
-    within_days: int = 400
-    name: str = "model_card"
-
     @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"every entry of the card is filled, its next review lies ahead and within {self.within_days} days"
+    def _bounds(self) -> dict[str, float]:
+        """The distances that a desk bounds, by the name of the figure."""
+        found = {
+            "score_distance": self.score_distance_max,
+            "sides_differ": self.sides_differ_max,
+            "attribution_distance": self.attribution_distance_max,
+        }
+        return {name: bound for name, bound in found.items() if bound is not None}
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _model_card(self, part: ModelCard) -> Measured:
         """Judge the empty entries and the day of the next review."""
-        return verdict_on(self, evidence, ModelCard, self._measure)
-
-    def _measure(self, part: ModelCard) -> Measured:
         if part.empty:
             return Measured(f"empty: {', '.join(part.empty)}; fill them in [card]", holds=False)
         said = f"{part.entries} entries, next review {part.next_review}, in {part.days_to_review:.0f} days"
-        return Measured(said, 0 < part.days_to_review <= self.within_days, (part.days_to_review,))
+        return Measured(said, 0 < part.days_to_review <= self.review_within_days, (part.days_to_review,))
 
-
-class ChangeReviewed(msgspec.Struct, frozen=True, kw_only=True):
-    """It is no further from the champion than a desk lets pass without a review."""
-
-    bounds: dict[str, float | None]
-    name: str = "change"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        asked = [
-            f"{name.replace('_', ' ')} at most {bound:g}" for name, bound in self.bounds.items() if bound is not None
-        ]
-        return "; ".join(asked) or "nothing; set bounds in [gate.documents]"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _change(self, part: ChangeFromChampion) -> Measured:
         """Judge the distances that a desk bounds."""
-        return verdict_on(self, evidence, ChangeFromChampion, self._measure)
-
-    def _measure(self, part: ChangeFromChampion) -> Measured:
         if not part.champion:
             return Measured("there is no champion to compare with", None)
-        bounded = {name: bound for name, bound in self.bounds.items() if bound is not None}
-        found = {name: getattr(part, name) for name in bounded}
+        found = {name: getattr(part, name) for name in self._bounds}
         added, removed = len(part.features_added), len(part.features_removed)
         return Measured(
             f"from {part.champion[:16]}: {added} features added, {removed} removed; scores {part.score_distance:.4f} "
             f"apart on {part.rows:,} rows, another side on {part.sides_differ:.1%}, reasons "
             f"{part.attribution_distance:.3f} apart",
-            all(found[name] <= bound for name, bound in bounded.items()) if bounded else None,
+            all(found[name] <= bound for name, bound in self._bounds.items()) if found else None,
             tuple(found.values()),
             tables=part.tables,
         )

@@ -12,6 +12,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from tradeworthy.judge.validate.purpose import Purpose
+
 Cell = float | int | str | bool | None
 
 
@@ -69,12 +71,15 @@ class Evidence:
         One of a kind.
     absent : mapping of str to str
         By the name of a kind of part: why it was not gathered.
+    purpose : Purpose or None
+        What the version is for; None where its bundle was refused, and nothing that it says is believed.
     """
 
     version: str
     profile: str = "quick"
     parts: Sequence[Part] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
+    purpose: Purpose | None = None
 
     def part(self, kind: type[P]) -> P | None:
         """Return the part of a kind, or None if it was not gathered."""

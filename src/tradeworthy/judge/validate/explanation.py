@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class Explanation(Part, frozen=True, kw_only=True):
@@ -62,118 +62,52 @@ class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks; agreement across folds in the full profile only."""
+        steady = f"reasons after small noise agree with those before by a mean cosine of {self.noise_agreement_min:g}"
+        worded = "every feature has a code and a text in the catalogue of reasons"
+        across = f"features are as important in every fold's model: mean cosine at least {self.fold_agreement_min:g}"
+        named = ", ".join(self.forbidden) or "no feature is forbidden"
+        allowed = f"none of the {self.leading} leading features is forbidden ({named})"
         always: list[Check] = [
-            ReasonsStable(agreement_min=self.noise_agreement_min),
-            ReasonsAllowed(forbidden=self.forbidden, leading=self.leading),
-            ReasonsWorded(),
-            SurrogateFaithful(fidelity_min=self.surrogate_fidelity_min),
+            PartCheck("reasons_stable", Explanation, steady, self._reasons_stable),
+            PartCheck("reasons_allowed", Explanation, allowed, self._reasons_allowed),
+            PartCheck("reason_codes", Explanation, worded, self._reason_codes),
+            PartCheck("surrogate", Explanation, self._surrogate_required(), self._surrogate),
         ]
-        return [*always, ReasonsAcrossFolds(agreement_min=self.fold_agreement_min)] if profile == "full" else always
+        if profile == "quick":
+            return always
+        return [*always, PartCheck("reasons_across_folds", FoldReasons, across, self._reasons_across_folds)]
 
-
-class ReasonsStable(msgspec.Struct, frozen=True, kw_only=True):
-    """Reasons survive small noise."""
-
-    agreement_min: float
-    name: str = "reasons_stable"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"reasons after small noise agree with those before by a mean cosine of {self.agreement_min:g}"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _reasons_stable(self, part: Explanation) -> Measured:
         """Judge the agreement."""
-        return verdict_on(self, evidence, Explanation, self._measure)
-
-    def _measure(self, part: Explanation) -> Measured:
         said = f"mean cosine {part.noise_agreement:.3f} on {part.rows:,} rows"
-        holds = part.noise_agreement >= self.agreement_min
+        holds = part.noise_agreement >= self.noise_agreement_min
         return Measured(said, holds, (part.noise_agreement,), tables=part.tables)
 
-
-class ReasonsAllowed(msgspec.Struct, frozen=True, kw_only=True):
-    """The leading reasons are ones that the policy allows."""
-
-    forbidden: list[str]
-    leading: int
-    name: str = "reasons_allowed"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        named = ", ".join(self.forbidden) or "no feature is forbidden"
-        return f"none of the {self.leading} leading features is forbidden ({named})"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _reasons_allowed(self, part: Explanation) -> Measured:
         """Judge the leading features."""
-        return verdict_on(self, evidence, Explanation, self._measure)
-
-    def _measure(self, part: Explanation) -> Measured:
         lead = part.leading[: self.leading]
         found = [name for name in lead if name in self.forbidden]
         said = f"forbidden and leading: {', '.join(found)}" if found else f"leading: {', '.join(lead)}"
         return Measured(said, not found)
 
-
-class ReasonsWorded(msgspec.Struct, frozen=True, kw_only=True):
-    """Every feature has a reason code."""
-
-    name: str = "reason_codes"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return "every feature has a code and a text in the catalogue of reasons"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _reason_codes(self, part: Explanation) -> Measured:
         """Judge the features that have none."""
-        return verdict_on(self, evidence, Explanation, self._measure)
-
-    def _measure(self, part: Explanation) -> Measured:
         without = ", ".join(part.codes_missing)
         said = f"without a code: {without}" if without else f"{len(part.leading)} features, catalogue {part.catalogue}"
         return Measured(said, not without)
 
-
-class SurrogateFaithful(msgspec.Struct, frozen=True, kw_only=True):
-    """A small tree can stand in for the model, so far as that is asked for."""
-
-    fidelity_min: float | None
-    name: str = "surrogate"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        if self.fidelity_min is None:
+    def _surrogate_required(self) -> str:
+        if self.surrogate_fidelity_min is None:
             return "nothing; how much of the margins a small tree explains"
-        return f"a small tree explains at least {self.fidelity_min:.0%} of the margins' variance"
+        return f"a small tree explains at least {self.surrogate_fidelity_min:.0%} of the margins' variance"
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _surrogate(self, part: Explanation) -> Measured:
         """Judge the share that is explained."""
-        return verdict_on(self, evidence, Explanation, self._measure)
-
-    def _measure(self, part: Explanation) -> Measured:
         said = f"a tree of 16 leaves explains {part.surrogate_fidelity:.0%} of the margins' variance"
-        holds = None if self.fidelity_min is None else part.surrogate_fidelity >= self.fidelity_min
+        holds = None if self.surrogate_fidelity_min is None else part.surrogate_fidelity >= self.surrogate_fidelity_min
         return Measured(said, holds, (part.surrogate_fidelity,))
 
-
-class ReasonsAcrossFolds(msgspec.Struct, frozen=True, kw_only=True):
-    """Models of other stretches of history go by the same features."""
-
-    agreement_min: float
-    name: str = "reasons_across_folds"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"features are as important in every fold's model: mean cosine of at least {self.agreement_min:g}"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _reasons_across_folds(self, part: FoldReasons) -> Measured:
         """Judge the agreement."""
-        return verdict_on(self, evidence, FoldReasons, self._measure)
-
-    def _measure(self, part: FoldReasons) -> Measured:
         said = f"mean cosine {part.importance_agreement:.3f} over {part.folds} folds, {part.rows:,} rows"
-        return Measured(said, part.importance_agreement >= self.agreement_min, (part.importance_agreement,))
+        return Measured(said, part.importance_agreement >= self.fold_agreement_min, (part.importance_agreement,))

@@ -3,8 +3,8 @@
 import msgspec
 
 from tradeworthy.judge.group_bootstrap import GroupMeasures
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class Groups(Part, frozen=True, kw_only=True):
@@ -85,26 +85,14 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks: those of protected columns only where there are any."""
+        harm = "in every session and regime the AUC, three standard errors up, reaches 1/2"
+        always: list[Check] = [PartCheck("worst_group", Groups, harm, self._worst_group)]
         if not self.protected:
-            return [NoGroupHarmed()]
-        return [NoGroupHarmed(), FairToGroups(settings=self)]
+            return always
+        return [*always, PartCheck("fairness", Protected, self._fairness_required(), self._fairness)]
 
-
-class NoGroupHarmed(msgspec.Struct, frozen=True, kw_only=True):
-    """In no session and no regime is it surely worse than chance."""
-
-    name: str = "worst_group"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return "in every session and regime the AUC, three standard errors up, reaches 1/2"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _worst_group(self, part: Groups) -> Measured:
         """Judge the group that is surest to be below chance."""
-        return verdict_on(self, evidence, Groups, self._measure)
-
-    def _measure(self, part: Groups) -> Measured:
         return Measured(
             f"{part.worst}: AUC {part.worst_auc:.4f}, at most {part.worst_high:.4f}, the worst of {part.groups} groups",
             part.worst_high >= 0.5,
@@ -112,30 +100,17 @@ class NoGroupHarmed(msgspec.Struct, frozen=True, kw_only=True):
             tables=part.tables,
         )
 
-
-class FairToGroups(msgspec.Struct, frozen=True, kw_only=True):
-    """The groups of every protected column are selected, found and judged alike."""
-
-    settings: FairnessSettings
-    name: str = "fairness"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        s = self.settings
-        proxy = (
-            "" if s.proxy_auc_max is None else f", no feature that tells a group with an AUC above {s.proxy_auc_max:g}"
-        )
+    def _fairness_required(self) -> str:
+        tells = self.proxy_auc_max
+        proxy = "" if tells is None else f", no feature that tells a group with an AUC above {tells:g}"
         return (
-            f"between the groups of {', '.join(s.protected)}: selection ratio at least {s.demographic_ratio_min:g}, "
-            f"equalized odds within {s.equalized_odds_max:g}, calibration within {s.calibration_gap_max:g}{proxy}"
+            f"between the groups of {', '.join(self.protected)}: selection ratio at least "
+            f"{self.demographic_ratio_min:g}, equalized odds within {self.equalized_odds_max:g}, calibration within "
+            f"{self.calibration_gap_max:g}{proxy}"
         )
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _fairness(self, part: Protected) -> Measured:
         """Judge every protected column."""
-        return verdict_on(self, evidence, Protected, self._measure)
-
-    def _measure(self, part: Protected) -> Measured:
         said = [
             f"{c.name}: ratio {c.measures.demographic_parity_ratio[0]:.3f}, odds "
             f"{c.measures.equalized_odds_difference[0]:.3f}, calibration {c.calibration_gap:.3f}, amplification "
@@ -158,7 +133,6 @@ class FairToGroups(msgspec.Struct, frozen=True, kw_only=True):
 
     def _fair(self, column: ProtectedColumn) -> bool:
         ratio, odds, calibration = self._judged(column)
-        s = self.settings
-        apart = s.proxy_auc_max is None or column.proxy_auc <= s.proxy_auc_max
-        alike = ratio >= s.demographic_ratio_min and odds <= s.equalized_odds_max
-        return alike and calibration <= s.calibration_gap_max and apart
+        apart = self.proxy_auc_max is None or column.proxy_auc <= self.proxy_auc_max
+        alike = ratio >= self.demographic_ratio_min and odds <= self.equalized_odds_max
+        return alike and calibration <= self.calibration_gap_max and apart

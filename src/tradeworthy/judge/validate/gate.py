@@ -1,4 +1,4 @@
-"""The gate: may this version trade? A list of families of checks, one report, one exit code.
+"""The gate: may this version trade? A list of families of checks, and one report.
 
 Idea:      a version passes when no check of the profile stops it; *missing* stops it just as *fail* does.
 Reference: the report is stored as canonical JSON; its SHA-256 goes into the ledger's `GateJudged` fact.
@@ -24,10 +24,6 @@ from tradeworthy.judge.validate.parity import ParitySettings
 from tradeworthy.judge.validate.performance import PerformanceSettings
 from tradeworthy.judge.validate.robustness import RobustnessSettings
 from tradeworthy.judge.validate.trading import TradingSettings
-
-EXIT_PASSED = 0
-EXIT_REFUSED = 3
-"""The command's exit codes: a refusal is not a crash (1) and not a wrong argument (2)."""
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,11 +64,6 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     def failed(self) -> list[str]:
         """Names of the checks that stop the version."""
         return [result.name for result in self.results if result.stops]
-
-    @property
-    def exit_code(self) -> int:
-        """0 if the version passed, 3 if it was refused."""
-        return EXIT_PASSED if self.passed else EXIT_REFUSED
 
     def to_json(self) -> bytes:
         """Write the report as canonical JSON."""

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part
 
 
 class Latency(Part, frozen=True, kw_only=True):
@@ -30,26 +30,17 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
-        return [DecisionLatency(us_p99_max=self.us_p99_max, decisions_min=self.decisions_min)]
+        return [
+            PartCheck(
+                "latency",
+                Latency,
+                f"p99 of a decision at most {self.us_p99_max:g} us over at least {self.decisions_min:,} decisions",
+                self._latency,
+            )
+        ]
 
-
-class DecisionLatency(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision is fast enough on this machine."""
-
-    us_p99_max: float = 1_000.0
-    decisions_min: int = 100
-    name: str = "latency"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"p99 of a decision at most {self.us_p99_max:g} us over at least {self.decisions_min:,} decisions"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _latency(self, part: Latency) -> Measured:
         """Judge the 99th percentile."""
-        return verdict_on(self, evidence, Latency, self._measure)
-
-    def _measure(self, part: Latency) -> Measured:
         return Measured(
             f"p50 {part.us_p50:.1f} us, p99 {part.us_p99:.1f} us over {part.decisions:,} decisions",
             part.us_p99 <= self.us_p99_max and part.decisions >= self.decisions_min,

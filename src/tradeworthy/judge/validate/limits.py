@@ -3,8 +3,8 @@
 import msgspec
 
 from tradeworthy.core.limits import Limits
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part
 
 
 class LimitsInForce(Part, frozen=True, kw_only=True):
@@ -24,23 +24,11 @@ class LimitsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
-        return [LimitsComplete()]
+        return [
+            PartCheck("limits_complete", LimitsInForce, "every limit of the order path is set", self._limits_complete)
+        ]
 
-
-class LimitsComplete(msgspec.Struct, frozen=True, kw_only=True):
-    """Every limit of the order path is set, so that nothing is refused for lack of one."""
-
-    name: str = "limits_complete"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return "every limit of the order path is set"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _limits_complete(self, part: LimitsInForce) -> Measured:
         """Judge the limits that are not set."""
-        return verdict_on(self, evidence, LimitsInForce, self._measure)
-
-    def _measure(self, part: LimitsInForce) -> Measured:
         count = len(Limits.__struct_fields__)
         return Measured(f"not set: {', '.join(part.unset)}" if part.unset else f"all {count} set", not part.unset)

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
+from tradeworthy.judge.validate.purpose import to_traders
 
 
 class TrackRecord(Part, frozen=True, kw_only=True):
@@ -25,7 +26,10 @@ class TrackRecord(Part, frozen=True, kw_only=True):
 
 
 class Selection(Part, frozen=True, kw_only=True):
-    """How often the trial that is best in one half of time is below the median in the other."""
+    """How often the trial that is best in one half of time is below the median in the other.
+
+    Best by returns after costs; of versions that only score by the loss that they save a row.
+    """
 
     trials: int
     periods: int
@@ -103,164 +107,102 @@ class OverfittingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         if profile == "quick":
             return []
         return [
-            DeflatedSharpe(probability_min=self.deflated_sharpe_min),
-            LongEnough(probability=self.deflated_sharpe_min),
-            SelectionHolds(probability_max=self.pbo_max, trials_min=self.trials_min),
-            BeyondPermutation(p_max=self.permutation_p_max),
-            EveryPath(share_min=self.paths_above_chance_min),
-            NoMemory(gap_max=self.auc_gap_max),
+            PartCheck(
+                "deflated_sharpe",
+                TrackRecord,
+                "probability that the Sharpe ratio passes the luck of all trials at least "
+                f"{self.deflated_sharpe_min:g}",
+                self._deflated_sharpe,
+                inapplicable=to_traders,
+            ),
+            PartCheck(
+                "track_record",
+                TrackRecord,
+                f"at least as many periods as it takes to be {self.deflated_sharpe_min:.0%} sure of a positive Sharpe "
+                "ratio",
+                self._track_record,
+                inapplicable=to_traders,
+            ),
+            PartCheck(
+                "backtest_overfitting",
+                Selection,
+                f"probability of backtest overfitting at most {self.pbo_max:g}, once {self.trials_min} different "
+                "trials are registered",
+                self._backtest_overfitting,
+            ),
+            PartCheck(
+                "label_permutation",
+                Permutation,
+                f"at most {self.permutation_p_max:.0%} of fits on shifted labels look as good on unseen rows",
+                self._label_permutation,
+            ),
+            PartCheck(
+                "combinatorial_paths",
+                Paths,
+                f"at least {self.paths_above_chance_min:.0%} of the tested groups of combinatorial purged splits have "
+                "an AUC above 1/2",
+                self._combinatorial_paths,
+            ),
+            PartCheck("memory", Memory, self._memory_required(), self._memory),
         ]
 
-
-class DeflatedSharpe(msgspec.Struct, frozen=True, kw_only=True):
-    """The Sharpe ratio passes what the best of all trials shows by luck."""
-
-    probability_min: float = 0.95
-    name: str = "deflated_sharpe"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"probability that the Sharpe ratio passes the luck of all trials at least {self.probability_min:g}"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _deflated_sharpe(self, part: TrackRecord) -> Measured:
         """Judge the deflated Sharpe ratio."""
-        return verdict_on(self, evidence, TrackRecord, self._measure)
-
-    def _measure(self, part: TrackRecord) -> Measured:
         return Measured(
             f"{part.deflated_sharpe:.3f}: Sharpe {part.sharpe:.4f} a period over {part.periods:,}, luck of "
             f"{part.trials} {'trial' if part.trials == 1 else 'trials'} {part.best_by_luck:.4f}",
-            part.deflated_sharpe >= self.probability_min,
+            part.deflated_sharpe >= self.deflated_sharpe_min,
             (part.deflated_sharpe,),
         )
 
-
-class LongEnough(msgspec.Struct, frozen=True, kw_only=True):
-    """The track record is long enough to tell its Sharpe ratio from none."""
-
-    probability: float = 0.95
-    name: str = "track_record"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"at least as many periods as it takes to be {self.probability:.0%} sure of a positive Sharpe ratio"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _track_record(self, part: TrackRecord) -> Measured:
         """Judge the number of periods."""
-        return verdict_on(self, evidence, TrackRecord, self._measure)
-
-    def _measure(self, part: TrackRecord) -> Measured:
         return Measured(
             f"{part.periods:,} periods, needed are {part.periods_needed:,.0f}",
             part.periods >= part.periods_needed,
             (part.periods_needed,),
         )
 
-
-class SelectionHolds(msgspec.Struct, frozen=True, kw_only=True):
-    """What was chosen among the registered trials is good in times that it was not chosen on."""
-
-    probability_max: float = 0.5
-    trials_min: int = 4
-    name: str = "backtest_overfitting"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
-            f"probability of backtest overfitting at most {self.probability_max:g}, once {self.trials_min} different "
-            "trials are registered"
-        )
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _backtest_overfitting(self, part: Selection) -> Measured:
         """Judge the probability; too few trials are no selection."""
-        return verdict_on(self, evidence, Selection, self._measure)
-
-    def _measure(self, part: Selection) -> Measured:
         if part.trials < self.trials_min:
             return Measured(f"{part.trials} different trials in the registry: nothing to choose from", None)
         return Measured(
             f"{part.overfitting_probability:.3f} over {part.trials} trials and {part.periods:,} periods",
-            part.overfitting_probability <= self.probability_max,
+            part.overfitting_probability <= self.pbo_max,
             (part.overfitting_probability,),
         )
 
-
-class BeyondPermutation(msgspec.Struct, frozen=True, kw_only=True):
-    """Fitted where there is nothing to learn, the model shows less."""
-
-    p_max: float = 0.05
-    name: str = "label_permutation"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"at most {self.p_max:.0%} of fits on shifted labels look as good on unseen rows"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _label_permutation(self, part: Permutation) -> Measured:
         """Judge the p-value; it counts the fit itself, so it is never zero."""
-        return verdict_on(self, evidence, Permutation, self._measure)
-
-    def _measure(self, part: Permutation) -> Measured:
         return Measured(
             f"p {part.p_value:.3f}: gain {part.gain:.2g} over the mean label, on shifted labels "
             f"{part.gain_shifted_mean:.2g} on average and {part.gain_shifted_max:.2g} at most, in {part.draws} fits",
-            part.p_value <= self.p_max,
+            part.p_value <= self.permutation_p_max,
             (part.p_value,),
         )
 
-
-class EveryPath(msgspec.Struct, frozen=True, kw_only=True):
-    """It is right in nearly every part of time, whatever it learned from."""
-
-    share_min: float = 0.8
-    name: str = "combinatorial_paths"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
-            f"at least {self.share_min:.0%} of the tested groups of combinatorial purged splits have an AUC above 1/2"
-        )
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _combinatorial_paths(self, part: Paths) -> Measured:
         """Judge the share of splits."""
-        return verdict_on(self, evidence, Paths, self._measure)
-
-    def _measure(self, part: Paths) -> Measured:
         return Measured(
             f"{part.splits_above_chance:.0%}; AUC of {part.paths} paths {part.auc_min:.4f} to {part.auc_max:.4f} "
             f"(median {part.auc_median:.4f}) in {part.fits} fits",
-            part.splits_above_chance >= self.share_min,
+            part.splits_above_chance >= self.paths_above_chance_min,
             (part.splits_above_chance,),
             (part.auc_min, part.auc_max),
             part.tables,
         )
 
-
-class NoMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """The model is not much better on what it learned from than on what it did not see."""
-
-    gap_max: float | None = None
-    name: str = "memory"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        if self.gap_max is None:
+    def _memory_required(self) -> str:
+        if self.auc_gap_max is None:
             return "nothing; set [gate.overfitting] auc_gap_max to bound the gap"
-        return f"AUC on rows that it learned from at most {self.gap_max:g} above that on unseen rows"
+        return f"AUC on rows that it learned from at most {self.auc_gap_max:g} above that on unseen rows"
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _memory(self, part: Memory) -> Measured:
         """Judge the gap, where a desk bounds it."""
-        return verdict_on(self, evidence, Memory, self._measure)
-
-    def _measure(self, part: Memory) -> Measured:
         gap = part.auc_seen - part.auc_unseen
         return Measured(
             f"AUC {part.auc_seen:.4f} on rows that it learned from, {part.auc_unseen:.4f} on unseen ones",
-            None if self.gap_max is None else gap <= self.gap_max,
+            None if self.auc_gap_max is None else gap <= self.auc_gap_max,
             (gap,),
         )

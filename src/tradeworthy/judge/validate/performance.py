@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part
 
 
 class Performance(Part, frozen=True, kw_only=True):
@@ -46,28 +46,23 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""
         return [
-            PerformanceAboveChance(auc_low_min=self.auc_low_min, rows_min=self.rows_min),
-            BeatsBaseline(gain_min=self.log_loss_gain_min),
+            PartCheck(
+                "performance",
+                Performance,
+                f"lower confidence bound of the out-of-fold AUC above {self.auc_low_min:g} on {self.rows_min:,} rows",
+                self._performance,
+            ),
+            PartCheck(
+                "beats_baseline",
+                Performance,
+                f"log loss (of a regression: the share of the squared error) below the naive baseline's by more than "
+                f"{self.log_loss_gain_min:g}, and AUC above the baseline's",
+                self._beats_baseline,
+            ),
         ]
 
-
-class PerformanceAboveChance(msgspec.Struct, frozen=True, kw_only=True):
-    """Even at the low end of its interval the ranking beats chance."""
-
-    auc_low_min: float = 0.5
-    rows_min: int = 500
-    name: str = "performance"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"lower confidence bound of the out-of-fold AUC above {self.auc_low_min:g} on {self.rows_min:,} rows"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _performance(self, part: Performance) -> Measured:
         """Judge the lower confidence bound."""
-        return verdict_on(self, evidence, Performance, self._measure)
-
-    def _measure(self, part: Performance) -> Measured:
         return Measured(
             f"AUC {part.auc:.4f} [{part.auc_low:.4f}, {part.auc_high:.4f}] on {part.n:,} rows",
             part.auc_low > self.auc_low_min and part.n >= self.rows_min,
@@ -75,33 +70,15 @@ class PerformanceAboveChance(msgspec.Struct, frozen=True, kw_only=True):
             (part.auc_low, part.auc_high),
         )
 
-
-class BeatsBaseline(msgspec.Struct, frozen=True, kw_only=True):
-    """The probabilities say more than a naive rule does."""
-
-    gain_min: float = 0.0
-    name: str = "beats_baseline"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
-            f"log loss (of a regression: the share of the squared error) below the naive baseline's by more than "
-            f"{self.gain_min:g}, and AUC above the baseline's"
-        )
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _beats_baseline(self, part: Performance) -> Measured:
         """Judge the gain over the baseline; its lower bound, where there is one."""
-        return verdict_on(self, evidence, Performance, self._measure)
-
-    def _measure(self, part: Performance) -> Measured:
         if part.squared_error is not None and part.baseline_squared_error is not None:
             return self._of_regression(part, part.squared_error, part.baseline_squared_error)
         low, high = part.log_loss_gain_low, part.log_loss_gain_high
         judged = part.baseline_log_loss - part.log_loss if low is None else low
         return Measured(
             f"log loss {part.log_loss:.5f} against {part.baseline_log_loss:.5f} ({part.baseline_name})",
-            judged > self.gain_min and part.auc > part.baseline_auc,
+            judged > self.log_loss_gain_min and part.auc > part.baseline_auc,
             (judged, part.auc, part.baseline_auc),
             None if low is None or high is None else (low, high),
         )
@@ -111,6 +88,6 @@ class BeatsBaseline(msgspec.Struct, frozen=True, kw_only=True):
         gain = 1.0 - error / naive if naive > 0.0 else float("nan")
         return Measured(
             f"squared error {error:.4g} against {naive:.4g} ({part.baseline_name}): {gain:+.2%} of it removed",
-            gain > self.gain_min and part.auc > part.baseline_auc,
+            gain > self.log_loss_gain_min and part.auc > part.baseline_auc,
             (gain, part.auc, part.baseline_auc),
         )

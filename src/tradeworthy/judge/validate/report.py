@@ -19,7 +19,7 @@ def _interval(result: CheckResult) -> str:
 
 
 def to_junit(report: GateReport) -> str:
-    """Write JUnit XML: one test case a check; fail is a failure, missing an error, info is skipped.
+    """Write JUnit XML: a test case a check; fail is a failure, missing an error, info and inapplicable are skipped.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def to_junit(report: GateReport) -> str:
         tests=str(len(verdicts)),
         failures=str(verdicts.count("fail")),
         errors=str(verdicts.count("missing")),
-        skipped=str(verdicts.count("info")),
+        skipped=str(verdicts.count("info") + verdicts.count("inapplicable")),
         timestamp=iso(report.created_ns),
     )
     for result in report.results:
@@ -44,6 +44,8 @@ def to_junit(report: GateReport) -> str:
             problem.text = _printable(f"required: {result.requirement}\nmeasured: {result.measured}")
         elif result.verdict == "info":
             ET.SubElement(case, "skipped", message=_printable(f"nothing required; {result.measured}"))
+        elif result.verdict == "inapplicable":
+            ET.SubElement(case, "skipped", message=_printable(result.measured))
         else:
             ET.SubElement(case, "system-out").text = _printable(result.measured)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode")

@@ -8,8 +8,9 @@ Units:  shares are of decisions (or rows) and lie in 0 to 1; losses in basis poi
 import msgspec
 
 from tradeworthy.judge.robust.measure import AtEpsilon
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
+from tradeworthy.judge.validate.purpose import to_market_readers
 
 
 class FeatureAttacks(Part, frozen=True, kw_only=True):
@@ -120,36 +121,30 @@ class RobustnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         """Return the checks of the full profile."""
         if profile != "full":
             return []
-        return [
-            HoldsAgainstFeatures(epsilon=self.epsilon, broken_max=self.broken_max, rows_min=self.rows_min),
-            HoldsAgainstEvents(
-                hits_max=self.cheap_hits_max, flips_max=self.flips_per_event_max, loss_bps_max=self.loss_bps_max
-            ),
-            NotPoisoned(errors_max=self.block_errors_max, influence_max=self.influence_max),
-        ]
-
-
-class HoldsAgainstFeatures(msgspec.Struct, frozen=True, kw_only=True):
-    """Decisions hold while an outsider moves what he can."""
-
-    epsilon: float
-    broken_max: float
-    rows_min: int
-    name: str = "robustness"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
+        held = (
             f"at epsilon {self.epsilon:g} attacks on the movable features change at most {self.broken_max:.0%} of the "
             f"decisions on at least {self.rows_min:,} rows"
         )
+        unmoved = (
+            f"at most {self.cheap_hits_max:.0%} of spoofed orders and wash trades change a decision, and one tampered "
+            f"event of any kind at most {self.flips_per_event_max:g}, at a cost of {self.loss_bps_max:g} bps of a full "
+            "position, on average"
+        )
+        clean = (
+            "every stretch of the training data is foretold by the others no worse than "
+            f"{self.block_errors_max:g} standard errors below chance, and at most {self.influence_max:.0%} of "
+            "decisions rest on the worst 1% of rows"
+        )
+        return [
+            PartCheck("robustness", FeatureAttacks, held, self._robustness),
+            PartCheck(
+                "event_robustness", EventAttacks, unmoved, self._event_robustness, inapplicable=to_market_readers
+            ),
+            PartCheck("poisoning", Poisoning, clean, self._poisoning),
+        ]
 
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _robustness(self, part: FeatureAttacks) -> Measured:
         """Judge the attacks at the required epsilon."""
-        return verdict_on(self, evidence, FeatureAttacks, self._measure)
-
-    def _measure(self, part: FeatureAttacks) -> Measured:
         if not part.movable:
             return Measured("the strategy declares that no feature can be moved by an outsider", holds=True)
         table = Table(
@@ -170,29 +165,8 @@ class HoldsAgainstFeatures(msgspec.Struct, frozen=True, kw_only=True):
         interval = None if at.certified is None else (at.broken, 1.0 - at.certified)
         return Measured(said, holds, (at.broken,), interval, [table])
 
-
-class HoldsAgainstEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """A few tampered market events change few decisions and cost little."""
-
-    hits_max: float
-    flips_max: float
-    loss_bps_max: float
-    name: str = "event_robustness"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
-            f"at most {self.hits_max:.0%} of spoofed orders and wash trades change a decision, and one tampered event "
-            f"of any kind at most {self.flips_max:g}, at a cost of {self.loss_bps_max:g} bps of a full position, on "
-            "average"
-        )
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _event_robustness(self, part: EventAttacks) -> Measured:
         """Judge the worst kind of tampering."""
-        return verdict_on(self, evidence, EventAttacks, self._measure)
-
-    def _measure(self, part: EventAttacks) -> Measured:
         table = Table(
             title="Tampered market events, replayed",
             columns=["tampering", "hits", "flips an event", "loss bps an event", "events", "refused", "decisions"],
@@ -217,31 +191,12 @@ class HoldsAgainstEvents(msgspec.Struct, frozen=True, kw_only=True):
         hits = [(each.hits / each.events, each.name) for each in part.attacks if each.cheap]
         if hits:
             said += f"; {max(hits)[0]:.0%} of {max(hits)[1]} hit"
-        holds = found <= self.flips_max and loss.loss_bps <= self.loss_bps_max
-        holds = holds and all(share <= self.hits_max for share, _ in hits)
+        holds = found <= self.flips_per_event_max and loss.loss_bps <= self.loss_bps_max
+        holds = holds and all(share <= self.cheap_hits_max for share, _ in hits)
         return Measured(said, holds, (found, loss.loss_bps), tables=[table])
 
-
-class NotPoisoned(msgspec.Struct, frozen=True, kw_only=True):
-    """No stretch of the training data contradicts the others, and no handful of rows decides."""
-
-    errors_max: float
-    influence_max: float
-    name: str = "poisoning"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return (
-            f"every stretch of the training data is foretold by the others no worse than {self.errors_max:g} standard "
-            f"errors below chance, and at most {self.influence_max:.0%} of decisions rest on the worst 1% of rows"
-        )
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _poisoning(self, part: Poisoning) -> Measured:
         """Judge the worst stretch, and the influence of the worst rows."""
-        return verdict_on(self, evidence, Poisoning, self._measure)
-
-    def _measure(self, part: Poisoning) -> Measured:
         below = (0.5 - part.worst_auc) / part.worst_auc_error
         said = (
             f"stretch {part.worst_block + 1} of {part.blocks} has AUC {part.worst_auc:.3f} by the others "
@@ -254,5 +209,5 @@ class NotPoisoned(msgspec.Struct, frozen=True, kw_only=True):
             rows=[list(each) for each in part.label_flip_auc],
             chart="line",
         )
-        holds = below <= self.errors_max and part.influence_flips <= self.influence_max
+        holds = below <= self.block_errors_max and part.influence_flips <= self.influence_max
         return Measured(said, holds, (below, part.influence_flips), tables=[table])

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from tradeworthy.judge.validate.check import Check, CheckResult, Measured, ProfileName, verdict_on
-from tradeworthy.judge.validate.evidence import Evidence, Part, Table
+from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
+from tradeworthy.judge.validate.evidence import Part, Table
+from tradeworthy.judge.validate.purpose import to_traders
 
 
 class Trading(Part, frozen=True, kw_only=True):
@@ -49,31 +50,28 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Return the checks; the quick profile requires nothing of them."""
         required = profile == "full"
         return [
-            AfterCosts(sharpe_min=self.sharpe_net_min, trades_min=self.trades_min, required=required),
-            CostsBorne(multiple_min=self.breakeven_multiple_min, required=required),
+            PartCheck(
+                "after_costs",
+                Trading,
+                f"Sharpe ratio after costs above {self.sharpe_net_min:g} over at least {self.trades_min} trades",
+                self._after_costs,
+                required,
+                to_traders,
+            ),
+            PartCheck(
+                "costs_borne",
+                Trading,
+                f"nothing is left only at costs above {self.breakeven_multiple_min:g} times those assumed",
+                self._costs_borne,
+                required,
+                to_traders,
+            ),
         ]
 
-
-class AfterCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """It earns more than trading costs."""
-
-    sharpe_min: float = 0.0
-    trades_min: int = 30
-    required: bool = True
-    name: str = "after_costs"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"Sharpe ratio after costs above {self.sharpe_min:g} over at least {self.trades_min} trades"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _after_costs(self, part: Trading) -> Measured:
         """Judge the Sharpe ratio after costs."""
-        return verdict_on(self, evidence, Trading, self._measure, required=self.required)
-
-    def _measure(self, part: Trading) -> Measured:
         low, high = part.sharpe_net_low, part.sharpe_net_high
-        holds = part.sharpe_net > self.sharpe_min and part.trades >= self.trades_min
+        holds = part.sharpe_net > self.sharpe_net_min and part.trades >= self.trades_min
         return Measured(
             f"Sharpe {part.sharpe_net:.2f} [{low:.2f}, {high:.2f}] a year after costs, {part.sharpe_gross:.2f} before; "
             f"{part.return_net:+.1%} on {part.trades:,} trades, deepest fall {part.drawdown:.1%}",
@@ -83,25 +81,9 @@ class AfterCosts(msgspec.Struct, frozen=True, kw_only=True):
             part.tables,
         )
 
-
-class CostsBorne(msgspec.Struct, frozen=True, kw_only=True):
-    """Costs may be higher than assumed before nothing is left."""
-
-    multiple_min: float = 1.0
-    required: bool = True
-    name: str = "costs_borne"
-
-    @property
-    def requirement(self) -> str:
-        """What must hold."""
-        return f"nothing is left only at costs above {self.multiple_min:g} times those assumed"
-
-    def judge(self, evidence: Evidence) -> CheckResult:
+    def _costs_borne(self, part: Trading) -> Measured:
         """Judge the cost at which nothing is left."""
-        return verdict_on(self, evidence, Trading, self._measure, required=self.required)
-
-    def _measure(self, part: Trading) -> Measured:
-        holds = part.breakeven_cost_bps > self.multiple_min * part.cost_bps
+        holds = part.breakeven_cost_bps > self.breakeven_multiple_min * part.cost_bps
         return Measured(
             f"nothing is left at {part.breakeven_cost_bps:.2f} bps one way, assumed are {part.cost_bps:.2f}",
             holds,
