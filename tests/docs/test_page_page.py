@@ -12,12 +12,14 @@ WORDS = {
     "acknowledge": "acknowledge a finding",
     "close": "close a finding",
     "rollback": "roll back",
-    "resume": "resume, change limits",
-    "limits": "resume, change limits",
+    "resume": "resume, change limits and size",
+    "resize": "resume, change limits and size",
+    "limits": "resume, change limits and size",
     "approve": "approve, promote",
     "promote": "approve, promote",
     "query": "ask the record",
-    "people": "people and their roles",
+    "people": "people and their roles, keys",
+    "keys": "people and their roles, keys",
 }
 
 

@@ -14,7 +14,6 @@ from litestar.response import Redirect
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, visit_of
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
-from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 
@@ -108,15 +107,9 @@ class Actions(Controller):
     def limits(self, request: Asked, data: Fields) -> Redirect:
         """Change the limits of the desk."""
         actor = actor_for(request, "limits")
-        wanted = _limits(data)
-        deployment = deployment_of(request)
-        before = deployment.limits()
-        changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(wanted, name)]
+        changed = deployment_of(request).change_limits(_limits(data), actor=actor, reason=_reason(data))
         if not changed:
             return back_to(request, "/settings", "No limit differs; nothing was changed.")
-        fact = facts.LimitsChanged(scope="desk", limits=wanted)
-        deployment.project.ledger.append(fact, actor=actor, reason=_reason(data))
-        deployment.project.control.limits_changed()
         return back_to(request, "/settings", f"Changed from the next event on: {', '.join(changed)}.")
 
     @post("/settings/people/add", sync_to_thread=True)

@@ -4,24 +4,27 @@ Idea:   each call is one of `Project`'s with the role checked first and the call
         refused answers 4xx with what was found, allowed and to do next; nothing here answers with a trace.
 """
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, MediaType, get, post
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from tradeworthy.apps.admin.looking import facts_of
-from tradeworthy.apps.admin.visitor import Asked, actor_for, deployment_of
+from tradeworthy.apps.admin.looking import facts_of, life_of
+from tradeworthy.apps.admin.visitor import Asked, actor_for, deployment_of, signed
 from tradeworthy.apps.commands.handling import CaseLine, Findings
 from tradeworthy.apps.commands.results import Status, Step, Verified
 from tradeworthy.apps.dashboard.deciding import PAGE, Around, Decided, Filter, decision_around, decisions_before
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.record import FactLine
+from tradeworthy.apps.dashboard.versions import Step as Lived
 from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
-from tradeworthy.core.limits import Limits
+from tradeworthy.core.errors import NotFound, near
 from tradeworthy.judge.validate.gate import GateReport
 
 FACTS_MAX = 1_000
@@ -53,6 +56,20 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     role: Text
     reason: Text
+
+
+class Sized(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share of the full size for the version that acts; 0 wants to be flat."""
+
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    reason: Text
+
+
+class VersionLife(msgspec.Struct, frozen=True, kw_only=True):
+    """A version, and every fact that names it: approvals, promotions, roll backs."""
+
+    version: VersionInfo
+    life: list[Lived]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +135,14 @@ class Reading(Controller):
         """Return every registered version."""
         return deployment_of(request).project.registry.list()
 
+    @get("/versions/{word:str}", sync_to_thread=True)
+    def version(self, request: Asked, word: Word) -> VersionLife:
+        """Return one version and its life, approvals included."""
+        project = deployment_of(request).project
+        digest = project.resolve(word)
+        info = next(each for each in project.registry.list() if each.version == digest)
+        return VersionLife(version=info, life=life_of(project.ledger.facts(), digest))
+
     @get("/versions/{word:str}/gate", sync_to_thread=True)
     def gate(self, request: Asked, word: Word) -> GateReport:
         """Return the latest gate report of a version, checked against its fact."""
@@ -133,10 +158,17 @@ class Reading(Controller):
         """Return the newest facts, the newest first."""
         return facts_of(deployment_of(request).project.ledger.facts(), count)
 
-    @get("/limits", sync_to_thread=True)
-    def limits(self, request: Asked) -> Limits:
-        """Return the desk's limits."""
-        return deployment_of(request).limits()
+    @get("/reports/{kind:str}", sync_to_thread=True, media_type=MediaType.HTML)
+    def report(self, request: Asked, kind: Word) -> str:
+        """Return a report as one HTML file: ``run`` or ``monitoring``."""
+        project = deployment_of(request).project
+        writers = {"run": project.report, "monitoring": project.report_monitoring}
+        if kind not in writers:
+            raise NotFound(f"no report {kind!r}{near(kind, writers)}; there are {', '.join(writers)}")
+        with TemporaryDirectory() as folder:
+            page = Path(folder) / "report.html"
+            writers[kind](page)
+            return page.read_text("utf-8")
 
     @get("/people", sync_to_thread=True)
     def people(self, request: Asked) -> list[Person]:
@@ -159,44 +191,42 @@ class Steering(Controller):
     @post("/halt", sync_to_thread=True, status_code=200)
     def halt(self, request: Asked, data: JSONBody[Scoped]) -> Step:
         """Refuse every order in a scope from the next event on."""
-        actor = actor_for(request, "halt")
-        return deployment_of(request).project.halt(data.scope, actor=actor, reason=data.reason)
+        return deployment_of(request).project.halt(data.scope, **signed(request, "halt", data.reason))
 
     @post("/resume", sync_to_thread=True, status_code=200)
     def resume(self, request: Asked, data: JSONBody[Scoped]) -> Step:
         """Allow orders in a scope again."""
-        actor = actor_for(request, "resume")
-        return deployment_of(request).project.resume(data.scope, actor=actor, reason=data.reason)
+        return deployment_of(request).project.resume(data.scope, **signed(request, "resume", data.reason))
 
     @post("/rollback", sync_to_thread=True, status_code=200)
     def rollback(self, request: Asked, data: JSONBody[Reasoned]) -> Step:
         """Put the previous champion back; it decides the next event."""
-        actor = actor_for(request, "rollback")
-        return deployment_of(request).project.rollback(actor=actor, reason=data.reason)
+        return deployment_of(request).project.rollback(**signed(request, "rollback", data.reason))
+
+    @post("/size", sync_to_thread=True, status_code=200)
+    def resize(self, request: Asked, data: JSONBody[Sized]) -> Step:
+        """Let the acting version take a share of its full size from the next event on."""
+        return deployment_of(request).project.resize(data.share, **signed(request, "resize", data.reason))
 
     @post("/versions/{word:str}/approve", sync_to_thread=True, status_code=200)
     def approve(self, request: Asked, word: Word, data: JSONBody[Reasoned]) -> Step:
         """Approve a version; its author may not."""
-        actor = actor_for(request, "approve")
-        return deployment_of(request).project.approve(word, actor=actor, reason=data.reason)
+        return deployment_of(request).project.approve(word, **signed(request, "approve", data.reason))
 
     @post("/versions/{word:str}/promote", sync_to_thread=True, status_code=200)
     def promote(self, request: Asked, word: Word, data: JSONBody[Promotion]) -> Step:
         """Give a version a role."""
-        actor = actor_for(request, "promote")
-        return deployment_of(request).project.promote(word, to=data.role, actor=actor, reason=data.reason)
+        return deployment_of(request).project.promote(word, to=data.role, **signed(request, "promote", data.reason))
 
     @post("/findings/{number:int}/acknowledge", sync_to_thread=True, status_code=200)
     def acknowledge(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:
         """Take on a finding."""
-        actor = actor_for(request, "acknowledge")
-        return deployment_of(request).project.acknowledge(number, actor=actor, reason=data.reason)
+        return deployment_of(request).project.acknowledge(number, **signed(request, "acknowledge", data.reason))
 
     @post("/findings/{number:int}/close", sync_to_thread=True, status_code=200)
     def close(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:
         """Settle a finding."""
-        actor = actor_for(request, "close")
-        return deployment_of(request).project.close_finding(number, actor=actor, reason=data.reason)
+        return deployment_of(request).project.close_finding(number, **signed(request, "close", data.reason))
 
     @post("/verify", sync_to_thread=True, status_code=200)
     def verify(self, request: Asked) -> Verified:

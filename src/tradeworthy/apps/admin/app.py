@@ -11,18 +11,22 @@ from litestar import Litestar, MediaType, get
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 
 from tradeworthy.apps import dashboard
 from tradeworthy.apps.admin.actions import Actions
 from tradeworthy.apps.admin.api import Reading, Steering
+from tradeworthy.apps.admin.callers import Callers, FormTokens
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.admin.live import Live
 from tradeworthy.apps.admin.pages import Pages
+from tradeworthy.apps.admin.permitting import Permitting
 from tradeworthy.apps.admin.refusing import failed, http_error, not_signed_in, refused
 from tradeworthy.apps.admin.sessions import session_auth
 from tradeworthy.apps.admin.signin import SignIn
@@ -32,6 +36,12 @@ from tradeworthy.core.errors import TradeworthyError
 
 BODY_BYTES_MAX = 65_536
 STATIC = Path(dashboard.__file__).with_name("static")
+
+BY_KEY = SecurityScheme(
+    type="http",
+    scheme="bearer",
+    description="A secret of `tradeworthy keys create`, with scope admin, risk or approve.",
+)
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -79,13 +89,14 @@ def make_app(project: Project, *, secure: bool = False, invitation: Invitation |
         A link that signs one person in.
     """
     auth = session_auth(secure=secure)
+    tokens = CSRFConfig(
+        secret=AESGCM.generate_key(256).hex(), cookie_secure=secure, cookie_httponly=True, cookie_samesite="strict"
+    )
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
     return Litestar(
-        route_handlers=[health, reports_style, SignIn, Pages, Actions, Live, Reading, Steering, static],
+        route_handlers=[health, reports_style, SignIn, Pages, Actions, Live, Reading, Steering, Permitting, static],
         on_app_init=[auth.on_app_init],
-        csrf_config=CSRFConfig(
-            secret=AESGCM.generate_key(256).hex(), cookie_secure=secure, cookie_httponly=True, cookie_samesite="strict"
-        ),
+        middleware=[DefineMiddleware(FormTokens, config=tokens)],
         exception_handlers={
             TradeworthyError: refused,
             NotAuthorizedException: not_signed_in,
@@ -96,10 +107,12 @@ def make_app(project: Project, *, secure: bool = False, invitation: Invitation |
             title="tradeworthy",
             version="1",
             path="/api",
+            components=Components(security_schemes={"key": BY_KEY}),
+            security=[{"key": []}],
             render_plugins=[JsonRenderPlugin()],
         ),
         request_max_body_size=BODY_BYTES_MAX,
         before_send=[_harden],
-        state=State({"deployment": Deployment(project, invitation)}),
+        state=State({"deployment": Deployment(project, invitation), "callers": Callers(project)}),
         debug=False,
     )

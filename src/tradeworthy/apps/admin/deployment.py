@@ -14,7 +14,8 @@ from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.curves import Curves
 from tradeworthy.apps.dashboard.following import Follower, Frame
 from tradeworthy.apps.deployment.desk import desk_limits
-from tradeworthy.core.limits import Limits
+from tradeworthy.core import facts
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.reader import Cursor, TapeReader
 
@@ -65,6 +66,16 @@ class Deployment:
     def limits(self) -> Limits:
         """Return the desk's limits, as the facts have them."""
         return desk_limits(self.project)
+
+    def change_limits(self, wanted: Limits, *, actor: str, reason: str) -> list[str]:
+        """Change the desk's limits from the next event on, and return which differ; nothing is done if none does."""
+        before = self.limits()
+        changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(wanted, name)]
+        if changed:
+            fact = facts.LimitsChanged(scope="desk", limits=wanted)
+            self.project.ledger.append(fact, actor=actor, reason=reason)
+            self.project.control.limits_changed()
+        return changed
 
     def bounds(self) -> Limits | None:
         """Return the bounds that the champion was validated for; None without a champion."""

@@ -47,7 +47,9 @@ def http_error(request: Anyone, error: HTTPException) -> Answer:
     """Answer what the web framework refused."""
     extra = getattr(error, "extra", None)
     said = error.detail if not extra else f"{error.detail}: {extra}"
-    return _answer(request, error.status_code, said)
+    answer = _answer(request, error.status_code, said)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def failed(request: Anyone, error: Exception) -> Answer:

@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.middleware.session.server_side import ServerSideSessionBackend, ServerSideSessionConfig
 from litestar.security.session_auth import SessionAuth
 
+from tradeworthy.apps.admin.callers import Doors
 from tradeworthy.apps.admin.visitor import FRESH, person_of
 from tradeworthy.change.access.people import Person
 
@@ -44,6 +45,7 @@ def session_auth(*, secure: bool) -> SessionAuth[Person, ServerSideSessionBacken
         key="tradeworthy", max_age=HOURS_MAX * 3_600, httponly=True, samesite="strict", secure=secure
     )
     return SessionAuth[Person, ServerSideSessionBackend](
+        authentication_middleware_class=Doors,
         retrieve_user_handler=person_of,
         session_backend_config=settings,
         exclude=OPEN_PATHS,

@@ -11,7 +11,6 @@ from tradeworthy.apps.admin.visitor import FRESH, NAME, Asked, Html, deployment_
 from tradeworthy.apps.dashboard.signin import signin_page
 from tradeworthy.change.access.incidents import Incident
 from tradeworthy.change.access.people import LOCKED_S, NAME_MAX, TRIES_MAX, SignedIn
-from tradeworthy.core import facts
 
 
 class SignIn(Controller):
@@ -77,5 +76,4 @@ def _record_lock(request: Request[Any, Any, Any], name: str) -> None:
         now_ns=now_ns,
         sentence=f"{TRIES_MAX} wrong passwords for {name[:NAME_MAX]!r} from {where}; locked for {LOCKED_S} s.",
     )
-    fact = facts.FindingRaised(finding=incident.finding(0), ts_origin_ns=now_ns)
-    project.ledger.append(fact, actor="admin process", reason="too many failed tries to sign in")
+    project.ledger.append(incident.raised(0), actor="admin process", reason="too many failed tries to sign in")

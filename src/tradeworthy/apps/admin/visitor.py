@@ -1,6 +1,6 @@
 """Who is asking: the signed-in person of a request, what they see of the frame, and whether they may."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -42,6 +42,25 @@ def actor_for(request: Asked, action: str) -> str:
     """
     require(request.user.name, request.user.roles, action)
     return request.user.name
+
+
+class Signed(TypedDict):
+    """Who takes a step, and why: what every call that writes a fact asks for."""
+
+    actor: str
+    reason: str
+
+
+def signed(request: Asked, action: str, reason: str) -> Signed:
+    """Return the name and the reason of whoever may do an action; of a key's caller, the reason names the key.
+
+    Raises
+    ------
+    NotAllowed
+        None of their roles may.
+    """
+    by = f" (by key {request.auth})" if isinstance(request.auth, str) else ""
+    return Signed(actor=actor_for(request, action), reason=f"{reason}{by}")
 
 
 def token_of(request: Request[Any, Any, Any]) -> str:

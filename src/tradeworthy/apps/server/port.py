@@ -204,9 +204,8 @@ class Port:
         incidents = self.keeper.incidents.take()
         while incidents:
             sequence, first = self._tape.next_sequence - 1, incidents[0]
-            fact = facts.FindingRaised(finding=first.finding(sequence), ts_origin_ns=first.now_ns)
             try:
-                self.project.ledger.append(fact, actor="port", reason=first.sentence)
+                self.project.ledger.append(first.raised(sequence), actor="port", reason=first.sentence)
             except RecordUnwritable:
                 self.keeper.incidents.give_back(incidents)
                 raise

@@ -7,6 +7,7 @@ State:  one incident of a kind and subject is told again only after a pause, wit
 
 import msgspec
 
+from tradeworthy.core.facts import FindingRaised
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_MINUTE
 
@@ -37,6 +38,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int
     now_ns: int
     sentence: str
+
+    def raised(self, sequence: int) -> FindingRaised:
+        """Return the fact that it happened."""
+        return FindingRaised(finding=self.finding(sequence), ts_origin_ns=self.now_ns)
 
     def finding(self, sequence: int) -> Finding:
         """Return it as a finding about what came after a tape record."""

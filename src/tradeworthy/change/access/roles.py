@@ -21,10 +21,14 @@ ROLES: dict[Role, str] = {
 }
 """Every role, and what it is for."""
 
+SCOPE_ROLES: dict[str, Role] = {"risk": "risk", "approve": "approver", "admin": "admin"}
+"""The scopes of a key that open the interface for programs, and the role that each gives."""
+
 ACTIONS: dict[str, tuple[Role, ...]] = {
     "see": ("trader", "risk", "approver", "admin"),
     "halt": ("trader", "risk", "approver", "admin"),
     "resume": ("risk",),
+    "resize": ("risk",),
     "limits": ("risk",),
     "acknowledge": ("trader", "risk", "approver"),
     "close": ("trader", "risk"),
@@ -33,6 +37,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "rollback": ("trader", "risk", "approver"),
     "query": ("trader", "risk", "admin"),
     "people": ("admin",),
+    "keys": ("admin",),
 }
 """Which roles may do an action."""
 
