@@ -14,6 +14,7 @@ from litestar.response import Redirect
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, visit_of
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
+from tradeworthy.apps.reports.monitored import gather
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 
@@ -82,6 +83,13 @@ class Actions(Controller):
         actor = actor_for(request, "close")
         deployment_of(request).project.close_finding(number, actor=actor, reason=_reason(data))
         return back_to(request, f"/watch/{number}", "Closed; the next one of the same cause opens anew.")
+
+    @post("/watch/{number:int}/explain", sync_to_thread=True)
+    def explain(self, request: Asked, number: FromPath[int]) -> Redirect:
+        """Have what explains a finding gathered."""
+        actor_for(request, "see")
+        gather(deployment_of(request).project, number)
+        return back_to(request, f"/watch/{number}", "The evidence is being gathered.")
 
     @post("/record/verify", sync_to_thread=True)
     def verify(self, request: Asked) -> Redirect:

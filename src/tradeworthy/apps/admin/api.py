@@ -21,9 +21,11 @@ from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.versions import Step as Lived
 from tradeworthy.apps.explain.explained import Explained
+from tradeworthy.apps.reports.monitored import case_page, gather
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
+from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.core.errors import NotFound, near
 from tradeworthy.judge.validate.gate import GateReport
 
@@ -153,6 +155,14 @@ class Reading(Controller):
         """Return what was found, repeats of one cause as one case."""
         return deployment_of(request).project.findings(open_only=open_only)
 
+    @get("/findings/{number:int}/evidence", sync_to_thread=True)
+    def evidence(self, request: Asked, number: Number) -> CaseEvidence:
+        """Return what explains a finding: its statistic's path, what moved, what that costs, by which feature."""
+        page = case_page(deployment_of(request).project, number)
+        if page.evidence is None:
+            raise NotFound(f"nothing was gathered for finding {number} yet; post to /findings/{number}/explain")
+        return page.evidence
+
     @get("/facts", sync_to_thread=True)
     def facts(self, request: Asked, count: Count = 100) -> list[FactLine]:
         """Return the newest facts, the newest first."""
@@ -222,6 +232,12 @@ class Steering(Controller):
     def acknowledge(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:
         """Take on a finding."""
         return deployment_of(request).project.acknowledge(number, **signed(request, "acknowledge", data.reason))
+
+    @post("/findings/{number:int}/explain", sync_to_thread=True, status_code=200)
+    def explain_finding(self, request: Asked, number: Number) -> None:
+        """Have what explains a finding gathered by a process of its own."""
+        actor_for(request, "see")
+        gather(deployment_of(request).project, number)
 
     @post("/findings/{number:int}/close", sync_to_thread=True, status_code=200)
     def close(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:

@@ -2,10 +2,12 @@
 
 Idea:   looking costs the engine nothing, and ten open pages cost what one does: they share one look,
         at most `LOOK_EVERY_S` old.
-State:  a follower of the tape and its curves, behind a lock; handlers run in threads.
+State:  a follower of the tape and its curves, each behind a lock; handlers run in threads.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.captions import Caption, read_caption
@@ -41,7 +43,7 @@ class Deployment:
     def __init__(self, project: Project, invitation: Invitation | None = None) -> None:
         self.project, self.invitation = project, invitation
         self.people = project.people
-        self._lock = threading.Lock()
+        self._lock, self._drawing = threading.Lock(), threading.Lock()
         self._follower, self._curves = Follower(project), Curves(project.settings.instrument)
         self._inputs: Cursor | None = None
         self._frame: Frame | None = None
@@ -105,13 +107,14 @@ class Deployment:
                 self._looked_ns = now_ns
             return self._frame
 
-    def curves(self) -> Curves:
-        """Return the curves up to now; they grow in place, only under this call."""
-        with self._lock:
+    @contextmanager
+    def curves(self) -> Iterator[Curves]:
+        """Give the curves up to now, which stay as they are inside the block: nobody else makes them grow."""
+        with self._drawing:
             cursor = self._cursor()
             while cursor is not None and len(records := cursor.poll()):
                 self._curves.take(records)
-            return self._curves
+            yield self._curves
 
     def _cursor(self) -> Cursor | None:
         """Return the place in the inputs that is drawn already; None while there are none."""

@@ -82,16 +82,16 @@ class Live(Controller):
 
 def drawn(deployment: Deployment, number: int, stretch: tuple[int | None, int | None], columns: int) -> Drawn:
     """Return the curves of an instrument within a stretch of time."""
-    curves = deployment.curves()
-    price, trades = curves.prices[number], curves.trades[number]
-    return Drawn(
-        symbol=deployment.symbols[number],
-        points=int(price.ts_ns.size),
-        price=_listed(*price.seen(*stretch, columns)),
-        equity=_listed(*curves.equity.seen(*stretch, columns)),
-        buys=_trades(trades, stretch, bought=True),
-        sells=_trades(trades, stretch, bought=False),
-    )
+    with deployment.curves() as curves:
+        price, trades = curves.prices[number], curves.trades[number]
+        return Drawn(
+            symbol=deployment.symbols[number],
+            points=int(price.ts_ns.size),
+            price=_listed(*price.seen(*stretch, columns)),
+            equity=_listed(*curves.equity.seen(*stretch, columns)),
+            buys=_trades(trades, stretch, bought=True),
+            sells=_trades(trades, stretch, bought=False),
+        )
 
 
 async def _pieces(deployment: Deployment, name: str) -> AsyncIterator[ServerSentEventMessage]:

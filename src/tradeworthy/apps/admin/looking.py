@@ -70,13 +70,14 @@ def _unit(name: str) -> str:
 
 def _used(deployment: Deployment) -> dict[str, float]:
     """Return what positions and losses take of their limits."""
-    frame, curves = deployment.frame(), deployment.curves()
-    lines = zip(deployment.symbols, curves.prices, strict=True)
-    marks = {symbol: line.values[-1] for symbol, line in lines if line.values.size}
+    frame = deployment.frame()
+    with deployment.curves() as curves:
+        lines = zip(deployment.symbols, curves.prices, strict=True)
+        marks = {symbol: line.values[-1] for symbol, line in lines if line.values.size}
+        equity = curves.equity.values
     multipliers = {i.symbol: i.multiplier for i in deployment.instruments}
     held = frame.positions
     values = [abs(quantity) * marks.get(symbol, np.nan) * multipliers[symbol] for symbol, quantity in held.items()]
-    equity = curves.equity.values
     return {
         "position_quantity_max": max((abs(quantity) for quantity in held.values()), default=0.0),
         "position_value_max": float(max(values, default=0.0)),

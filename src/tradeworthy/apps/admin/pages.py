@@ -12,6 +12,7 @@ from tradeworthy.apps.dashboard.deciding import Decided, Filter, decision_around
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.explain.explained import Explained
+from tradeworthy.apps.reports.monitored import case_page
 from tradeworthy.change.watch.findings import read_cases
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError
 from tradeworthy.judge.validate.gate import GateReport
@@ -69,16 +70,21 @@ class Pages(Controller):
         """List what was found."""
         visit = visit_of(request)
         deployment = deployment_of(request)
-        return shown(request, visit, "Watch", watch.watch_view(deployment.frame(), deployment.project.findings().cases))
+        cases = [*read_cases(deployment.project.ledger).by_number.values()]
+        return shown(request, visit, "Watch", watch.watch_view(deployment.frame(), cases))
 
     @get("/watch/{number:int}", sync_to_thread=True)
     def case(self, request: Asked, number: FromPath[int]) -> Html:
         """Show one case."""
         visit = visit_of(request)
-        case = read_cases(deployment_of(request).project.ledger).by_number.get(number)
-        if case is None:
-            raise NotFound(f"no finding has number {number}; see the list of findings")
-        return shown(request, visit, f"Finding {number}", watch.case_view(visit, case))
+        page = case_page(deployment_of(request).project, number)
+        return shown(request, visit, f"Finding {number}", watch.case_view(visit, page))
+
+    @get("/watch/{number:int}/evidence", sync_to_thread=True)
+    def evidence(self, request: Asked, number: FromPath[int]) -> Html:
+        """Return what explains a case, as far as it is gathered."""
+        page = case_page(deployment_of(request).project, number)
+        return html(watch.evidence_part(visit_of(request), page))
 
     @get("/versions", sync_to_thread=True)
     def versions(self, request: Asked) -> Html:

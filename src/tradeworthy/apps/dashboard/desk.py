@@ -61,7 +61,7 @@ def figures(frame: Frame, desk: Desk) -> Markup:
     """Set the few numbers that say how the desk is."""
     halted = frame.trading != "yes"
     running = frame.engine == "running"
-    age = "" if frame.champion_age_s is None else f"champion for {_age(frame.champion_age_s)}"
+    since = "" if frame.champion_age_s is None else f"champion for {age(frame.champion_age_s)}"
     rate = "" if not frame.decisions_per_s else f"{frame.decisions_per_s:,.0f} a second"
     p50, p99 = desk.latency_us or (None, None)
     return key_figures(
@@ -72,7 +72,7 @@ def figures(frame: Frame, desk: Desk) -> Markup:
                 remark=frame.trading if halted else f"on {frame.env}",
                 tone="bad" if halted else "good" if running else "warn",
             ),
-            KeyFigure("Champion", frame.champion[:8] or "none", remark=f"{age}; {desk.approved_by}".strip("; ")),
+            KeyFigure("Champion", frame.champion[:8] or "none", remark=f"{since}; {desk.approved_by}".strip("; ")),
             KeyFigure(
                 "P&L after costs",
                 money_text(frame.pnl_after_costs),
@@ -198,7 +198,7 @@ def _most(denials: dict[str, int]) -> str:
     return f"{count:,} {code_name.lower().replace('_', ' ')}"
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
     """Write a length of time in its largest unit."""
     for length, name in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * length:

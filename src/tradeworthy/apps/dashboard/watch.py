@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
-from tradeworthy.apps.commands.handling import CaseLine
-from tradeworthy.apps.dashboard.desk import tone
+from tradeworthy.apps.dashboard.desk import age, tone
 from tradeworthy.apps.dashboard.following import Frame
-from tradeworthy.apps.dashboard.layout import Visit, reason_form
+from tradeworthy.apps.dashboard.layout import Visit, form, reason_form
+from tradeworthy.apps.reports.case_story import CasePage, answers_table, case_facts, cases_timeline, drawn
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
+from tradeworthy.apps.reports.scales import minute
 from tradeworthy.change.watch.findings import Case
-from tradeworthy.core.findings import Finding
-from tradeworthy.core.time import iso
+
+DRAWN = 30
+"""So many cases are drawn on the time axis; all are listed."""
 
 
-def watch_view(frame: Frame, cases: Sequence[CaseLine]) -> Markup:
+def watch_view(frame: Frame, cases: Sequence[Case]) -> Markup:
     """Build the list of findings, the newest first, with how the watcher is."""
-    return join(_watcher(frame), tag("section", tag("h2", "Findings"), _cases(cases)))
+    return join(_watcher(frame), tag("section", tag("h2", "Findings"), _cases(frame, cases)))
 
 
 def _watcher(frame: Frame) -> Markup:
@@ -25,7 +27,7 @@ def _watcher(frame: Frame) -> Markup:
     errors = [f"{name}: {said}" for name, said in watcher.errors.items()]
     return key_figures(
         [
-            KeyFigure("Watcher last heard", f"{watcher.heard_s_ago:,.0f}", "s ago"),
+            KeyFigure("Watcher last heard", f"{age(watcher.heard_s_ago)} ago"),
             KeyFigure("Behind the tape", f"{frame.behind_records:,}", "records"),
             KeyFigure(
                 "Slowest alert",
@@ -44,56 +46,85 @@ def _watcher(frame: Frame) -> Markup:
     )
 
 
-def _cases(cases: Sequence[CaseLine]) -> Markup:
-    rows = [
-        (
-            tag("a", str(case.number), href=f"/watch/{case.number}"),
-            badge(case.state, "warn" if case.state == "open" else ""),
-            badge(case.severity, tone(case.severity)),
-            case.monitor,
-            case.subject,
-            case.last[:16].replace("T", " "),
-            f"{case.count:,}",
-            case.sentence,
-        )
-        for case in reversed(cases)
-    ]
-    head = ("", "State", "Severity", "Monitor", "Subject", "Last", "Times", "In words")
-    return table(head, rows, align="llllltrl", empty="Nothing was found yet.")
+def _cases(frame: Frame, cases: Sequence[Case]) -> Markup:
+    """List cases under a drawing of when each began, was heard and was last found."""
+    if not cases:
+        watched = "Every monitor has stayed below its limit." if frame.watcher else "Nobody has watched yet."
+        return paragraph(f"Nothing was found. {watched}", "empty")
+    drawing = cases_timeline(cases[-DRAWN:], (cases[0].first.since_ns, cases[-1].last.ts_event_ns))
+    left = paragraph(f"The newest {DRAWN} of {len(cases):,} are drawn.", "empty") if len(cases) > DRAWN else None
+    return join(drawing, left, tag("ol", (_line(case) for case in reversed(cases)), class_="stories"))
 
 
-def case_view(visit: Visit, case: Case) -> Markup:
-    """Tell the story of one case, with the steps that this person may take."""
-    last = case.last
-    return join(
-        tag("p", badge(case.severity, tone(case.severity)), " ", badge(case.state), " ", last.sentence, class_="said"),
-        pairs(_figures(case, last)),
-        tag("section", tag("h2", "What people did"), _history(case)),
-        _steps(visit, case),
+def _line(case: Case) -> Markup:
+    """Tell one case in a few lines."""
+    times = "" if case.count == 1 else f"{case.count:,} findings, the last {minute(case.last.ts_event_ns)}"
+    handled = f"{case.state} by {case.actor}: {case.reason}" if case.actor else ""
+    told = [f"began about {minute(case.first.since_ns)}", f"told {minute(case.first.ts_event_ns)}", times, handled]
+    head = (
+        tag("a", f"{case.number} {case.first.subject}", href=f"/watch/{case.number}"),
+        badge(case.severity, tone(case.severity)),
+        badge(case.state, "warn" if case.state == "open" else ""),
+        tag("span", ", ".join(kind.replace("_", " ") for kind in case.kinds), class_="empty"),
+    )
+    return tag(
+        "li", tag("h3", *head), tag("p", case.last.sentence), tag("p", "; ".join(filter(None, told)), class_="empty")
     )
 
 
-def _figures(case: Case, last: Finding) -> list[tuple[str, Markup | str]]:
-    return [
-        ("Monitor", last.monitor),
-        ("Subject", last.subject),
-        ("Kind", last.kind.replace("_", " ")),
-        ("Champion of that time", tag("a", code(case.version[:16] or "none"), href=f"/versions/{case.version[:16]}")),
-        ("Changed at about", iso(last.since_ns)),
-        ("First found", iso(case.first.ts_event_ns)),
-        ("Last found", f"{iso(last.ts_event_ns)}, {case.count:,} times in all"),
-        ("Now", f"{last.observed:,.6g} {last.unit}"),
-        ("Before", f"{last.reference:,.6g} {last.unit}"),
-        ("Statistic and threshold", f"{last.statistic:,.4g} against {last.threshold:,.4g}"),
-        ("False alarms asked for", f"{last.false_alarms_per_10k:g} per 10,000 events without change"),
-        ("Tape record", str(last.sequence)),
+def case_view(visit: Visit, page: CasePage) -> Markup:
+    """Tell the story of one case, with the steps that this person may take."""
+    case = page.case
+    words = (badge(case.severity, tone(case.severity)), " ", badge(case.state), " ", case.last.sentence)
+    return join(
+        tag("p", *words, class_="said"),
+        _steps(visit, case),
+        pairs(_figures(case)),
+        tag("section", tag("h2", "What was done about it"), answers_table(page.answers)),
+        evidence_part(visit, page),
+        _causes(case),
+    )
+
+
+def _figures(case: Case) -> list[tuple[str, Markup | str]]:
+    version = tag("a", code(case.version[:16]), href=f"/versions/{case.version[:16]}") if case.version else "none"
+    around = tag("a", "decisions up to the alarm", href=f"/decisions?before={case.first.sequence + 1}")
+    facts = [(name, value) for name, value in case_facts(case) if name not in ("Version", "With it")]
+    return [*facts, ("Champion of that time", version), ("Look at", around)]
+
+
+def evidence_part(visit: Visit, page: CasePage) -> Markup:
+    """Draw what explains a case; while a process gathers it, this part asks for itself again."""
+    case = page.case
+    asks = {}
+    if page.evidence is not None:
+        shown = drawn(page)
+    elif not case.version:
+        shown = paragraph("It was found before the first champion: there is no version to explain it by.", "empty")
+    elif page.gathering == "running":
+        shown = paragraph("A process of its own reads the tape for what explains this; it will stand here.", "empty")
+        asks = {"hx_get": f"/watch/{case.number}/evidence", "hx_trigger": "every 2s", "hx_swap": "outerHTML"}
+    else:
+        why = (
+            f"Explaining it failed: {page.failure}" if page.failure else "Nothing has been gathered to explain it yet."
+        )
+        button = tag("button", "Gather the evidence", type="submit")
+        shown = join(paragraph(why, "empty"), form(visit, f"/do/watch/{case.number}/explain", button))
+    return tag("section", tag("h2", "What explains it"), shown, id="evidence", **asks)
+
+
+def _causes(case: Case) -> Markup | None:
+    """List what was found together, where that is more than one thing."""
+    if len(case.causes) == 1:
+        return None
+    rows = [
+        (monitor, kind.replace("_", " "), subject, f"{count:,}")
+        for (monitor, kind, subject), count in case.causes.items()
     ]
-
-
-def _history(case: Case) -> Markup:
-    if not case.actor:
-        return paragraph("Nobody has taken it on yet.", "empty")
-    return paragraph(f"{case.state} by {case.actor}: {case.reason}")
+    said = paragraph("Found in the same stretch of time, so taken to have one cause; one step settles all of it.")
+    return tag(
+        "section", tag("h2", "Of one cause"), said, table(("Monitor", "Kind", "Subject", "Times"), rows, align="lllr")
+    )
 
 
 def _steps(visit: Visit, case: Case) -> Markup | None:

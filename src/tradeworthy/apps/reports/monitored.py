@@ -1,13 +1,18 @@
-"""The report on monitoring, filled from the ledger, the evidence of each case, and the watcher's last word."""
+"""Cases with all that stands behind them, for the report on monitoring and for the page.
 
+Flow:   ledger → cases, and what followed each of them; the watcher's folder → the evidence of each.
+"""
+
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeworthy.apps.commands.measuring import champion_decisions
 from tradeworthy.apps.commands.results import Page
 from tradeworthy.apps.deployment.keeping import recorded
-from tradeworthy.apps.reports.monitoring_report import Answer, CasePage, MonitoringReport, render_monitoring
-from tradeworthy.change.watch.explaining import CaseEvidence, FindingExplainer
+from tradeworthy.apps.reports.case_story import Answer, CasePage
+from tradeworthy.apps.reports.monitoring_report import MonitoringReport, render_monitoring
+from tradeworthy.change.watch.explaining import CaseEvidence, FindingExplainer, explanation, read_evidence
 from tradeworthy.change.watch.findings import Case, Cases
 from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core import facts
@@ -43,8 +48,7 @@ def monitoring_report(project: "Project") -> MonitoringReport:
     if not decisions.size:
         raise NotFound("nothing was decided yet; run: tradeworthy run")
     entries = project.ledger.facts()
-    cases, by_sentence = _cases(entries)
-    opened, explainer = cases.by_number.values(), explainer_of(project)
+    told, explainer = told_of(entries), explainer_of(project)
 
     def evidence_of(case: Case) -> CaseEvidence | None:
         return explainer.now(case) if case.version else None
@@ -54,7 +58,7 @@ def monitoring_report(project: "Project") -> MonitoringReport:
         env=project.env,
         generated_ns=project.clock.now_ns(),
         span_ns=(int(decisions["ts_event_ns"][0]), int(decisions["ts_event_ns"][-1])),
-        cases=[CasePage(case, evidence_of(case), [*_answers(case, entries, by_sentence)]) for case in opened],
+        cases=[CasePage(case, evidence_of(case), told.answers(case)) for case in told.cases.by_number.values()],
         pulse=read_pulse(project.places.watcher),
     )
 
@@ -70,41 +74,102 @@ def explainer_of(project: "Project") -> FindingExplainer:
     )
 
 
-def _cases(entries: "list[Entry]") -> tuple[Cases, dict[str, int]]:
-    """Return the cases, and by each finding's words the case that it is in."""
-    cases, by_sentence = Cases(), dict[str, int]()
+def case_page(project: "Project", number: int) -> CasePage:
+    """Return one case with what is known of it; evidence that nobody has gathered is left out, and why.
+
+    Raises
+    ------
+    NotFound
+        There is no such case.
+    """
+    told = told_of(project.ledger.facts())
+    case, work = told.cases.of(number), explanation(project.places.watcher, number)
+    evidence = read_evidence(project.places.watcher, number)
+    return CasePage(
+        case, evidence, told.answers(case), gathering=work.state, failure=work.error if work.state == "failed" else ""
+    )
+
+
+def gather(project: "Project", number: int) -> None:
+    """Have a case's evidence gathered by a process of its own.
+
+    Raises
+    ------
+    NotFound
+        There is no such case, or no version was champion when it was found.
+    """
+    case = told_of(project.ledger.facts()).cases.of(number)
+    if not case.version:
+        raise NotFound(f"finding {number} came before the first champion; there is no version to explain it by")
+    explainer_of(project).start(case)
+
+
+@dataclass(slots=True)
+class Told:
+    """The cases of a ledger, and which of them each finding is in."""
+
+    entries: "list[Entry]"
+    cases: Cases = field(default_factory=Cases)
+    by_sentence: dict[str, int] = field(default_factory=dict)
+    by_finding: dict[int, int] = field(default_factory=dict)
+
+    def answers(self, case: Case) -> list[Answer]:
+        """Return what was done about a case: steps of people, the policy's answers, and the retraining it started."""
+        return [*_answers(case, self)]
+
+
+def told_of(entries: "list[Entry]") -> Told:
+    """Add up facts, oldest first."""
+    told = Told(entries)
     for entry in entries:
-        cases.apply(entry)
+        told.cases.apply(entry)
         if isinstance(entry.fact, facts.FindingRaised):
             finding = entry.fact.finding
-            numbers = [case.number for case in cases.by_number.values() if case.last is finding]
-            by_sentence |= {f"{finding.kind}: {finding.sentence}": number for number in numbers}
-    return cases, by_sentence
+            for case in told.cases.by_number.values():
+                if case.last is finding:
+                    told.by_sentence[f"{finding.kind}: {finding.sentence}"] = case.number
+                    told.by_finding[entry.number] = case.number
+    return told
 
 
-def _answers(case: Case, entries: "list[Entry]", by_sentence: dict[str, int]) -> "Iterator[Answer]":
-    """Yield what was done about a case: steps of people, and the retraining that it started, to its end."""
+def _answers(case: Case, told: Told) -> "Iterator[Answer]":
+    """Yield what was done about a case, in order: of a retraining that it started, all until its end."""
     ours, version = False, ""
-    for entry in entries:
+    for entry in told.entries:
         said = ""
         match entry.fact:
-            case facts.FindingAcknowledged(finding=case.number):
-                said = f"acknowledged: {entry.reason}"
-            case facts.FindingClosed(finding=case.number):
-                said = f"closed: {entry.reason}"
             case facts.RetrainStarted(trigger=trigger):
-                ours = by_sentence.get(trigger) == case.number
+                ours = told.by_sentence.get(trigger) == case.number
                 said = "started a retraining because of it" if ours else ""
             case facts.RetrainEnded(version=ended, error=error) if ours:
                 ours, version = False, ended or version
                 said = f"trained version {ended[:SHORT]}" if ended else f"the retraining failed: {error}"
-            case facts.GateJudged(version=judged, passed=passed, failed_checks=failed) if judged == version:
-                said = f"the gate {'passed' if passed else 'refused'} {judged[:SHORT]}" + (
-                    f" ({', '.join(failed)})" if failed else ""
-                )
-            case facts.VersionPromoted(version=promoted, role=role) if promoted == version:
-                said = f"made {promoted[:SHORT]} {role}: {entry.reason}"
-            case facts.VersionRolledBack(version=left) if left == version:
-                said = f"rolled {left[:SHORT]} back: {entry.reason}"
+            case facts.FindingAnswered(did=did, dry_run=dry) if told.by_finding.get(entry.fact.finding) == case.number:
+                said = f"{'in rehearsal: ' if dry else ''}{did}"
+            case _:
+                said = _step_of_person(entry, case.number) or _step_of_version(entry, version)
         if said:
             yield Answer(entry.ts_ns, entry.actor, said)
+
+
+def _step_of_person(entry: "Entry", number: int) -> str:
+    """Say how a person handled the case of that number; nothing of any other fact."""
+    match entry.fact:
+        case facts.FindingAcknowledged(finding=finding) if finding == number:
+            return f"acknowledged: {entry.reason}"
+        case facts.FindingClosed(finding=finding) if finding == number:
+            return f"closed: {entry.reason}"
+    return ""
+
+
+def _step_of_version(entry: "Entry", version: str) -> str:
+    """Say what became of the version that the case had trained; nothing of any other fact."""
+    match entry.fact:
+        case facts.GateJudged(version=judged, passed=passed, failed_checks=failed) if judged == version:
+            why = f" ({', '.join(failed)})" if failed else ""
+            return f"the gate {'passed' if passed else 'refused'} {judged[:SHORT]}{why}"
+        case facts.VersionPromoted(version=promoted, role=role) if promoted == version:
+            return f"made {promoted[:SHORT]} {role}: {entry.reason}"
+        case facts.VersionRolledBack(version=left) if left == version:
+            return f"rolled {left[:SHORT]} back: {entry.reason}"
+    return ""

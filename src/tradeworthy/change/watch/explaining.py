@@ -138,6 +138,10 @@ class FindingExplainer:
                 return
             self._settled.add(case.number)
 
+    def start(self, case: Case) -> None:
+        """Start explaining a case, also one that failed; one that runs or is done is left alone."""
+        explanation(self._folder, case.number).start(self._job(case))
+
     def now(self, case: Case) -> CaseEvidence:
         """Return a case's evidence, gathered here if no process has."""
         kept = read_evidence(self._folder, case.number)
