@@ -22,6 +22,7 @@ from change_facts import raised
 from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.answers import Reaction
+from tradeworthy.change.release.comparing import read_comparisons
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
 from tradeworthy.change.train.candidate import save_candidate
@@ -287,11 +288,16 @@ def test_a_challenger_that_may_be_worse_is_retired(home, tape):
 
 
 def test_a_shadow_is_compared_only_when_it_has_enough(home, tape):
-    """Too few labelled decisions give no comparison."""
+    """While the figures leave both answers open, the challenger stays in shadow; how it fares can be read."""
     first, challenger = challenged(home, tape)
     record(home, home.folder / "tape2", (first, Role.CHAMPION), (challenger, Role.SHADOW))
-    long = msgspec.structs.replace(POLICY, shadow_decisions=386)
+    long = msgspec.structs.replace(POLICY, shadow_decisions=4_000, loss_margin=0.0)
     assert step(home, home.folder / "tape2", policy=long) is None
+    [found] = read_comparisons(home.folder)
+    assert (found.version, found.champion, found.is_over) == (challenger, first, False)
+    assert 300 < found.decisions < 400
+    assert found.loss.low < 0.0 < found.loss.high
+    assert found.reasons.estimate > 0.0
     assert home.registry.standing().shadows == [challenger]
 
 
@@ -325,16 +331,16 @@ def test_a_challenger_that_a_person_promotes_first_stays_champion(home, tape):
     assert home.registry.standing().retired == []
 
 
-def test_a_comparison_without_labels_is_not_tried_at_every_look(home, tape):
+def test_a_comparison_is_not_made_anew_at_every_look(home, tape):
     """It reads the tape anew each time, so it waits until there is something to win by it."""
     first, challenger = challenged(home, tape)
     folder = home.folder / "tape2"
     record(home, folder, (first, Role.CHAMPION), (challenger, Role.SHADOW))
-    long = msgspec.structs.replace(POLICY, shadow_decisions=386)
+    long = msgspec.structs.replace(POLICY, shadow_decisions=4_000, loss_margin=0.0)
     hands = conductor(home, folder, long)
     tries = []
-    compare = hands._compare
-    hands._compare = lambda *asked: tries.append(asked) or compare(*asked)
+    compare = hands._comparer.compare
+    hands._comparer.compare = lambda *asked, **words: tries.append(asked) or compare(*asked, **words)
     for _ in range(5):
         assert hands.step(home.registry.standing(), 100) is None
     assert len(tries) == 1

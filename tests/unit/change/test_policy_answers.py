@@ -1,11 +1,11 @@
 """What the policy does about findings at once, and the way through a canary."""
 
 import pytest
+from change_comparisons import compared
 from change_facts import ended, finding, judged, lines, promoted, raised, registered, rolled_back, started
 
 from tradeworthy.change.release.answers import Answer, Reaction, next_answer, rehearse, said
 from tradeworthy.change.release.policy import (
-    Comparison,
     PolicySettings,
     Progress,
     PromoteChallenger,
@@ -42,15 +42,7 @@ def step(*written: facts.Fact, decisions=0, comparison=None, policy=POLICY, env=
 
 
 def good(version="b"):
-    return Comparison(
-        version=version,
-        champion="a",
-        decisions=50,
-        loss_difference=-0.02,
-        loss_low=-0.03,
-        loss_high=-0.01,
-        agreement=0.9,
-    )
+    return compared(version, loss=(-0.03, -0.01))
 
 
 def test_the_first_reaction_that_fits_is_taken():

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from change_comparisons import compared
 from change_facts import ended, judged, lines, promoted, raised, registered, rolled_back, started
 
 from tradeworthy.change.release.policy import (
-    Comparison,
     JudgeChallenger,
     PolicySettings,
     Progress,
@@ -16,6 +16,7 @@ from tradeworthy.change.release.policy import (
     StartShadow,
     decide,
 )
+from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_HOUR
@@ -28,16 +29,8 @@ def progress(decisions: int = 1_000, now_ns: int = 10_000, comparison: Compariso
     return Progress(now_ns=now_ns, decisions_since_retrain=decisions, comparison=comparison)
 
 
-def comparison(high: float, version: str = "b") -> Comparison:
-    return Comparison(
-        version=version,
-        champion="a",
-        decisions=50,
-        loss_difference=high - 0.01,
-        loss_low=high - 0.02,
-        loss_high=high,
-        agreement=0.9,
-    )
+def comparison(high: float, version: str = "b", **changes: Any) -> Comparison:
+    return compared(version, loss=(high - 0.02, high), **changes)
 
 
 def step(*written: Any, policy: PolicySettings = POLICY, env: str = "paper", **state: Any):
@@ -141,7 +134,22 @@ def test_a_shadow_within_the_margin_is_promoted():
     action = step(*SHADOWED, comparison=comparison(0.01))
     assert isinstance(action, PromoteChallenger)
     assert action.version == "b"
-    assert "on 50 decisions" in action.reason
+    assert "on 50 of at most 50 decisions" in action.reason
+
+
+def test_an_answer_comes_as_soon_as_the_data_allow():
+    """Long before the last decision a clear figure promotes or retires; an unclear one waits."""
+    assert isinstance(step(*SHADOWED, comparison=comparison(0.01, decisions_max=900)), PromoteChallenger)
+    assert isinstance(step(*SHADOWED, comparison=comparison(0.04, decisions_max=900)), RetireChallenger)
+    assert step(*SHADOWED, comparison=comparison(0.02, decisions_max=900)) is None
+    assert isinstance(step(*SHADOWED, comparison=comparison(0.02)), RetireChallenger)
+
+
+def test_a_shadow_that_would_earn_less_is_retired_whatever_its_loss():
+    """Better scores that are shown to lose money are no reason to promote."""
+    action = step(*SHADOWED, comparison=comparison(-0.01, pnl_bps=(-3.0, -0.5)))
+    assert isinstance(action, RetireChallenger)
+    assert "it would earn less: -1.75 bps a decision, at most -0.5" in action.reason
 
 
 def test_a_shadow_beyond_the_margin_is_retired():
@@ -150,8 +158,11 @@ def test_a_shadow_beyond_the_margin_is_retired():
 
 
 def test_a_comparison_without_an_interval_retires():
-    """NaN never promotes."""
-    assert isinstance(step(*SHADOWED, comparison=comparison(float("nan"))), RetireChallenger)
+    """NaN never promotes; at the end the reason says how many decisions bounds need."""
+    action = step(*SHADOWED, comparison=comparison(float("nan")))
+    assert isinstance(action, RetireChallenger)
+    assert "50 decisions are too few for bounds, which need 200" in action.reason
+    assert step(*SHADOWED, comparison=comparison(float("nan"), decisions_max=900)) is None
 
 
 @pytest.mark.parametrize(("policy", "env"), [(POLICY, "live"), (PolicySettings(auto_promote=False), "paper")])

@@ -315,6 +315,7 @@ app.command("who-can")(people.who_can)
 app.command("page")(people.page)
 app.command("promote")(steering.promote)
 app.command("resize")(steering.resize)
+app.command("shadows")(steering.shadows)
 app.add_typer(steering.policy, name="policy")
 
 

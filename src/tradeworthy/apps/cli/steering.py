@@ -1,12 +1,17 @@
-"""``tradeworthy promote``, ``resize`` and ``policy``: how much acts, and what a policy would have done."""
+"""``tradeworthy promote``, ``resize``, ``shadows`` and ``policy``: what acts, how much, and what might."""
 
-from typing import Annotated
+import math
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version, open_project
 from tradeworthy.apps.cli.show import console, show
+
+if TYPE_CHECKING:
+    from tradeworthy.apps.shadowing import ShadowLine
 
 policy = typer.Typer(help="What the policy would have done, before it may do it.", no_args_is_help=True)
 
@@ -37,6 +42,39 @@ def resize(
 ) -> None:
     """Let the acting version take a share of its full size, from the next event on."""
     show(open_project(project).resize(share, actor=actor, reason=reason), as_json=as_json)
+
+
+def shadows(project: Folder = HERE, *, as_json: Json = False) -> None:
+    """Say how every shadow fares beside the champion: loss, profit, disagreement, reasons, valid at any time."""
+    from tradeworthy.apps.shadowing import shadows_of  # noqa: PLC0415
+
+    found = shadows_of(open_project(project))
+    if as_json:
+        show(found, as_json=True)
+        return
+    if not found.shadows:
+        console.print("no shadow was compared yet; tradeworthy promote VERSION --to shadow starts one")
+    for line in found.shadows:
+        console.print(
+            Text.assemble(
+                (line.version, "bold"),
+                f" ({line.role}) beside {line.champion}, on {line.decisions:,} of at most "
+                f"{line.decisions_max:,} labelled decisions",
+            ),
+            soft_wrap=True,
+        )
+        console.print(_figures(line))
+
+
+def _figures(line: "ShadowLine") -> Table:
+    """Lay out the figures of one shadow."""
+    table = Table("figure", "mean", "95% at all times", "decisions", "unit", "better", box=None, pad_edge=False)
+    for each in line.figures:
+        mean = each.mean
+        bounds = "too few yet" if math.isnan(mean.low) else f"{mean.low:+.4g} to {mean.high:+.4g}"
+        estimate = "-" if math.isnan(mean.estimate) else f"{mean.estimate:+.4g}"
+        table.add_row(each.name, estimate, bounds, f"{mean.n:,}", each.unit, each.better or "-")
+    return table
 
 
 @policy.command("test")

@@ -14,9 +14,9 @@ import numpy as np
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import SHORT, VersionSettings
 from tradeworthy.change.release.answers import Answer, said
+from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.policy import (
     Action,
-    Comparison,
     JudgeChallenger,
     PolicySettings,
     Progress,
@@ -28,7 +28,7 @@ from tradeworthy.change.release.policy import (
     decide,
 )
 from tradeworthy.change.release.release import Release
-from tradeworthy.change.release.shadow import compare, label_inputs
+from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.change.train.candidate import load_candidate
 from tradeworthy.change.train.history import History, TapeHistory
@@ -40,15 +40,13 @@ from tradeworthy.core.errors import NotFound, TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
 from tradeworthy.judge.validate.gate import GateSettings
-from tradeworthy.model.features.labels import Label
 from tradeworthy.model.trust import SigningKey
 from tradeworthy.record.reader import Cursor, TapeReader
 
 ACTOR = "policy"
 DECISIONS = "decisions"
 LOOKS = 50
-"""A comparison that lacked labels is tried again after this part of its decisions: it reads the tape each time. Which
-decisions are compared does not depend on when."""
+"""A shadow is compared again after this part of its decisions: that reads the tape each time."""
 
 
 class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +104,7 @@ class Conductor:
         self._since_retrain = _Count(tape, Role.CHAMPION)
         self._in_shadow = _Count(tape, Role.SHADOW)
         self._as_canary = _Count(tape, Role.CHAMPION)
+        self._comparer = Comparer(self._registry, tape, folder, release.instruments, cost_bps=settings.cost_bps or 0.0)
         self._compared: dict[str, Comparison] = {}
         self._look_at: dict[str, int] = {}
 
@@ -280,37 +279,18 @@ class Conductor:
         return self._since_retrain.update(started, version=None)
 
     def _comparison(self, standing: Standing) -> Comparison | None:
-        """Compare the newest shadow with the champion, once, as soon as it has enough labelled decisions."""
+        """Compare the newest shadow with the champion again, whenever it has decided a little more."""
         if standing.champion is None or not standing.shadows:
             return None
         shadow, wanted = standing.shadows[-1], self._settings.policy.shadow_decisions
         key = f"{standing.champion} {shadow}"
-        if key in self._compared:
-            return self._compared[key]
-        count = self._in_shadow.update(0, version=version_number(shadow))
-        if count < self._look_at.get(key, wanted):
-            return None
-        found = self._compare(standing.champion, shadow, wanted)
+        count, before = self._in_shadow.update(0, version=version_number(shadow)), self._compared.get(key)
+        if count < self._look_at.get(key, 1) or (before is not None and before.is_over):
+            return before
         self._look_at[key] = count + max(1, wanted // LOOKS)
-        if found is not None:
-            self._compared[key] = found
+        found = self._comparer.compare(standing.champion, shadow, since=self._in_shadow.first, decisions=wanted)
+        self._compared[key] = found
         return found
-
-    def _compare(self, champion: str, shadow: str, wanted: int) -> Comparison | None:
-        """Read both versions' decisions since the shadow began, and their labels, from the tape."""
-        reader = TapeReader(self._tape)
-        decisions = reader.read(DECISIONS, after=self._in_shadow.first)
-        inputs = reader.read("inputs", after=self._in_shadow.first - 1)
-        label = Label.from_json(self._registry.load(shadow).manifest.label_json())
-        return compare(
-            (champion, decisions),
-            (shadow, decisions),
-            label_inputs(inputs[inputs["flags"] == 0], label, self._release.instruments),
-            decisions=wanted,
-            horizon=label.horizon,
-            binary=label.kind != "forward_return",
-            rng=np.random.default_rng(self._settings.training.seed),
-        )
 
 
 class _Count:

@@ -7,12 +7,16 @@ State:  none. Every step is derived from the ledger's facts, so a process killed
 Units:  decisions are the champion's decisions on the tape; losses are log losses in nats a decision.
 """
 
+import math
+
 import msgspec
 
 from tradeworthy.change.release.answers import KINDS, Answer, Reaction, next_answer
+from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_HOUR
+from tradeworthy.judge.sequential import BLOCKS_MIN
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,10 +35,11 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     gate_tries : int
         How often the gate's process is started for one challenger if it ends without a report; then it is retired.
     shadow_decisions : int
-        Labelled decisions on which a challenger is compared with the champion, once.
+        Labelled decisions on which a challenger is compared with the champion at most. It is promoted as soon as they
+        show that it is good enough, and retired as soon as they show that it is not, or at their end.
     loss_margin : float
-        Promote when the challenger's log loss is, with 95% confidence, at most this much above the champion's
-        (nats a decision); 0 demands that it is shown to be no worse at all.
+        Promote when the challenger's log loss is, with 95% confidence at all times together, at most this much above
+        the champion's (nats a decision); 0 demands that it is shown to be no worse at all.
     auto_promote : bool
         Let the policy promote by itself. It does so in `paper` only; elsewhere a person does.
     canary_share : float or None
@@ -55,7 +60,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     budget: int = 3
     budget_window_hours: float = 168.0
     gate_tries: int = 2
-    shadow_decisions: int = 500
+    shadow_decisions: int = 2_000
     loss_margin: float = 0.01
     auto_promote: bool = True
     canary_share: float | None = None
@@ -82,21 +87,6 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             )
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A challenger beside the champion on the same labelled events.
-
-    `loss_difference` is challenger minus champion in nats a decision, with its 95% interval; below 0 is better.
-    """
-
-    version: str
-    champion: str
-    decisions: int
-    loss_difference: float
-    loss_low: float
-    loss_high: float
-    agreement: float
-
-
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """What the facts do not say: the time, and how far the tape has come.
 
@@ -107,7 +97,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     decisions_since_retrain : int
         Champion decisions after the last retraining started; all of them if there was none.
     comparison : Comparison or None
-        Of the challenger in shadow, once it has enough labelled decisions.
+        Of the challenger in shadow, as far as it has come.
     canary_decisions : int
         That the present canary has made.
     """
@@ -207,19 +197,33 @@ def _after_canary(version: str, policy: PolicySettings, progress: Progress, env:
 
 
 def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
-    """Promote or retire on one comparison; where a person promotes, the challenger stays in shadow for them."""
+    """Promote or retire as soon as the figures allow; where a person promotes, the challenger stays for them."""
+    loss, pnl = comparison.loss, comparison.pnl_bps
+    if math.isnan(loss.high):
+        said = f"{comparison.decisions} decisions are too few for bounds, which need {BLOCKS_MIN * loss.block}"
+        return (RetireChallenger(comparison.version, said) if comparison.is_over else None), False
     said = (
-        f"log loss {comparison.loss_difference:+.4f} against the champion "
-        f"(95%: {comparison.loss_low:+.4f} to {comparison.loss_high:+.4f}) on {comparison.decisions} decisions; "
-        f"allowed is at most {policy.loss_margin:+.4f} at the upper end"
+        f"log loss {loss.estimate:+.4f} against the champion (95% at all times: {loss.low:+.4f} to {loss.high:+.4f}) "
+        f"on {comparison.decisions} of at most {comparison.decisions_max} decisions; allowed is at most "
+        f"{policy.loss_margin:+.4f} at the upper end"
     )
-    if not comparison.loss_high <= policy.loss_margin:
+    if pnl.high < 0.0:
+        said = f"it would earn less: {pnl.estimate:+.3g} bps a decision, at most {pnl.high:+.3g}; {said}"
         return RetireChallenger(comparison.version, said), False
-    if policy.auto_promote and env == "paper":
-        if policy.canary_share is not None:
-            return StartCanary(comparison.version, policy.canary_share, said), False
-        return PromoteChallenger(comparison.version, said), False
-    return None, True
+    if loss.high <= policy.loss_margin:
+        return _promotion(comparison.version, said, policy, env)
+    if loss.low > policy.loss_margin or comparison.is_over:
+        return RetireChallenger(comparison.version, said), False
+    return None, False
+
+
+def _promotion(version: str, said: str, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
+    """Let a challenger act that is good enough, if the policy may."""
+    if not policy.auto_promote or env != "paper":
+        return None, True
+    if policy.canary_share is not None:
+        return StartCanary(version, policy.canary_share, said), False
+    return PromoteChallenger(version, said), False
 
 
 def _retrain(

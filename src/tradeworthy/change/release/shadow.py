@@ -1,28 +1,119 @@
-"""Champion against shadow on the same events, once the labels are there.
+"""Champion against shadow on the same events, at any time: losses, profits, what they wanted, and why.
 
-Idea:   both scored the very same inputs, so what the market did cancels out of the difference of their losses; that
-        difference is judged with an interval valid under overlapping labels.
-Time:   compared on the first `decisions` labelled pairs since the shadow began, once: looking again and again until
-        the answer pleases would spoil the confidence level.
-Units:  log loss in nats of a direction's probability; squared error of a forward return.
+Idea:   both scored the very same inputs, so what the market did cancels out of the differences. Each difference is a
+        mean that grows with the record, with bounds that hold however often one looks (`judge.sequential`), so the
+        answer comes as soon as the data allow.
+Flow:   decisions of both → pairs on one input → differences in the order of time → means with bounds.
+Time:   of the first `decisions` labelled pairs since the shadow began; profits, sides and reasons need no label.
+Units:  loss: log loss in nats of a direction's probability, squared error of a forward return; profit: basis points
+        of a full position, a decision, after costs; the others are shares, 0 to 1.
+Undefined: reasons are compared between tree ensembles only, whose contributions are exact and cheap; else none.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.change.release.policy import Comparison
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.metrics import log_losses
-from tradeworthy.judge.metrics_interval import mean_interval
+from tradeworthy.judge.sequential import Anytime, anytime_mean
 from tradeworthy.model.features.labels import Label
 
 Floats = npt.NDArray[np.float64]
 Sequences = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
 Records = npt.NDArray[np.void]
+
+REASONS_MAX = 400
+"""So many pairs have their reasons compared, spread evenly: each costs a walk through both ensembles."""
+BPS = 10_000.0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A challenger beside the champion on the same events.
+
+    Attributes
+    ----------
+    version, champion : str
+        Digests.
+    decisions, decisions_max : int
+        Labelled pairs so far, and with how many the comparison ends.
+    loss : Anytime
+        Challenger minus champion, a decision; below 0 is better.
+    pnl_bps : Anytime
+        What it would have earned more, a decision; above 0 is better.
+    disagreement : Anytime
+        Share of decisions on which they wanted another side.
+    reasons : Anytime or None
+        How much of the contributions' size they attribute differently.
+    """
+
+    version: str
+    champion: str
+    decisions: int
+    decisions_max: int
+    loss: Anytime
+    pnl_bps: Anytime
+    disagreement: Anytime
+    reasons: Anytime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further decision is looked at."""
+        return self.decisions >= self.decisions_max
+
+
+@dataclass(frozen=True, eq=False)
+class Reasons:
+    """How one version's scores are split: by which features, of which row records, by what."""
+
+    names: Sequence[str]
+    rows: Records
+    explainer: TreeShap
+
+    def of(self, decisions: Sequences, wanted: list[str]) -> Floats:
+        """Return (m, wanted) contributions to the scores of decisions: 0 for a feature that this version lacks.
+
+        NaN where the row is not on the tape yet.
+        """
+        result = np.full((len(decisions), len(wanted)), np.nan)
+        _, at, place = np.intersect1d(decisions, self.rows["decision"], return_indices=True)
+        found = self.explainer.explain(np.ascontiguousarray(self.rows["row"][place])).contributions
+        result[at] = 0.0
+        columns = np.array([wanted.index(name) for name in self.names], np.int64)
+        result[at[:, None], columns] = found
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What one version did.
+
+    Attributes
+    ----------
+    version : str
+        Its digest.
+    decisions : (n,) DECISION records
+        In order of sequence; others' records among them are passed over.
+    reasons : Reasons or None
+        Where they can be told.
+    """
+
+    version: str
+    decisions: Records
+    reasons: Reasons | None = None
+
+    def scored(self) -> Records:
+        """Return its decisions that have a score."""
+        mine = self.decisions["version"] == version_number(self.version)
+        scored: Records = self.decisions[mine & np.isfinite(self.decisions["score"])]
+        return scored
 
 
 def label_inputs(events: EventBatch, label: Label, instruments: Sequence[Instrument]) -> tuple[Sequences, Floats]:
@@ -51,69 +142,85 @@ def label_inputs(events: EventBatch, label: Label, instruments: Sequence[Instrum
 
 
 def compare(
-    champion: tuple[str, Records],
-    shadow: tuple[str, Records],
+    champion: Side,
+    shadow: Side,
     labelled: tuple[Sequences, Floats],
     *,
     decisions: int,
     horizon: int,
     binary: bool,
-    rng: np.random.Generator,
-) -> Comparison | None:
-    """Compare two versions on the first labelled inputs that both scored.
+    cost_bps: float = 0.0,
+) -> Comparison:
+    """Compare two versions on the labelled inputs that both scored.
 
     Parameters
     ----------
-    champion, shadow : (str, (n,) DECISION records)
-        Version digest, and decisions in order of sequence; others' records among them are passed over.
+    champion, shadow : Side
+        What they did.
     labelled : (sequences, labels)
         As `label_inputs` returns them.
     decisions : int
-        How many pairs to compare.
+        How many labelled pairs to compare at most.
     horizon : int
         Of the label, in rows.
     binary : bool
         Whether the label is a direction (log loss) or a return (squared error).
-    rng : numpy.random.Generator
-        For the interval.
-
-    Returns
-    -------
-    Comparison or None
-        Nothing while there are fewer pairs than asked for.
+    cost_bps : float
+        What a change of position costs, one way.
     """
-    first, one, other = _pairs(_scored(*champion), _scored(*shadow))
-    known, at, of_label = np.intersect1d(first, labelled[0], assume_unique=True, return_indices=True)
-    if len(known) < decisions:
-        return None
-    at, labels = at[:decisions], labelled[1][of_label[:decisions]]
-    champion_scores, shadow_scores = one[at], other[at]
-    difference = _losses(shadow_scores, labels, binary=binary) - _losses(champion_scores, labels, binary=binary)
-    interval = mean_interval(difference, horizon=horizon, rng=rng)
-    middle = 0.5 if binary else 0.0
+    ours, theirs = champion.scored(), shadow.scored()
+    inputs, at_ours, at_theirs = np.intersect1d(ours["input_sequence"], theirs["input_sequence"], return_indices=True)
+    ours, theirs = ours[at_ours], theirs[at_theirs]
+    _, known, of_label = np.intersect1d(inputs, labelled[0], assume_unique=True, return_indices=True)
+    known, labels = known[:decisions], labelled[1][of_label[:decisions]]
+    ended = len(known) >= decisions
+    last = int(known[-1]) + 1 if ended else len(inputs)
+    losses = [_losses(side["score"][known], labels, binary=binary) for side in (theirs, ours)]
+    ours, theirs = ours[:last], theirs[:last]
+    profits = [_profits(side, ours, cost_bps) for side in (theirs, ours)]
+    stride, apart = max(1, decisions // REASONS_MAX), None
+    if champion.reasons is not None and shadow.reasons is not None:
+        apart = _apart(champion.reasons, ours["sequence"][::stride], shadow.reasons, theirs["sequence"][::stride])
     return Comparison(
-        version=shadow[0],
-        champion=champion[0],
-        decisions=decisions,
-        loss_difference=interval.estimate,
-        loss_low=interval.low,
-        loss_high=interval.high,
-        agreement=float(np.mean((champion_scores > middle) == (shadow_scores > middle))),
+        version=shadow.version,
+        champion=champion.version,
+        decisions=len(known),
+        decisions_max=decisions,
+        loss=anytime_mean(losses[0] - losses[1], horizon=horizon, tuned_for=decisions),
+        pnl_bps=anytime_mean(profits[0] - profits[1], horizon=1, tuned_for=decisions),
+        disagreement=anytime_mean(_sides(ours) != _sides(theirs), horizon=horizon, tuned_for=decisions),
+        reasons=None if apart is None else anytime_mean(apart, horizon=1, tuned_for=decisions // stride),
     )
 
 
-def _scored(version: str, decisions: Records) -> tuple[Sequences, Floats]:
-    """Return the inputs that a version scored, and the scores."""
-    mine = decisions[(decisions["version"] == version_number(version)) & np.isfinite(decisions["score"])]
-    return mine["input_sequence"], mine["score"]
+def _sides(decisions: Records) -> Floats:
+    """Return which way each decision wanted to lie: 1, 0 or -1."""
+    sides: Floats = np.sign(decisions["target"])
+    return sides
 
 
-def _pairs(one: tuple[Sequences, Floats], other: tuple[Sequences, Floats]) -> tuple[Sequences, Floats, Floats]:
-    """Return the inputs that both scored, with both scores."""
-    both, of_one, of_other = np.intersect1d(one[0], other[0], return_indices=True)
-    return both, one[1][of_one], other[1][of_other]
+def _profits(decisions: Records, priced: Records, cost_bps: float) -> Floats:
+    """Return what each wanted side earned until the instrument's next decision, less the cost of coming to it."""
+    earned = np.zeros(len(decisions))
+    for instrument in np.unique(priced["instrument"]):
+        at = np.flatnonzero(priced["instrument"] == instrument)
+        sides, prices = np.nan_to_num(_sides(decisions[at])), priced["price"][at]
+        prices = np.where(prices > 0.0, prices, np.nan)
+        moved = np.append(prices[1:] / prices[:-1] - 1.0, 0.0)
+        changed = np.abs(np.diff(sides, prepend=0.0))
+        earned[at] = sides * np.nan_to_num(moved) * BPS - cost_bps * changed
+    return earned
 
 
 def _losses(scores: Floats, labels: Floats, *, binary: bool) -> Floats:
     """Return one loss a pair."""
     return log_losses(scores, labels) if binary else np.square(scores - labels)
+
+
+def _apart(one: Reasons, ones: Sequences, other: Reasons, others: Sequences) -> Floats:
+    """Return, by pair of decisions, the share of the contributions' size that differs."""
+    names = list(dict.fromkeys([*one.names, *other.names]))
+    first, second = one.of(ones, names), other.of(others, names)
+    size = np.abs(first).sum(axis=1) + np.abs(second).sum(axis=1)
+    apart: Floats = np.abs(first - second).sum(axis=1) / np.where(size > 0.0, size, 1.0)
+    return apart[np.isfinite(apart)]

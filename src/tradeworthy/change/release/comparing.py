@@ -1,0 +1,105 @@
+"""How every shadow fares beside the champion: read from the tape as it grows, and kept in a file for whoever looks.
+
+Flow:   `Comparer.compare` reads both versions' decisions, rows and labels, compares them (`shadow`) and replaces
+        `comparisons/<shadow>.mp` (msgpack, which keeps NaN) in the watcher's state folder; `read_comparisons` is for
+        status, page and reports.
+State:  those files. What is compared depends on the tape alone, so a process that was killed says the same again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tradeworthy.change.alerts.delivery import replace_file
+from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.release.shadow import Comparison, Reasons, Side, compare, label_inputs
+from tradeworthy.core.errors import ModelMismatch
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.explain.treeshap import TreeShap
+from tradeworthy.model.features.labels import Label
+from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.version import Version
+from tradeworthy.record.reader import TapeReader
+
+COMPARISONS = "comparisons"
+
+
+class Comparer:
+    """Compares shadows with champions over one tape.
+
+    Parameters
+    ----------
+    registry : Registry
+        The versions.
+    tape : Path
+        The tape's folder.
+    folder : Path
+        The watcher's state folder.
+    instruments : sequence of Instrument
+        The desk's list.
+    cost_bps : float
+        What trading costs, one way.
+    """
+
+    def __init__(
+        self, registry: Registry, tape: Path, folder: Path, instruments: Sequence[Instrument], *, cost_bps: float
+    ) -> None:
+        self._registry, self._tape, self._folder = registry, tape, folder / COMPARISONS
+        self._instruments, self._cost_bps = instruments, cost_bps
+        self._known: dict[str, _Known] = {}
+
+    def compare(self, champion: str, shadow: str, *, since: int, decisions: int) -> Comparison:
+        """Compare two versions, by digest, from the input that the shadow scored first; and write it down."""
+        reader, label = TapeReader(self._tape), self._known_version(shadow).label
+        inputs = reader.read("inputs", after=max(since - 1, 0))
+        found = compare(
+            self._side(reader, champion, since),
+            self._side(reader, shadow, since),
+            label_inputs(inputs[inputs["flags"] == 0], label, self._instruments),
+            decisions=decisions,
+            horizon=label.horizon,
+            binary=label.kind != "forward_return",
+            cost_bps=self._cost_bps,
+        )
+        replace_file(self._folder / f"{shadow[:SHORT]}.mp", msgspec.msgpack.encode(found))
+        return found
+
+    def _side(self, reader: TapeReader, digest: str, since: int) -> Side:
+        """Read what one version did after an input."""
+        known, stream, reasons = self._known_version(digest), f"rows-{digest[:SHORT]}", None
+        if known.explainer is not None and stream in reader.streams():
+            reasons = Reasons(known.names, reader.read(stream, after=since), known.explainer)
+        return Side(digest, reader.read("decisions", after=since), reasons)
+
+    def _known_version(self, digest: str) -> "_Known":
+        """Load a version, once."""
+        if digest not in self._known:
+            version = self._registry.load(digest)
+            label = Label.from_json(version.manifest.label_json())
+            self._known[digest] = _Known(label, version.program.names, _explainer(version))
+        return self._known[digest]
+
+
+class _Known(NamedTuple):
+    """What a comparison needs of a version."""
+
+    label: Label
+    names: Sequence[str]
+    explainer: TreeShap | None
+
+
+def _explainer(version: Version) -> TreeShap | None:
+    """Return what splits a version's scores; None where that is not exact and cheap."""
+    trees = version.predictor
+    try:
+        return TreeShap(trees) if isinstance(trees, Trees) else None
+    except ModelMismatch:  # trees without cover have no baseline
+        return None
+
+
+def read_comparisons(folder: Path) -> list[Comparison]:
+    """Return every comparison that a watcher's state folder holds, by version; those of the past too."""
+    paths = sorted((folder / COMPARISONS).glob("*.mp"))
+    return [msgspec.msgpack.decode(path.read_bytes(), type=Comparison) for path in paths]

@@ -1,0 +1,70 @@
+"""`tradeworthy shadows`: how versions that score beside the champion fare."""
+
+import json
+
+import msgspec
+import numpy as np
+from command_words import tell
+from small_project import at
+
+from tradeworthy.apps.shadowing import shadows_of
+from tradeworthy.change.release.comparing import COMPARISONS
+from tradeworthy.change.release.shadow import Comparison
+from tradeworthy.judge.sequential import anytime_mean
+
+
+def left_by_a_watcher(project, *, n=400):
+    """Leave a comparison of the champion with itself, of so many decisions."""
+    champion = project.resolve("champion")
+    rng = np.random.default_rng(1)
+    means = [anytime_mean(rng.standard_normal(n) - 0.8, horizon=1, tuned_for=n) for _ in range(3)]
+    found = Comparison(
+        version=champion,
+        champion="b" * 64,
+        decisions=n,
+        decisions_max=2_000,
+        loss=means[0],
+        pnl_bps=means[1],
+        disagreement=means[2],
+    )
+    folder = project.places.watcher / COMPARISONS
+    folder.mkdir(parents=True)
+    (folder / f"{champion[:16]}.mp").write_bytes(msgspec.msgpack.encode(found))
+
+
+def test_nothing_compared_is_said(tmp_path, capsys):
+    """A desk without shadows is told how to start one."""
+    project = at("promoted", tmp_path)
+    code, said, _ = tell(capsys, "shadows", "--project", project.folder)
+    assert code == 0
+    assert "--to shadow starts one" in said
+
+
+def test_each_figure_has_bounds_and_a_unit(tmp_path, capsys):
+    """A person reads the mean, the bounds, on how many decisions, and which way is better."""
+    project = at("promoted", tmp_path)
+    left_by_a_watcher(project)
+    code, said, _ = tell(capsys, "shadows", "--project", project.folder)
+    assert code == 0
+    assert "(champion) beside bbbbbbbbbbbbbbbb, on 400 of at most 2,000 labelled decisions" in said
+    for words in ("loss", "profit", "disagreement", "below 0", "above 0", " to "):
+        assert words in said
+
+
+def test_the_path_is_there_for_a_drawing(tmp_path, capsys):
+    """Programs get every look; too few decisions are null, never a number."""
+    project = at("promoted", tmp_path)
+    left_by_a_watcher(project, n=80)
+    code, said, _ = tell(capsys, "shadows", "--project", project.folder, "--json")
+    [line] = json.loads(said)["shadows"]
+    assert code == 0
+    assert [each["name"] for each in line["figures"]] == ["loss", "profit", "disagreement"]
+    assert (line["figures"][0]["mean"]["low"], line["figures"][0]["mean"]["n"]) == (None, 80)
+    assert shadows_of(project).shadows[0].figures[0].mean.path[-1].n == 80
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path, capsys):
+    """The words say what is missing."""
+    code, _, said = tell(capsys, "shadows", "--project", tmp_path)
+    assert code == 2
+    assert "tradeworthy.toml" in said
