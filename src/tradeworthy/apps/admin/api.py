@@ -16,7 +16,8 @@ from tradeworthy.apps.admin.looking import facts_of, life_of
 from tradeworthy.apps.admin.visitor import Asked, actor_for, deployment_of, signed
 from tradeworthy.apps.commands.handling import CaseLine, Findings
 from tradeworthy.apps.commands.results import Status, Step, Verified
-from tradeworthy.apps.dashboard.deciding import PAGE, Around, Decided, Filter, decision_around, decisions_before
+from tradeworthy.apps.dashboard.around import Around, decision_around
+from tradeworthy.apps.dashboard.deciding import PAGE, Decided, Filter, decisions_before
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.versions import Step as Lived
@@ -116,10 +117,24 @@ class Reading(Controller):
         instrument: FromQuery[str] = "",
         version: FromQuery[str] = "",
         role: FromQuery[str] = "champion",
+        side: FromQuery[str] = "",
+        code: FromQuery[str] = "",
+        since: FromQuery[str] = "",
+        until: FromQuery[str] = "",
         count: Count = PAGE,
     ) -> list[Decided]:
         """Return the newest decisions that are wanted, the newest first."""
-        wanted = Filter(before=before, outcome=outcome, instrument=instrument, version=version, role=role)
+        wanted = Filter(
+            before=before,
+            outcome=outcome,
+            instrument=instrument,
+            version=version,
+            role=role,
+            side=side,
+            code=code,
+            since=since,
+            until=until,
+        )
         return decisions_before(deployment_of(request).project, wanted, count=count)
 
     @get("/decisions/{sequence:int}", sync_to_thread=True)

@@ -8,7 +8,9 @@ from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, storage_of, stretches_of
 from tradeworthy.apps.admin.visitor import Asked, Html, deployment_of, html, shown, visit_of
 from tradeworthy.apps.dashboard import decisions, record, settings, versions, watch
-from tradeworthy.apps.dashboard.deciding import Decided, Filter, decision_around, decisions_before
+from tradeworthy.apps.dashboard.around import decision_around
+from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_before
+from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.explain.explained import Explained
@@ -61,7 +63,7 @@ class Pages(Controller):
             explained = project.explain(str(sequence))
         except TradeworthyError as error:
             why_not = str(error)
-        view = decisions.decision_view(around, explained, why_not)
+        view = decision_view(around, explained, why_not)
         lead = f"{around.decision.time} UTC, {around.decision.instrument}"
         return shown(request, visit, f"Decision {sequence}", view, lead=lead)
 

@@ -1,4 +1,4 @@
-"""Recorded decisions as a person looks through them: a list with filters, and one with everything around it.
+"""Recorded decisions as a person looks through them: the newest first, those that a filter wants.
 
 Idea:   the list is read backwards from the newest, in windows of the tape that grow until enough was found, so a page
         of it costs the same on a short and on a long tape.
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.finding_decisions import utc_ns
 from tradeworthy.core.decisions import Role, version_name
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import SettingsInvalid, near
-from tradeworthy.core.events import FIELDS, Kind
+from tradeworthy.core.errors import NotFound, SettingsInvalid, near
 from tradeworthy.core.time import iso
 from tradeworthy.record.reader import TapeReader
 
@@ -28,6 +28,11 @@ Records = npt.NDArray[Any]
 WINDOW = 20_000
 PAGE = 50
 OUTCOMES = ("all", "orders", "refused", "held")
+SIDES = ("", "buy", "sell")
+ROLES = (*(role.name.lower() for role in Role), "any")
+SIDES_SIGN = {"buy": 1.0, "sell": -1.0}
+LONG_AGO_NS, FAR_AHEAD_NS = -(2**63), 2**63 - 1
+CODES = ("", *(code.name for code in DenialCode if code))
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +48,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         A symbol; the beginning of a version's name. Empty for any.
     role : str
         ``champion``, ``canary``, ``shadow`` or ``any``.
+    side : str
+        ``buy`` or ``sell``: only orders of that side.
+    code : str
+        Only what was refused with this code, as ``PRICE_COLLAR``.
+    since, until : str
+        UTC times, as ``2019-09-30T12:00``: from the first on, and before the second.
     """
 
     before: int | None = None
@@ -50,6 +61,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     instrument: str = ""
     version: str = ""
     role: str = "champion"
+    side: str = ""
+    code: str = ""
+    since: str = ""
+    until: str = ""
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,35 +106,6 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Filled(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer of the venue to an order: a fill, or a refusal in words."""
-
-    time: str
-    quantity: float
-    price: float | None
-    fee: float
-    said: str
-
-
-class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision with everything that belongs to it.
-
-    Attributes
-    ----------
-    event : dict of str to float
-        The values of the input that asked for it.
-    others : list of Decided
-        What other versions made of the same input.
-    """
-
-    decision: Decided
-    kind: str
-    event_recv: str
-    event: dict[str, float]
-    others: list[Decided]
-    answers: list[Filled]
-
-
 def decisions_before(project: "Project", wanted: Filter, *, count: int = PAGE) -> list[Decided]:
     """Return the newest decisions that are wanted, the newest first.
 
@@ -130,55 +116,16 @@ def decisions_before(project: "Project", wanted: Filter, *, count: int = PAGE) -
     NotFound
         There is no record yet.
     """
-    symbols = _symbols(project)
+    symbols = symbols_of(project)
     _check(wanted, symbols)
+    reader, since_ns = recorded(project), _ns(wanted.since, LONG_AGO_NS)
     found: list[Decided] = []
-    for decisions in _windows(recorded(project), wanted.before):
+    for decisions in _windows(reader, wanted.before):
         kept = decisions[_mask(decisions, wanted, symbols)]
         found += [Decided.of(each, symbols) for each in kept[::-1][: count - len(found)]]
-        if len(found) >= count:
+        if len(found) >= count or (decisions.size and decisions["ts_event_ns"].max() < since_ns):
             break
     return found
-
-
-def decision_around(project: "Project", sequence: int) -> Around:
-    """Return one decision with its input, its order's answers, and what others made of the same input.
-
-    Raises
-    ------
-    NotFound
-        No decision has that sequence.
-    """
-    reader, symbols = recorded(project), _symbols(project)
-    record = reader.find("decisions", sequence)
-    asked = reader.find("inputs", int(record["input_sequence"]))
-    beside = reader.read("decisions", after=int(record["input_sequence"]), limit=64)
-    others = beside[(beside["input_sequence"] == record["input_sequence"]) & (beside["sequence"] != sequence)]
-    kind = Kind(int(asked["kind"]))
-    names = FIELDS.get(kind) or tuple(f"value {place}" for place in range(len(asked["values"])))
-    return Around(
-        decision=Decided.of(record, symbols),
-        kind=kind.name.lower(),
-        event_recv=iso(int(asked["ts_recv_ns"])),
-        event={name: float(value) for name, value in zip(names, asked["values"], strict=False) if np.isfinite(value)},
-        others=[Decided.of(each, symbols) for each in others],
-        answers=_answers(reader, sequence) if record["quantity"] else [],
-    )
-
-
-def _answers(reader: TapeReader, order: int) -> list[Filled]:
-    """Return what the venue answered to an order, as far as the next hundred thousand inputs tell."""
-    inputs = reader.read("inputs", after=order, limit=100_000)
-    own = inputs[(inputs["reference"] == order) & np.isin(inputs["kind"], (int(Kind.FILL), int(Kind.REJECT)))]
-    return [_answer(each) for each in own]
-
-
-def _answer(event: np.void) -> Filled:
-    time, values = iso(int(event["ts_event_ns"])), event["values"]
-    if event["kind"] == Kind.REJECT:
-        return Filled(time=time, quantity=0.0, price=None, fee=0.0, said=f"refused by the venue, code {values[0]:g}")
-    said = f"{'bought' if values[0] > 0 else 'sold'} {abs(values[0]):,.6g}"
-    return Filled(time=time, quantity=float(values[0]), price=float(values[1]), fee=float(values[2]), said=said)
 
 
 def _windows(reader: TapeReader, before: int | None) -> Iterator[Records]:
@@ -204,6 +151,14 @@ def _mask(decisions: Records, wanted: Filter, symbols: list[str]) -> npt.NDArray
         keep &= decisions["verdict"] != DenialCode.NONE
     elif wanted.outcome == "held":
         keep &= (decisions["verdict"] == DenialCode.NONE) & (decisions["quantity"] == 0.0)
+    if wanted.side:
+        keep &= decisions["quantity"] * SIDES_SIGN[wanted.side] > 0.0
+    if wanted.code:
+        keep &= decisions["verdict"] == DenialCode[wanted.code]
+    if wanted.since or wanted.until:
+        keep &= (decisions["ts_event_ns"] >= _ns(wanted.since, LONG_AGO_NS)) & (
+            decisions["ts_event_ns"] < _ns(wanted.until, FAR_AHEAD_NS)
+        )
     if wanted.instrument:
         keep &= decisions["instrument"] == symbols.index(wanted.instrument)
     if wanted.version:
@@ -215,8 +170,7 @@ def _mask(decisions: Records, wanted: Filter, symbols: list[str]) -> npt.NDArray
 
 def _check(wanted: Filter, symbols: list[str]) -> None:
     """Refuse a filter that could never find anything."""
-    roles = [role.name.lower() for role in Role] + ["any"]
-    allowed = {"outcome": list(OUTCOMES), "role": roles, "instrument": ["", *symbols]}
+    allowed = {"outcome": OUTCOMES, "role": ROLES, "instrument": ("", *symbols), "side": SIDES, "code": CODES}
     for name, options in allowed.items():
         value = getattr(wanted, name)
         if value not in options:
@@ -224,7 +178,16 @@ def _check(wanted: Filter, symbols: list[str]) -> None:
             raise SettingsInvalid(f"{name} is {value!r}{near(value, options)}; allowed are {words}")
 
 
-def _symbols(project: "Project") -> list[str]:
+def _ns(text: str, missing: int) -> int:
+    """Read a time of the filter; one that is not given is `missing`."""
+    try:
+        return utc_ns(text) if text else missing
+    except NotFound:
+        raise SettingsInvalid(f"time is {text!r}, allowed is a UTC time such as 2019-09-30T12:00") from None
+
+
+def symbols_of(project: "Project") -> list[str]:
+    """Return the desk's instruments, at the places of their numbers."""
     return [instrument.symbol for instrument in project.settings.instrument]
 
 

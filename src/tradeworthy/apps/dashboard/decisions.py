@@ -1,53 +1,57 @@
-"""The view of decisions: a list that goes on as one reads, and each decision with why, what was checked, what came."""
+"""The list of decisions: filtered, the newest first, going on as one reads."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import msgspec
 
-from tradeworthy.apps.dashboard.deciding import OUTCOMES, PAGE, Around, Decided, Filter
+from tradeworthy.apps.dashboard.deciding import CODES, OUTCOMES, PAGE, ROLES, SIDES, Decided, Filter
 from tradeworthy.apps.dashboard.desk import did
 from tradeworthy.apps.dashboard.layout import choice
-from tradeworthy.apps.explain.explained import Explained
-from tradeworthy.apps.reports.bars import Step, waterfall
-from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, sentences, table
+from tradeworthy.apps.reports.formats import compact, decimal
+from tradeworthy.apps.reports.html import table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
-HEAD = ("Time", "Instrument", "Version", "Score", "Held", "Wanted", "What it did", "")
-SHOWN_REASONS = 12
+HEAD = ("Time, UTC", "Instrument", "Version", "Score", "Held", "Wanted", "What it did", "")
+ALIGN = ("when", "", "", "number", "number", "number", "", "")
 
 
 def decisions_view(wanted: Filter, found: Sequence[Decided], symbols: Sequence[str]) -> Markup:
     """Build the list with its filter."""
-    return join(
-        tag(
-            "form",
-            choice("outcome", "What it did", OUTCOMES, wanted.outcome),
-            choice("role", "By", ("champion", "canary", "shadow", "any"), wanted.role),
-            choice("instrument", "Instrument", ("", *symbols), wanted.instrument),
-            tag("label", tag("span", "Version"), tag("input", name="version", value=wanted.version, size="16")),
-            tag("button", "Show", type="submit"),
-            method="get",
-            action="/decisions",
-            class_="filter",
-        ),
-        tag(
-            "div",
-            tag(
-                "table",
-                tag("thead", tag("tr", (tag("th", name, scope="col") for name in HEAD))),
-                tag("tbody", rows(wanted, found)),
-            ),
-            class_="table",
-            tabindex="0",
-        ),
+    head = (tag("th", name, scope="col", class_=kind or None) for name, kind in zip(HEAD, ALIGN, strict=True))
+    body = tag("tbody", rows(wanted, found))
+    listed = tag("table", tag("thead", tag("tr", head)), body)
+    return join(_filter(wanted, symbols), tag("div", listed, class_="table list", tabindex="0"))
+
+
+def _filter(wanted: Filter, symbols: Sequence[str]) -> Markup:
+    """Return the form that says which decisions are wanted."""
+    return tag(
+        "form",
+        choice("outcome", "What it did", OUTCOMES, wanted.outcome),
+        choice("side", "Side", SIDES, wanted.side),
+        choice("code", "Refused with", CODES, wanted.code),
+        choice("instrument", "Instrument", ("", *symbols), wanted.instrument),
+        choice("role", "By", ROLES, wanted.role),
+        tag("label", tag("span", "Version"), tag("input", name="version", value=wanted.version, size="10")),
+        _time("since", "From, UTC", wanted.since),
+        _time("until", "Before, UTC", wanted.until),
+        tag("div", tag("button", "Show", type="submit"), tag("a", "All", href="/decisions"), class_="buttons"),
+        method="get",
+        action="/decisions",
+        class_="filter",
     )
+
+
+def _time(name: str, label: str, value: str) -> Markup:
+    return tag("label", tag("span", label), tag("input", type="datetime-local", name=name, value=value or None))
 
 
 def rows(wanted: Filter, found: Sequence[Decided]) -> Markup:
     """Build lines of the list; the last one fetches more when it comes into sight."""
     if not found:
-        return tag("tr", tag("td", "No further decisions.", colspan="8", class_="empty"))
+        said = "No further decisions." if wanted.before else "No decision fits. Take a condition away, or show all."
+        return tag("tr", tag("td", said, colspan="8", class_="empty"))
     lines = [_row(each) for each in found]
     return join(lines, _further(wanted, found[-1].sequence) if len(found) >= PAGE else None)
 
@@ -60,94 +64,41 @@ def _further(wanted: Filter, before: int) -> Markup:
 
 
 def _row(each: Decided) -> Markup:
-    return tag(
-        "tr",
-        tag("td", each.time[:23].replace("T", " "), class_="when"),
-        tag("td", each.instrument),
-        tag("td", tag("code", each.version[:8])),
-        tag("td", _number(each.score, "{:.4f}"), class_="number"),
-        tag("td", _number(each.position), class_="number"),
-        tag("td", _number(each.target), class_="number"),
-        tag("td", did(each.quantity, each.verdict)),
-        tag("td", tag("a", "Why?", href=f"/decisions/{each.sequence}", aria_label=f"Why decision {each.sequence}")),
-    )
-
-
-def decision_view(around: Around, explained: Explained | None, unexplained: str) -> Markup:
-    """Build the page of one decision."""
-    decision = around.decision
-    return join(
-        tag("p", explained.said if explained else unexplained, class_="said"),
-        pairs(_facts(decision)),
-        _why(explained),
-        tag("section", tag("h2", "What was checked"), _checked(decision)),
-        tag("section", tag("h2", "The event"), _event(around)),
-        tag("section", tag("h2", "Other versions on the same event"), _others(around.others)),
-        tag("section", tag("h2", "Order and answers"), _answers(around)),
-    )
-
-
-def _facts(decision: Decided) -> list[tuple[str, Markup | str]]:
-    return [
-        ("Decision", code(str(decision.sequence))),
-        ("Version", tag("a", code(decision.version), href=f"/versions/{decision.version}")),
-        ("Role", decision.role),
-        ("Score", _number(decision.score, "{:.6f}")),
-        ("Held before", _number(decision.position)),
-        ("Wanted", _number(decision.target)),
-        ("Price", _number(decision.price)),
-        ("Order", _number(decision.quantity)),
+    cells: list[Markup | str] = [
+        each.time[:23].replace("T", " ").removesuffix("Z"),
+        each.instrument,
+        tag("code", each.version[:8]),
+        decimal_or_nothing(each.score, 4),
+        compact_or_nothing(each.position),
+        compact_or_nothing(each.target),
+        did(each.quantity, each.verdict),
+        tag("a", "Why?", href=f"/decisions/{each.sequence}", aria_label=f"Why decision {each.sequence}"),
     ]
+    return tag("tr", (tag("td", cell, class_=kind or None) for cell, kind in zip(cells, ALIGN, strict=True)))
 
 
-def _why(explained: Explained | None) -> Markup | None:
-    if explained is None or not explained.reasons:
-        return None
-    shown, rest = explained.reasons[:SHOWN_REASONS], explained.reasons[SHOWN_REASONS:]
-    steps = [Step(each.feature, each.contribution, each.sentence) for each in shown]
-    if rest:
-        steps.append(Step(f"{len(rest)} more features", sum(each.contribution for each in rest)))
-    chart = waterfall(
-        "From the baseline to the score",
-        steps,
-        start=Step("baseline", explained.baseline),
-        end=Step("margin", explained.margin),
-        unit="log odds",
-        caption=f"{explained.method}. The contributions add up to the margin within {explained.sum_error:.1e}.",
-    )
-    said = sentences(each.sentence for each in shown)
-    return tag("section", tag("h2", "Why"), chart, said)
+def decimal_or_nothing(value: float | None, places: int) -> str:
+    """Write a number with fixed decimals; nothing for what is undefined."""
+    return "" if value is None else decimal(value, places)
 
 
-def _checked(decision: Decided) -> Markup:
-    if decision.verdict == "NONE":
-        return paragraph("Every input, feature and risk check passed.")
-    what = badge(decision.verdict.lower().replace("_", " "), "warn")
-    return join(
-        tag("p", what, f" {decision.verdict_text}."),
-        pairs([("Observed", _number(decision.observed)), ("Limit", _number(decision.limit))]),
-    )
+def compact_or_nothing(value: float | None, digits: int = 6) -> str:
+    """Write a number with so many significant digits, thousands apart; nothing for what is undefined."""
+    if value is None:
+        return ""
+    return compact(value, digits) if abs(value) < 1_000 else decimal(value, 2 if value % 1 else 0)
 
 
-def _event(around: Around) -> Markup:
-    values = [(name, f"{value:,.10g}") for name, value in around.event.items()]
-    head = [("Kind", around.kind), ("Happened", around.decision.time), ("Received", around.event_recv)]
-    return pairs([*head, *values])
-
-
-def _others(others: Sequence[Decided]) -> Markup:
+def decisions_table(found: Sequence[Decided], *, empty: str) -> Markup:
+    """List a few decisions of different versions on one event."""
     cells = [
-        (code(each.version[:16]), each.role, _number(each.score, "{:.6f}"), _number(each.target)) for each in others
+        (
+            tag("a", tag("code", each.version[:16]), href=f"/versions/{each.version}"),
+            each.role,
+            decimal_or_nothing(each.score, 4),
+            compact_or_nothing(each.target),
+            tag("a", "Why?", href=f"/decisions/{each.sequence}", aria_label=f"Why decision {each.sequence}"),
+        )
+        for each in found
     ]
-    return table(("Version", "Role", "Score", "Would hold"), cells, align="llrr", empty="No other version scored it.")
-
-
-def _answers(around: Around) -> Markup:
-    if not around.decision.quantity:
-        return paragraph("No order was sent.", "empty")
-    cells = [(each.time, each.said, _number(each.price), f"{each.fee:,.4f}") for each in around.answers]
-    return table(("Time", "Answer", "Price", "Fee"), cells, align="tlrr", empty="The venue has not answered yet.")
-
-
-def _number(value: float | None, form: str = "{:,.6g}") -> str:
-    return "" if value is None else form.format(value)
+    return table(("Version", "Role", "Score", "Would hold", ""), cells, align="llrrl", empty=empty)

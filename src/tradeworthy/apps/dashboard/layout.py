@@ -165,8 +165,8 @@ def entry(name: str, label: str, *, required: bool = True, type_: str = "text", 
 
 
 def choice(name: str, label: str, options: Iterable[str], chosen: str = "") -> Markup:
-    """Return a labelled choice of a form."""
-    items = (tag("option", option, value=option, selected=option == chosen) for option in options)
+    """Return a labelled choice of a form; an empty option is any."""
+    items = (tag("option", option or "any", value=option, selected=option == chosen) for option in options)
     return tag("label", tag("span", label), tag("select", items, name=name))
 
 

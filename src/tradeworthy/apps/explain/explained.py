@@ -3,6 +3,8 @@
 Units:  contributions in margin units (log-odds of a classifier); times as ISO 8601 UTC text.
 """
 
+import math
+
 import msgspec
 
 from tradeworthy.judge.explain.catalogue import ReasonCodes
@@ -17,6 +19,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    rank : float
+        Share of training rows whose value lies below, 0 to 1.
     error : float
         Standard error of the contribution; 0 where the method is exact.
     kept : bool
@@ -29,6 +33,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     contribution: float
     sentence: str
+    rank: float = math.nan
     error: float = 0.0
     kept: bool = False
     decides: bool = False
@@ -52,6 +57,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     said : str
         The decision and its main reasons in words.
+    headline : str
+        Its first sentences: what was decided, and on which side of which threshold the score stood.
     identical : bool
         Whether the version, loaded now, gives the recorded score to the last bit.
     place : Place or None
@@ -71,6 +78,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     instrument: str
     time: str
     said: str
+    headline: str
     score: float
     margin: float
     baseline: float

@@ -61,12 +61,14 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     signal = version.manifest.signal
     place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
     told_reasons = _reasons(found, version, place)
+    headline = _headline(decision, symbol_of(project, decision), place)
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,
         instrument=symbol_of(project, decision),
         time=iso(int(decision["ts_event_ns"])),
-        said=_said(decision, symbol_of(project, decision), place, told_reasons),
+        said=" ".join([headline, *_said(told_reasons)]),
+        headline=headline,
         score=found.score,
         margin=found.margin,
         baseline=found.baseline,
@@ -230,6 +232,7 @@ def _reasons(found: Explanation, version: Version, place: Place) -> list[Reason]
             feature=each.feature,
             value=each.value,
             contribution=each.contribution,
+            rank=each.rank,
             error=each.error,
             sentence=each.sentence,
             kept=each.contribution * place.towards > 0.0,
@@ -274,12 +277,14 @@ def _refusal(decision: np.void) -> Any:
 def _without_row(project: "Project", decision: np.void, version: Version) -> Explained:
     """Explain a decision that was refused before anything was scored."""
     symbol, nothing = symbol_of(project, decision), float("nan")
+    headline = _headline(decision, symbol, None)
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,
         instrument=symbol,
         time=iso(int(decision["ts_event_ns"])),
-        said=_said(decision, symbol, None, []),
+        said=headline,
+        headline=headline,
         score=nothing,
         margin=nothing,
         baseline=nothing,
@@ -291,8 +296,8 @@ def _without_row(project: "Project", decision: np.void, version: Version) -> Exp
     )
 
 
-def _said(decision: np.void, symbol: str, place: Place | None, found: list[Reason]) -> str:
-    """Say what was decided, on which side of which threshold, and what kept it there and spoke against it."""
+def _headline(decision: np.void, symbol: str, place: Place | None) -> str:
+    """Say what was decided, and on which side of which threshold."""
     quantity, refusal = float(decision["quantity"]), _refusal(decision)
     only_scored = refusal is None and np.isnan(decision["price"])
     if refusal is not None:
@@ -305,8 +310,13 @@ def _said(decision: np.void, symbol: str, place: Place | None, found: list[Reaso
     said = [f"At {iso(int(decision['ts_event_ns']))} the desk {done}{wanted}."]
     said += [] if refusal is None else [refusal.sentence]
     said += [] if place is None else [place.sentence]
+    return " ".join(said)
+
+
+def _said(found: list[Reason]) -> list[str]:
+    """Say what kept a decision on its side and what spoke against it."""
     kept, spoke = [r for r in found if r.kept][:SAID_MAX], [r for r in found if not r.kept][:1]
-    said += [reason.sentence for reason in kept or found[:SAID_MAX]]
+    said = [reason.sentence for reason in kept or found[:SAID_MAX]]
     if kept and spoke:
         said.append(f"Against it: {spoke[0].sentence[:1].lower()}{spoke[0].sentence[1:]}")
-    return " ".join(said)
+    return said
