@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drift_streams import streams
 
 from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.errors import DataInvalid
@@ -16,7 +17,7 @@ from tradeworthy.testing.predictors import random_forest
 
 VERSION, N, HALF = 0xABC, 4_000, 2_000
 NAMES = ["strong", "weak", "third", "unused"]
-SETTINGS = ReasonSettings(features_max=3, charts=ChartSettings(runs=10, run_length=2_000))
+SETTINGS = ReasonSettings(false_alarms_per_10k=0.2, features_max=3, charts=ChartSettings(runs=10, run_length=2_000))
 
 
 class Linear:
@@ -124,3 +125,38 @@ def test_it_works_on_a_forest():
     trees = Trees.from_forest(random_forest(np.random.default_rng(4), trees=10, n_features=4))
     found = run(monitor(explainer=TreeShap(trees)), slices(tape([0.05, 0.05, 0.05, 0.05])))
     assert found[0].monitor == "reasons"
+
+
+@pytest.mark.parametrize("law", ["gauss", "t3", "garch", "ar1"])
+def test_it_alarms_without_change_about_as_rarely_as_asked(law):
+    """Eight streams of 10,000 rows of each kind, one alarm in 10,000 asked: within three times, clusters included."""
+    settings = ReasonSettings(charts=ChartSettings(runs=40, run_length=1_000))
+    found = 0
+    for seed in range(8):
+        rows = streams(law, 15_000, seed, width=4)
+        profile = Profile.of(rows[:5_000], rows[:5_000, :1])
+        watching = ReasonsMonitor(Linear(), profile, NAMES, version=VERSION, instruments=["ETH"], settings=settings)
+        decisions, records = np.zeros(10_000, DECISION), np.zeros(10_000, row_dtype(4, 1))
+        decisions["sequence"] = 2 * np.arange(10_000) + 1
+        decisions["version"] = VERSION
+        records["sequence"], records["decision"] = decisions["sequence"] + 1, decisions["sequence"]
+        records["row"] = rows[5_000:]
+        found += len(run(watching, [decisions, records]))
+    assert found <= 24
+
+
+def test_a_short_past_is_watched_in_shorter_blocks():
+    """With 400 rows of training a block has two, and a change is still told."""
+    rows = np.random.default_rng(0).normal(size=(400, 4))
+    watching = ReasonsMonitor(
+        Linear(), Profile.of(rows, rows[:, :1]), NAMES, version=VERSION, instruments=["ETH"], settings=SETTINGS
+    )
+    found = run(watching, slices(tape([4.0, 1.0, 1.0, 1.0])))
+    assert found[0].subject == "strong"
+
+
+@pytest.mark.parametrize("name", ["features_max", "block_rows"])
+def test_a_setting_that_watches_nothing_is_refused(name):
+    """No feature, or a block of no rows, is refused with what is allowed."""
+    with pytest.raises(DataInvalid, match=f"monitor.reasons.{name} is 0; allowed is 1 or more"):
+        ReasonSettings(**{name: 0})
