@@ -62,7 +62,7 @@ def test_the_partner_is_found(told):
     ]
     assert PARTNER_FROM <= case.first[:10] <= "2023-02-16"
     causes = " ".join([f"{case.monitor}: {case.subject}", *case.others])
-    assert "performance: error" in causes
+    assert "performance: brier" in causes
     assert "class_balance: share of class 1 by labels" in causes
 
 

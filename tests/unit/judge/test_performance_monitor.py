@@ -10,6 +10,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.metrics import classification
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.chart_table import CLIP
 from tradeworthy.judge.monitor.joins.outcomes import OutcomeJoin
 from tradeworthy.judge.monitor.performance import (
     PerformanceMonitor,
@@ -130,3 +131,35 @@ def test_too_short_a_walk_is_refused():
     """A reference of a hundred scores says nothing, and is refused."""
     with pytest.raises(DataInvalid, match="at least 200"):
         performance_reference(*calls(100, 0.7, 9), horizon=1)
+
+
+def rare(n, seed, share, harmed_from=None):
+    """Return calibrated scores of a class that few cases are of, and labels; harmed, its odds are three times these."""
+    rng = np.random.default_rng(seed)
+    margin = np.log(share / (1.0 - share)) - 0.3 + rng.standard_normal(n)
+    harm = 0.0 if harmed_from is None else np.log(3.0) * (np.arange(n) >= harmed_from)
+    labels = (rng.random(n) < 1.0 / (1.0 + np.exp(-(margin + harm)))).astype(float)
+    return 1.0 / (1.0 + np.exp(-margin)), labels
+
+
+@pytest.mark.parametrize(("share", "within"), [(0.08, 600), (0.02, 1_000), (0.005, 4_000)])
+def test_harm_to_a_rare_class_is_heard_by_default(share, within):
+    """Odds three times what the scores say are heard by the default loss, without alarms before."""
+    settings = PerformanceSettings(
+        false_alarms_per_10k=0.2, charts=ChartSettings(shift_sd=0.3, runs=30, run_length=4_000)
+    )
+    assert settings.loss == "brier"
+    reference = performance_reference(*rare(8_000, 1, share), horizon=1, settings=settings)
+    found = feed(watcher((settings, reference)), *rare(9_000, 2, share, harmed_from=5_000))
+    heard = (found[0].ts_event_ns - 2 * NS_PER_HOUR // 2) // (NS_PER_HOUR // 2) - 5_000
+    assert 0 < heard < within
+
+
+def test_losses_of_a_rare_class_are_not_cut():
+    """The chart of losses knows every loss of the reference whole; a robust scale would cut those of the class at 3."""
+    scores, labels = rare(8_000, 1, 0.02)
+    losses = losses_of(scores, labels)
+    charts = performance_reference(scores, labels, horizon=1, settings=BRIER).charts
+    largest = (losses.max() - losses.mean()) / losses.std()
+    assert charts.constants[0, CLIP] == pytest.approx(largest)
+    assert largest > 5.0

@@ -146,6 +146,7 @@ def performance_reference(
         false_alarms_per_10k=2.0 * CHART_SHARE * settings.false_alarms_per_10k,
         rng=rng,
         settings=settings.charts,
+        bounded=True,
     )
     charts.constants[:, LIMIT_DOWN] = np.inf
     interval = mean_interval(losses, horizon=horizon, rng=rng, level=0.98)

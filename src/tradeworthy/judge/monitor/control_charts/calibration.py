@@ -18,6 +18,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALLOWANCE,
     CENTRE,
+    CLIP,
     CONSTANTS,
     DECAY,
     LIMIT_DOWN,
@@ -198,7 +199,7 @@ def _known(scores: Floats, places: Places) -> _Known:
     return _Known(np.ascontiguousarray(scores[known]), np.flatnonzero(np.diff(places[known]) != 1) + 1)
 
 
-def _levels(rows: Floats, names: Sequence[str], places: Places, settings: ChartSettings) -> Floats:
+def _levels(rows: Floats, names: Sequence[str], places: Places, settings: ChartSettings, *, bounded: bool) -> Floats:
     """Return the (p, CONSTANTS) of all columns' levels.
 
     Raises
@@ -211,7 +212,7 @@ def _levels(rows: Floats, names: Sequence[str], places: Places, settings: ChartS
         values, breaks = _known(rows[:, column], places)
         if len(values) < REFERENCE_MIN:
             raise DataInvalid(f"{name!r} has {len(values)} reference values, allowed is at least {REFERENCE_MIN}")
-        levels[column] = level_constants(values, breaks, clip=settings.clip, decay=settings.decay)
+        levels[column] = level_constants(values, breaks, clip=settings.clip, decay=settings.decay, bounded=bounded)
     return levels
 
 
@@ -245,6 +246,7 @@ def calibrate(
     settings: ChartSettings | None = None,
     places: Places | None = None,
     kinds: Sequence[Kind] = LEVELS_ONLY,
+    bounded: bool = False,
 ) -> Charts:
     """Decide what is looked at, fit a chart to each and set its limits.
 
@@ -264,6 +266,8 @@ def calibrate(
         What is looked at beside levels.
     places : (n,) int64, optional
         Which rows of the past these are, where they are stretches of it; neighbours differ by one.
+    bounded : bool
+        Values have a largest one that matters, as losses do: no value that the reference knows is cut.
 
     Raises
     ------
@@ -277,7 +281,7 @@ def calibrate(
         raise DataInvalid(f"false_alarms_per_10k is {false_alarms_per_10k}, allowed is a positive rate")
     settings = settings or ChartSettings()
     places = np.arange(len(rows)) if places is None else places
-    planned = plan(rows, names, _levels(rows, names, places, settings), kinds)
+    planned = plan(rows, names, _levels(rows, names, places, settings, bounded=bounded), kinds)
     columns, points = columns_of(planned.table, rows), []
     recent, means, deviations = np.empty((len(planned.looks), SUMS)), [], []
     rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
@@ -323,7 +327,7 @@ def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[O
     look, own = planned.looks[chart], planned.table.constants[chart]
     scores, state = raw_scores(planned.table, chart, columns)
     gain = gain_of(planned, chart, columns, scores, settings.shift_sd)
-    clip = settings.clip if look.kind == "level" else 2.0
+    clip = float(own[CLIP]) if look.kind == "level" else 2.0
     asked = Asked(
         rate=rate,
         gain=gain,

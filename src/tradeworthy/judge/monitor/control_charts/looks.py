@@ -99,10 +99,17 @@ def robust_scale(series: Floats) -> tuple[float, float]:
     return centre, scale if scale > 0.0 else 1e-9 * max(1.0, abs(centre))
 
 
-def level_constants(series: Floats, breaks: Places, *, clip: float, decay: float) -> Floats:
-    """Return the (CONSTANTS,) of a level's chart: where a finite (n,) series clusters, with its recent scale."""
+def level_constants(series: Floats, breaks: Places, *, clip: float, decay: float, bounded: bool = False) -> Floats:
+    """Return the (CONSTANTS,) of a level's chart: where a finite (n,) series clusters, with its recent scale.
+
+    Of a bounded series nothing as large as the reference's own values is cut: losses of a rare class are nearly all of
+    the harm, and to a robust scale they are outliers.
+    """
     own = np.zeros(CONSTANTS)
     centre, scale = robust_scale(series)
+    if bounded and series.std() > 0.0:
+        centre, scale = float(series.mean()), float(series.std())
+        clip = max(clip, float(np.abs(series - centre).max()) / scale)
     own[[CENTRE, SCALE, CLIP, SPREAD, INNOVATION]] = centre, scale, clip, 1.0, 1.0
     z = (series - centre) / scale
     if not is_categorical(series) and clusters(autoregression(np.clip(z, -8.0, 8.0), breaks).residuals):
