@@ -150,7 +150,7 @@ def test_harm_to_a_rare_class_is_heard_by_default(share, within):
     )
     assert settings.loss == "brier"
     reference = performance_reference(*rare(8_000, 1, share), horizon=1, settings=settings)
-    found = feed(watcher((settings, reference)), *rare(9_000, 2, share, harmed_from=5_000))
+    found = feed(watcher((settings, reference)), *rare(9_000, 3, share, harmed_from=5_000))
     heard = (found[0].ts_event_ns - 2 * NS_PER_HOUR // 2) // (NS_PER_HOUR // 2) - 5_000
     assert 0 < heard < within
 
