@@ -91,14 +91,14 @@ def test_nothing_found_and_nobody_watching_are_told_apart(tmp_path):
     with visiting(at("promoted", tmp_path), "tom") as client:
         assert "Nobody has watched yet" in client.get("/watch").text
         frame = client.app.state.deployment.frame()
-    assert "Nobody has watched yet" in watch_view(frame, [])
+    assert "Nobody has watched yet" in watch_view(frame, [], None)
 
 
 def test_many_cases_are_listed_and_the_newest_drawn(tmp_path):
     """The axis stays readable; the list leaves none out."""
     with visiting(at("promoted", tmp_path), "tom") as client:
         frame = client.app.state.deployment.frame()
-    text = watch_view(frame, [case_page().case] * 31)
+    text = watch_view(frame, [case_page().case] * 31, None)
     assert "The newest 30 of 31 are drawn" in text
     assert text.count("<li><h3>") == 31
 

@@ -16,6 +16,8 @@ from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.curves import Curves
 from tradeworthy.apps.dashboard.following import Follower, Frame
 from tradeworthy.apps.deployment.desk import desk_limits
+from tradeworthy.change.watch.findings import Case, read_cases
+from tradeworthy.change.watch.sight import Sight, read_sight
 from tradeworthy.core import facts
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import NS_PER_S
@@ -49,6 +51,7 @@ class Deployment:
         self._frame: Frame | None = None
         self.pieces: tuple[Frame, dict[str, str]] | None = None
         self._looked_ns = 0
+        self._cases: tuple[int, list[Case]] | None = None
         self._verified: Verified | None = None
         self._bounds: tuple[str, Limits] | None = None
         self.instruments = project.settings.instrument
@@ -87,6 +90,17 @@ class Deployment:
         if self._bounds is None or self._bounds[0] != digest:
             self._bounds = digest, self.project.registry.load(digest).manifest.bounds
         return self._bounds[1]
+
+    def cases(self) -> list[Case]:
+        """Return every case, the oldest first; added up again only when the ledger has grown."""
+        head = self.project.ledger.head()[0]
+        if self._cases is None or self._cases[0] != head:
+            self._cases = head, [*read_cases(self.project.ledger).by_number.values()]
+        return self._cases[1]
+
+    def sight(self) -> Sight | None:
+        """Return what each monitor at work sees; None where no watcher has said it."""
+        return read_sight(self.project.places.watcher)
 
     @property
     def verified(self) -> Verified | None:

@@ -24,6 +24,8 @@ from tradeworthy.apps.dashboard.curves import Trades
 from tradeworthy.apps.dashboard.desk import figures, findings, latest
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import caption, strip
+from tradeworthy.apps.dashboard.monitors import monitors_table
+from tradeworthy.apps.dashboard.watch import stories, watcher_figures
 from tradeworthy.core.time import NS_PER_S
 
 COLUMNS_MAX = 4_000
@@ -130,6 +132,9 @@ def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
         "figures": figures(frame, desk_of(deployment)),
         "latest": latest(frame.latest),
         "findings": findings(frame.findings),
+        "watcher": watcher_figures(frame),
+        "monitors": monitors_table(deployment.sight(), deployment.cases()),
+        "stories": stories(frame, deployment.cases()),
         "moved": str(frame.events),
     }
 

@@ -13,10 +13,11 @@ from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_befor
 from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.layout import halt_form
+from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
 from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.apps.reports.monitored import case_page
-from tradeworthy.change.watch.findings import read_cases
-from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError
+from tradeworthy.change.watch.sight import MonitorSight, Sight
+from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError, near
 from tradeworthy.judge.validate.gate import GateReport
 
 FACTS_SHOWN = 100
@@ -72,8 +73,21 @@ class Pages(Controller):
         """List what was found."""
         visit = visit_of(request)
         deployment = deployment_of(request)
-        cases = [*read_cases(deployment.project.ledger).by_number.values()]
-        return shown(request, visit, "Watch", watch.watch_view(deployment.frame(), cases))
+        view = watch.watch_view(deployment.frame(), deployment.cases(), deployment.sight())
+        return shown(request, visit, "Watch", view)
+
+    @get("/watch/monitors/{name:str}", sync_to_thread=True)
+    def monitor(self, request: Asked, name: FromPath[str]) -> Html:
+        """Show one monitor."""
+        deployment = deployment_of(request)
+        sight, own = _monitor(deployment, name)
+        view = monitor_view(sight, own, deployment.cases())
+        return shown(request, visit_of(request), f"Monitor {name}", view)
+
+    @get("/watch/monitors/{name:str}/now", sync_to_thread=True)
+    def monitor_now(self, request: Asked, name: FromPath[str]) -> Html:
+        """Return what of one monitor changes while one looks."""
+        return html(monitor_now(*_monitor(deployment_of(request), name)))
 
     @get("/watch/{number:int}", sync_to_thread=True)
     def case(self, request: Asked, number: FromPath[int]) -> Html:
@@ -138,6 +152,22 @@ class Pages(Controller):
         """Show the form that halts, for browsers without scripts."""
         visit = visit_of(request)
         return shown(request, visit, "Halt trading", halt_form(visit))
+
+
+def _monitor(deployment: Deployment, name: str) -> tuple[Sight, MonitorSight]:
+    """Find a monitor of those at work.
+
+    Raises
+    ------
+    NotFound
+        There is none of that name, or none at all.
+    """
+    sight = deployment.sight()
+    known = {each.monitor: each for each in sight.monitors} if sight else {}
+    if sight is None or name not in known:
+        at_work = ", ".join(known) or "none; the watcher starts with the desk: tradeworthy run"
+        raise NotFound(f"no monitor {name!r} is at work{near(name, known)}; those at work: {at_work}")
+    return sight, known[name]
 
 
 def _filter(request: Asked) -> Filter:

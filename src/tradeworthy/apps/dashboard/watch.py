@@ -5,22 +5,29 @@ from collections.abc import Sequence
 from tradeworthy.apps.dashboard.desk import age, tone
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import Visit, form, reason_form
+from tradeworthy.apps.dashboard.monitors import monitors_table
 from tradeworthy.apps.reports.case_story import CasePage, answers_table, case_facts, cases_timeline, drawn
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.apps.reports.scales import minute
 from tradeworthy.change.watch.findings import Case
+from tradeworthy.change.watch.sight import Sight
 
 DRAWN = 30
 """So many cases are drawn on the time axis; all are listed."""
 
 
-def watch_view(frame: Frame, cases: Sequence[Case]) -> Markup:
-    """Build the list of findings, the newest first, with how the watcher is."""
-    return join(_watcher(frame), tag("section", tag("h2", "Findings"), _cases(frame, cases)))
+def watch_view(frame: Frame, cases: Sequence[Case], sight: Sight | None) -> Markup:
+    """Build the view: how the watcher is, each monitor, and what was found, the newest first; all of it follows."""
+    return join(
+        tag("div", watcher_figures(frame), sse_swap="watcher"),
+        tag("section", tag("h2", "Monitors"), tag("div", monitors_table(sight, cases), sse_swap="monitors")),
+        tag("section", tag("h2", "Findings"), tag("div", stories(frame, cases), sse_swap="stories")),
+    )
 
 
-def _watcher(frame: Frame) -> Markup:
+def watcher_figures(frame: Frame) -> Markup:
+    """Say how the watcher is."""
     watcher = frame.watcher
     if watcher is None:
         return paragraph("No watcher has run on this desk; start it with: tradeworthy run", "told bad")
@@ -46,7 +53,7 @@ def _watcher(frame: Frame) -> Markup:
     )
 
 
-def _cases(frame: Frame, cases: Sequence[Case]) -> Markup:
+def stories(frame: Frame, cases: Sequence[Case]) -> Markup:
     """List cases under a drawing of when each began, was heard and was last found."""
     if not cases:
         watched = "Every monitor has stayed below its limit." if frame.watcher else "Nobody has watched yet."
@@ -118,7 +125,7 @@ def _causes(case: Case) -> Markup | None:
     if len(case.causes) == 1:
         return None
     rows = [
-        (monitor, kind.replace("_", " "), subject, f"{count:,}")
+        (tag("a", monitor, href=f"/watch/monitors/{monitor}"), kind.replace("_", " "), subject, f"{count:,}")
         for (monitor, kind, subject), count in case.causes.items()
     ]
     said = paragraph("Found in the same stretch of time, so taken to have one cause; one step settles all of it.")

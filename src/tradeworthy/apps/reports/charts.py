@@ -24,12 +24,13 @@ from tradeworthy.apps.reports.axes import (
     value_axis,
 )
 from tradeworthy.apps.reports.downsample import finite_runs, kept_places
-from tradeworthy.apps.reports.markup import Markup, join, tag
+from tradeworthy.apps.reports.markup import Markup, join, number, tag
 from tradeworthy.apps.reports.scales import Floats, Scale, extent, minute, widened
 
 Nanoseconds = npt.NDArray[np.int64]
 
 HEIGHT = 280.0
+SPARK_WIDTH, SPARK_HEIGHT = 150.0, 30.0
 TITLES_MAX = 400
 
 
@@ -120,6 +121,27 @@ def line_chart(
     keys = [Key(c.name, f"{c.style} s{c.tone}") for c in curves] if len(curves) > 1 else []
     said = description or _described(curves, unit)
     return figure(title, said, drawing(title, said, height, *parts), keys=keys, caption=caption)
+
+
+def spark(values: Floats, *, label: str, level_at: float = 1.0) -> Markup:
+    """Draw (n,) values, evenly spaced, as a small curve under a limit, for a cell of a table; NaN leaves a gap."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return Markup("")
+    x, y = Scale(0.0, max(len(values) - 1.0, 1.0), 1.0, SPARK_WIDTH - 1), Scale(0.0, level_at, SPARK_HEIGHT - 2, 3.0)
+    runs = finite_runs(np.minimum(values, 1.05 * level_at))
+    places = np.arange(len(values), dtype=np.float64)
+    path = "".join(_run(x.many(places[run]), y.many(np.minimum(values[run], level_at)), "line", y) for run in runs)
+    top = y.at(level_at)
+    return tag(
+        "svg",
+        tag("line", x1=0, x2=SPARK_WIDTH, y1=top, y2=top, class_="mark"),
+        tag("path", d=path, class_="curve line s1"),
+        viewBox=f"0 0 {number(SPARK_WIDTH)} {number(SPARK_HEIGHT)}",
+        class_="spark",
+        role="img",
+        aria_label=f"{label}: from {finite[0]:.2f} to {finite[-1]:.2f}, highest {finite.max():.2f}",
+    )
 
 
 def price_chart(

@@ -149,6 +149,11 @@ class Watch:
         return self._health.behind_ns
 
     @property
+    def market_ns(self) -> int:
+        """The event time of the last input observed; 0 before the first."""
+        return self._market_ns
+
+    @property
     def monitors(self) -> Monitors:
         """The monitors at work, by name."""
         return self._monitors

@@ -27,6 +27,7 @@ from tradeworthy.change.watch.findings import HANDLED, Cases
 from tradeworthy.change.watch.metrics import samples, write_metrics
 from tradeworthy.change.watch.monitors import MonitorMaker
 from tradeworthy.change.watch.pulse import Pulse, write_pulse
+from tradeworthy.change.watch.sight import SightKeeper
 from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
@@ -115,6 +116,7 @@ class Watcher:
         self._watch = Watch(
             state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
         )
+        self._sight = SightKeeper(state, job.monitors, clock=clock)
         self._conductor = Conductor(
             release,
             job.conduct,
@@ -145,6 +147,8 @@ class Watcher:
         if champion is None:
             return 0
         observed = self._watch.step(version_number(champion)) if self._may_watch(champion) else 0
+        if observed:
+            self._sight.look(version_name(self._watch.version), self._watch.market_ns, self._watch.monitors)
         self._prepare(standing)
         self._explainer.explain(self._cases.unsettled())
         self._conductor.step(self._standing(), self._watch.sequence)
@@ -183,6 +187,7 @@ class Watcher:
         )
         write_pulse(self._state, pulse)
         write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
+        self._sight.write(watch.monitors)
 
     def run(self, stop: Stop) -> None:
         """Step until told to stop, then save."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, to_bytes
-from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     AWAKE,
@@ -144,6 +144,11 @@ class DriftMonitor:
     def charts(self) -> Charts:
         """The calibrated charts, with what each can be expected to see."""
         return self._charts
+
+    @property
+    def operating(self) -> list[Operating]:
+        """What each chart can be expected to do."""
+        return self._charts.operating
 
     @property
     def season(self) -> Season:

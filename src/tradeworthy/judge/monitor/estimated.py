@@ -28,7 +28,7 @@ from tradeworthy.judge.monitor.base import (
     by_instrument,
     chosen,
 )
-from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined
@@ -181,6 +181,11 @@ class EstimatedPerformanceMonitor:
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
+
+    @property
+    def operating(self) -> list[Operating]:
+        """What the chart of expected accuracy can be expected to do."""
+        return self._chart.operating
 
     def gauges(self) -> list[Gauge]:
         """Return how near to an alarm expected accuracy is, by instrument."""

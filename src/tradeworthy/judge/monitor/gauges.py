@@ -9,6 +9,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from tradeworthy.judge.monitor.control_charts.calibration import Operating
+
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of one subject (a feature, a metric); NaN where there is none yet."""
@@ -25,6 +27,15 @@ class Gauged(Protocol):
 
     def gauges(self) -> Sequence[Gauge]:
         """Return the present figures; cheap, and without a change of state."""
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A monitor whose charts were fitted to a reference."""
+
+    @property
+    def operating(self) -> Sequence[Operating]:
+        """What each chart can be expected to do."""
 
 
 def symbol_of(symbols: Sequence[str], instrument: int) -> str:

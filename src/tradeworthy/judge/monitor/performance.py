@@ -20,7 +20,7 @@ from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest
-from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     LIMIT_DOWN,
@@ -213,6 +213,11 @@ class PerformanceMonitor:
         """What realised losses are measured against."""
         return self._reference
 
+    @property
+    def operating(self) -> list[Operating]:
+        """What the chart of losses can be expected to do; nothing without a reference."""
+        return [] if self._reference is None else self._reference.charts.operating
+
     def observe(self, records: Records) -> None:
         """Take decisions and events; anything else is left."""
         self._join.observe(records)
@@ -260,7 +265,8 @@ class PerformanceMonitor:
         for instrument, memory in sorted(self._memories.items()):
             if self._reference is not None:
                 share = evidence_of(self._tests(self._reference, memory))
-                found.append(Gauge(family="evidence", subject="harm", instrument=str(instrument), value=share))
+                symbol = self._join.symbol(instrument)
+                found.append(Gauge(family="evidence", subject="harm", instrument=symbol, value=share))
         return found
 
     def state(self) -> State:

@@ -25,7 +25,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explainer
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, followed_by, to_bytes
-from tradeworthy.judge.monitor.control_charts.calibration import REFERENCE_MIN, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.calibration import REFERENCE_MIN, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, SeriesWatch
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
@@ -146,6 +146,11 @@ class ReasonsMonitor:
             places=places,
         )
         return SeriesWatch(charts, max(1, settings.quiet_rows // self._block))
+
+    @property
+    def operating(self) -> list[Operating]:
+        """What each feature's chart can be expected to do."""
+        return [point for chart in self._charts for point in chart.operating]
 
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""

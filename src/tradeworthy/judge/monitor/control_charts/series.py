@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.judge.monitor.base import State
-from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
+from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     AWAKE,
@@ -59,6 +59,11 @@ class SeriesWatch:
     def __init__(self, charts: Charts, quiet: int) -> None:
         self._charts, self._quiet = charts, quiet
         self._memories: dict[int, ChartState] = {}
+
+    @property
+    def operating(self) -> list[Operating]:
+        """What the chart can be expected to do."""
+        return self._charts.operating
 
     @property
     def mean(self) -> float:

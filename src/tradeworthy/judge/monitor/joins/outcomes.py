@@ -172,6 +172,10 @@ class OutcomeJoin:
         """How many decisions were left without a label for good."""
         return self._given_up
 
+    def symbol(self, instrument: int) -> str:
+        """Return what an instrument is called; its number where the desk's list does not have it."""
+        return self._instruments[instrument].symbol if instrument < len(self._instruments) else str(instrument)
+
     def observe(self, records: Records) -> None:
         """Take decisions and events of any stream; anything else is left."""
         if are_decisions(records):
