@@ -36,6 +36,18 @@ class Kind(IntEnum):
     REJECT = 8
     CONTROL = 9
     TIMER = 10
+    GAP = 11
+
+
+class Gap(IntEnum):
+    """What a feed says of a lane (one instrument, one kind of event) that it cannot vouch for: a gap event's `cause`.
+
+    `CUT`: nothing comes any more, so its price is not known until the next event. `LOST`: events are missing for ever,
+    so features that read the lane begin anew, beside that.
+    """
+
+    CUT = 1
+    LOST = 2
 
 
 class Word(IntEnum):
@@ -82,8 +94,11 @@ FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.REJECT: ("code",),
     Kind.CONTROL: ("word", "value"),
     Kind.TIMER: (),
+    Kind.GAP: ("cause", "kind", "missed"),
 }
 """The names of `values`, by kind. A row's names are declared by the desk (`RowSchema`).
+
+A gap's `kind` is that of the lane, `missed` how many events of it are missing (NaN where nobody can know).
 
 A fill's `execution` is the venue's number of it, a whole number above 0 that no other fill of its order has; NaN where
 the venue gives none. `reference` is the decision's sequence in an outcome, the order's id in a fill or reject, a

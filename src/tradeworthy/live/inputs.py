@@ -8,6 +8,7 @@ Policy: late events are refused, not sorted in. A venue's own sequence (`referen
         without it a bar is known by its time, and trades, quotes and books of one time are taken as different ones.
         A price that jumps is refused until a second one near it confirms the new level; the same event sent again
         confirms nothing.
+Gaps:   a feed that cannot vouch for a lane says so; the instrument's price is then unknown until its next event.
 """
 
 # ruff: noqa: PLR0917 - kernels have no keyword arguments
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.events import FIELDS, Kind
+from tradeworthy.core.events import FIELDS, Gap, Kind
 from tradeworthy.core.kernel import kernel
 from tradeworthy.live.inbox import (
     REFERENCE,
@@ -39,7 +40,8 @@ FUTURE_MS_MAX = 3_600_000.0
 """No event happened this much later than it was seen. If one were believed, all true ones after it would come late."""
 
 _BAR, _TRADE, _QUOTE, _ROW, _OUTCOME = (int(k) for k in (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.ROW, Kind.OUTCOME))
-_BOOK, _TIMER = int(Kind.BOOK), int(Kind.TIMER)
+_BOOK, _TIMER, _GAP = int(Kind.BOOK), int(Kind.TIMER), int(Kind.GAP)
+_CAUSES = (float(Gap.CUT), float(Gap.LOST))
 _BAR_FIELDS, _QUOTE_FIELDS = len(FIELDS[Kind.BAR]), len(FIELDS[Kind.QUOTE])
 _TRADE_FIELDS = 2  # price and size; the side may be unknown
 
@@ -126,6 +128,16 @@ def check_book(numbers: Numbers, place: int) -> int:
                 return _UNSORTED
             last = outward * price
     return _NONE
+
+
+@kernel
+def check_gap(desk: DeskState, instrument: int, numbers: Numbers, place: int) -> int:
+    """Return why a gap cannot be believed: it is of no known instrument, cause or lane."""
+    if desk.manners[0] < 2 or numbers[place, VALUES] not in _CAUSES:
+        return _UNKNOWN_KIND
+    if instrument >= desk.grid.shape[0]:
+        return _UNKNOWN
+    return _NONE if _BAR <= numbers[place, VALUES + 1] <= _ROW else _UNKNOWN_KIND
 
 
 @kernel
@@ -216,6 +228,8 @@ def check_input(  # noqa: PLR0911  # one return for each reason
 ) -> int:
     """Return the first reason to refuse an event, or `DenialCode.NONE`; changes nothing but who is suspect."""
     kind, instrument = kind_of(words, place), instrument_of(words, place)
+    if kind == _GAP:
+        return check_gap(desk, instrument, numbers, place)
     if (kind < _BAR or kind > _OUTCOME) and kind != _TIMER:
         return _UNKNOWN_KIND
     if kind >= _OUTCOME:
@@ -268,5 +282,8 @@ def admit(desk: DeskState, words: Words, numbers: Numbers, place: int) -> int:
         remember(desk.lanes[instrument, kind], words[place, TS_EVENT], words[place, REFERENCE])
         if not np.isnan(price):
             position, account, grid = desk.positions[instrument], desk.account[0], desk.grid[instrument]
-            mark_position(position, account, grid["multiplier"], price, words[place, TS_RECV])
+            ts_price_ns = words[place, TS_EVENT if desk.manners[0] >= 2 else TS_RECV]
+            mark_position(position, account, grid["multiplier"], price, ts_price_ns)
+    elif kind == _GAP:
+        desk.positions[instrument]["ts_mark_ns"] = 0
     return code

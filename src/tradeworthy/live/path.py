@@ -37,7 +37,7 @@ from tradeworthy.live.positions import held_quantity, on_grid
 from tradeworthy.live.risk.judge import is_halted, judge, latch_if_repeated, send_order
 from tradeworthy.live.signal import wanted_position, worst_price
 from tradeworthy.live.state import DeskState, hold_desk
-from tradeworthy.model.features.kernel import NO_ROW, ROW_READY, ProgramState, ProgramTable, step
+from tradeworthy.model.features.kernel import FORGOTTEN, NO_ROW, ROW_READY, ProgramState, ProgramTable, step
 from tradeworthy.model.predictors.tree_table import NODE, SLOT, TreeTable, score_row
 
 Records = npt.NDArray[np.void]
@@ -49,7 +49,7 @@ NOT_ASKED = -1
 """The event asks for no decision."""
 
 _CHAMPION = int(Role.CHAMPION)
-_ROW = int(Kind.ROW)
+_ROW, _GAP = int(Kind.ROW), int(Kind.GAP)
 _NONE = int(DenialCode.NONE)
 _WARMING = int(DenialCode.FEATURES_WARMING)
 _NOT_FINITE = int(DenialCode.FEATURES_NOT_FINITE)
@@ -193,9 +193,11 @@ def perceive(c: Circuit, place: int, refused: int, row: Numbers) -> int:
     if refused != _NONE:
         return refused if asked else NOT_ASKED
     kind, instrument, stage = kind_of(c.words, place), instrument_of(c.words, place), c.stage
-    if kind > _ROW:
+    if kind > _ROW and kind != _GAP:
         return NOT_ASKED
     ready = step(stage.table, stage.state, instrument, kind, c.words[place, TS_EVENT], c.numbers[place, VALUES:], row)
+    if ready == FORGOTTEN:
+        stage.warmed[:] = 0
     if not asked or ready == NO_ROW:
         return _WARMING if asked else NOT_ASKED
     if ready != ROW_READY:

@@ -330,8 +330,12 @@ class Pipeline:
 
     def warm(self, events: EventBatch) -> None:
         """Step the features through recorded inputs, leaving out what was refused and what is not market data."""
-        accepted = events[(events["flags"] == 0) & (events["kind"] <= Kind.ROW)]
+        market = (events["kind"] <= Kind.ROW) | (events["kind"] == Kind.GAP)
+        accepted = events[(events["flags"] == 0) & market]
         _, places = self.features.many(accepted)
+        gaps = np.flatnonzero(accepted["kind"] == Kind.GAP)
+        if len(gaps):
+            self._stage.warmed[:], places = 0, places[places > gaps[-1]]
         self._stage.warmed[np.unique(accepted["instrument"][places])] = 1
 
     def dump(self) -> Arrays:

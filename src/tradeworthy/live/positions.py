@@ -26,7 +26,7 @@ POSITION = np.dtype(
         ("fees", "<f8"),
         ("pnl", "<f8"),  # realised and unrealised, after fees
         ("mark", "<f8"),  # the price at which it is valued
-        ("ts_mark_ns", "<i8"),  # when that price was received
+        ("ts_mark_ns", "<i8"),  # when that price was made; 0 where it is not known any more
         ("repeated_side", "<f8"),  # of the orders sent in a row
         ("repeated_orders", "<i8"),  # how many in a row
         ("halted", "<i8"),
@@ -99,10 +99,10 @@ def revalue(position: np.void, account: np.void, multiplier: float) -> None:
 
 
 @kernel
-def mark_position(position: np.void, account: np.void, multiplier: float, price: float, ts_recv_ns: int) -> None:
+def mark_position(position: np.void, account: np.void, multiplier: float, price: float, ts_price_ns: int) -> None:
     """Value a position at a new price."""
     position["mark"] = price
-    position["ts_mark_ns"] = ts_recv_ns
+    position["ts_mark_ns"] = ts_price_ns
     if position["quantity"] != 0.0:
         revalue(position, account, multiplier)
 

@@ -26,6 +26,7 @@ KINDS = {
     "fills": Kind.FILL,
     "rejects": Kind.REJECT,
     "controls": Kind.CONTROL,
+    "gaps": Kind.GAP,
 }
 """Views of inputs, by the kind that they show."""
 

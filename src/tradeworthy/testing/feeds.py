@@ -24,7 +24,7 @@ from tradeworthy.testing.contract import require
 MakeFeed = Callable[[], Feed]
 FeedCheck = Callable[[MakeFeed, int], None]
 
-_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTCOME)
+_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTCOME, Kind.GAP)
 
 
 async def _drain(feed: Feed, batches_max: int | None = None) -> list[EventBatch]:

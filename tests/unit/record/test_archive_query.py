@@ -80,8 +80,8 @@ def test_each_kind_of_input_has_its_view(record):
         [1.0, 109.5, 0.25],
         [-1.0, 118.5, 0.25],
     ]
-    empty = ("trades", "quotes", "outcomes", "rejects", "controls")
-    assert [one(record, f"SELECT count(*) FROM {view}") for view in empty] == [0] * 5
+    empty = ("trades", "quotes", "outcomes", "rejects", "controls", "gaps")
+    assert [one(record, f"SELECT count(*) FROM {view}") for view in empty] == [0] * len(empty)
     assert record.ask("SELECT kind_name, count(*) FROM inputs GROUP BY ALL ORDER BY 1").rows == [
         ["bar", MINUTES],
         ["fill", MINUTES // 10],

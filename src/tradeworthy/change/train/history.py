@@ -20,7 +20,7 @@ from tradeworthy.live.feeds.rows import RowFile, read_events
 from tradeworthy.record.reader import TapeReader
 
 INPUTS = "inputs"
-MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTCOME)
+MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTCOME, Kind.GAP)
 
 
 class FileHistory(msgspec.Struct, frozen=True, kw_only=True, tag="files"):

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.events import Kind
 from tradeworthy.core.kernel import inlined, kernel, leaf
 from tradeworthy.core.time import NS_PER_DAY
+from tradeworthy.model.features.gaps import forget
 from tradeworthy.model.features.rolling import (
     correlation,
     deviation,
@@ -46,7 +48,8 @@ Records = Any
 
 ROW_READY = 1
 ROW_WARMING = 0
-NO_ROW = -1
+NO_ROW, FORGOTTEN = -1, -2
+_GAP = int(Kind.GAP)
 
 _TURN = 2.0 * math.pi
 _DAYS_PER_WEEK = 7
@@ -142,6 +145,11 @@ class ProgramTable(NamedTuple):
     """(instruments, kinds) ROUTE."""
     outputs: Words
     """(features,) registers of the row, in the instrument's block."""
+    shared_numbers: Floats
+    shared_words: Words
+    own_numbers: Floats
+    own_words: Words
+    """What the shared block, and each instrument's, hold before the first event."""
 
 
 class ProgramState(NamedTuple):
@@ -338,10 +346,13 @@ def step(
     Returns
     -------
     int
-        `ROW_READY`, `ROW_WARMING` (a feature is not finite yet) or `NO_ROW` (the event asks for none).
+        `ROW_READY`, `ROW_WARMING` (a feature is not finite yet), `NO_ROW` (the event asks for none) or `FORGOTTEN` (a
+        gap: some features begin anew).
     """
     if not (0 <= instrument < table.routes.shape[0] and 0 <= kind < table.routes.shape[1]):
         return NO_ROW
+    if kind == _GAP:
+        return FORGOTTEN if forget(table, state, instrument, values) else NO_ROW
     route = table.routes[instrument, kind]
     numbers, words = state.numbers, state.words
     if route.others_last > route.others_first:

@@ -156,7 +156,8 @@ def bind(program: Program, instruments: Sequence[Instrument]) -> ProgramTable:
                 route["words"] = len(layout.shared_words) + block * len(layout.own_words)
                 route["decides"] = kind == program.trigger
         block += instrument.traded
-    return ProgramTable(layout.instructions, routes, layout.outputs)
+    fresh = (layout.shared_numbers, layout.shared_words, layout.own_numbers, layout.own_words)
+    return ProgramTable(layout.instructions, routes, layout.outputs, *fresh)
 
 
 def _fill(route: np.void, side: str, span: object) -> None:
