@@ -15,6 +15,7 @@ from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, depl
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
 from tradeworthy.apps.reports.monitored import gather
+from tradeworthy.change.release.release import CANARY_SHARE
 from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 
@@ -67,8 +68,16 @@ class Actions(Controller):
     def promote(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:
         """Give a version a role."""
         actor, role = actor_for(request, "promote"), str(data.get("role", ""))
-        step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=_reason(data))
+        share = _share(data) if role == "canary" else CANARY_SHARE
+        step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=_reason(data), share=share)
         return back_to(request, f"/versions/{step.version[:16]}", f"It is {role} from the next event on.")
+
+    @post("/resize", sync_to_thread=True)
+    def resize(self, request: Asked, data: Fields) -> Redirect:
+        """Let the acting version take a share of its full size."""
+        actor, share = actor_for(request, "resize"), _share(data)
+        deployment_of(request).project.resize(share, actor=actor, reason=_reason(data))
+        return back_to(request, "/versions/champion", f"It takes {share:.0%} of its full size from the next event on.")
 
     @post("/watch/{number:int}/acknowledge", sync_to_thread=True)
     def acknowledge(self, request: Asked, number: FromPath[int], data: Fields) -> Redirect:
@@ -136,6 +145,21 @@ class Actions(Controller):
         actor, name = actor_for(request, "people"), str(data.get("name", ""))
         deployment_of(request).people.remove(name, actor=actor, reason=_reason(data))
         return back_to(request, "/settings", f"{name} may not sign in any more.")
+
+
+def _share(data: dict[str, Any]) -> float:
+    """Read a share in percent from a form.
+
+    Raises
+    ------
+    SettingsInvalid
+        It is no number.
+    """
+    text = str(data.get("share", "")).strip().removesuffix("%")
+    try:
+        return float(text) / 100.0
+    except ValueError:
+        raise SettingsInvalid(f"share is {text!r}, allowed is a number of percent, as 10") from None
 
 
 def _limits(data: dict[str, Any]) -> Limits:

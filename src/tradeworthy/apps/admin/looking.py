@@ -3,13 +3,13 @@
 import shutil
 from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt
 from tradeworthy.apps.dashboard.record import FactLine, Storage
+from tradeworthy.apps.dashboard.telling import said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
@@ -20,7 +20,6 @@ from tradeworthy.record.reader import STREAMS, TapeReader
 from tradeworthy.record.segment import segment_paths
 
 RECENT = 20_000
-SAID_MAX = 160
 UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "orders": "times", "ms": "ms"}
 
 
@@ -131,26 +130,12 @@ def stretches_of(entries: Iterable[Entry], now_ns: int) -> list[Stretch]:
 
 def facts_of(entries: Iterable[Entry], count: int) -> list[FactLine]:
     """Return the newest facts in words, the newest first."""
-    return [
-        FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said_of(e.fact), e.actor, e.reason)
-        for e in list(entries)[: -count - 1 : -1]
+    entries = list(entries)
+    lines = [
+        FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said, e.actor, e.reason)
+        for e, said in zip(entries, told(entries), strict=True)
     ]
-
-
-def said_of(fact: facts.Fact) -> str:
-    """Write what a fact says in one line."""
-    held = msgspec.to_builtins(fact)
-    said = {name: value for name, value in held.items() if name != "type" and value not in (None, "", [])}
-    if isinstance(fact, facts.FindingRaised):
-        return fact.finding.sentence
-    text = ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in said.items())
-    return f"{type(fact).__name__}: {text}"[:SAID_MAX]
-
-
-def _short(value: object) -> str:
-    """Write a value; of a digest its beginning."""
-    text = str(value)
-    return text[:16] if len(text) == 64 and text.isalnum() else text
+    return lines[: -count - 1 : -1]
 
 
 def storage_of(project: Project) -> tuple[list[Storage], int]:

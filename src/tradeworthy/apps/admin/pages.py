@@ -2,13 +2,15 @@
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, storage_of, stretches_of
 from tradeworthy.apps.admin.visitor import Asked, Html, deployment_of, html, shown, visit_of
 from tradeworthy.apps.dashboard import decisions, record, settings, versions, watch
 from tradeworthy.apps.dashboard.around import decision_around
+from tradeworthy.apps.dashboard.comparing import compare
+from tradeworthy.apps.dashboard.comparison import comparison_view
 from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_before
 from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
@@ -109,6 +111,13 @@ class Pages(Controller):
         project = deployment_of(request).project
         stretches = stretches_of(project.ledger.facts(), project.clock.now_ns())
         return shown(request, visit, "Versions", versions.versions_view(visit, project.registry.list(), stretches))
+
+    @get("/versions/compare", sync_to_thread=True)
+    def compare(self, request: Asked, one: FromQuery[str], other: FromQuery[str]) -> Html:
+        """Show two versions side by side."""
+        visit, project = visit_of(request), deployment_of(request).project
+        view = comparison_view(compare(project, one, other), project.registry.list())
+        return shown(request, visit, "Two versions", view)
 
     @get("/versions/{word:str}", sync_to_thread=True)
     def version(self, request: Asked, word: FromPath[str]) -> Html:

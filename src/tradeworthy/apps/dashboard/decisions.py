@@ -25,18 +25,24 @@ def decisions_view(wanted: Filter, found: Sequence[Decided], symbols: Sequence[s
 
 
 def _filter(wanted: Filter, symbols: Sequence[str]) -> Markup:
-    """Return the form that says which decisions are wanted."""
+    """Return the form that says which decisions are wanted; what is rarely asked for is folded away."""
+    rare = tag(
+        "div",
+        choice("role", "By", ROLES, wanted.role),
+        tag("label", tag("span", "Version begins with"), tag("input", name="version", value=wanted.version, size="10")),
+        choice("code", "Refused with", CODES, wanted.code),
+        _time("since", "From, UTC", wanted.since),
+        _time("until", "Before, UTC", wanted.until),
+        class_="filter",
+    )
+    asked = wanted.role != "champion" or bool(wanted.version or wanted.code or wanted.since or wanted.until)
     return tag(
         "form",
         choice("outcome", "What it did", OUTCOMES, wanted.outcome),
         choice("side", "Side", SIDES, wanted.side),
-        choice("code", "Refused with", CODES, wanted.code),
         choice("instrument", "Instrument", ("", *symbols), wanted.instrument),
-        choice("role", "By", ROLES, wanted.role),
-        tag("label", tag("span", "Version"), tag("input", name="version", value=wanted.version, size="10")),
-        _time("since", "From, UTC", wanted.since),
-        _time("until", "Before, UTC", wanted.until),
         tag("div", tag("button", "Show", type="submit"), tag("a", "All", href="/decisions"), class_="buttons"),
+        tag("details", tag("summary", "More conditions"), rare, open=asked),
         method="get",
         action="/decisions",
         class_="filter",

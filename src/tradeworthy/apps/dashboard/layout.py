@@ -173,6 +173,11 @@ def choice(name: str, label: str, options: Iterable[str], chosen: str = "") -> M
 def reason_form(visit: Visit, action: str, label: str, *hidden: tuple[str, str], tone: str = "") -> Markup:
     """Return a step that asks for a reason, folded behind its name."""
     fields = (tag("input", type="hidden", name=name, value=value) for name, value in hidden)
+    return step_form(visit, action, label, *fields, tone=tone)
+
+
+def step_form(visit: Visit, action: str, label: str, *fields: Markup, tone: str = "") -> Markup:
+    """Return a step that asks for these fields and a reason, folded behind its name."""
     button = tag("button", label, type="submit", class_=tone or None)
     return tag("details", tag("summary", label), form(visit, action, *fields, entry("reason", "Reason"), button))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeworthy.apps.commands.results import Verified
+from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.layout import Visit, form
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
@@ -86,10 +87,17 @@ def _storage(storage: Sequence[Storage], free_bytes: int) -> Markup:
 def facts_table(facts: Sequence[FactLine]) -> Markup:
     """List facts, the newest first."""
     rows = [
-        (str(each.number), each.time[:19].replace("T", " "), badge(each.kind), each.said, each.actor, each.reason)
+        (
+            str(each.number),
+            clock(each.time),
+            badge(each.kind),
+            each.said,
+            each.actor,
+            each.reason if each.reason != each.said else "",
+        )
         for each in facts
     ]
-    return table(("", "When", "Fact", "What", "Who", "Why"), rows, align="rtllll")
+    return table(("", "Time, UTC", "Fact", "What", "Who", "Why"), rows, align="rtllll")
 
 
 def query_form(visit: Visit, asked: Asked) -> Markup:

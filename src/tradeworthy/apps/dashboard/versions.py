@@ -1,16 +1,30 @@
 """The view of versions: which there are, the life of one, what the gate said, and the steps that it may take next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tradeworthy.apps.dashboard.layout import Visit, reason_form
+from tradeworthy.apps.dashboard.comparison import compare_form
+from tradeworthy.apps.dashboard.decision import clock
+from tradeworthy.apps.dashboard.layout import Visit, entry, reason_form, step_form
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
 from tradeworthy.apps.reports.charts import Mark
-from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, table
+from tradeworthy.apps.reports.html import badge, code, more, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
+from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
+from tradeworthy.change.release.release import CANARY_SHARE
+from tradeworthy.core.time import iso
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.manifest import Manifest
+
+NO_VERSION = "No version is registered yet: run tradeworthy train, then tradeworthy register."
+ACTING = ("champion", "canary")
+NEXT_ROLES = {
+    "champion": (),
+    "canary": ("champion",),
+    "shadow": ("canary", "champion", "retired"),
+}
+"""What a version of a role may become; of any other role, all that scores or acts."""
 
 VERDICTS = {"pass": "good", "fail": "bad", "missing": "warn"}
 
@@ -51,9 +65,15 @@ def versions_view(visit: Visit, versions: Sequence[VersionInfo], stretches: Sequ
         for each in reversed(versions)
     ]
     head = ("Version", "Name", "Role", "Gate", "Author", "Approved by")
+    chosen = compare_form(versions)
     return join(
-        _timeline(stretches),
-        tag("section", tag("h2", "All versions"), table(head, rows, empty="No version is registered yet.")),
+        _timeline(stretches, {each.version: each.name for each in versions}),
+        tag(
+            "section",
+            tag("h2", "All versions"),
+            table(head, rows, empty=NO_VERSION),
+        ),
+        tag("section", tag("h2", "Two beside each other"), chosen) if chosen else None,
         tag("section", tag("h2", "Back to the previous champion"), back) if back else None,
     )
 
@@ -63,14 +83,18 @@ def _gate(each: VersionInfo) -> Markup:
     return word if each.gate == "missing" else tag("a", word, href=f"/versions/{each.version[:16]}/gate")
 
 
-def _timeline(stretches: Sequence[Stretch]) -> Markup | None:
+def _timeline(stretches: Sequence[Stretch], called: Mapping[str, str]) -> Markup | None:
     """Draw who was in which role when."""
     if not stretches:
         return None
     first, last = min(each.first_ns for each in stretches), max(each.last_ns for each in stretches)
     names = dict.fromkeys(each.version for each in stretches)
     lanes = [
-        Lane(name[:8], [Span(s.first_ns, s.last_ns, s.role) for s in stretches if s.version == name]) for name in names
+        Lane(
+            f"{called.get(name, '')} {name[:8]}".strip(),
+            [Span(s.first_ns, s.last_ns, s.role) for s in stretches if s.version == name],
+        )
+        for name in names
     ]
     swaps = [Mark(s.first_ns, "champion") for s in stretches if s.role == "champion"]
     return timeline(
@@ -85,7 +109,7 @@ def version_view(visit: Visit, info: VersionInfo, manifest: Manifest, life: Sequ
         _steps(visit, info),
         tag("section", tag("h2", "Its life"), _life(life)),
         tag("section", tag("h2", "Model card"), _card(manifest)),
-        tag("section", tag("h2", "Where it comes from"), pairs(_lineage(manifest))),
+        tag("section", tag("h2", "Where it comes from"), pairs(_lineage(manifest)), _told(manifest)),
         tag("section", tag("h2", "The bounds it was validated for"), _bounds(manifest)),
     )
 
@@ -103,26 +127,46 @@ def _facts(info: VersionInfo) -> list[tuple[str, Markup | str]]:
     ]
 
 
-def _steps(visit: Visit, info: VersionInfo) -> Markup | None:
-    """Return the steps that it may take next, for those who may ask."""
-    address = f"/do/versions/{info.version[:16]}"
-    steps = []
-    if visit.may("approve") and visit.person.name != info.author:
+def _steps(visit: Visit, info: VersionInfo) -> Markup:
+    """Return the steps that it may take next, for those who may ask; to others, who could."""
+    address, steps = f"/do/versions/{info.version[:16]}", []
+    if visit.may("approve") and visit.person.name not in (info.author, *info.approved_by):
         steps.append(reason_form(visit, f"{address}/approve", "Approve"))
     if visit.may("promote"):
-        wanted = {"shadow": "champion", "champion": ""}.get(info.role, "shadow")
-        roles = [role for role in ("champion", wanted, "retired") if role and role != info.role]
-        steps += [
-            reason_form(visit, f"{address}/promote", f"Make {role}", ("role", role))
-            for role in dict.fromkeys(roles)
-            if info.role != "champion" or role != "retired"
-        ]
-    return tag("div", *steps, class_="steps") if steps else None
+        steps += _roles(visit, info, f"{address}/promote")
+    if visit.may("resize") and info.role in ACTING:
+        steps.append(
+            step_form(visit, "/do/resize", "Change its size", _share("Share of full size, %; 0 wants to be flat"))
+        )
+    return join(
+        tag("div", *steps, class_="steps") if steps else None, tag("p", *_who_else(visit, info), class_="empty")
+    )
+
+
+def _roles(visit: Visit, info: VersionInfo, address: str) -> Iterator[Markup]:
+    """Yield a form for each role that it may be given now."""
+    for role in NEXT_ROLES.get(info.role, ("shadow", "canary", "champion")):
+        hidden = tag("input", type="hidden", name="role", value=role)
+        share = [_share("Share of full size, %")] if role == "canary" else []
+        yield step_form(visit, address, "Retire" if role == "retired" else f"Make {role}", hidden, *share)
+
+
+def _share(label: str) -> Markup:
+    return entry("share", label, inputmode="decimal", value=f"{CANARY_SHARE:.0%}".rstrip("%"), size="6")
+
+
+def _who_else(visit: Visit, info: VersionInfo) -> Iterator[str]:
+    """Yield why a step is not offered, in words."""
+    if visit.may("approve") and visit.person.name == info.author:
+        yield "You made this version: somebody else has to approve it. "
+    lacking = [action for action in ("approve", "promote", "resize") if not visit.may(action)]
+    for action in lacking:
+        yield f"To {action} needs the role {' or '.join(roles_that_may(action))}. "
 
 
 def _life(life: Sequence[Step]) -> Markup:
-    rows = [(step.time[:19].replace("T", " "), step.done, step.actor, step.reason) for step in reversed(life)]
-    return table(("When", "What", "Who", "Why"), rows, align="tlll")
+    rows = [(clock(step.time), step.done, step.actor, step.reason) for step in reversed(life)]
+    return table(("Time, UTC", "What", "Who", "Why"), rows, align="tlll")
 
 
 def _card(manifest: Manifest) -> Markup:
@@ -141,12 +185,35 @@ def _words(value: object) -> str:
 
 def _lineage(manifest: Manifest) -> list[tuple[str, Markup | str]]:
     lineage = manifest.lineage
-    return [(name.replace("_", " ").capitalize(), _words(getattr(lineage, name))) for name in lineage.__struct_fields__]
+    return [
+        ("Trained on", f"{lineage.trained_on_rows:,} rows"),
+        ("From", clock(iso(lineage.first_ts_ns))),
+        ("To", clock(iso(lineage.last_ts_ns))),
+        ("Code", _words(lineage.code_version)),
+        ("Device", _words(lineage.device)),
+        ("Data", code(lineage.data_digest[:16]) if lineage.data_digest else "not said"),
+    ]
+
+
+def _told(manifest: Manifest) -> Markup:
+    """Return what training was told and how it did, each behind a line that opens it."""
+    parameters, metrics = manifest.lineage.parameters, manifest.lineage.fold_metrics
+    how = [(name.replace("_", " "), f"{value:.5g}") for name, value in metrics.items()]
+    return join(
+        more("What training was told", table(("Parameter", "Value"), list(parameters.items()), align="lr")),
+        more("How it did in training", table(("Figure", "Value"), how, align="lr")),
+    )
 
 
 def _bounds(manifest: Manifest) -> Markup:
-    rows = [(name, _words(getattr(manifest.bounds, name))) for name in manifest.bounds.__struct_fields__]
-    return table(("Limit", "Bound"), rows, align="lr")
+    bounds = manifest.bounds
+    rows = [
+        (name.replace("_", " "), f"{value:,.12g}")
+        for name in bounds.__struct_fields__
+        if (value := getattr(bounds, name)) is not None
+    ]
+    empty = "It was validated without bounds of its own: the desk's limits alone count."
+    return table(("Limit", "Bound"), rows, align="lr", empty=empty)
 
 
 def gate_view(report: GateReport) -> Markup:

@@ -1,0 +1,102 @@
+"""Facts in words: what each says in one sentence, and what a change changed.
+
+Idea:   the ledger keeps what was set; what that changed is the difference to the fact before it in the same scope. So
+        facts are told in their order, with the limits that stood before.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tradeworthy.core import facts
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.time import iso
+from tradeworthy.record.ledger import Entry
+
+SHORT = 8
+_ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+def told(entries: Iterable[Entry]) -> list[str]:
+    """Return a sentence for each fact, oldest first; `entries` are all facts from the first on."""
+    limits: dict[str, Limits] = {}
+    found = []
+    for entry in entries:
+        fact = entry.fact
+        if isinstance(fact, facts.LimitsChanged):
+            found.append(f"Limits of {fact.scope}: {difference(limits.get(fact.scope, Limits()), fact.limits)}.")
+            limits[fact.scope] = fact.limits
+        else:
+            found.append(said_of(fact))
+    return found
+
+
+def difference(before: Limits, after: Limits) -> str:
+    """Write what differs between two sets of limits, as ``order value max 5,000 → 4,000``."""
+    changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(after, name)]
+    words = (f"{name.replace('_', ' ')} {_value(before, name)} {_ARROW} {_value(after, name)}" for name in changed)
+    return ", ".join(words) or "nothing differs"
+
+
+def said_of(fact: facts.Fact) -> str:
+    """Write what a fact says by itself."""
+    say = _WORDS.get(type(fact))
+    return say(fact) if say else f"{type(fact).__name__}."
+
+
+def _value(limits: Limits, name: str) -> str:
+    value = getattr(limits, name)
+    return "not set" if value is None else f"{value:,.12g}"
+
+
+def _gate(fact: facts.GateJudged) -> str:
+    failed = f" by {', '.join(name.replace('_', ' ') for name in fact.failed_checks)}" if fact.failed_checks else ""
+    verdict = "passed" if fact.passed else "refused"
+    return f"The gate ({fact.profile}) {verdict} version {fact.version[:SHORT]}{failed}."
+
+
+def _promoted(fact: facts.VersionPromoted) -> str:
+    share = f" at {fact.share:.0%} of its size" if fact.share < 1.0 else ""
+    return f"Version {fact.version[:SHORT]} became {fact.role} on {fact.env}{share}."
+
+
+def _answered(fact: facts.FindingAnswered) -> str:
+    return f"The policy {'would have answered' if fact.dry_run else 'answered'} finding {fact.finding}: {fact.did}."
+
+
+def _retrained(fact: facts.RetrainEnded) -> str:
+    return f"Retraining gave version {fact.version[:SHORT]}." if fact.version else f"Retraining failed: {fact.error}."
+
+
+def _held(fact: facts.LegalHoldPlaced) -> str:
+    since = "" if fact.from_ns is None else f" from {iso(fact.from_ns)}"
+    until = "" if fact.to_ns is None else f" to {iso(fact.to_ns)}"
+    return f"Legal hold {fact.name} on {', '.join(fact.streams)}{since}{until}."
+
+
+def _roles(fact: facts.RolesGiven) -> str:
+    return f"{fact.person} has the role {', '.join(fact.roles)}." if fact.roles else f"{fact.person} lost every role."
+
+
+_WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
+    facts.VersionRegistered: lambda f: f"Version {f.version[:SHORT]}, {f.name}, was registered.",
+    facts.GateJudged: _gate,
+    facts.VersionApproved: lambda f: f"Version {f.version[:SHORT]} was approved for {f.env}.",
+    facts.VersionPromoted: _promoted,
+    facts.VersionRolledBack: lambda f: f"Rolled back from version {f.version[:SHORT]} to {f.to[:SHORT]}.",
+    facts.SizeChanged: lambda f: f"The acting version takes {f.share:.0%} of its size.",
+    facts.FindingAnswered: _answered,
+    facts.LimitsChanged: lambda f: f"Limits of {f.scope}: {difference(Limits(), f.limits)}.",
+    facts.TradingHalted: lambda f: f"Halted {f.scope}.",
+    facts.TradingResumed: lambda f: f"Resumed {f.scope}.",
+    facts.FindingRaised: lambda f: f.finding.sentence,
+    facts.FindingAcknowledged: lambda f: f"Finding {f.finding} was acknowledged.",
+    facts.FindingClosed: lambda f: f"Finding {f.finding} was closed.",
+    facts.RetrainStarted: lambda f: f"Retraining began, because of {f.trigger}.",
+    facts.RetrainEnded: _retrained,
+    facts.LegalHoldPlaced: _held,
+    facts.LegalHoldLifted: lambda f: f"Legal hold {f.name} was lifted.",
+    facts.RolesGiven: _roles,
+    facts.RecordDeleted: lambda f: f"{f.records:,} records of {f.stream} were deleted by age.",
+    facts.KeyIssued: lambda f: f"Key {f.key} for {f.owner} was made: {', '.join(f.scopes)}.",
+    facts.KeyRevoked: lambda f: f"Key {f.key} was revoked.",
+}
