@@ -98,6 +98,97 @@ def test_too_many_requests_behind_a_slow_one(desk):
     assert closed
 
 
+def body_of(rows):
+    """Return a body of so many rows."""
+    tensor = {"name": "row", "shape": [rows, 5], "datatype": "FP64", "data": [0.25] * 5 * rows}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def test_a_head_that_comes_again_is_answered_by_its_own_body(desk):
+    """Bodies of any length follow the same head on one connection; each gets its own answer."""
+    with desk.raw() as caller:
+        for rows in (1, 3, 1, 200, 2, 2):
+            caller.sendall(request(desk, body=body_of(rows)))
+            ((status, body),) = answers(caller, 1)
+            assert status == 200
+            assert json.loads(body)["outputs"][0]["shape"] == [rows, 1]
+
+
+def test_heads_take_turns(desk):
+    """Another route, another key, another deadline: what was sent before decides nothing."""
+    far = CLOCK.now_ns() + 10**12
+    wanted = [
+        (request(desk), 200),
+        (request(desk), 200),
+        (request(desk, path="/v1/nothing"), 404),
+        (request(desk), 200),
+        (request(desk, x_deadline_ns=1), 504),
+        (request(desk, x_deadline_ns=far), 200),
+        (request(desk).replace(desk.secret.encode(), b"tw_00000000_x"), 401),
+        (request(desk, path=f"{PATH}/versions/none/infer"), 404),
+        (request(desk), 200),
+    ]
+    with desk.raw() as caller:
+        for data, status in wanted:
+            caller.sendall(data)
+            assert answers(caller, 1)[0][0] == status, data
+
+
+def test_a_head_that_comes_again_in_pieces_or_in_company(desk):
+    """Cut anywhere, or with the next request right behind it, a request with a known head is one request."""
+    data = request(desk)
+    for cut in (1, 20, data.index(b"\r\n\r\n"), data.index(b"\r\n\r\n") + 4, len(data) - 1):
+        with desk.raw() as caller:
+            for piece in (data, data[:cut], data[cut:] + data + data, data):
+                caller.sendall(piece)
+                threading.Event().wait(0.02)
+            assert [status for status, _ in answers(caller, 5)] == [200] * 5
+
+
+def test_a_body_of_another_length_than_told_is_not_taken_for_a_known_head(desk):
+    """Only the length that the head itself tells counts: not one in another header, none that is no number."""
+    tricky = request(desk, x_more=f"content-length: {len(BODY)}")
+    other = tricky.replace(f"x-more: content-length: {len(BODY)}".encode(), b"x-more: content-length: 1000")
+    with desk.raw() as caller:
+        for data in (tricky, other, tricky):
+            caller.sendall(data)
+            assert answers(caller, 1)[0][0] == 200
+        early = tricky.replace(f"x-more: content-length: {len(BODY)}".encode(), b"x-more: content-length: 5")
+        caller.sendall(early[: 5 - len(BODY)])
+        caller.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            caller.recv(1)
+        caller.settimeout(30)
+        caller.sendall(early[5 - len(BODY) :])
+        assert answers(caller, 1)[0][0] == 200
+    for wrong in (b"+%d" % len(BODY), b"0x10", b"", b"-1", b"1 1"):
+        changed = request(desk).replace(b"content-length: %d" % len(BODY), b"content-length: " + wrong)
+        assert send(desk, request(desk) + changed, 2)[0][:2] == [200, 400]
+        with desk.raw() as caller:
+            caller.sendall(request(desk))
+            assert answers(caller, 1)[0][0] == 200
+            caller.sendall(changed)
+            assert answers(caller, 1)[0][0] == 400
+
+
+def test_a_body_over_the_limit_behind_a_known_head_is_refused(desk):
+    """The limit holds for every body."""
+    with desk.raw() as caller:
+        caller.sendall(request(desk))
+        assert answers(caller, 1)[0][0] == 200
+        caller.sendall(request(desk, body=b"x" * 20_001))
+        assert answers(caller, 1)[0][0] == 413
+
+
+def test_a_packed_body_behind_a_known_head_is_unpacked(desk):
+    """The second request is packed as the first was."""
+    with desk.raw() as caller:
+        for rows in (1, 2, 30):
+            caller.sendall(request(desk, body=gzip.compress(body_of(rows)), content_encoding="gzip"))
+            ((status, body),) = answers(caller, 1)
+            assert (status, json.loads(body)["outputs"][0]["shape"]) == (200, [rows, 1])
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_request_in_pieces_is_one_request(desk, size):
     """However the bytes were cut."""

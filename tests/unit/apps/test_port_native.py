@@ -147,6 +147,8 @@ def test_a_wrong_label_among_good_ones_takes_none(desk):
         ({"clsoe": 1}, "unknown field `clsoe`"),
         ({"close": "7"}, "Expected `float`, got `str` - at `$.close`"),
         ({"ts_event_ns": 1.5}, "Expected `int | null`"),
+        ({"ts_event_ns": 2**63}, "at `$.ts_event_ns`"),
+        ({"sequence": -(2**63) - 1}, "at `$.sequence`"),
     ],
 )
 def test_a_wrong_event_is_refused_by_name(desk, change, words):

@@ -5,7 +5,11 @@ Shape:  an event is an object with `kind` (bar, trade, quote, row), `instrument`
 Time:   `ts_event_ns` is the caller's, now if left out; when it was received is always ours.
 """
 
-from typing import Any
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,20 +21,25 @@ from tradeworthy.core.errors import near
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk
-from tradeworthy.live.inbox import REFERENCE, TS_EVENT, TS_RECV, VALUES
+from tradeworthy.live.inbox import TS_EVENT
 
 _KIND_SHIFT = 32
-_PACKED = VALUES - 1
-_NAMES = {int(code): code.name for code in DenialCode}
+_HEADER = 8 * TS_EVENT
+_SAID = {int(code): (code.name, code.text) for code in DenialCode}
+_short = lru_cache(version_name)
 _ROLES = {int(role): role.name.lower() for role in Role}
+
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that the record can hold."""
 
 
 class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What every event has; `sequence` is the venue's own number, or a row's entity."""
 
     instrument: str
-    ts_event_ns: int | None = None
-    sequence: int = 0
+    ts_event_ns: Int64 | None = None
+    sequence: Int64 = 0
 
 
 class BarEvent(_Event, kw_only=True, tag="bar"):
@@ -134,8 +143,8 @@ class Incoming:
         self._numbers = {instrument.symbol: place for place, instrument in enumerate(desk.config.instruments)}
         self._symbols = list(self._numbers)
         self._batch: EventBatch = np.zeros(1, event_dtype(desk.config.width))
-        self._words = self._batch.view(np.int64)
-        self._values = self._batch.view(np.float64)
+        self._bytes = self._batch.view(np.uint8).data
+        self._packers = [_packer(count, desk.config.width) for count in range(desk.config.width + 1)]
 
     def record(self, event: AnyEvent) -> EventBatch:
         """Return an event as a batch of one; the next call overwrites it.
@@ -169,14 +178,10 @@ class Incoming:
     def _fill(
         self, kind: Kind, instrument: int, ts_event_ns: int | None, reference: int, values: tuple[float, ...]
     ) -> EventBatch:
-        words, now_ns = self._words, self._clock.now_ns()
-        words[TS_EVENT] = now_ns if ts_event_ns is None else ts_event_ns
-        words[TS_RECV] = now_ns
-        words[REFERENCE] = reference
-        words[_PACKED] = instrument | kind << _KIND_SHIFT
-        end = VALUES + len(values)
-        self._values[VALUES:end] = values
-        self._values[end:] = np.nan
+        now_ns = self._clock.now_ns()
+        ts_event_ns, packed = now_ns if ts_event_ns is None else ts_event_ns, instrument | kind << _KIND_SHIFT
+        pack_into, rest = self._packers[len(values)]
+        pack_into(self._bytes, _HEADER, ts_event_ns, now_ns, reference, packed, *values, *rest)
         return self._batch
 
     def _number(self, symbol: str) -> int:
@@ -204,16 +209,22 @@ class Incoming:
         return tuple(values)
 
 
+def _packer(count: int, width: int) -> tuple[Callable[..., None], tuple[float, ...]]:
+    """Return what writes the words of an event of `count` values, and what stands behind those: NaN."""
+    return Struct(f"<4q{width}d").pack_into, (math.nan,) * (width - count)
+
+
 def decided(record: np.void, symbol: str) -> Decided:
     """Return a DECISION record as it is told."""
     (
         sequence, _, _, _, ts_event_ns, ts_decided_ns, version, score, target, position, price, quantity,
         observed, limit, _, verdict, role, _,
     ) = record.item()  # fmt: skip
+    name, said = _SAID[verdict]
     return Decided(
         decision=sequence,
-        version=version_name(version),
-        role=_ROLES.get(role, str(role)),
+        version=_short(version),
+        role=_ROLES[role],
         instrument=symbol,
         ts_event_ns=ts_event_ns,
         ts_decided_ns=ts_decided_ns,
@@ -222,8 +233,8 @@ def decided(record: np.void, symbol: str) -> Decided:
         position=position,
         price=price,
         quantity=quantity,
-        verdict=_NAMES[verdict],
-        said=DenialCode(verdict).text,
+        verdict=name,
+        said=said,
         observed=observed,
         limit=limit,
     )

@@ -1,33 +1,51 @@
 """One HTTP/1.1 connection: bytes in, requests decided in the same call, bytes out.
 
 Idea:   a hop to another thread or task costs more than a model, so the answer is made where the last byte was read, and
-        written at once. Only what must wait (for a disk) answers later; then the connection's other requests wait
-        in order behind it, and no more is read from it.
+        written at once. A caller sends the same head again and again: one that was read before is known by its bytes
+        and not parsed a second time. Only what must wait (for a disk) answers later; then the connection's other
+        requests wait in order behind it, and no more is read from it.
 Limits: header and body sizes are judged before they are complete; a request that takes too long to arrive, and a
         connection that nobody uses, are closed by the port's `sweep`.
-State:  what has been read of the present request, and requests that wait behind an answer.
+State:  what has been read of the present request, requests that wait behind an answer, the head that was read last.
 """
 
 import asyncio
 import hmac
+import re
 import zlib
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httptools
 
 from tradeworthy.apps.server.replies import RequestRefused, error
-from tradeworthy.apps.server.routes import Answer, Headers, Request, Stream
+from tradeworthy.apps.server.routes import Headers, Request, Stream
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.doorkeeper import Holder
 
 HEADERS_MAX = 64
+HEAD_END = b"\r\n\r\n"
+LINE_END = b"\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)(?=\r\n)", re.IGNORECASE)
+_DIFFERENT = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"x-deadline-ns"))
+"""Headers of requests that are always parsed."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WINDOWS = {b"gzip": 31, b"deflate": 15}
 Asked = tuple[bytes, bytes, Headers, bytes]
 """Method, URL, headers and body of a request that waits its turn."""
+
+
+class _Head(NamedTuple):
+    """The head of the request before: its bytes around the body's length, and what was read in it."""
+
+    before: bytes
+    after: bytes
+    method: bytes
+    url: bytes
+    headers: Headers
+    bytes_max: int
 
 
 class Owner(Protocol):
@@ -41,9 +59,6 @@ class Owner(Protocol):
 
     def request(self, method: bytes, url: bytes, headers: Headers, caller: "Connection") -> Request:
         """Find the route and let the caller in, or raise `RequestRefused`."""
-
-    def answer(self, request: Request) -> Answer:
-        """Answer a request, or raise a `TradeworthyError`."""
 
     def refusal(self, problem: BaseException, caller: "Connection") -> bytes:
         """Return the answer that tells of an error."""
@@ -71,6 +86,8 @@ class Connection(asyncio.Protocol):
         "_header_bytes",
         "_headers",
         "_in_headers",
+        "_known",
+        "_last",
         "_out",
         "_parser",
         "_partial",
@@ -91,6 +108,8 @@ class Connection(asyncio.Protocol):
         self._url, self._body = b"", b""
         self._headers: Headers = {}
         self._out: list[bytes] = []
+        self._last: Asked | None = None
+        self._known: _Head | None = None
         self._waiting: deque[Asked] = deque()
         self._turn: asyncio.Future[bytes] | None = None
         self._stream: Stream | None = None
@@ -159,12 +178,21 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         now_ns, begun = self._port.open_turn(), self._begun
-        if not self._partial:
-            self._partial, self._since_ns = True, now_ns
+        fresh = not self._partial
+        if fresh:
+            self._since_ns = now_ns
+            known = self._again(data) if self._turn is None else None
+            if known is not None:
+                self._answer(known)
+                self._flush()
+                return
+            self._partial = True
         try:
             self._parser.feed_data(data)
             if self._in_headers and self._begun == begun:
                 self._measure(len(data))
+            elif fresh and self._begun == begun + 1 and self._last is not None:
+                self._remember(data, self._last)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except RequestRefused as refused:
@@ -172,6 +200,28 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as problem:
             self._refuse(_cause(problem))
         self._flush()
+
+    def _again(self, data: bytes) -> Asked | None:
+        """Return the request that `data` is, if it is one whole request with the head of the one before."""
+        known = self._known
+        if known is None or not data.startswith(known.before):
+            return None
+        begin = len(known.before)
+        end = data.find(LINE_END, begin)
+        length, rest = data[begin:end], end + len(known.after)
+        if not data.startswith(known.after, end) or not length.isdigit() or int(length) != len(data) - rest:
+            return None
+        return None if len(data) > known.bytes_max else (known.method, known.url, known.headers, data[rest:])
+
+    def _remember(self, data: bytes, asked: Asked) -> None:
+        """Keep the head of a request that came whole and alone, if nothing but its body will differ the next time."""
+        method, url, headers, body = asked
+        end = data.find(HEAD_END) + len(HEAD_END)
+        length = _LENGTH.search(data, 0, end)
+        same = length is not None and data[end:] == body and not _DIFFERENT & headers.keys()
+        if length is not None and same and self._parser.should_keep_alive():
+            before, after = data[: length.start(1)], data[length.end(1) : end]
+            self._known = _Head(before, after, method, url, headers, end + self._port.settings.body_bytes_max)
 
     def _upgraded(self, rest: bytes) -> None:
         """Hand what follows an upgrade to who took the connection over; a wish that nobody took is refused."""
@@ -224,7 +274,7 @@ class Connection(asyncio.Protocol):
         """Answer, or wait behind an answer that is not there yet."""
         asked = self._parser.get_method(), self._url, self._headers, self._body
         self._url, self._body, self._headers = b"", b"", {}
-        self._partial = False
+        self._partial, self._last = False, asked
         if self._closing:
             return
         if self._turn is None and self._stream is None:
@@ -241,8 +291,9 @@ class Connection(asyncio.Protocol):
         method, url, headers, body = asked
         try:
             request = self._port.request(method, url, headers, self)
-            request.body = unpacked(body, headers, self._port.settings.body_bytes_max) if body else body
-            made = self._port.answer(request)
+            packed = body and b"content-encoding" in headers
+            request.body = unpacked(body, headers, self._port.settings.body_bytes_max) if packed else body
+            made = request.route.handler(request)
         except Exception as problem:  # noqa: BLE001 - whatever a request meets, its caller is told, and others go on
             self._out.append(self._port.refusal(problem, self))
             made = b""

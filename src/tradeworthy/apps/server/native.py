@@ -17,7 +17,7 @@ import numpy as np
 from tradeworthy.apps.explain.explained import Reason
 from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, INPUTS
-from tradeworthy.apps.server.events import AnyEvent, Decided, Incoming, decided, read_events, undecided
+from tradeworthy.apps.server.events import AnyEvent, Decided, Incoming, Int64, decided, read_events, undecided
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json
 from tradeworthy.apps.server.routes import Answer, Request, Route
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
@@ -40,10 +40,10 @@ _encode = msgspec.json.Encoder().encode
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What became of a decision: its label and, where there is one, a value such as a profit."""
 
-    decision: int
+    decision: Int64
     label: float
     value: float | None = None
-    ts_event_ns: int | None = None
+    ts_event_ns: Int64 | None = None
 
 
 class Reasoned(msgspec.Struct, frozen=True, kw_only=True):

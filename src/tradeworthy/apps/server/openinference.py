@@ -50,7 +50,7 @@ class OpenInference:
 
     def __init__(self, port: "Port") -> None:
         self._port, self._models = port, port.models
-        self._heads: dict[int, bytes] = {}
+        self._words: dict[int, _Words] = {}
 
     def routes(self) -> list[Route]:
         """Return the protocol's part of the table."""
@@ -111,8 +111,8 @@ class OpenInference:
     def infer(self, request: Request) -> Answer:
         """Score rows."""
         version, rows_max = self._version(request), self._port.settings.rows_max
-        features = version.manifest.features
-        plain = None if HEADER in request.headers else plain_rows(request.body, len(features), rows_max)
+        words = self._words.get(version.number) or self._told_of(version)
+        plain = None if HEADER in request.headers else plain_rows(request.body, words.columns, rows_max)
         wanted: Wishes = None
         if plain is not None:
             rows, name = plain
@@ -120,20 +120,18 @@ class OpenInference:
             asked, binary = read_request(request.body, request.headers.get(HEADER))
             if asked.outputs or asked.parameters:
                 wanted = chosen_outputs(asked, version.manifest.outputs)
-            rows, name = read_rows(asked, binary, features, rows_max), asked.id
-        request.count_rows(len(rows))
-        scores = version.predictor.one(rows[0]).reshape(1, -1) if len(rows) == 1 else version.predictor.many(rows)
+            rows, name = read_rows(asked, binary, version.manifest.features, rows_max), asked.id
+        count = len(rows)
+        request.count_rows(count)
+        scores = version.predictor.one(rows[0]).reshape(1, -1) if count == 1 else version.predictor.many(rows)
         self._port.keep_scores(request, version, rows, scores)
-        head = self._heads.get(version.number) or self._head(version)
-        if name is not None:
-            head += b'"id":%s,' % _encode(name)
-        return _scored(head, version.manifest.outputs, scores) if wanted is None else _with_binary(head, scores, wanted)
+        head = words.head if name is None else b'%s"id":%s,' % (words.head, _encode(name))
+        return _with_binary(head, scores, wanted) if wanted is not None else _scored(head, words.outputs, scores)
 
-    def _head(self, version: Version) -> bytes:
-        """Make and keep the beginning of a version's answers."""
-        head = _encode({"model_name": self._models.name, "model_version": version.short})[:-1] + b","
-        self._heads[version.number] = head
-        return head
+    def _told_of(self, version: Version) -> "_Words":
+        """Make and keep the words of a version's answers."""
+        self._words[version.number] = words = _Words(self._models.name, version)
+        return words
 
     def _version(self, request: Request) -> Version:
         """Return the version that a request's path names."""
@@ -172,9 +170,30 @@ class OpenInference:
         return answer_json({})
 
 
-def _scored(head: bytes, names: Sequence[str], scores: Floats) -> bytes:
+class _Words:
+    """What every answer of a version says.
+
+    Attributes
+    ----------
+    head : bytes
+        The answer's beginning.
+    columns : int
+        Features of a row.
+    outputs : tuple of bytes
+        The beginning of each output, up to its number of rows.
+    """
+
+    __slots__ = ("columns", "head", "outputs")
+
+    def __init__(self, model: str, version: Version) -> None:
+        self.head = _encode({"model_name": model, "model_version": version.short})[:-1] + b","
+        self.columns = len(version.manifest.features)
+        self.outputs = tuple(_beginning(name) for name in version.manifest.outputs)
+
+
+def _scored(head: bytes, outputs: Sequence[bytes], scores: Floats) -> bytes:
     """Answer with every output as JSON."""
-    parts = [_output(scores[:, place], name, len(scores)) for place, name in enumerate(names)]
+    parts = [_output(begun, column) for begun, column in zip(outputs, scores.T.tolist(), strict=True)]
     return answer(b'%s"outputs":[%s]}' % (head, b",".join(parts)))
 
 
@@ -183,7 +202,7 @@ def _with_binary(head: bytes, scores: Floats, wanted: Sequence[tuple[int, str, b
     parts, tail = [], []
     for place, name, binary in wanted:
         if not binary:
-            parts.append(_output(scores[:, place], name, len(scores)))
+            parts.append(_output(_beginning(name), scores[:, place].tolist()))
             continue
         raw = np.ascontiguousarray(scores[:, place]).tobytes()
         tail.append(raw)
@@ -196,9 +215,14 @@ def _with_binary(head: bytes, scores: Floats, wanted: Sequence[tuple[int, str, b
     return respond(200, text + b"".join(tail), {HEADER: length}, kind)
 
 
-def _output(column: Floats, name: str, rows: int) -> bytes:
+def _beginning(name: str) -> bytes:
+    """Return an output as JSON, up to its number of rows."""
+    return b'{"name":%s,"datatype":"FP64","shape":[' % _encode(name)
+
+
+def _output(begun: bytes, column: list[float]) -> bytes:
     """Return one output as JSON."""
-    return b'{"name":"%s","datatype":"FP64","shape":[%d,1],"data":%s}' % (name.encode(), rows, _encode(column.tolist()))
+    return b'%s%d,1],"data":%s}' % (begun, len(column), _encode(column))
 
 
 def _read(body: bytes, kind: type[Asked]) -> Asked:

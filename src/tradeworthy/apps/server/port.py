@@ -19,7 +19,7 @@ from tradeworthy.apps.server.models import Models
 from tradeworthy.apps.server.native import Native
 from tradeworthy.apps.server.openinference import OpenInference
 from tradeworthy.apps.server.replies import RequestRefused
-from tradeworthy.apps.server.routes import OPEN, Answer, Headers, Request, Routes
+from tradeworthy.apps.server.routes import OPEN, Headers, Request, Routes
 from tradeworthy.apps.server.scores import ScoreLog
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
@@ -83,6 +83,8 @@ class Port:
         self._scores = ScoreLog(tape) if self.settings.requests_log else None
         self.routes = Routes([*OpenInference(self).routes(), *Native(self).routes()])
         self._servers: list[asyncio.Server] = []
+        self._monotonic_ns = project.clock.monotonic_ns
+        self._soon: Callable[[Callable[[], None]], object] = _not_open
         self._keys: dict[str, Key] = {}
         self._ledger_number = -1
         self._turn_ns = self._now_ns = self._slow = 0
@@ -105,6 +107,7 @@ class Port:
         """
         self._heard(self._look())
         loop, settings, secure = asyncio.get_running_loop(), self.settings, self._secure()
+        self._soon = loop.call_soon
         if settings.socket:
             path = self.project.folder / settings.socket
             path.unlink(missing_ok=True)
@@ -215,11 +218,10 @@ class Port:
 
     def open_turn(self) -> int:
         """Return the monotonic time, and note when this turn of the loop began."""
-        now_ns = self.project.clock.monotonic_ns()
-        self._now_ns = now_ns
+        self._now_ns = now_ns = self._monotonic_ns()
         if not self._turn_ns:
             self._turn_ns = now_ns
-            asyncio.get_running_loop().call_soon(self._close_turn)
+            self._soon(self._close_turn)
         return now_ns
 
     def _close_turn(self) -> None:
@@ -265,11 +267,6 @@ class Port:
             raise RequestRefused(504, f"the deadline passed {late_ns / NS_PER_MS:.3f} ms before the request was read")
         return int(text)
 
-    @staticmethod
-    def answer(request: Request) -> Answer:
-        """Answer a request."""
-        return request.route.handler(request)
-
     def slowly(self, request: Request, start: Callable[[], Awaitable[bytes]]) -> Awaitable[bytes]:
         """Begin an answer that takes time beside the loop, if there is room for it.
 
@@ -311,6 +308,10 @@ class Port:
         if self._tape.failure is not None:
             return "the record cannot be written"
         return "no version is champion" if self.engine.desk.champion is None else None
+
+
+def _not_open(_: Callable[[], None]) -> None:
+    """Call nothing soon: the port is not open, so that nobody waits in its loop."""
 
 
 def _as_refused(problem: BaseException) -> RequestRefused:

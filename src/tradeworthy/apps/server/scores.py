@@ -19,7 +19,7 @@ from tradeworthy.record.tape import Stream, TapeWriter
 
 PREFIX = "scores-"
 WAITING = 256
-_HEADER = 4
+Floats = npt.NDArray[np.float64]
 
 
 def scores_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
@@ -34,19 +34,24 @@ def scores_stream(version: int) -> str:
 
 
 class _Waiting:
-    """One version's records on their way to the tape."""
+    """One version's requests on their way to the tape, as they came; they become records when they are written."""
 
     def __init__(self, stream: Stream, n: int, k: int) -> None:
-        self.stream, self.n, self.count = stream, n, 0
-        self.records = np.zeros(WAITING, scores_dtype(n, k))
-        self.words = self.records.view(np.int64).reshape(WAITING, -1)
-        self.numbers = self.records.view(np.float64).reshape(WAITING, -1)
+        self.stream, self.count = stream, 0
+        self.dtype = scores_dtype(n, k)
+        self.asked: list[tuple[Floats, Floats, int, str]] = []
 
     def write(self) -> None:
         """Write what waits."""
-        if self.count:
-            count, self.count = self.count, 0
-            self.stream.append(self.records[:count])
+        if not self.asked:
+            return
+        asked, records = self.asked, np.zeros(self.count, self.dtype)
+        self.asked, self.count = [], 0
+        rows, scores, ts_ns, keys = zip(*asked, strict=True)
+        counts, numbers = [len(part) for part in rows], [int(key, 16) if key else 0 for key in keys]
+        records["ts_ns"], records["key"] = np.repeat(ts_ns, counts), np.repeat(numbers, counts)
+        records["row"], records["scores"] = np.concatenate(rows), np.concatenate(scores)
+        self.stream.append(records)
 
 
 class ScoreLog:
@@ -62,10 +67,8 @@ class ScoreLog:
         self._tape = tape
         self._waiting: dict[int, _Waiting] = {}
 
-    def add(
-        self, version: Version, rows: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], key: str, now_ns: int
-    ) -> None:
-        """Keep (m, n) rows and their (m, k) scores.
+    def add(self, version: Version, rows: Floats, scores: Floats, key: str, now_ns: int) -> None:
+        """Keep (m, n) rows and their (m, k) scores, both of which nobody changes any more.
 
         Raises
         ------
@@ -73,16 +76,10 @@ class ScoreLog:
             The tape has failed; nothing may be answered that is not recorded.
         """
         waiting = self._waiting.get(version.number) or self._open(version, rows.shape[1], scores.shape[1])
-        number = int(key, 16) if key else 0
-        for place in range(len(rows)):
-            if waiting.count == WAITING:
-                waiting.write()
-            at, n = waiting.count, waiting.n
-            waiting.words[at, 2], waiting.words[at, 3] = now_ns, number
-            numbers = waiting.numbers[at]
-            numbers[_HEADER : _HEADER + n] = rows[place]
-            numbers[_HEADER + n :] = scores[place]
-            waiting.count += 1
+        waiting.asked.append((rows, scores, now_ns, key))
+        waiting.count += len(rows)
+        if waiting.count >= WAITING:
+            waiting.write()
 
     def write(self) -> None:
         """Write everything that waits."""
