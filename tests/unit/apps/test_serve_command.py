@@ -112,3 +112,11 @@ def test_an_address_that_is_taken_is_told(project, capsys):
         )
     assert code == 2
     assert "address already in use" in problem.lower()
+
+
+def test_a_server_imports_what_it_needs_and_no_more():
+    """Libraries that read files, train or draw are another process's; each would cost memory and a slower start."""
+    heavy = ("polars", "pandas", "pyarrow", "duckdb", "sklearn", "lightgbm", "xgboost", "onnxruntime", "litestar")
+    code = f"import sys, tradeworthy.apps.server.serving; print([m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -11,12 +11,11 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from tradeworthy.core.errors import DataInvalid, NotFound, SettingsInvalid, near
 from tradeworthy.core.events import (
@@ -32,6 +31,9 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from tradeworthy.live.feeds.mending import Found, Mending, Table, mend
 from tradeworthy.live.feeds.quality import BarTime, FileReport, report_file
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _UNITS_NS = {"ms": NS_PER_MS, "s": NS_PER_S, "m": NS_PER_MINUTE, "h": NS_PER_HOUR, "d": NS_PER_DAY}
 _SIDES = ("bid", "ask", "bid_size", "ask_size")
@@ -204,7 +206,7 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"time_zone is {name!r}, allowed is an IANA name such as 'America/Chicago'") from error
 
 
-def read_frame(path: Path) -> pl.DataFrame:
+def read_frame(path: Path) -> "pl.DataFrame":
     """Return a CSV or Parquet file as a frame; stamps in a CSV stay text.
 
     Raises
@@ -214,6 +216,8 @@ def read_frame(path: Path) -> pl.DataFrame:
     DataInvalid
         It is neither.
     """
+    import polars as pl  # noqa: PLC0415 - 23 MB and 0.2 s that a desk without files does without
+
     if not path.is_file():
         raise NotFound(f"file {path} does not exist; check the path, which is relative to the project's folder")
     try:
@@ -224,7 +228,7 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise DataInvalid(f"file {path} cannot be read as CSV or Parquet: {error}") from error
 
 
-def _column(frame: pl.DataFrame, file: MarketFile, name: str) -> pl.Series:
+def _column(frame: "pl.DataFrame", file: MarketFile, name: str) -> "pl.Series":
     wanted = file.column(name)
     if wanted not in frame.columns:
         raise DataInvalid(
@@ -234,13 +238,15 @@ def _column(frame: pl.DataFrame, file: MarketFile, name: str) -> pl.Series:
     return frame[wanted]
 
 
-def _stamps(frame: pl.DataFrame, file: MarketFile) -> pl.Series:
+def _stamps(frame: "pl.DataFrame", file: MarketFile) -> "pl.Series":
     """Return the stamps as UTC nanoseconds, null where unreadable."""
     return stamps_to_ns(_column(frame, file, "time"), file.time_zone, file.time_unit)
 
 
-def stamps_to_ns(stamps: pl.Series, time_zone: str, time_unit: str) -> pl.Series:
+def stamps_to_ns(stamps: "pl.Series", time_zone: str, time_unit: str) -> "pl.Series":
     """Return stamps (text, dates, date-times or numbers since 1970) as int64 UTC nanoseconds, null where unreadable."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     if stamps.dtype.is_integer():
         return stamps.cast(pl.Int64, strict=False) * _EPOCH_NS[time_unit]
     if stamps.dtype.is_float():
@@ -256,7 +262,7 @@ def stamps_to_ns(stamps: pl.Series, time_zone: str, time_unit: str) -> pl.Series
     return stamps.dt.convert_time_zone("UTC").dt.timestamp("ns")
 
 
-def _parsed(text: pl.Series) -> pl.Series:
+def _parsed(text: "pl.Series") -> "pl.Series":
     """Read ISO-like text; text that carries an offset keeps its instant."""
     has_offset = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any()
     trial = text.str.replace(" ", "T", literal=True)
@@ -265,7 +271,9 @@ def _parsed(text: pl.Series) -> pl.Series:
     return trial.str.to_datetime(time_unit="ns", strict=False)
 
 
-def _table(frame: pl.DataFrame, file: MarketFile, stamps: pl.Series) -> Table:
+def _table(frame: "pl.DataFrame", file: MarketFile, stamps: "pl.Series") -> Table:
+    import polars as pl  # noqa: PLC0415 - as above
+
     readable = stamps.is_not_null().to_numpy()
     columns = {}
     for name in file.fields:

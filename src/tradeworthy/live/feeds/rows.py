@@ -8,18 +8,20 @@ Undefined: a missing value or an unknown category travels as NaN; the input chec
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid, near
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, events_from_columns, merge
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.feeds.files import MarketFile, read_frame, read_market_files, stamps_to_ns
 from tradeworthy.live.feeds.quality import FileReport
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class RowSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -192,7 +194,9 @@ def read_events(
     return merge(batches), reports
 
 
-def _as_polars(frame: Any) -> pl.DataFrame:
+def _as_polars(frame: Any) -> "pl.DataFrame":
+    import polars as pl  # noqa: PLC0415 - 23 MB and 0.2 s that a desk without files does without
+
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, Mapping):
@@ -203,22 +207,26 @@ def _as_polars(frame: Any) -> pl.DataFrame:
     raise DataInvalid(f"rows are a {type(frame).__name__}, allowed is a polars or pandas frame or a mapping of columns")
 
 
-def _from_pandas(series: Any) -> pl.Series:
+def _from_pandas(series: Any) -> "pl.Series":
     """Return a pandas column as polars; a time zone of its own is kept as the instant in UTC."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     if getattr(series.dtype, "tz", None) is None:
         return pl.Series(series.to_numpy())
     return pl.Series(series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()).dt.replace_time_zone("UTC")
 
 
-def _check_columns(table: pl.DataFrame, schema: RowSchema) -> None:
+def _check_columns(table: "pl.DataFrame", schema: RowSchema) -> None:
     wanted = [*schema.fields, schema.time, schema.instrument_column, schema.entity]
     for name in wanted:
         if name is not None and name not in table.columns:
             raise DataInvalid(f"column {name!r} is missing; found {table.columns}{near(name, table.columns)}")
 
 
-def _values(table: pl.DataFrame, schema: RowSchema) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, int]]:
+def _values(table: "pl.DataFrame", schema: RowSchema) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, int]]:
     """Return every field as (n,) float64, and how many words of each category were unknown."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     columns: dict[str, npt.NDArray[np.float64]] = {}
     unknown: dict[str, int] = {}
     for name in schema.fields:
@@ -235,7 +243,9 @@ def _values(table: pl.DataFrame, schema: RowSchema) -> tuple[dict[str, npt.NDArr
     return columns, unknown
 
 
-def _floats(series: pl.Series) -> pl.Series:
+def _floats(series: "pl.Series") -> "pl.Series":
+    import polars as pl  # noqa: PLC0415 - as above
+
     if series.dtype == pl.Object:
         series = pl.Series(series.name, series.to_list(), strict=False)
     try:
@@ -246,7 +256,9 @@ def _floats(series: pl.Series) -> pl.Series:
         ) from error
 
 
-def _numbers(table: pl.DataFrame, schema: RowSchema, instruments: Sequence[Instrument]) -> int | npt.NDArray[np.uint32]:
+def _numbers(
+    table: "pl.DataFrame", schema: RowSchema, instruments: Sequence[Instrument]
+) -> int | npt.NDArray[np.uint32]:
     """Return each row's instrument as its place in the desk's list."""
     places = {instrument.symbol: place for place, instrument in enumerate(instruments)}
     symbols = [schema.instrument] if schema.instrument_column is None else table[schema.instrument_column].to_list()
@@ -257,6 +269,6 @@ def _numbers(table: pl.DataFrame, schema: RowSchema, instruments: Sequence[Instr
     return int(numbers[0]) if schema.instrument_column is None else numbers
 
 
-def _references(entities: pl.Series) -> npt.NDArray[np.uint64]:
+def _references(entities: "pl.Series") -> npt.NDArray[np.uint64]:
     names = entities.to_list()
     return np.array([entity_reference(name if isinstance(name, int) else str(name)) for name in names], np.uint64)
