@@ -1,7 +1,8 @@
 """What the monitors hear: streams whose change points are known, run through the charts as a watcher runs them.
 
-Idea:   a stream is (n, p) rows or (n,) errors; the first part is the reference, what follows is watched. Ours and the
-        peers get the very same values after the reference; the peers only where there is one column.
+Idea:   a stream is (n, p) rows, (n, 1) errors or (n, 2) scores with labels; the first part is the reference, what
+        follows is watched. Ours and the peers get the very same values after the reference; the peers only where there
+        is one column.
 Units:  delays in events after the change; false alarms per 10,000 events.
 """
 
@@ -16,19 +17,32 @@ from typing import Any
 import numpy as np
 from harness import HERE, PEERS, digits
 from jobs import Floats
-from watch_streams import correlated, errors, feature, with_code
+from measure import quantile_interval
+from watch_streams import correlated, errors, feature, labelled, with_code
 
+from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.control_charts.calibration import Charts
 from tradeworthy.judge.monitor.control_charts.chart_table import ALARM, QUIET, SUM_UP
 from tradeworthy.judge.monitor.control_charts.cusum import watch
+from tradeworthy.judge.monitor.control_charts.harm import empty_harm, reset, watch_losses
 from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
-from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
+from tradeworthy.judge.monitor.joins.outcomes import JOINED
+from tradeworthy.judge.monitor.performance import (
+    PerformanceReference,
+    PerformanceSettings,
+    loss_tests,
+    performance_reference,
+)
 from tradeworthy.live.feeds.crypto import read_crypto
 
 REFERENCE, WATCHED, CHANGE = 5_000, 10_000, 1_000
 WINDOW = 5_000
 """A change counts as detected if an alarm comes within so many events of it."""
+
+FAR = 1e9
+"""In the place of a delay without an end."""
 
 AT, TOTAL = REFERENCE + CHANGE, REFERENCE + CHANGE + WINDOW
 LAWS = ("gauss", "t3", "garch", "ar1", "regimes")
@@ -40,24 +54,61 @@ PEER_RUNS = 2
 ERROR_SEEDS = range(100, 160)
 """Streams of errors are cheap, and their delays vary widely."""
 
-Fit = Callable[[Floats], Charts]
+Hear = Callable[[Floats], list[int]]
+"""Gives the rows of (m, p) watched ones at which a monitor alarms."""
+
+Fit = Callable[[Floats], Hear]
+"""Calibrates a monitor on a reference."""
+
 Line = dict[str, Any]
 
 
-def row_charts(reference: Floats) -> Charts:
-    """Return the charts of a drift monitor, as it makes them, with everything that it watches."""
-    return calibrate_drift(reference, [f"f{place}" for place in range(reference.shape[1])], DriftSettings())
+def of_rows(reference: Floats) -> Hear:
+    """Calibrate the charts of a drift monitor, with everything that it watches."""
+    charts = calibrate_drift(reference, [f"f{place}" for place in range(reference.shape[1])], DriftSettings())
+    return lambda rows: alarms_of(charts, rows)
 
 
-def error_charts(horizon: int) -> Fit:
-    """Return what makes the chart of errors of a performance monitor, without its slower second test."""
+def of_errors(horizon: int) -> Fit:
+    """Return what calibrates both tests of a performance monitor on errors."""
     settings = PerformanceSettings(loss="error")
 
-    def fit(reference: Floats) -> Charts:
+    def fit(reference: Floats) -> Hear:
         errors, scores = reference[:, 0], np.full(len(reference), 0.4)  # a wrong call: below one half, the label is 1
-        return performance_reference(scores, errors, horizon=horizon, settings=settings).charts
+        made = performance_reference(scores, errors, horizon=horizon, settings=settings)
+        return lambda rows: harms_of(made, settings, np.ascontiguousarray(rows[:, 0]))
 
     return fit
+
+
+def of_mix(reference: Floats) -> Hear:
+    """Calibrate a monitor of the class mix on scores and labels; the labels are known at once."""
+    settings = BalanceSettings(false_alarms_per_10k=1.0)
+
+    def hear(rows: Floats) -> list[int]:
+        monitor = ClassBalanceMonitor(reference[:, 0], reference[:, 1], version=1, settings=settings)
+        decisions, joined = np.zeros(len(rows), DECISION), np.zeros(len(rows), JOINED)
+        for records in (decisions, joined):
+            records["sequence"], records["version"] = np.arange(len(rows)), 1
+        decisions["score"], joined["label"] = rows[:, 0], rows[:, 1]
+        monitor.observe(decisions)
+        monitor.observe(joined)
+        return sorted({finding.sequence for finding in monitor.findings()})
+
+    return hear
+
+
+def harms_of(made: PerformanceReference, settings: PerformanceSettings, losses: Floats) -> list[int]:
+    """Return the losses at which either test alarms; both are quiet for a while, as a monitor keeps them."""
+    tests = loss_tests(made, settings, made.charts.start(), empty_harm())
+    times, alarms = np.column_stack([np.arange(len(losses)), np.arange(len(losses)) + made.horizon]), list[int]()
+    at = watch_losses(tests, losses, times, 0)
+    while at < len(losses):
+        alarms.append(at)
+        tests.chart.sums[0, SUM_UP : SUM_UP + 2] = 0.0
+        reset(tests.harm)
+        at = watch_losses(tests, losses, times, at + 1 + QUIET_EVENTS)
+    return alarms
 
 
 def alarms_of(charts: Charts, rows: Floats) -> list[int]:
@@ -101,23 +152,29 @@ def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
     n = REFERENCE + WATCHED
     for law in (*LAWS, *COINS):
         name = f"{law} returns, weeks redrawn" if law in COINS else law
-        yield from null_line(name, [series_of(law, n, seed) for seed in seeds], row_charts, peers=peers)
-    yield from null_line("six features and a code", [_mixed(n, seed) for seed in seeds], row_charts, peers=False)
+        yield from null_line(name, [series_of(law, n, seed) for seed in seeds], of_rows, peers=peers)
+    yield from null_line("six features and a code", [_mixed(n, seed) for seed in seeds], of_rows, peers=False)
     for horizon in HORIZONS:
         streams = [errors(0.45, horizon, n, seed)[:, None] for seed in ERROR_SEEDS]
-        yield from null_line(f"errors 45%, horizon {horizon}", streams, error_charts(horizon), peers=peers)
+        yield from null_line(f"errors 45%, horizon {horizon}", streams, of_errors(horizon), peers=peers)
+    mixes = [labelled(0.5, n, seed) for seed in seeds]
+    yield from null_line("half of the labels 1", mixes, of_mix, peers=False)
 
 
 def null_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
     """Yield how often each detector alarms on streams without change."""
     for who, alarms in _told(streams, fit, peers=peers).items():
-        rate = digits(1e4 * sum(map(len, alarms)) / (len(alarms) * WATCHED))
-        yield {"stream": name, "detector": who, "runs": len(alarms), "false_alarms_per_10k": rate}
+        rates = 1e4 / WATCHED * np.array([len(run) for run in alarms], np.float64)
+        line: Line = {"stream": name, "detector": who, "runs": len(rates), "false_alarms_per_10k": digits(rates.mean())}
+        if len(rates) > PEER_RUNS:
+            half = 1.96 * float(rates.std(ddof=1)) / math.sqrt(len(rates))
+            line["interval"] = [digits(max(0.0, float(rates.mean()) - half)), digits(float(rates.mean()) + half)]
+        yield line
 
 
 def _told(streams: list[Floats], fit: Fit, *, peers: bool) -> dict[str, list[list[int]]]:
     """Return the alarms of each detector in each stream; the slower peers get the first streams only."""
-    told = {"ours": [alarms_of(fit(s[:REFERENCE]), s[REFERENCE:]) for s in streams]}
+    told = {"ours": [fit(s[:REFERENCE])(s[REFERENCE:]) for s in streams]}
     if peers:
         told |= river("alarms", {"streams": [s[REFERENCE:, 0].tolist() for s in streams[:PEER_RUNS]]})["alarms"]
     return told
@@ -128,13 +185,16 @@ def changes(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
     for law in (*LAWS[:4], *COINS):
         for words, spoil in SPOILS.items():
             streams = [spoil(series_of(law, TOTAL, seed), AT) for seed in seeds]
-            yield from change_line(f"{law} {words}", streams, row_charts, peers=peers)
+            yield from change_line(f"{law} {words}", streams, of_rows, peers=peers)
     for words, mix in MIXES.items():
-        yield from change_line(words, [mix(seed) for seed in seeds], row_charts, peers=False)
+        yield from change_line(words, [mix(seed) for seed in seeds], of_rows, peers=False)
     for before, after, horizon in ERRORS:
         streams = [errors(before, horizon, TOTAL, seed, change=AT, after=after)[:, None] for seed in ERROR_SEEDS]
         name = f"errors {100 * before:.0f} to {after:.0%}, horizon {horizon}"
-        yield from change_line(name, streams, error_charts(horizon), peers=peers)
+        yield from change_line(name, streams, of_errors(horizon), peers=peers)
+    for share in (0.6, 0.7):
+        mixes = [labelled(0.5, TOTAL, seed, change=AT, after=share) for seed in seeds]
+        yield from change_line(f"prior 50 to {share:.0%}, scores and labels", mixes, of_mix, peers=False)
 
 
 def change_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
@@ -147,11 +207,13 @@ def heard(alarms: list[list[int]]) -> Line:
     """Return the share of runs with an alarm after the change, and the median delay of all runs (None if unheard)."""
     delays = [min((place - CHANGE + 1 for place in run if place >= CHANGE), default=math.inf) for run in alarms]
     middle = float(np.sort(delays)[(len(delays) - 1) // 2])
+    around = quantile_interval(np.minimum(delays, FAR), 0.5)
     early = sum(place < CHANGE for run in alarms for place in run)
     return {
         "runs": len(alarms),
         "detected": digits(float(np.mean(np.isfinite(delays)))),
         "median_delay": middle if math.isfinite(middle) else None,
+        "interval": [around.low, around.high if around.high < FAR else None],
         "false_alarms_before": early,
     }
 

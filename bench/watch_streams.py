@@ -63,6 +63,20 @@ def errors(rate: float, horizon: int, n: int, seed: int, *, change: int | None =
     return (uniform < rates).astype(np.float64)
 
 
+def labelled(share: float, n: int, seed: int, *, change: int | None = None, after: float = 0.0) -> Floats:
+    """Return (n, 2) scores and labels: 1 with a chance of `share`, from `change` on of `after`; the AUC is 0.76.
+
+    A score is what the label looks like before the change: the chance of a 1, were both labels equally frequent.
+    """
+    rng = np.random.default_rng([79, int(1e4 * share), seed])
+    shares = np.full(n, share)
+    if change is not None:
+        shares[change:] = after
+    labels = (rng.random(n) < shares).astype(np.float64)
+    seen = rng.standard_normal(n) + np.where(labels > 0.5, 0.5, -0.5)
+    return np.column_stack([1.0 / (1.0 + np.exp(-seen)), labels])
+
+
 def correlated(n: int, seed: int, *, flip: int | None = None, turn: int | None = None) -> Floats:
     """Return (n, 6) Gaussian columns of unit variance; two are correlated by 0.8, the next three by a common factor.
 

@@ -15,6 +15,9 @@ PATH = ROOT / "docs" / "monitoring.md"
 RECORD = ROOT / "bench" / "watch.json"
 BEGIN, END = "<!-- measured by make bench: begin -->", "<!-- measured by make bench: end -->"
 
+RUNS_FEW = 6
+"""So few runs say nothing about where a median lies."""
+
 Line = Mapping[str, Any]
 
 
@@ -32,14 +35,14 @@ def section(record: Mapping[str, Any]) -> str:
     )
     heard = (
         f"Changes at a known event. *Detected*: an alarm within {about['window']:,} events of it. The delay is the "
-        "median over all runs, those unheard counting as endless."
+        "median over all runs, those unheard counting as endless; in brackets stand 95% intervals."
     )
     calm = f"False alarms per 10,000 events on streams **without** change, {streams * watched:,} events a line:"
     parts = [
         [BEGIN],
         [taken],
         [calm],
-        _table(nulls, "stream", lambda line: f"{line['false_alarms_per_10k']:.2f}"),
+        _table(nulls, "stream", _rate),
         [heard],
         _table(changes, "change", _heard),
         ["Cost, in processor time:"],
@@ -53,10 +56,19 @@ def _peers(peers: str | None) -> str:
     return f"; beside {peers} with its defaults, on the first runs only" if peers else "; no peers in this run"
 
 
+def _rate(line: Line) -> str:
+    """Write a rate, with its interval where there is one."""
+    around = line.get("interval")
+    return f"{line['false_alarms_per_10k']:.2f}" + (f" ({around[0]:.2f} to {around[1]:.2f})" if around else "")
+
+
 def _heard(line: Line) -> str:
-    """Write how many were heard and how late."""
-    delay = line["median_delay"]
-    return f"{line['detected']:.0%}, " + (f"{delay:,.0f}" if delay is not None else "not by half")
+    """Write how many were heard and how late; where many runs were made, in which interval the median lies."""
+    delay, (low, high) = line["median_delay"], line.get("interval", (None, None))
+    if delay is None:
+        return f"{line['detected']:.0%}, not by half"
+    around = f" ({low:,.0f} to {high:,.0f})" if line["runs"] > RUNS_FEW and high is not None else ""
+    return f"{line['detected']:.0%}, {delay:,.0f}{around}"
 
 
 def _table(lines: Sequence[Line], title: str, write: Any) -> list[str]:

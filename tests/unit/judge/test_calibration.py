@@ -165,3 +165,37 @@ def test_the_centre_of_a_chart_is_the_median():
     assert charts.constants[0, SCALE] == pytest.approx(2.0, abs=0.15)
     assert charts.constants[0, LIMIT_UP] == charts.operating[0].limit_up
     assert charts.constants[0, LIMIT_DOWN] == charts.operating[0].limit_down
+
+
+@pytest.mark.parametrize("reach", [1.0, 1.5])
+def test_no_limit_is_below_what_the_reference_itself_reached(reach):
+    """However high the asked rate, limits stand so many times above the reference's own highest sums."""
+    column = stream("gauss", 2_000, 7)
+    charts = fit([column], rate=5_000.0, settings=ChartSettings(runs=5, run_length=500, own_reach=reach))
+    point, scores = charts.operating[0], (column - column[50:].mean()) / column[50:].std()
+    for limit, side in ((point.limit_up, 1.0), (point.limit_down, -1.0)):
+        total = highest = 0.0
+        for score in np.clip(side * scores, -3.0, 3.0):
+            total = max(0.0, total + score - point.allowance)
+            highest = max(highest, total)
+        assert limit == pytest.approx(reach * highest, rel=0.1)
+
+
+def wild_weeks(n, seed):
+    """Return (n,) clustering values whose weeks are wild or calm beyond what clustering explains."""
+    levels = np.repeat(np.random.default_rng(seed).normal(0.0, 0.5, n // 336 + 1), 336)[:n]
+    return stream("garch", n, seed) * np.exp(levels)
+
+
+@pytest.mark.parametrize(("values", "known"), [(wild_weeks, True), (lambda n, seed: stream("garch", n, seed), False)])
+def test_wild_weeks_beyond_clustering_raise_the_limits_of_spreads(values, known):
+    """Slow levels of the sizes are found where they are, not in a plain clustering series, and need more evidence."""
+    limits = []
+    for regimes in (False, True):
+        settings = ChartSettings(runs=30, run_length=5_000, regimes=regimes)
+        rng, rows = np.random.default_rng(0), values(5_000, 11)[:, None]
+        charts = calibrate(rows, ["x"], false_alarms_per_10k=1.0, rng=rng, settings=settings, kinds=("spread",))
+        (point,) = [each for each in charts.operating if each.kind == "spread"]
+        limits.append(point.limit_up)
+        assert (point.slow > 0.0) == (known and regimes)
+    assert limits[1] > 1.3 * limits[0] if known else limits[1] == limits[0]

@@ -52,7 +52,7 @@ Loss = Literal["brier", "error"]
 NAME = "performance"
 KIND = "performance"
 REPEATS_MAX = 10
-CHART_SHARE = 0.75
+CHART_SHARE = 0.9
 """Of the asked rate; the rest is the bets'."""
 
 LEFT, HEARD, REPEATS = range(3)
@@ -84,7 +84,7 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     window: int = 1_000
     quiet_outcomes: int = 500
     seed: int = 7
-    charts: ChartSettings = ChartSettings(shift_sd=0.3)
+    charts: ChartSettings = ChartSettings(shift_sd=0.25, own_reach=1.0)
 
 
 class PerformanceReference(msgspec.Struct, frozen=True, kw_only=True):

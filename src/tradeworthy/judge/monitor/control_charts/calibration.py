@@ -68,6 +68,8 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Resampled histories, and how long each is watched.
     error_reach : float
         The allowance covers this many standard errors of the reference's mean.
+    own_reach : float
+        Limits stand this many times above what the chart reached on the reference itself, which is without drift.
     regimes : bool
         Levels that wander among the reference's own stretches are normal, and no drift when they come again. Without
         it slow features of real markets alarm more often than asked, and lasting changes are told sooner.
@@ -79,6 +81,7 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     runs: int = 100
     run_length: int = 6_000
     error_reach: float = 1.0
+    own_reach: float = 1.3
     regimes: bool = True
 
 
@@ -96,7 +99,8 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
     devolatilised : bool
         Whether values are divided by their recent scale.
     order, block, slow : int, float, float
-        Of the null model: autoregression, mean block of residuals, spread of slow levels in score spreads.
+        Of the null model: autoregression, mean block of residuals, spread of slow levels in score spreads (where sizes
+        cluster: of their logarithm).
     allowance, limit_up, limit_down : float
         Of the chart, in score spreads.
     shift_seen_sd : float
@@ -335,6 +339,7 @@ def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[O
         runs=settings.runs,
         run_length=settings.run_length,
         error_reach=settings.error_reach,
+        own_reach=settings.own_reach,
         regimes=settings.regimes,
         clustering=_clustering(reference, look),
     )

@@ -18,7 +18,7 @@ import numpy as np
 from tradeworthy.judge.monitor.control_charts.chart_table import Floats
 from tradeworthy.judge.monitor.control_charts.cusum import excursions
 from tradeworthy.judge.monitor.control_charts.null import NullModel, Places, draw_histories, fit_null, slow_levels
-from tradeworthy.judge.monitor.control_charts.volatility import garch_histories
+from tradeworthy.judge.monitor.control_charts.volatility import garch_histories, log_sizes
 
 TAIL = 200
 """Highest peaks from which the tail is continued beyond what was drawn."""
@@ -31,16 +31,14 @@ ALLOWANCES = (0.35, 0.5, 0.65)
 
 ALLOWANCE_MIN = 0.02
 
-OWN_REACH = 1.3
-"""Limits stand this many times above what the chart reached on the reference itself, which is without drift."""
-
 
 class Asked(NamedTuple):
     """What a chart is fitted for.
 
     rate: of false alarms of one side and event; gain: by how much the harm worth an alarm moves the mean score, in raw
     scores; lowest: no limit is below it; runs, run_length: histories drawn, and how long each is watched; error_reach:
-    the allowance covers so many standard errors of the mean; regimes: whether slow levels of the reference are usual.
+    the allowance covers so many standard errors of the mean; own_reach: limits stand so many times above what the
+    reference itself reached; regimes: whether slow levels of the reference are usual.
     """
 
     rate: float
@@ -49,6 +47,7 @@ class Asked(NamedTuple):
     runs: int
     run_length: int
     error_reach: float
+    own_reach: float
     regimes: bool
     clustering: "Clustering | None" = None
 
@@ -80,13 +79,15 @@ def fit_chart(scores: Floats, breaks: Places, asked: Asked, rng: np.random.Gener
     settled = scores[early:]
     offset, spread = float(settled.mean()), max(float(settled.std()), 1e-9)
     model = fit_null(settled - offset, asked.runs, rng, breaks[breaks > early] - early)
-    raw = _histories(model, len(settled), asked, rng)
-    slow = slow_levels(settled - offset, raw, rng) if asked.regimes and asked.clustering is None else 0.0
+    if asked.clustering is None:
+        raw, slow = _histories(model, settled - offset, asked, rng)
+    else:
+        raw, slow = _clustering_histories(asked.clustering, len(settled), asked, rng)
     seen, error = _watched(raw, len(settled))
     gain = asked.gain / spread
     floor = max(asked.error_reach * error, ALLOWANCE_MIN)
     allowance, up, down = _soonest(seen, (settled - offset) / spread, gain, floor, asked)
-    return Fit(offset, spread, gain, allowance, up, down, model.coefficients.shape[1], model.block, slow / spread)
+    return Fit(offset, spread, gain, allowance, up, down, model.coefficients.shape[1], model.block, slow)
 
 
 def _soonest(seen: Floats, own: Floats, gain: float, floor: float, asked: Asked) -> tuple[float, float, float]:
@@ -94,7 +95,7 @@ def _soonest(seen: Floats, own: Floats, gain: float, floor: float, asked: Asked)
     best, least = (floor, math.inf, math.inf), math.inf
     for allowance in sorted({max(floor, share * gain) for share in ALLOWANCES}):
         up, down = (
-            max(limit_of(side, allowance, asked.rate, asked.lowest), OWN_REACH * _highest(reached, allowance))
+            max(limit_of(side, allowance, asked.rate, asked.lowest), asked.own_reach * _highest(reached, allowance))
             for side, reached in ((seen, own), (-seen, -own))
         )
         wait = (up + down) / (gain - allowance) if gain > allowance else math.inf
@@ -123,17 +124,28 @@ def limit_of(scores: Floats, allowance: float, rate: float, lowest: float) -> fl
     return max(lowest, float(peaks[tail]) + beyond * math.log(tail / wanted))
 
 
-def _histories(model: NullModel, n_reference: int, asked: Asked, rng: np.random.Generator) -> Floats:
-    """Return (runs, n) raw scores of histories without change, each with a reference and what is watched after it."""
+def _histories(model: NullModel, series: Floats, asked: Asked, rng: np.random.Generator) -> tuple[Floats, float]:
+    """Return (runs, n) raw scores of histories without change, and the spread of their slow levels in score spreads.
+
+    Each has a reference as long as the centred one given, and what is watched after it.
+    """
+    raw = np.empty((asked.runs, len(series) + asked.run_length))
+    draw_histories(model, raw, rng)
+    slow = slow_levels(series, raw, rng) if asked.regimes else 0.0
+    return raw, slow / max(float(series.std()), 1e-9)
+
+
+def _clustering_histories(
+    clustering: Clustering, n_reference: int, asked: Asked, rng: np.random.Generator
+) -> tuple[Floats, float]:
+    """Return the same of the sizes of a clustering series; slow levels are those of the logarithm of its sizes."""
     shape = (asked.runs, n_reference + asked.run_length)
-    if asked.clustering is None:
-        raw = np.empty(shape)
-        draw_histories(model, raw, rng)
-        return raw
-    series = np.abs(garch_histories(asked.clustering.series, asked.clustering.rho, shape, rng))
-    series /= 1.4826 * np.median(series[:, :n_reference], axis=1, keepdims=True)
-    sizes: Floats = series / (1.0 + series)
-    return sizes
+    logs = log_sizes(garch_histories(clustering.series, clustering.rho, shape, rng))
+    slow = slow_levels(log_sizes(clustering.series), logs, rng) if asked.regimes else 0.0
+    sizes: Floats = np.exp(logs)
+    sizes /= 1.4826 * np.median(sizes[:, :n_reference], axis=1, keepdims=True)
+    sizes /= 1.0 + sizes
+    return sizes, slow
 
 
 def _watched(raw: Floats, n_reference: int) -> tuple[Floats, float]:

@@ -205,7 +205,8 @@ def slow_levels(series: Floats, histories: Floats, rng: np.random.Generator) -> 
     """Add to histories the slow wandering of the level that an autoregression cannot know of.
 
     Real markets live through regimes of weeks: means of long stretches differ by more than the drawn histories' do.
-    Where that is significant, each stretch of a history gets a level of its own, of the spread that is missing.
+    Where that is significant, each stretch of a history gets a level of its own, of the spread that is missing. Ten
+    stretches know that spread badly, so each history has one of its own too.
 
     Parameters
     ----------
@@ -219,7 +220,7 @@ def slow_levels(series: Floats, histories: Floats, rng: np.random.Generator) -> 
     Returns
     -------
     float
-        The standard deviation of the levels added; 0 if the autoregression explains the stretches.
+        The middle standard deviation of the levels added; 0 if the autoregression explains the stretches.
     """
     length = len(series) // STRETCHES
     seen = float(_stretch_means(series[None, :], length).var(ddof=1))
@@ -229,7 +230,8 @@ def slow_levels(series: Floats, histories: Floats, rng: np.random.Generator) -> 
     spread = math.sqrt(seen - explained)
     runs, m = histories.shape
     for run in range(runs):
-        levels = np.repeat(rng.normal(0.0, spread, m // length + 2), length)
+        own = spread * math.sqrt((STRETCHES - 1) / rng.chisquare(STRETCHES - 1))
+        levels = np.repeat(rng.normal(0.0, own, m // length + 2), length)
         start = int(rng.integers(0, length))
         histories[run] += levels[start : start + m]
     return spread

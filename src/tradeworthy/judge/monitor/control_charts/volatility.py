@@ -2,8 +2,9 @@
 
 Idea:   how wild a series is wanders by itself, for weeks, and more upwards than downwards. An autoregression of sizes
         knows too little of that; a volatility that feeds on its own shocks knows it. Each history is drawn with
-        coefficients of its own, in proportion to how well they explain the reference.
-Flow:   innovations -> likelihood over a grid of coefficients -> weights -> histories -> sizes in robust scales.
+        coefficients of its own, in proportion to how well they explain the reference. Weeks that are wilder than even
+        that explains are added as slow levels of the sizes' logarithm (`null`).
+Flow:   innovations -> likelihood over a grid of coefficients -> weights -> histories -> log sizes -> slow levels.
 Reference: Bollerslev (1986); Pascual, Romo and Ruiz (2006), the GARCH bootstrap with parameter uncertainty.
 """
 
@@ -19,6 +20,9 @@ LAPSES: Floats = np.geomspace(0.002, 0.3, 14)
 """How much of the variance's excess is forgotten at each event: one less the persistence."""
 
 BURN = 1_000
+
+SIZE_LEAST = 1e-3
+"""Added to a size before its logarithm, in robust scales: a value in the very middle is no abyss."""
 
 
 @kernel
@@ -77,3 +81,9 @@ def garch_histories(series: Floats, rho: float, shape: tuple[int, int], rng: np.
     draw_garch(shocks, grid[chosen], rho, histories, rng)
     histories *= scale
     return histories
+
+
+def log_sizes(series: Floats) -> Floats:
+    """Return the logarithm of the sizes of centred values, in robust scales."""
+    sizes: Floats = np.log(np.abs(series) + SIZE_LEAST)
+    return sizes
