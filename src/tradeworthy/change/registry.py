@@ -44,7 +44,7 @@ class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list of versions; `gate` is `passed`, `failed` or `missing`."""
+    """One line of the list of versions; `gate` is `passed`, `overridden`, `failed` or `missing`."""
 
     version: str
     name: str
@@ -119,6 +119,8 @@ class Registry:
             failed_checks=report.failed,
             report_path=str(path.relative_to(self.folder)),
             report_digest=report.digest,
+            overridden=report.overridden,
+            until_ns=report.until_ns,
         )
         self.ledger.append(fact, actor=actor, reason=reason)
         return path
@@ -261,4 +263,5 @@ def _of_role(standing: Standing, role: str) -> str:
 def _gate_word(standing: Standing, digest: str) -> str:
     if digest not in standing.gates:
         return "missing"
-    return "passed" if standing.gates[digest].passed else "failed"
+    judged = standing.gates[digest]
+    return "failed" if not judged.passed else "overridden" if judged.overridden else "passed"

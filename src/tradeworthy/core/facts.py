@@ -25,13 +25,27 @@ class VersionRegistered(Fact, frozen=True, kw_only=True, tag=True):
 
 
 class GateJudged(Fact, frozen=True, kw_only=True, tag=True):
-    """The gate judged a version; `report_digest` is the SHA-256 of the stored JSON report."""
+    """The gate judged a version; `report_digest` is the SHA-256 of the stored JSON report.
+
+    Where it passed only because people set checks aside, `overridden` names them and `until_ns` says for how long.
+    """
 
     version: str
     profile: str
     passed: bool
     failed_checks: list[str]
     report_path: str
+    report_digest: str
+    overridden: list[str] = []
+    until_ns: int | None = None
+
+
+class CheckOverridden(Fact, frozen=True, kw_only=True, tag=True):
+    """A person set a check that refused a version aside, until a day; it counts once a second person does."""
+
+    version: str
+    check: str
+    until_ns: int
     report_digest: str
 
 
@@ -185,6 +199,7 @@ class KeyRevoked(Fact, frozen=True, kw_only=True, tag=True):
 AnyFact = (
     VersionRegistered
     | GateJudged
+    | CheckOverridden
     | VersionApproved
     | VersionPromoted
     | VersionRolledBack

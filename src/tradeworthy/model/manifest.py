@@ -164,12 +164,33 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if manifest.schema != SCHEMA:
             raise BundleRefused(f"manifest.json has schema {manifest.schema}, this release reads {SCHEMA}; upgrade")
         if manifest.to_bytes() != data:
-            raise BundleRefused("manifest.json is not in canonical form (sorted keys, no spaces, no doubled keys)")
+            raise BundleRefused(_why_not_ours(data, manifest.to_bytes()))
         return manifest
 
     def label_json(self) -> bytes:
         """Return the label's JSON, for `Label.from_json`."""
         return msgspec.json.encode(self.label, order="sorted")
+
+
+def _why_not_ours(data: bytes, ours: bytes) -> str:
+    """Say why a manifest that can be read is not spelt as this release spells it: an older one's, or nobody's."""
+    theirs = msgspec.json.decode(data)
+    if msgspec.json.encode(theirs, order="sorted") != data:
+        return "manifest.json is not in canonical form (sorted keys, no spaces, no doubled keys)"
+    lacking = ", ".join(_lacking(theirs, msgspec.json.decode(ours)))
+    return (
+        f"manifest.json was written by an older tradeworthy: it does not say {lacking}; train and register the version "
+        "again with this one, or run it with the release that wrote it"
+    )
+
+
+def _lacking(theirs: dict[str, Any], ours: dict[str, Any], place: str = "") -> list[str]:
+    """Return the dotted names of keys that an older text does not have."""
+    found = [f"{place}{name}" for name in ours if name not in theirs]
+    for name, inner in theirs.items():
+        if isinstance(inner, dict) and isinstance(ours.get(name), dict):
+            found += _lacking(inner, ours[name], f"{place}{name}.")
+    return found
 
 
 def digest_of(data: bytes) -> str:

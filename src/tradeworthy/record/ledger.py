@@ -181,6 +181,10 @@ class Ledger:
         if not self._sqlite:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238190)")
 
+    def now_ns(self) -> int:
+        """Return the time that a fact written now would carry, UTC nanoseconds."""
+        return self._clock.now_ns()
+
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
         try:

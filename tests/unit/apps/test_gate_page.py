@@ -1,5 +1,7 @@
 """The gate for CI and for readers: four formats in a folder, a page that says what stops a version, a hook."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import typer
 from command_words import tell
@@ -68,6 +70,31 @@ def test_ci_gets_every_format_and_its_summary(tmp_path, monkeypatch, capsys):
     ]
     assert GateReport.from_json((tmp_path / "out" / "gate.json").read_bytes()).passed
     assert (tmp_path / "summary.md").read_text("utf-8") == (tmp_path / "out" / "gate.md").read_text("utf-8")
+
+
+def test_a_check_is_set_aside_by_two_people_and_every_format_says_so(tmp_path, capsys):
+    """Set aside by two and judged again: exit codes, the terminal, Markdown, JUnit and the page name the check."""
+    project = at("registered", tmp_path)
+    path = project.folder / "tradeworthy.toml"
+    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.0"), "utf-8")
+    gate = ("gate", "newest", "--ci", tmp_path / "out", "--project", project.folder, "--actor", ADA)
+    assert tell(capsys, *gate)[0] == 1
+    day = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()  # the command line asks the machine's own clock
+    words = ("override", "newest", "latency", "--reason", "a slow machine", "--project", project.folder)
+    _, _, said = tell(capsys, *words, "--until", "Friday", "--actor", ADA)
+    assert "until is 'Friday', allowed is a day such as" in said
+    _, said, _ = tell(capsys, *words, "--until", day, "--actor", ADA)
+    assert "another person runs: tradeworthy override" in said
+    _, said, _ = tell(capsys, *words, "--until", day, "--actor", "bob", "--json")
+    assert (msgspec.json.decode(said)["in_force"], msgspec.json.decode(said)["given_by"]) == (True, [ADA, "bob"])
+    code, said, _ = tell(capsys, *gate)
+    assert code == 0
+    assert "passed with overrides (latency)" in said
+    for suffix in ("md", "xml", "html"):
+        assert "a slow machine" in (tmp_path / "out" / f"gate.{suffix}").read_text("utf-8")
+    assert "What was set aside" in (tmp_path / "out" / "gate.html").read_text("utf-8")
+    code, said, _ = tell(capsys, "status", "--project", project.folder)
+    assert "overridden" in said
 
 
 def test_features_are_tried_before_a_commit(tmp_path, capsys):

@@ -20,6 +20,7 @@ MARKS = {
     "missing": ("?", "yellow"),
     "info": ("i", "cyan"),
     "inapplicable": ("-", "dim"),
+    "overridden": ("!", "bold yellow"),
 }
 
 SHORT = 16
@@ -46,8 +47,7 @@ def show_gate(report: "GateReport", *, as_json: bool) -> None:
         console.print(Text.assemble((f"{mark} ", style), (result.name, "bold"), f"  {result.measured}"))
         if result.stops:
             console.print(Text(f"    required: {result.requirement}"))
-    verdict = "passed" if report.passed else "refused"
-    console.print(f"version {report.version[:16]} {verdict}, profile {report.profile}")
+    console.print(f"version {report.version[:16]} {report.outcome}, profile {report.profile}")
 
 
 def show_look(found: "Look", *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``tradeworthy promote``, ``resize``, ``shadows`` and ``policy``: what acts, how much, and what might."""
+"""``tradeworthy promote``, ``override``, ``resize``, ``shadows`` and ``policy``: what may act, how much, and what might."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +30,21 @@ def promote(
 ) -> None:
     """Give a version a role; refused without a passed gate."""
     show(open_project(project).promote(version, to=to, share=share, actor=actor, reason=reason), as_json=as_json)
+
+
+def override(
+    version: Version,
+    check: Annotated[str, typer.Argument(help="A check that stops it, such as after_costs.")],
+    project: Folder = HERE,
+    *,
+    until: Annotated[str, typer.Option(help="The last day, such as 2027-01-31 (UTC); within 92 days.")],
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Set a check that stops a version aside for a time; it counts once a second person says so."""
+    told = open_project(project).override(version, check, until=until, actor=actor, reason=reason)
+    show(told, as_json=as_json)
 
 
 def resize(

@@ -1,11 +1,15 @@
 """Judging a version of a project, and its report in every format: for a ledger, for CI, for a reader."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeworthy.apps.reports.gate_report import gate_page
 from tradeworthy.change.evidence.gather import gather
+from tradeworthy.change.release.overriding import Overriding, override, overrides_in_force
 from tradeworthy.change.train.training import Report
+from tradeworthy.core.errors import ReleaseRefused
+from tradeworthy.core.time import NS_PER_S
 from tradeworthy.judge.validate.gate import GateReport, judge
 from tradeworthy.judge.validate.report import to_junit, to_markdown
 
@@ -34,10 +38,42 @@ def gate_version(
         report=report,
     )
     judged = judge(evidence, settings.gate, clock=project.clock)
+    aside = overrides_in_force(project.registry.standing(), judged.version, judged.created_ns)
+    judged = judged.overridden_by(aside, judged.created_ns)
     path = project.registry.record_gate(judged, actor=actor, reason=f"gate, profile {profile}")
+    _write_beside(project, judged, path)
+    return judged
+
+
+def override_check(project: "Project", version: str, check: str, *, until: str, actor: str, reason: str) -> Overriding:
+    """Record one person's override of a check, and keep the report judged anew once a second person's makes it count.
+
+    Raises
+    ------
+    ReleaseRefused
+        The check does not stop the version, cannot be set aside, or the day is not allowed.
+    """
+    registry, digest = project.registry, project.resolve(version)
+    told = override(registry, digest, check, until_ns=_day_ns(until), actor=actor, reason=reason)
+    if told.in_force:
+        path = registry.folder / registry.standing().gates[digest].report_path
+        _write_beside(project, GateReport.from_json(registry.gate_report(digest)), path)
+    return told
+
+
+def _day_ns(day: str) -> int:
+    """Return the end of a UTC day."""
+    try:
+        begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    except ValueError:
+        raise ReleaseRefused(f"until is {day!r}, allowed is a day such as 2027-01-31") from None
+    return int((begins + timedelta(days=1)).timestamp()) * NS_PER_S
+
+
+def _write_beside(project: "Project", judged: GateReport, path: Path) -> None:
+    """Write a report's other formats beside its JSON."""
     for suffix, text in _formats(project, judged).items():
         path.with_suffix(suffix).write_text(text, "utf-8")
-    return judged
 
 
 def write_gate(project: "Project", judged: GateReport, folder: Path) -> list[Path]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.change.access.people import People
+    from tradeworthy.change.release.overriding import Overriding
     from tradeworthy.judge.validate.gate import GateReport
     from tradeworthy.record.query import Answer
 
@@ -179,6 +180,12 @@ class Project:
         from tradeworthy.apps.commands.gating import gate_version  # noqa: PLC0415
 
         return gate_version(self, version, profile=profile, actor=actor, report=report)
+
+    def override(self, version: str, check: str, *, until: str, actor: str, reason: str) -> "Overriding":
+        """Set a check that stops a version aside until a day; it counts once a second person says so."""
+        from tradeworthy.apps.commands.gating import override_check  # noqa: PLC0415
+
+        return override_check(self, version, check, until=until, actor=actor, reason=reason)
 
     def write_gate(self, judged: "GateReport", folder: Path) -> list[Path]:
         """Write a gate report into a folder, made if absent, as `gate.json`, `.xml` (JUnit), `.md` and `.html`."""

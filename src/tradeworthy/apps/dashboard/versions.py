@@ -8,6 +8,7 @@ from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.layout import Visit, entry, reason_form, step_form
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
 from tradeworthy.apps.reports.charts import Mark
+from tradeworthy.apps.reports.gate_report import TONES
 from tradeworthy.apps.reports.html import badge, code, more, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.roles import roles_that_may
@@ -25,8 +26,6 @@ NEXT_ROLES = {
     "shadow": ("canary", "champion", "retired"),
 }
 """What a version of a role may become; of any other role, all that scores or acts."""
-
-VERDICTS = {"pass": "good", "fail": "bad", "missing": "warn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +217,10 @@ def _bounds(manifest: Manifest) -> Markup:
 
 def gate_view(report: GateReport) -> Markup:
     """Show what the gate required, what it measured, and how it judged."""
-    verdict = badge("passed" if report.passed else "refused", "good" if report.passed else "bad")
+    verdict = badge(report.outcome, "bad" if not report.passed else "warn" if report.overridden else "good")
     rows = [
         (
-            badge(each.verdict, VERDICTS.get(each.verdict, "warn")),  # type: ignore[arg-type]  # one of the tones
+            badge(each.verdict, TONES[each.verdict]),
             each.name.replace("_", " "),
             each.requirement,
             each.measured,

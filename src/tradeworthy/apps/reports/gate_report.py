@@ -12,14 +12,22 @@ from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.evidence import Cell, Table
 from tradeworthy.judge.validate.gate import GateReport
 
-TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "missing": "warn", "info": "", "inapplicable": ""}
+TONES: dict[str, Tone] = {
+    "pass": "good",
+    "fail": "bad",
+    "missing": "warn",
+    "overridden": "warn",
+    "info": "",
+    "inapplicable": "",
+}
 BAR_EM = 6.0
 """How wide the longest bar beside a number is."""
 
 
 def gate_page(report: GateReport, name: str) -> str:
     """Return the page of one report; `name` is what people call the version."""
-    title = f"Gate: {name} {'passed' if report.passed else 'refused'}"
+    words = "refused" if not report.passed else "passed with overrides" if report.overridden else "passed"
+    title = f"Gate: {name} {words}"
     subtitle = f"Version {report.version[:16]}, profile {report.profile}, judged {iso(report.created_ns)}."
     counted = [(verdict, sum(each.verdict == verdict for each in report.results)) for verdict in TONES]
     opening = key_figures(KeyFigure(verdict, str(count), tone=TONES[verdict]) for verdict, count in counted)
@@ -29,12 +37,19 @@ def gate_page(report: GateReport, name: str) -> str:
 
 
 def _stopping(report: GateReport) -> list[Section]:
-    """Show what stops the version, if anything does."""
+    """Show what stops the version or would, had people not set it aside; nothing where there is neither."""
     stops = [result for result in report.results if result.stops]
-    if not stops:
-        return []
+    aside = [result for result in report.results if result.verdict == "overridden"]
     sentence = "Each of these must hold before the version may trade; what is missing stops it as a failure does."
-    return [Section("stops", "What stops it", sentence, _checks(stops))]
+    found = [Section("stops", "What stops it", sentence, _checks(stops))] if stops else []
+    if not aside:
+        return found
+    sentence = f"Each of these would stop it; two people set them aside, at the longest until {_until(report)}."
+    return [*found, Section("overridden", "What was set aside", sentence, _checks(aside))]
+
+
+def _until(report: GateReport) -> str:
+    return "nobody said when" if report.until_ns is None else iso(report.until_ns)
 
 
 def _all(report: GateReport) -> Section:

@@ -131,7 +131,7 @@ def _gates(report: RunReport) -> Section:
 
 def _gate(gate: GateReport, name: str) -> Markup:
     """Set one gate report as a table."""
-    words = badge("passed", "good") if gate.passed else badge("refused", "bad")
+    words = badge(gate.outcome, "bad" if not gate.passed else "warn" if gate.overridden else "good")
     head = ("verdict", "check", "measured", "interval", "required")
     rows = [_check(result) for result in gate.results]
     judged = f"Profile {gate.profile}, judged {minute(gate.created_ns)}."

@@ -16,6 +16,7 @@ from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.time import iso
 from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Scope
 
 ROLES = ("shadow", "canary", "champion", "retired")
@@ -135,7 +136,7 @@ class Release:
         author = standing.registered[digest].author
         if actor == author:
             raise ReleaseRefused(f"{actor} made version {digest[:SHORT]} and may not approve it; ask somebody else")
-        _check_gate(standing, digest)
+        _check_gate(standing, digest, self.registry.ledger.now_ns())
         fact = facts.VersionApproved(version=digest, env=self.registry.env)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         return digest
@@ -188,7 +189,7 @@ class Release:
                 f"the ledger does not make version {version_name(number)} {role.name.lower()}, only the control block "
                 "does; promote it instead of writing the block"
             )
-        _check_gate(standing, digest)
+        _check_gate(standing, digest, self.registry.ledger.now_ns())
         if acts and self.registry.env == "live":
             _check_approval(standing, digest)
 
@@ -246,7 +247,7 @@ class Release:
                 f"version {digest[:SHORT]} was registered for {standing.registered[digest].env!r}, this is "
                 f"{self.registry.env!r}; train and register it here"
             )
-        _check_gate(standing, digest)
+        _check_gate(standing, digest, self.registry.ledger.now_ns())
         self.registry.gate_report(digest)
         self.registry.load(digest)
         if role in {"champion", "canary"} and self.registry.env == "live":
@@ -265,8 +266,8 @@ def _check_share(fact: facts.VersionPromoted) -> None:
         raise ReleaseRefused(f"share is {fact.share:g}, allowed for a canary is above 0 and below 1, such as 0.1")
 
 
-def _check_gate(standing: Standing, digest: str) -> None:
-    """Refuse a version that the gate has not passed."""
+def _check_gate(standing: Standing, digest: str, now_ns: int) -> None:
+    """Refuse a version that the gate has not passed, or whose overrides have expired."""
     judged = standing.gates.get(digest)
     if judged is None:
         raise ReleaseRefused(f"the gate never judged version {digest[:SHORT]}; run: tradeworthy gate {digest[:SHORT]}")
@@ -274,6 +275,11 @@ def _check_gate(standing: Standing, digest: str) -> None:
         raise ReleaseRefused(
             f"the gate did not pass version {digest[:SHORT]}: {', '.join(judged.failed_checks)}; "
             f"read {judged.report_path}, then train again"
+        )
+    if judged.until_ns is not None and now_ns >= judged.until_ns:
+        raise ReleaseRefused(
+            f"version {digest[:SHORT]} passed only while {', '.join(judged.overridden)} was set aside, which ended at "
+            f"{iso(judged.until_ns)}; judge it again: tradeworthy gate {digest[:SHORT]}"
         )
 
 

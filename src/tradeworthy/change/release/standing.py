@@ -8,6 +8,7 @@ State:  champions form a stack. A promotion pushes, a roll back pops: rolling ba
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tradeworthy.core import facts
 from tradeworthy.core.findings import Finding
@@ -24,6 +25,14 @@ class Retrain:
     ended: facts.RetrainEnded | None = None
 
 
+class OverrideGiven(NamedTuple):
+    """One person's word that a check of a version is set aside."""
+
+    actor: str
+    reason: str
+    fact: facts.CheckOverridden
+
+
 @dataclass(slots=True)
 class Standing:
     """The state that the facts add up to.
@@ -34,6 +43,8 @@ class Standing:
         By version digest: how it was registered; its latest gate judgement.
     approvals : dict
         By version digest: the (actor, env) pairs that approved it.
+    overrides : dict
+        By version digest: who set which check aside; `release.overriding` says which of them count.
     champions : list of str
         The stack of champions; the last one acts.
     champion_since : int
@@ -57,6 +68,7 @@ class Standing:
     registered: dict[str, facts.VersionRegistered] = field(default_factory=dict)
     gates: dict[str, facts.GateJudged] = field(default_factory=dict)
     approvals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    overrides: dict[str, list[OverrideGiven]] = field(default_factory=dict)
     champions: list[str] = field(default_factory=list)
     champion_since: int = 0
     canary: str | None = None
@@ -110,6 +122,8 @@ def stand_on(standing: Standing, entry: Entry) -> None:
             standing.gates[fact.version] = fact
         case facts.VersionApproved() as fact:
             standing.approvals.setdefault(fact.version, []).append((entry.actor, fact.env))
+        case facts.CheckOverridden() as fact:
+            standing.overrides.setdefault(fact.version, []).append(OverrideGiven(entry.actor, entry.reason, fact))
         case facts.VersionPromoted() as fact:
             _promoted(standing, fact, entry.number)
         case facts.VersionRolledBack() as fact:

@@ -20,8 +20,9 @@ from tradeworthy.judge.validate.purpose import Purpose, to_all
 ProfileName = Literal["quick", "full"]
 """How much evidence is gathered: seconds of it, or all of it."""
 
-Verdict = Literal["pass", "fail", "missing", "info", "inapplicable"]
-"""`missing` stops a version as `fail` does; of `info` nothing is required; `inapplicable` cannot be asked of it."""
+Verdict = Literal["pass", "fail", "missing", "info", "inapplicable", "overridden"]
+"""`missing` stops a version as `fail` does; of `info` nothing is required; `inapplicable` cannot be asked of it;
+`overridden` would stop it, had not two people set it aside."""
 
 P = TypeVar("P", bound=Part)
 

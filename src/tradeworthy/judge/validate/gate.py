@@ -5,11 +5,11 @@ Reference: the report is stored as canonical JSON; its SHA-256 goes into the led
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tradeworthy.core.time import Clock
+from tradeworthy.core.time import Clock, iso
 from tradeworthy.judge.validate.artifact import ArtifactSettings
 from tradeworthy.judge.validate.check import Check, CheckResult, Family, ProfileName
 from tradeworthy.judge.validate.documents import DocumentsSettings
@@ -51,19 +51,59 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return [check for family in families for check in family.checks(profile)]
 
 
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """That a check does not stop a version until a moment, by two people's word: they, and their reasons."""
+
+    until_ns: int
+    by: list[str]
+    reasons: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """Who, why, until when."""
+        words = [f"{who} ({why})" for who, why in zip(self.by, self.reasons, strict=True)]
+        return f"set aside until {iso(self.until_ns)} by {' and '.join(words)}"
+
+
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate found about one version."""
+    """What the gate found about one version; `until_ns` is when the first override that it rests on ends."""
 
     version: str
     profile: str
     passed: bool
     results: list[CheckResult]
     created_ns: int
+    until_ns: int | None = None
 
     @property
     def failed(self) -> list[str]:
         """Names of the checks that stop the version."""
         return [result.name for result in self.results if result.stops]
+
+    @property
+    def overridden(self) -> list[str]:
+        """Names of the checks that would stop it, had people not set them aside."""
+        return [result.name for result in self.results if result.verdict == "overridden"]
+
+    @property
+    def outcome(self) -> str:
+        """What became of the version, in words; what was set aside or stops it is named."""
+        if not self.passed:
+            return f"refused ({', '.join(self.failed)})"
+        return f"passed with overrides ({', '.join(self.overridden)})" if self.overridden else "passed"
+
+    def overridden_by(self, overrides: Mapping[str, Override], now_ns: int) -> "GateReport":
+        """Return the report judged anew, with the checks that stop it and that people have set aside."""
+        asked = {each.name for each in self.results if each.stops and each.name in overrides}
+        results = [_set_aside(each, overrides[each.name]) if each.name in asked else each for each in self.results]
+        ends = [overrides[name].until_ns for name in asked] + ([] if self.until_ns is None else [self.until_ns])
+        return msgspec.structs.replace(
+            self,
+            results=results,
+            passed=bool(results) and not any(result.stops for result in results),
+            created_ns=now_ns,
+            until_ns=min(ends, default=None),
+        )
 
     def to_json(self) -> bytes:
         """Write the report as canonical JSON."""
@@ -78,6 +118,12 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """SHA-256 of the JSON report, hexadecimal."""
         return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def _set_aside(result: CheckResult, override: Override) -> CheckResult:
+    """Return a stopping result as overridden, its measurement kept, with who set it aside and why."""
+    said = f"{result.verdict}: {result.measured}; {override.sentence}"
+    return msgspec.structs.replace(result, verdict="overridden", measured=said)
 
 
 def judge(

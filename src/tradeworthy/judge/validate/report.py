@@ -1,4 +1,4 @@
-"""The gate's report for its readers: JUnit XML for CI, Markdown for a pull request, an HTML fragment for a page.
+"""The gate's report for its readers: JUnit XML for CI and Markdown for a pull request.
 
 Everything that comes from outside (names, measured text) is escaped for its format.
 """
@@ -11,6 +11,7 @@ from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.gate import GateReport
 
 SHORT = 16
+_SKIPPED = frozenset({"info", "inapplicable", "overridden"})
 
 
 def _interval(result: CheckResult) -> str:
@@ -19,7 +20,7 @@ def _interval(result: CheckResult) -> str:
 
 
 def to_junit(report: GateReport) -> str:
-    """Write JUnit XML: a test case a check; fail is a failure, missing an error, info and inapplicable are skipped.
+    """Write JUnit XML: a test case a check; a failure for fail, an error for missing, skipped for what is no pass.
 
     Returns
     -------
@@ -33,7 +34,7 @@ def to_junit(report: GateReport) -> str:
         tests=str(len(verdicts)),
         failures=str(verdicts.count("fail")),
         errors=str(verdicts.count("missing")),
-        skipped=str(verdicts.count("info") + verdicts.count("inapplicable")),
+        skipped=str(sum(verdict in _SKIPPED for verdict in verdicts)),
         timestamp=iso(report.created_ns),
     )
     for result in report.results:
@@ -44,8 +45,8 @@ def to_junit(report: GateReport) -> str:
             problem.text = _printable(f"required: {result.requirement}\nmeasured: {result.measured}")
         elif result.verdict == "info":
             ET.SubElement(case, "skipped", message=_printable(f"nothing required; {result.measured}"))
-        elif result.verdict == "inapplicable":
-            ET.SubElement(case, "skipped", message=_printable(result.measured))
+        elif result.verdict in _SKIPPED:
+            ET.SubElement(case, "skipped", message=_printable(f"{result.verdict}: {result.measured}"))
         else:
             ET.SubElement(case, "system-out").text = _printable(result.measured)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode")
@@ -64,9 +65,8 @@ def _cell(text: str) -> str:
 
 def to_markdown(report: GateReport) -> str:
     """Write a Markdown section with one table row a check."""
-    words = "passed" if report.passed else f"refused ({', '.join(_cell(name) for name in report.failed)})"
     lines = [
-        f"### Gate {_cell(report.profile)}: version `{_cell(report.version[:SHORT])}` {words}",
+        f"### Gate {_cell(report.profile)}: version `{_cell(report.version[:SHORT])}` {_cell(report.outcome)}",
         "",
         "| check | verdict | measured | interval | required |",
         "|---|---|---|---|---|",
@@ -75,21 +75,3 @@ def to_markdown(report: GateReport) -> str:
         cells = (r.name, r.verdict, r.measured, _interval(r), r.requirement)
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join([*lines, "", f"Judged {iso(report.created_ns)}."]) + "\n"
-
-
-def to_html(report: GateReport) -> str:
-    """Write an HTML fragment (a section with a table); classes `gate`, `pass`, `fail`, `missing` for styling."""
-    rows = "".join(
-        f'<tr class="{result.verdict}"><th scope="row">{escape(result.name)}</th><td>{result.verdict}</td>'
-        f"<td>{escape(result.measured)}</td><td>{escape(_interval(result))}</td>"
-        f"<td>{escape(result.requirement)}</td></tr>"
-        for result in report.results
-    )
-    words = "passed" if report.passed else "refused"
-    return (
-        f'<section class="gate {"pass" if report.passed else "fail"}">'
-        f"<h3>Gate {escape(report.profile)}: version <code>{escape(report.version[:SHORT])}</code> {words}</h3>"
-        '<table><thead><tr><th scope="col">check</th><th scope="col">verdict</th><th scope="col">measured</th>'
-        '<th scope="col">interval</th><th scope="col">required</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table><p>Judged {iso(report.created_ns)}.</p></section>"
-    )
