@@ -80,6 +80,20 @@ def test_any_other_text_is_refused(text):
         Manifest.from_bytes(text)
 
 
+@pytest.mark.parametrize("left_out", [["card", "next_review"], ["signal", "notional"], ["lineage", "parent"]])
+def test_an_older_releases_text_says_what_it_lacks_and_what_to_do(left_out):
+    """A canonical text without a key that this release writes is an older one's: named, and told to train again."""
+    whole = msgspec.json.decode(manifest().to_bytes())
+    *places, name = left_out
+    place = whole
+    for each in places:
+        place = place[each]
+    del place[name]
+    old = msgspec.json.encode(whole, order="sorted")
+    with pytest.raises(BundleRefused, match=f"an older tradeworthy: it does not say {'.'.join(left_out)}; train and"):
+        Manifest.from_bytes(old)
+
+
 def test_a_newer_schema_says_upgrade():
     """A manifest of a newer release is told apart from a damaged one."""
     with pytest.raises(BundleRefused, match="upgrade"):

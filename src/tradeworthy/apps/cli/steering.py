@@ -1,4 +1,4 @@
-"""``tradeworthy promote``, ``override``, ``resize``, ``shadows`` and ``policy``: what may act, how much, and what might."""
+"""``tradeworthy promote``, ``override``, ``resize``, ``shadows``, ``policy``: what acts, how much, and what might."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
