@@ -21,6 +21,23 @@ def test_every_kind_of_fact_has_words():
 @pytest.mark.parametrize(
     ("fact", "said"),
     [
+        (
+            facts.GateJudged(
+                version=DIGEST,
+                profile="full",
+                passed=True,
+                failed_checks=[],
+                report_path="",
+                report_digest="",
+                overridden=["after_costs"],
+                until_ns=0,
+            ),
+            "passed version abababab, with after costs set aside.",
+        ),
+        (
+            facts.CheckOverridden(version=DIGEST, check="poisoning", until_ns=0, report_digest=""),
+            "poisoning of version abababab was set aside until 1970-01-01",
+        ),
         (facts.VersionPromoted(version=DIGEST, role="canary", env="live", share=0.1), "became canary on live at 10%"),
         (facts.VersionPromoted(version=DIGEST, role="champion", env="paper"), "became champion on paper."),
         (facts.VersionRolledBack(version=DIGEST, to="cd" * 32), "from version abababab to cdcdcdcd"),

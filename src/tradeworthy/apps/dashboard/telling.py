@@ -51,6 +51,8 @@ def _value(limits: Limits, name: str) -> str:
 def _gate(fact: facts.GateJudged) -> str:
     failed = f" by {', '.join(name.replace('_', ' ') for name in fact.failed_checks)}" if fact.failed_checks else ""
     verdict = "passed" if fact.passed else "refused"
+    if fact.overridden:
+        failed = f"{failed}, with {', '.join(fact.overridden).replace('_', ' ')} set aside"
     return f"The gate ({fact.profile}) {verdict} version {fact.version[:SHORT]}{failed}."
 
 
@@ -80,6 +82,9 @@ def _roles(fact: facts.RolesGiven) -> str:
 _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.VersionRegistered: lambda f: f"Version {f.version[:SHORT]}, {f.name}, was registered.",
     facts.GateJudged: _gate,
+    facts.CheckOverridden: lambda f: (
+        f"{f.check} of version {f.version[:SHORT]} was set aside until {iso(f.until_ns)}, by one of two people."
+    ),
     facts.VersionApproved: lambda f: f"Version {f.version[:SHORT]} was approved for {f.env}.",
     facts.VersionPromoted: _promoted,
     facts.VersionRolledBack: lambda f: f"Rolled back from version {f.version[:SHORT]} to {f.to[:SHORT]}.",
