@@ -163,7 +163,7 @@ def standing() -> dict[str, Monitor]:
         maximum=sample.max(axis=0),
     )
     names = tuple(f"f{place}" for place in range(FEATURES))
-    program = SimpleNamespace(names=names)
+    program = SimpleNamespace(names=names, row_fields=())
     version: Any = SimpleNamespace(number=VERSION, program=program, profile=profile, predictor=None)
     walk = rng.random(3_000), (rng.random(3_000) < 0.5).astype(np.float64)
     return standing_set(version, [ETH], label=forward_direction(bar.close, 6), walk=walk)

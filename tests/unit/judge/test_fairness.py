@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
+from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.judge.monitor.fairness import count_groups, fairness_table
-from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Grouping
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
+from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
+from tradeworthy.judge.monitor.joins.asked import AskedAt
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
+from tradeworthy.testing.monitors import check_monitor, run
 
 NAMES = ["a", "b", "c"]
 
@@ -79,11 +84,29 @@ def test_decisions_fall_into_their_groups():
     """Sessions, weekdays and cut columns are told from time and value."""
     monday = np.array([4 * NS_PER_DAY + 9 * NS_PER_HOUR])
     zero, value = np.zeros(1, np.int64), np.array([0.7])
+    columns = Columns(["ETH"], ["size"], ["region"], {"NYSE": ["X"], "CBOE": ["ETH"]})
     names = [
-        (grouping := Grouping(by, ["ETH"], ["size"], cuts)).names[int(grouping.places(monday, zero, value)[0])]
-        for by, cuts in (("session", ()), ("weekday", ()), ("instrument", ()), ("size", (0.5, 1.0)))
+        (grouping := Grouping(by, columns, cuts)).names[int(grouping.places(Known(monday, zero, value))[0])]
+        for by, cuts in (
+            ("session", ()),
+            ("weekday", ()),
+            ("instrument", ()),
+            ("venue", ()),
+            ("regime", ()),
+            ("size", (0.5, 1.0)),
+            ("region", ()),
+        )
     ]
-    assert names == ["08-16 UTC", "Monday", "ETH", "size 0.5 to 1"]
+    assert names == ["08-16 UTC", "Monday", "ETH", "CBOE", "calm", "size 0.5 to 1", "region over 0.5"]
+
+
+def test_what_is_not_known_is_in_no_group():
+    """A missing value, and wildness before there are prices, belong to no group; unnamed venues to their own."""
+    columns = Columns(["ETH", "BTC"], ["size"], ["region"], {"CBOE": ["ETH"]})
+    known = Known(np.zeros(1, np.int64), np.ones(1, np.int64), np.array([np.nan]))
+    assert [int(Grouping(by, columns).places(known)[0]) for by in ("size", "region", "regime")] == [-1, -1, -1]
+    assert Grouping("venue", columns).names[int(Grouping("venue", columns).places(known)[0])] == "no venue named"
+    assert [columns.know(by) for by in ("venue", "instrument", "regime", "region", "regoin")] == [True] * 4 + [False]
 
 
 def outcomes(rng, n, gap):
@@ -106,3 +129,126 @@ def test_a_gap_is_told_only_beyond_what_is_allowed(gap, told):
     assert bool(found) is told
     assert all("BTC" in f.sentence and "ETH" in f.sentence for f in found)
     assert len(found) <= 5
+
+
+N = 6_000
+
+
+def pushed(gap, seed=3):
+    """Return rows pushed from outside, their decisions and late labels: `gap` in selection between two regions."""
+    rng = np.random.default_rng(seed)
+    region = (rng.random(N) < 0.3).astype(float)
+    events = bars(np.ones(N))
+    events["kind"], events["values"][:, 0], events["values"][:, 1] = Kind.ROW, rng.random(N), region
+    scores = np.where(rng.random(N) < 0.3 + gap * region, 0.9, 0.1)
+    decisions = decisions_on(events, scores)
+    labels = (rng.random(N) < scores).astype(float)
+    joined = np.zeros(N, JOINED)
+    for name in ("ts_event_ns", "version", "score", "instrument"):
+        joined[name] = decisions[name]
+    joined["decision"], joined["sequence"], joined["label"] = decisions["sequence"], decisions["sequence"] + 9, labels
+    joined["ts_known_ns"] = joined["ts_event_ns"] + STEP_NS
+    return events, decisions, joined
+
+
+def region_monitor(allowed=0.1):
+    """Return a monitor of outcomes by a field that no feature reads."""
+    settings = FairnessSettings(by=("region",), window=1_000, allowed=allowed)
+    return FairnessMonitor(
+        version=VERSION, instruments=["LOANS"], fields=["income", "region"], outcomes=True, settings=settings
+    )
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.0, False), (0.4, True)])
+def test_a_column_that_no_feature_reads_makes_groups(gap, told):
+    """A gap by a field of pushed rows is told, in words of outcomes: nobody calls a rise of a loan."""
+    found = run(region_monitor(), [*pushed(gap)])
+    assert bool(found) is told
+    assert all("region over 0.5" in each.sentence and "rise" not in each.sentence for each in found)
+
+
+def test_it_keeps_the_promise_of_every_monitor_when_inputs_make_the_groups():
+    """Slices in any order, restarts, foreign records: the contract kit's checks, with calibration among the rates."""
+    parts = [part for each in pushed(0.4) for part in np.array_split(each, 5)]
+    check_monitor(region_monitor, parts)
+    labels_first = parts[10:] + parts[5:10] + parts[:5]
+    assert run(region_monitor(), [*pushed(0.4)]) == run(region_monitor(), labels_first)
+
+
+def test_scores_that_are_right_for_one_group_alone_are_told():
+    """Selected alike, one region's scores promise too little: calibration by group shows it."""
+    events, decisions, joined = pushed(0.0)
+    region = events["values"][:, 1] > 0.5
+    joined["label"] = np.where(region, np.random.default_rng(1).random(N) < 0.6, joined["label"])
+    monitor = region_monitor(allowed=1.0)
+    found = run(monitor, [events, decisions, joined])
+    assert {each.subject for each in found} == {"region calibration"}
+    assert "above what happens for region up to 0.5" in found[0].sentence
+    table = monitor.tables()["region"]
+    miss = (joined["score"] - joined["label"])[region].mean()
+    assert table.groups["region over 0.5"]["calibration"].value == pytest.approx(miss)
+
+
+def test_groups_of_market_regimes_come_from_prices_before_the_decision():
+    """Prices that go wild put decisions into the wild group, from the event on that shows it, and no earlier."""
+    rng = np.random.default_rng(5)
+    returns = 0.001 * rng.standard_normal(3_000)
+    returns[2_000:] *= 6.0
+    events = bars(100.0 * np.exp(np.cumsum(returns)))
+    decisions = decisions_on(events, 0.9)
+    asked = AskedAt(VERSION, [], 1)
+    asked.observe(events)
+    asked.observe(decisions)
+    wild = asked.values(np.ascontiguousarray(decisions["sequence"]))[:, -1]
+    assert np.isnan(wild[:119]).all()
+    grouping = Grouping("regime", Columns(["ETH"]))
+    places = grouping.places(Known(decisions["ts_event_ns"], np.zeros(3_000, np.int64), wild))
+    assert (places[:119] == -1).all()
+    assert (places[500:2_000] == 1).mean() > 0.8
+    assert (places[2_030:2_500] == 2).mean() > 0.9
+    earlier = AskedAt(VERSION, [], 1)
+    earlier.observe(events[:2_000])
+    earlier.observe(decisions[:2_000])
+    np.testing.assert_array_equal(
+        earlier.values(np.ascontiguousarray(decisions["sequence"][:2_000]))[:, -1], wild[:2_000]
+    )
+
+
+def test_training_gaps_are_put_up_with():
+    """Where training showed the gap between two groups of a feature, only what is beyond it is told."""
+    rng = np.random.default_rng(0)
+    rows = (rng.random((4_000, 1)) < 0.3).astype(float)
+    scores = np.where(rng.random(4_000) < 0.3 + 0.4 * rows[:, 0], 0.9, 0.1)
+    trained = Trained(scores, (rng.random(4_000) < scores).astype(float), np.zeros(4_000, np.int64), rows)
+    events, decisions, joined = pushed(0.4)
+    records = rows_of(decisions, events["values"][:, 1:2])
+    found = {}
+    for name, known in (("with", trained), ("without", None)):
+        settings = FairnessSettings(by=("flag",), window=1_000)
+        monitor = FairnessMonitor(
+            version=VERSION, instruments=["LOANS"], features=["flag"], trained=known, settings=settings
+        )
+        found[name] = run(monitor, [records, joined])
+        amplified = [gauge for gauge in monitor.gauges() if "amplification" in gauge.subject]
+        assert len(amplified) == (2 if known is not None else 0)
+    assert not found["with"]
+    assert found["without"]
+
+
+def test_columns_that_are_unknown_are_named():
+    """A misspelt column makes no groups, and the monitor says which."""
+    settings = FairnessSettings(by=("instrument", "regoin", "venue"))
+    monitor = FairnessMonitor(version=VERSION, instruments=["A"], fields=["region"], settings=settings)
+    assert monitor.unknown == ["regoin", "venue"]
+
+
+def test_a_model_of_returns_is_not_judged_by_calibration():
+    """Scores that are no probabilities have no calibration; their signs are compared."""
+    settings = FairnessSettings(by=("instrument",), score_cut=0.0, label_cut=0.0, window=1_000)
+    monitor = FairnessMonitor(version=7, instruments=["ETH", "BTC"], settings=settings)
+    records = outcomes(np.random.default_rng(2), 4_000, 0.0)
+    records["score"], records["label"] = records["score"] - 0.5, records["label"] - 0.5
+    monitor.observe(records)
+    gaps = monitor.tables()["instrument"].gaps
+    assert "calibration" not in gaps
+    assert gaps["selection_rate"].difference < 0.1

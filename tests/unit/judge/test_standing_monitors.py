@@ -44,7 +44,7 @@ def version(number=VERSION):
         maximum=sample.max(axis=0),
     )
     trees = Trees.from_forest(random_forest(np.random.default_rng(2), trees=5, n_features=2))
-    program = SimpleNamespace(names=("fast", "slow"))
+    program = SimpleNamespace(names=("fast", "slow"), row_fields=())
     return SimpleNamespace(number=number, program=program, profile=profile, predictor=trees)
 
 

@@ -7,8 +7,11 @@ import numpy as np
 
 from tradeworthy.change.watch.monitors import monitor_settings, monitors_of
 from tradeworthy.core.decisions import version_number
+from tradeworthy.core.errors import near
 from tradeworthy.judge.monitor.control_charts.delays import MonitorTable, drift_table, performance_table
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
+from tradeworthy.judge.monitor.grouping import OF_DECISIONS
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
 from tradeworthy.model.profile import Profile
 
@@ -61,6 +64,10 @@ def calibrate_version(project: "Project", word: str) -> Calibrated:
             case PerformanceMonitor(reference=reference) if reference is not None:
                 walk, rng = candidate.walk, np.random.default_rng(settings.performance.seed)
                 tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
+            case FairnessMonitor(unknown=[column, *_]):
+                known = (*OF_DECISIONS, *version.program.names, *version.program.row_fields)
+                said = f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"
+                notes.append(f"{name}: {said}")
             case _:
                 notes.append(f"{name}: no operating table; its limits are not charts over a reference")
     return Calibrated(version=digest, monitors=tables, notes=notes)

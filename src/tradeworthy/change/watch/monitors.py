@@ -40,6 +40,7 @@ def monitors_of(
         instruments,
         label=candidate.label,
         walk=(candidate.walk.scores, candidate.walk.labels),
+        walk_times=candidate.walk.ts_event_ns,
         settings=monitor_settings(candidate, settings),
     )
 
@@ -49,7 +50,8 @@ def monitor_settings(candidate: Candidate, settings: MonitorSettings) -> Monitor
     if candidate.walk.binary:
         return settings
     returns = msgspec.structs.replace(settings.performance, loss="error", score_cut=0.0, label_cut=0.0)
-    return msgspec.structs.replace(settings, performance=returns)
+    fairness = msgspec.structs.replace(settings.fairness, score_cut=0.0, label_cut=0.0)
+    return msgspec.structs.replace(settings, performance=returns, fairness=fairness)
 
 
 class CalibrateJob(Job, frozen=True, kw_only=True):

@@ -1,11 +1,12 @@
-"""Group fairness from counts: selection rate, TPR, FPR by group; differences and ratios with intervals.
+"""Group fairness from counts: selection rate, TPR, FPR, calibration by group; differences and ratios with intervals.
 
-Idea:   everything follows from six counts a group, so it can be kept while streaming. Definitions are fairlearn's:
-        a difference is highest minus lowest over groups, a ratio is lowest over highest; equalized odds takes the
-        worse of TPR and FPR.
+Idea:   everything follows from five counts and two sums a group, so it can be kept while streaming. Definitions are
+        fairlearn's: a difference is highest minus lowest over groups, a ratio is lowest over highest; equalized odds
+        takes the worse of TPR and FPR.
 Intervals: Newcombe's for the difference and the log ratio's (with half a case added) between the two extreme groups;
         with overlapping labels counts weigh one in `horizon`. They hold for two groups chosen beforehand; among many
         groups the extremes are chosen by chance, so `z` should be raised (the monitor does).
+        Calibration, the mean of scores less labels, has the normal one, of groups of `CALIBRATION_MIN` cases and more.
 Undefined: the TPR of a group without positives is NaN and left out of differences, as is its FPR without negatives.
 Reference: Hardt, Price and Srebro (2016), equalized odds; Newcombe (1998); Katz and others (1978); Zhao and others
         (2017), bias amplification.
@@ -13,6 +14,7 @@ Reference: Hardt, Price and Srebro (2016), equalized odds; Newcombe (1998); Katz
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -27,6 +29,11 @@ Bools = npt.NDArray[np.bool_]
 
 N, SELECTED, POSITIVES, TRUE_POSITIVES, FALSE_POSITIVES = range(5)
 COUNTS = 5
+MISS, MISS_SQUARED = range(2)
+"""Columns of the sums: of score less label, and of its square."""
+
+CALIBRATION = "calibration"
+CALIBRATION_MIN = 30
 RATES: Mapping[str, tuple[int, int | None]] = {
     "selection_rate": (SELECTED, N),
     "true_positive_rate": (TRUE_POSITIVES, POSITIVES),
@@ -36,7 +43,7 @@ RATES: Mapping[str, tuple[int, int | None]] = {
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """One rate of one group with its interval; NaN where there is no case."""
+    """One rate of one group with its interval; NaN where there is no case. Calibration has no hits."""
 
     hits: int
     n: int
@@ -65,8 +72,8 @@ class FairnessTable(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     amplification : dict
-        By group: its share of the predicted rises less its share of the rises that training labels show; above 0 the
-        model favours the group more than the labels did. Empty without training labels by group.
+        By group: its share of what is selected less its share of the class that training labels show; above 0 the
+        model selects of the group more than the labels did. Empty without training labels by group.
     """
 
     groups: dict[str, dict[str, Rate]]
@@ -83,6 +90,36 @@ def count_groups(groups: Longs, selected: npt.ArrayLike, labels: npt.ArrayLike, 
     counts = np.zeros((n_groups, COUNTS), np.int64)
     add_to_groups(groups, np.asarray(selected, np.bool_), np.ascontiguousarray(labels, np.float64), counts)
     return counts
+
+
+class GroupCounts(NamedTuple):
+    """Of each group: its (g, 5) counts, and the (g, 2) sums of how far scores lie above labels, and of its squares."""
+
+    cases: Longs
+    misses: Floats
+
+    @classmethod
+    def none(cls, groups: int) -> Self:
+        """Return the counts of nothing."""
+        return cls(np.zeros((groups, COUNTS), np.int64), np.zeros((groups, 2)))
+
+    def add(self, groups: Longs, scores: Floats, labels: Floats, cut: float) -> None:
+        """Add (n,) cases one after the other: group places, scores, labels of 0 and 1; scores above the cut select."""
+        add_to_groups(groups, scores > cut, labels, self.cases)
+        _add_misses(groups, scores, labels, self.misses)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.cases[:], self.misses[:] = 0, 0.0
+
+
+@kernel
+def _add_misses(groups: Longs, scores: Floats, labels: Floats, misses: Floats) -> None:
+    """Add how far (n,) scores lie above labels to the sums of their groups."""
+    for i in range(len(groups)):
+        miss = scores[i] - labels[i]
+        misses[groups[i], MISS] += miss
+        misses[groups[i], MISS_SQUARED] += miss * miss
 
 
 @kernel
@@ -103,6 +140,7 @@ def fairness_table(
     counts: Longs,
     names: list[str],
     *,
+    misses: Floats | None = None,
     training: Longs | None = None,
     horizon: int = 1,
     z: float = Z_LEVEL,
@@ -115,6 +153,8 @@ def fairness_table(
         From `count_groups`; groups without a row are left out.
     names : list of str
         One a group.
+    misses : (g, 2) float64, optional
+        From `GroupCounts`, of the same rows; calibration is compared with them alone.
     training : (g, 5) int64, optional
         Counts of the training labels of the same groups.
     horizon : int
@@ -124,7 +164,11 @@ def fairness_table(
     """
     seen = [place for place in range(len(names)) if counts[place, N] > 0]
     groups = {names[p]: {rate: _rate(counts[p], rate, horizon, z) for rate in RATES} for p in seen}
-    gaps = {rate: _gap(rate, {name: each[rate] for name, each in groups.items()}, horizon, z) for rate in RATES}
+    if misses is not None:
+        for p in seen:
+            groups[names[p]][CALIBRATION] = _calibration(int(counts[p, N]), misses[p], horizon, z)
+    rates = RATES if misses is None else (*RATES, CALIBRATION)
+    gaps = {rate: _gap(rate, {name: each[rate] for name, each in groups.items()}, horizon, z) for rate in rates}
     parity, odds = gaps["selection_rate"], (gaps["true_positive_rate"], gaps["false_positive_rate"])
     return FairnessTable(
         groups=groups,
@@ -151,6 +195,15 @@ def _rate(counts: Longs, rate: str, horizon: int, z: float) -> Rate:
     return Rate(hits=hits, n=n, value=value, low=low, high=high)
 
 
+def _calibration(n: int, sums: Floats, horizon: int, z: float) -> Rate:
+    """Return how far the scores of one group lie above its labels, on average; too few are as good as none."""
+    if n < CALIBRATION_MIN:
+        return Rate(hits=0, n=0, value=math.nan, low=math.nan, high=math.nan)
+    mean = float(sums[MISS]) / n
+    half = z * math.sqrt(max(0.0, float(sums[MISS_SQUARED]) / n - mean * mean) * horizon / n)
+    return Rate(hits=0, n=n, value=mean, low=mean - half, high=mean + half)
+
+
 def _gap(rate: str, by_group: Mapping[str, Rate], horizon: int, z: float) -> Gap:
     """Return difference and ratio between the extreme groups."""
     known = {name: each for name, each in by_group.items() if each.n > 0}
@@ -173,7 +226,7 @@ def _gap(rate: str, by_group: Mapping[str, Rate], horizon: int, z: float) -> Gap
     difference = a.value - b.value
     down = math.hypot(a.value - a.low, b.high - b.value)
     up = math.hypot(a.high - a.value, b.value - b.low)
-    ratio, ratio_low, ratio_high = _ratio(b, a, horizon, z)
+    ratio, ratio_low, ratio_high = _ratio(b, a, horizon, z) if rate in RATES else (math.nan, math.nan, math.nan)
     return Gap(
         rate=rate,
         highest=top,
@@ -200,7 +253,7 @@ def _ratio(lower: Rate, upper: Rate, horizon: int, z: float) -> tuple[float, flo
 
 
 def _amplification(counts: Longs, training: Longs, names: list[str], seen: list[int]) -> dict[str, float]:
-    """Return by how much each group's share of predicted rises passes its share of the rises in training labels."""
+    """Return by how much each group's share of what is selected passes its share of the class in training labels."""
     selected, shown = counts[:, SELECTED].sum(), training[:, POSITIVES].sum()
     if selected == 0 or shown == 0:
         return {}

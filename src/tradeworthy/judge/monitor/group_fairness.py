@@ -1,27 +1,44 @@
-"""Streaming fairness: whether the model serves its groups alike (instruments, sessions, weekdays, a column's values).
+"""Streaming fairness: whether the model serves its groups alike (instruments, sessions, regimes, a column's values).
 
 Idea:   labelled decisions are counted by group; every window of them is one look. A gap between two groups is told if
         its lower bound passes what is allowed, beyond the gap that training showed. Looks do not overlap and each
-        compares all pairs of groups in three rates, so the asked rate sets how far out a bound must lie.
-Flow:   joined outcomes (and rows, for a column) -> groups -> counts, in all and of the window -> finding.
-State:  counts, outcomes whose row is not read yet, findings not yet taken.
-Time:   sessions are hours of the UTC day, by the decision's event time.
+        compares all pairs of groups in every rate, so the asked rate sets how far out a bound must lie.
+Flow:   joined outcomes (and rows or inputs, for a column) -> groups -> counts, in all and of the window -> finding.
+State:  counts, outcomes whose row or input is not read yet, findings not yet taken.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_rows, chosen, followed_by
-from tradeworthy.judge.monitor.fairness import COUNTS, RATES, FairnessTable, Gap, count_groups, fairness_table
+from tradeworthy.judge.monitor.base import (
+    FindingQueue,
+    Records,
+    State,
+    are_decisions,
+    are_events,
+    are_rows,
+    chosen,
+    followed_by,
+    places_of,
+)
+from tradeworthy.judge.monitor.class_balance import Z_LEVEL
+from tradeworthy.judge.monitor.fairness import (
+    CALIBRATION,
+    RATES,
+    FairnessTable,
+    Gap,
+    GroupCounts,
+    fairness_table,
+)
 from tradeworthy.judge.monitor.gauges import Gauge
+from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
+from tradeworthy.judge.monitor.joins.asked import AskedAt
 from tradeworthy.judge.monitor.joins.joined import are_joined
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 
@@ -30,17 +47,20 @@ Longs = npt.NDArray[np.int64]
 
 NAME = "fairness"
 KIND = "fairness"
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-THURSDAY = 3
-"""The weekday on which the count of days begins (1 January 1970)."""
-
-SESSIONS = ((0, 8, "00-08 UTC"), (8, 16, "08-16 UTC"), (16, 24, "16-24 UTC"))
 REPEATS_MAX = 10
+LABEL_CUT = 0.5
+"""Of labels of 0 and 1; with any other the scores are no probabilities."""
+
 WAITING_MAX = 100_000
-WORDS = {
+OF_RISES = {
     "selection_rate": "calls a rise",
     "true_positive_rate": "finds the rises",
     "false_positive_rate": "calls a rise falsely",
+}
+OF_OUTCOMES = {
+    "selection_rate": "scores above the cut",
+    "true_positive_rate": "scores above the cut, where the outcome was 1,",
+    "false_positive_rate": "scores above the cut, where the outcome was 0,",
 }
 
 
@@ -50,66 +70,46 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     Attributes
     ----------
     by : tuple of str
-        What groups are made of: ``instrument``, ``session``, ``weekday``, or the name of a feature.
+        What groups are made of: ``instrument``, ``venue``, ``session``, ``weekday``, ``regime`` (how wild the market
+        has been of late), the name of a feature, or that of a field of pushed rows, which no feature need read.
     cuts : dict of str to tuple of float
-        Where a feature's values are cut into groups; without cuts it is above or not above 0.5, as for a flag.
+        Where a column's values are cut into groups; without cuts it is above or not above 0.5, as for a flag.
+    venues : dict of str to tuple of str
+        Which instruments trade where, for ``venue``.
     false_alarms_per_10k : float
         Per 10,000 labelled decisions, of all groupings together.
     window : int
         Labelled decisions of one look.
     allowed : float
         A gap this wide between two groups' rates is put up with, beyond the one in training.
-    score_cut : float
-        Scores above call a rise.
+    allowed_miss : float
+        As much may one group's mean of scores less labels differ from another's, beyond training.
+    score_cut, label_cut : float
+        Scores above are selected (call a rise); labels above are of class 1. Both 0 for a model of returns, whose
+        scores are no probabilities: their calibration is not compared.
     """
 
     by: tuple[str, ...] = ("instrument", "session", "weekday")
     cuts: dict[str, tuple[float, ...]] = {}
+    venues: dict[str, tuple[str, ...]] = {}
     false_alarms_per_10k: float = 0.2
     window: int = 2_000
     allowed: float = 0.1
+    allowed_miss: float = 0.05
     score_cut: float = 0.5
+    label_cut: float = 0.5
 
 
-class Grouping:
-    """Puts decisions into groups by one property.
+class Trained(NamedTuple):
+    """What training showed out of fold: (m,) scores, labels and event times, and the (m, n) rows where they are kept.
 
-    Parameters
-    ----------
-    by : str
-        ``instrument``, ``session``, ``weekday``, or a feature.
-    instruments, features : sequence of str
-        Known names.
-    cuts : sequence of float
-        Of a feature.
+    Rows that are not kept are NaN.
     """
 
-    def __init__(self, by: str, instruments: Sequence[str], features: Sequence[str], cuts: Sequence[float]) -> None:
-        self.by, self.column = by, features.index(by) if by in features else -1
-        self._cuts = np.array(sorted(cuts) if cuts else [0.5])
-        if by == "instrument":
-            self.names = list(instruments)
-        elif by == "session":
-            self.names = [name for _, _, name in SESSIONS]
-        elif by == "weekday":
-            self.names = list(WEEKDAYS)
-        else:
-            ends = [f"{cut:g}" for cut in self._cuts]
-            self.names = [f"{by} up to {ends[0]}"]
-            self.names += [f"{by} {low} to {high}" for low, high in pairwise(ends)]
-            self.names += [f"{by} over {ends[-1]}"]
-
-    def places(self, ts_ns: Longs, instruments: Longs, values: Floats) -> Longs:
-        """Return the group of each of (n,) decisions; `values` are those of the column."""
-        if self.by == "instrument":
-            return np.minimum(instruments, len(self.names) - 1)
-        if self.by == "session":
-            hours = ts_ns % NS_PER_DAY // NS_PER_HOUR
-            return np.searchsorted([end for _, end, _ in SESSIONS], hours, side="right").astype(np.int64)
-        if self.by == "weekday":
-            days: Longs = (ts_ns // NS_PER_DAY + THURSDAY) % len(WEEKDAYS)
-            return days
-        return np.searchsorted(self._cuts, values, side="left").astype(np.int64)
+    scores: Floats
+    labels: Floats
+    ts_ns: Longs
+    rows: Floats
 
 
 class FairnessMonitor:
@@ -119,14 +119,16 @@ class FairnessMonitor:
     ----------
     version : int
         The version's number.
-    instruments, features : sequence of str
-        Symbols; the program's features.
+    instruments, features, fields : sequence of str
+        Symbols; the program's features; the fields of pushed rows, in the order of their values.
     horizon : int
         Events from a decision to its label.
-    training : tuple of (n,) arrays, optional
-        Scores, labels and event times out of fold: what training showed, by session and weekday.
+    trained : Trained, optional
+        What training showed; gaps are told beyond it where it knows the groups (sessions, weekdays, features).
+    outcomes : bool
+        Labels are outcomes that are reported, not rises of a market: findings speak of them so.
     settings : FairnessSettings, optional
-        Defaults if left out. Unknown names in `by` are left out where the version has no such feature.
+        Defaults if left out. Names in `by` that the version does not have are `unknown`.
     """
 
     def __init__(
@@ -135,140 +137,181 @@ class FairnessMonitor:
         version: int,
         instruments: Sequence[str],
         features: Sequence[str] = (),
+        fields: Sequence[str] = (),
         horizon: int = 1,
-        training: tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
+        trained: Trained | None = None,
+        outcomes: bool = False,
         settings: FairnessSettings | None = None,
     ) -> None:
         self._settings = each = settings or FairnessSettings()
         self._version, self._horizon = version, horizon
-        known = [by for by in each.by if by in ("session", "weekday") or by in features]
-        known += ["instrument"] if "instrument" in each.by and len(instruments) > 1 else []
-        self._groupings = [Grouping(by, instruments, list(features), each.cuts.get(by, ())) for by in known]
-        self._needs_rows = any(grouping.column >= 0 for grouping in self._groupings)
-        self._training = [self._training_counts(grouping, training) for grouping in self._groupings]
-        self._totals = [np.zeros((len(g.names), COUNTS), np.int64) for g in self._groupings]
-        self._window = [counts.copy() for counts in self._totals]
+        columns = Columns(instruments, features, fields, each.venues)
+        self._groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
+        self.unknown = [by for by in each.by if by != "instrument" and not columns.know(by)]
+        self._words = OF_OUTCOMES if outcomes else OF_RISES
+        self._needs_rows = any(grouping.needs == "feature" for grouping in self._groupings)
+        self._needs_inputs = any(grouping.needs in ("field", "wildness") for grouping in self._groupings)
+        self._asked = AskedAt(version, range(len(fields)), len(instruments))
+        self._trained = [self._counts_of_training(grouping, trained) for grouping in self._groupings]
+        self._totals = [GroupCounts.none(len(grouping.names)) for grouping in self._groupings]
+        self._window = [GroupCounts.none(len(grouping.names)) for grouping in self._groupings]
         self._pauses = np.zeros((len(self._groupings), 2), np.int64)  # looks to skip, and how often told in a row
-        self._seen = 0
+        self._seen, self._since_ns = 0, 0
         self._waiting = np.empty(0, JOINED)
         self._row_keys, self._rows = np.empty(0, np.uint64), np.empty((0, max(1, len(features))))
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
-        """Take joined outcomes, and rows where a column makes the groups; anything else is left."""
+        """Take joined outcomes, and what makes the groups: rows, decisions and inputs; anything else is left."""
         if are_joined(records):
             own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
             self._waiting = followed_by(self._waiting, own)[-WAITING_MAX:]
         elif self._needs_rows and are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
             self._row_keys = np.concatenate([self._row_keys, records["decision"]])[-WAITING_MAX:]
             self._rows = np.concatenate([self._rows, records["row"]])[-WAITING_MAX:]
+        elif self._needs_inputs and (are_decisions(records) or are_events(records)):
+            self._asked.observe(records)
         else:
             return
-        self._count(*self._ready())
+        self._count(self._ready())
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
         return self._queue.take()
 
     def gauges(self) -> list[Gauge]:
-        """Return the gap between the groups of every grouping so far, by rate; NaN where a group has too little."""
-        tables = [
-            (grouping.by, fairness_table(totals, grouping.names, horizon=self._horizon))
-            for grouping, totals in zip(self._groupings, self._totals, strict=True)
-        ]
-        return [
-            Gauge(family="value", subject=f"{by} {rate}", value=gap.difference)
-            for by, table in tables
-            for rate, gap in table.gaps.items()
-        ]
+        """Return the gap between the groups of every grouping so far, by rate, and how far bias is amplified.
+
+        NaN where a group has too little.
+        """
+        found = []
+        for by, table in self.tables().items():
+            gaps = {f"{by} {rate}": gap.difference for rate, gap in table.gaps.items()}
+            shares = {f"{by} amplification for {name}": share for name, share in table.amplification.items()}
+            found += [Gauge(family="value", subject=name, value=value) for name, value in {**gaps, **shares}.items()]
+        return found
 
     def tables(self) -> dict[str, FairnessTable]:
         """Return the table of each grouping, over all labelled decisions so far."""
         return {
-            grouping.by: fairness_table(counts, grouping.names, training=training, horizon=self._horizon)
-            for grouping, counts, training in zip(self._groupings, self._totals, self._training, strict=True)
+            grouping.by: self._table(totals, grouping, training=trained.cases if trained is not None else None)
+            for grouping, totals, trained in zip(self._groupings, self._totals, self._trained, strict=True)
         }
 
     def state(self) -> State:
         """Return counts, what waits, and findings not yet taken."""
         state: State = {
-            "seen": np.array([self._seen]),
+            "seen": np.array([self._seen, self._since_ns]),
             "pauses": self._pauses.copy(),
             "waiting": self._waiting.copy(),
             "row_keys": self._row_keys.copy(),
             "rows": self._rows.copy(),
             "findings": self._queue.to_array(),
         }
-        for grouping, totals, window in zip(self._groupings, self._totals, self._window, strict=True):
-            state |= {f"totals.{grouping.by}": totals.copy(), f"window.{grouping.by}": window.copy()}
+        state |= {f"asked.{name}": array for name, array in self._asked.state().items()}
+        for name, counts in self._named_counts().items():
+            state |= {name: counts.cases.copy(), f"misses.{name}": counts.misses.copy()}
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned; a grouping that it does not know starts afresh."""
-        self._seen, self._waiting = int(state["seen"][0]), state["waiting"].astype(JOINED)
+        self._seen, self._since_ns = int(state["seen"][0]), int(state["seen"][-1])
+        self._waiting = state["waiting"].astype(JOINED)
         self._row_keys, self._rows = state["row_keys"].copy(), state["rows"].copy()
         if state["pauses"].shape == self._pauses.shape:
             self._pauses = state["pauses"].copy()
         self._queue.from_array(state["findings"])
-        for place, grouping in enumerate(self._groupings):
-            if f"totals.{grouping.by}" in state:
-                self._totals[place] = state[f"totals.{grouping.by}"].copy()
-                self._window[place] = state[f"window.{grouping.by}"].copy()
+        part = "asked."
+        self._asked.restore({name.removeprefix(part): each for name, each in state.items() if name.startswith(part)})
+        for name, counts in self._named_counts().items():
+            if f"misses.{name}" in state and state[name].shape == counts.cases.shape:
+                counts.cases[:], counts.misses[:] = state[name], state[f"misses.{name}"]
 
-    def _training_counts(
-        self, grouping: Grouping, training: tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None
-    ) -> Longs | None:
-        """Return what training showed by group, where its times tell the group."""
-        if training is None or grouping.by not in ("session", "weekday"):
+    def _named_counts(self) -> dict[str, GroupCounts]:
+        """Return all counts under the names that a state gives them."""
+        places = range(len(self._groupings))
+        totals = {f"totals.{self._groupings[place].by}": self._totals[place] for place in places}
+        return totals | {f"window.{self._groupings[place].by}": self._window[place] for place in places}
+
+    def _counts_of_training(self, grouping: Grouping, trained: Trained | None) -> GroupCounts | None:
+        """Return what training showed by group, where its times and rows tell the group."""
+        if trained is None or not (grouping.by in ("session", "weekday") or grouping.needs == "feature"):
             return None
-        scores, labels, ts_ns = (np.asarray(each) for each in training)
-        places = grouping.places(ts_ns.astype(np.int64), np.zeros(len(ts_ns), np.int64), np.zeros(len(ts_ns)))
-        return count_groups(places, scores > self._settings.score_cut, labels, len(grouping.names))
+        n, is_column = len(trained.ts_ns), grouping.needs == "feature"
+        values = trained.rows[:, grouping.column] if is_column else np.zeros(n)
+        places = grouping.places(Known(trained.ts_ns, np.zeros(n, np.int64), values))
+        counts = GroupCounts.none(len(grouping.names))
+        self._add(places, trained.scores, trained.labels, [counts])
+        return counts if counts.cases.any() else None
 
-    def _ready(self) -> tuple[Records, Floats]:
-        """Return the outcomes, in order, whose rows are read, with their rows."""
-        if not self._needs_rows:
-            ready, self._waiting = self._waiting, self._waiting[:0]
-            return ready, np.zeros((len(ready), self._rows.shape[1]))
-        newest = int(self._row_keys[-1]) if len(self._row_keys) else 0
-        unread = np.flatnonzero(self._waiting["decision"] > newest)
-        count = int(unread[0]) if len(unread) else len(self._waiting)
+    def _add(self, places: Longs, scores: Floats, labels: Floats, to: Sequence[GroupCounts]) -> None:
+        """Add (n,) cases to counts of their groups; those in no group are left out."""
+        inside, each = np.flatnonzero(places >= 0), self._settings
+        places, scores = places[inside], np.ascontiguousarray(scores[inside])
+        up = (labels[inside] > each.label_cut).astype(np.float64)
+        for counts in to:
+            counts.add(places, scores, up, each.score_cut)
+
+    def _table(
+        self, counts: GroupCounts, grouping: Grouping, *, training: Longs | None = None, z: float = Z_LEVEL
+    ) -> FairnessTable:
+        """Return the table of counts; the calibration of a model of returns is left out."""
+        misses = counts.misses if self._settings.label_cut == LABEL_CUT else None
+        return fairness_table(
+            counts.cases, grouping.names, misses=misses, training=training, horizon=self._horizon, z=z
+        )
+
+    def _ready(self) -> Records:
+        """Return the outcomes, in order, of which all that makes their groups is read."""
+        decisions = np.ascontiguousarray(self._waiting["decision"])
+        unread = np.zeros(len(decisions), np.bool_)
+        if self._needs_rows:
+            unread |= decisions > (self._row_keys[-1] if len(self._row_keys) else 0)
+        if self._needs_inputs:
+            unread |= decisions > self._asked.newest
+        first = np.flatnonzero(unread)
+        count = int(first[0]) if len(first) else len(decisions)
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
-        at = np.searchsorted(self._row_keys, ready["decision"])
-        found = at < len(self._row_keys)
-        found[found] = self._row_keys[at[found]] == ready["decision"][found]
-        return ready[found], self._rows[at[found]]
+        return ready
 
-    def _count(self, ready: Records, rows: Floats) -> None:
+    def _count(self, ready: Records) -> None:
         """Count outcomes by group, and look at the gaps each time a window is full."""
+        decisions = np.ascontiguousarray(ready["decision"])
+        places = [self._places(grouping, ready, decisions) for grouping in self._groupings]
         start = 0
         while start < len(ready):
             end = min(len(ready), start + self._settings.window - self._seen)
-            for place, grouping in enumerate(self._groupings):
-                fresh = self._counts_of(grouping, ready[start:end], rows[start:end])
-                self._totals[place] += fresh
-                self._window[place] += fresh
+            self._since_ns = self._since_ns if self._seen else int(ready["ts_event_ns"][start])
+            part = ready[start:end]
+            for at in range(len(self._groupings)):
+                both = self._totals[at], self._window[at]
+                self._add(places[at][start:end], part["score"], part["label"], both)
             self._seen += end - start
             if self._seen == self._settings.window:
                 self._look(ready[end - 1])
                 self._seen = 0
                 for counts in self._window:
-                    counts[:] = 0
+                    counts.clear()
             start = end
 
-    def _counts_of(self, grouping: Grouping, part: Records, rows: Floats) -> Longs:
-        values = rows[:, grouping.column] if grouping.column >= 0 else np.zeros(len(part))
-        places = grouping.places(part["ts_event_ns"], part["instrument"].astype(np.int64), values)
-        return count_groups(places, part["score"] > self._settings.score_cut, part["label"], len(grouping.names))
+    def _places(self, grouping: Grouping, ready: Records, decisions: npt.NDArray[np.uint64]) -> Longs:
+        """Return the group of each outcome."""
+        values = np.full(len(ready), np.nan)
+        if grouping.needs == "feature":
+            at = places_of(self._row_keys, decisions)
+            values[at >= 0] = self._rows[at[at >= 0], grouping.column]
+        elif grouping.needs != "nothing":
+            values = self._asked.values(decisions)[:, grouping.column]  # wildness is the last
+        return grouping.places(Known(ready["ts_event_ns"], ready["instrument"].astype(np.int64), values))
 
     def _look(self, last: np.void) -> None:
         """Tell the widest gap of each grouping whose lower bound passes what is allowed, rarer while it stays."""
+        z = self._critical()
         for place, grouping in enumerate(self._groupings):
-            z, groups = self._critical(), grouping.names
-            table = fairness_table(self._window[place], groups, horizon=self._horizon, z=z)
-            told = []
+            table, told = self._table(self._window[place], grouping, z=z), []
             for rate, gap in table.gaps.items():
-                allowed = self._settings.allowed + self._training_gap(place, rate, gap)
+                allowed = self._settings.allowed_miss if rate == CALIBRATION else self._settings.allowed
+                allowed += self._training_gap(place, rate, gap)
                 if gap.difference_low > allowed:
                     told.append((gap.difference_low - allowed, gap, allowed))
             pause = self._pauses[place]
@@ -282,23 +325,23 @@ class FairnessMonitor:
 
     def _critical(self) -> float:
         """Return how far out a bound must lie, so that all comparisons of a look alarm as rarely as asked."""
-        pairs = sum(len(g.names) * (len(g.names) - 1) for g in self._groupings)
-        chance = self._settings.false_alarms_per_10k * self._settings.window / 1e4 / max(1, pairs * len(RATES))
+        pairs, rates = sum(len(g.names) * (len(g.names) - 1) for g in self._groupings), len(RATES) + 1
+        chance = self._settings.false_alarms_per_10k * self._settings.window / 1e4 / max(1, pairs * rates)
         return max(1.96, NormalDist().inv_cdf(1.0 - min(0.025, chance)))
 
     def _training_gap(self, place: int, rate: str, gap: Gap) -> float:
         """Return the gap that training showed between the same two groups."""
-        training, names = self._training[place], self._groupings[place].names
-        if training is None or not gap.highest:
+        trained = self._trained[place]
+        if trained is None or not gap.highest:
             return 0.0
-        shown = fairness_table(training, names).groups
+        shown = self._table(trained, self._groupings[place]).groups
         values = [shown[name][rate].value if name in shown else float("nan") for name in (gap.highest, gap.lowest)]
         difference = values[0] - values[1]
         return max(0.0, difference) if np.isfinite(difference) else 0.0
 
     def _put(self, grouping: Grouping, told: tuple[Gap, float], table: FairnessTable, last: np.void, z: float) -> None:
         gap, allowed = told
-        top, bottom = table.groups[gap.highest][gap.rate], table.groups[gap.lowest][gap.rate]
+        is_miss = gap.rate == CALIBRATION
         self._queue.put(
             Finding(
                 monitor=NAME,
@@ -306,18 +349,29 @@ class FairnessMonitor:
                 kind=KIND,
                 sequence=int(last["sequence"]),
                 ts_event_ns=int(last["ts_known_ns"]),
-                since_ns=int(last["ts_event_ns"]),
+                since_ns=self._since_ns,
                 observed=gap.difference,
                 reference=allowed,
-                unit="difference of rates",
+                unit="difference of mean misses" if is_miss else "difference of rates",
                 statistic=gap.difference_low,
                 threshold=allowed,
                 false_alarms_per_10k=self._settings.false_alarms_per_10k,
                 sentence=(
-                    f"By {grouping.by}: the model {WORDS[gap.rate]} in {top.value:.1%} of cases for {gap.highest} "
-                    f"({top.hits} of {top.n}) and in {bottom.value:.1%} for {gap.lowest} ({bottom.hits} of "
-                    f"{bottom.n}); the difference is {gap.difference:.3f}, at least {gap.difference_low:.3f} (bound at "
-                    f"{z:.1f} standard errors), and {allowed:.3f} is allowed."
+                    f"By {grouping.by}: {self._said(gap, table)}; the difference is {gap.difference:.3f}, at least "
+                    f"{gap.difference_low:.3f} (bound at {z:.1f} standard errors), and {allowed:.3f} is allowed."
                 ),
             )
+        )
+
+    def _said(self, gap: Gap, table: FairnessTable) -> str:
+        """Say how the two extreme groups fare."""
+        top, bottom = table.groups[gap.highest][gap.rate], table.groups[gap.lowest][gap.rate]
+        if gap.rate == CALIBRATION:
+            return (
+                f"scores lie {top.value:+.3f} above what happens for {gap.highest} ({top.n} cases) and "
+                f"{bottom.value:+.3f} for {gap.lowest} ({bottom.n})"
+            )
+        return (
+            f"the model {self._words[gap.rate]} in {top.value:.1%} of cases for {gap.highest} "
+            f"({top.hits} of {top.n}) and in {bottom.value:.1%} for {gap.lowest} ({bottom.hits} of {bottom.n})"
         )

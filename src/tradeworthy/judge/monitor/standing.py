@@ -17,7 +17,7 @@ from tradeworthy.judge.monitor.base import Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
-from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSettings
 from tradeworthy.judge.monitor.joins.joined import ForwardingJoin
 from tradeworthy.judge.monitor.joins.outcomes import MarketLabel, OutcomeJoin
@@ -35,6 +35,7 @@ WALK_MIN = 500
 """With fewer out-of-fold scores performance is measured, but harm is not tested, nor is the class mix."""
 
 Walk = tuple[npt.ArrayLike, npt.ArrayLike]
+Times = npt.NDArray[np.int64]
 
 
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +67,7 @@ def standing_set(
     *,
     label: MarketLabel | None = None,
     walk: Walk | None = None,
+    walk_times: Times | None = None,
     settings: MonitorSettings | None = None,
 ) -> dict[str, Monitor]:
     """Return the calibrated monitors of one version, by name.
@@ -81,12 +83,15 @@ def standing_set(
     walk : tuple of (m,) arrays, optional
         Out-of-fold scores and labels in time order: the reference for harm and, where labels are 0 and 1, for the class
         mix and for estimated performance.
+    walk_times : (m,) int64, optional
+        When their events happened; what training showed of groups is known where they are.
     settings : MonitorSettings, optional
         Defaults if left out.
     """
     settings = settings or MonitorSettings()
     symbols, horizon = [each.symbol for each in instruments], label.horizon if label is not None else 1
-    listeners = _wanted(_of_labels(version, symbols, walk, horizon, settings), settings)
+    fairness = _fairness(version, symbols, label, (walk, walk_times), settings.fairness)
+    listeners = _wanted({**_of_classes(version, symbols, walk, horizon, settings), "fairness": fairness}, settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
     made = {
         **_of_rows(version, symbols, settings),
@@ -147,26 +152,46 @@ def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings)
     return {"reasons": reasons}
 
 
-def _of_labels(
+def _of_classes(
     version: Version, symbols: list[str], walk: Walk | None, horizon: int, settings: MonitorSettings
 ) -> dict[str, Monitor]:
-    """Return the monitors that read joined outcomes; the first two need a reference of directions."""
-    fairness = FairnessMonitor(
-        version=version.number,
-        instruments=symbols,
-        features=list(version.program.names),
-        horizon=horizon,
-        settings=settings.fairness,
-    )
+    """Return the monitors that need a reference of directions."""
     if walk is None or not _is_binary(*walk):
-        return {"fairness": fairness}
+        return {}
     balance = ClassBalanceMonitor(
         *walk, version=version.number, instruments=symbols, horizon=horizon, settings=settings.class_balance
     )
     estimated = EstimatedPerformanceMonitor(
         *walk, version=version.number, instruments=symbols, settings=settings.estimated
     )
-    return {"class_balance": balance, "estimated": estimated, "fairness": fairness}
+    return {"class_balance": balance, "estimated": estimated}
+
+
+def _fairness(
+    version: Version,
+    symbols: list[str],
+    label: MarketLabel | None,
+    known: tuple[Walk | None, Times | None],
+    settings: FairnessSettings,
+) -> FairnessMonitor:
+    """Return the monitor of groups; training rows are known where the profile's sample has their time."""
+    (walk, ts_ns), trained, program = known, None, version.program
+    if walk is not None and ts_ns is not None:
+        rows, times = np.full((len(ts_ns), len(program.names)), np.nan), version.profile.sample_times
+        at = np.minimum(np.searchsorted(times, ts_ns), max(0, len(times) - 1))
+        found = times[at] == ts_ns if len(times) else np.zeros(len(ts_ns), np.bool_)
+        rows[found] = version.profile.sample[at[found]]
+        trained = Trained(np.asarray(walk[0], np.float64), np.asarray(walk[1], np.float64), ts_ns, rows)
+    return FairnessMonitor(
+        version=version.number,
+        instruments=symbols,
+        features=list(program.names),
+        fields=list(program.row_fields),
+        horizon=label.horizon if label is not None else 1,
+        trained=trained,
+        outcomes=label is None or label.is_reported,
+        settings=settings,
+    )
 
 
 def _is_binary(scores: npt.ArrayLike, labels: npt.ArrayLike) -> bool:

@@ -1,0 +1,127 @@
+"""What makes groups of decisions: their instrument, venue, session, weekday, market regime, or any column of a row.
+
+Idea:   a grouping says what it needs (the time, the instrument, a feature, a field of the pushed row, how wild the
+        market was) and puts each decision into one of its named groups.
+Time:   sessions are hours of the UTC day, by the decision's event time.
+Undefined: a decision whose value is not known is in no group (-1).
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+Needs = Literal["nothing", "feature", "field", "wildness"]
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+THURSDAY = 3
+"""The weekday on which the count of days begins (1 January 1970)."""
+
+SESSIONS = ((0, 8, "00-08 UTC"), (8, 16, "08-16 UTC"), (16, 24, "16-24 UTC"))
+REGIMES = ("calm", "usual", "wild")
+WILD_CUTS = (0.75, 1.33)
+"""Of a market's volatility of late, as a share of that of long before."""
+
+NO_VENUE = "no venue named"
+OF_DECISIONS = ("instrument", "venue", "session", "weekday", "regime")
+"""What groups are made of without a column."""
+
+
+class Known(NamedTuple):
+    """(n,) decisions' event times and instruments, and the value that a grouping needs."""
+
+    ts_ns: Longs
+    instruments: Longs
+    values: Floats
+
+
+class Columns(NamedTuple):
+    """What can make groups: symbols, the version's features, fields of pushed rows, and who trades where."""
+
+    instruments: Sequence[str]
+    features: Sequence[str] = ()
+    fields: Sequence[str] = ()
+    venues: Mapping[str, Sequence[str]] = {}
+
+    def know(self, by: str) -> bool:
+        """Whether groups of more than one can be made of a name."""
+        if by == "instrument":
+            return len(self.instruments) > 1
+        if by == "venue":
+            return len(self.venues) > 0
+        return by in OF_DECISIONS or by in self.features or by in self.fields
+
+
+class Grouping:
+    """Puts decisions into groups by one property.
+
+    Parameters
+    ----------
+    by : str
+        One of `OF_DECISIONS`, a feature, or a field of pushed rows; of a name that is both, the feature is taken.
+    columns : Columns
+        Known names.
+    cuts : sequence of float
+        Of a column.
+    """
+
+    def __init__(self, by: str, columns: Columns, cuts: Sequence[float] = ()) -> None:
+        self.by, self.needs, self.column = by, _needs(by, columns), -1
+        self._cuts = np.array(sorted(cuts) if cuts else [0.5])
+        if self.needs == "feature":
+            self.column = list(columns.features).index(by)
+        elif self.needs == "field":
+            self.column = list(columns.fields).index(by)
+        elif self.needs == "wildness":
+            self._cuts = np.array(WILD_CUTS)
+        self.names = _names(by, columns, self._cuts)
+        where = {symbol: place for place, symbols in enumerate(columns.venues.values()) for symbol in symbols}
+        self._venue_of = np.array([where.get(symbol, len(columns.venues)) for symbol in columns.instruments])
+
+    def places(self, known: Known) -> Longs:
+        """Return the group of each of (n,) decisions, -1 for none."""
+        if self.by == "instrument":
+            return np.minimum(known.instruments, len(self.names) - 1)
+        if self.by == "venue":
+            return self._venue_of[np.minimum(known.instruments, len(self._venue_of) - 1)]
+        if self.by == "session":
+            hours = known.ts_ns % NS_PER_DAY // NS_PER_HOUR
+            return np.searchsorted([end for _, end, _ in SESSIONS], hours, side="right").astype(np.int64)
+        if self.by == "weekday":
+            days: Longs = (known.ts_ns // NS_PER_DAY + THURSDAY) % len(WEEKDAYS)
+            return days
+        places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
+        return np.where(np.isfinite(known.values), places, -1)
+
+
+def _needs(by: str, columns: Columns) -> Needs:
+    """Return what a grouping needs to know beside time and instrument."""
+    if by == "regime":
+        return "wildness"
+    if by in OF_DECISIONS:
+        return "nothing"
+    return "feature" if by in columns.features else "field"
+
+
+def _names(by: str, columns: Columns, cuts: Floats) -> list[str]:
+    """Return the names of the groups."""
+    match by:
+        case "instrument":
+            return list(columns.instruments)
+        case "venue":
+            return [*columns.venues, NO_VENUE]
+        case "session":
+            return [name for _, _, name in SESSIONS]
+        case "weekday":
+            return list(WEEKDAYS)
+        case "regime":
+            return list(REGIMES)
+    ends = [f"{cut:g}" for cut in cuts]
+    between = [f"{by} {low} to {high}" for low, high in pairwise(ends)]
+    return [f"{by} up to {ends[0]}", *between, f"{by} over {ends[-1]}"]
