@@ -10,8 +10,10 @@ import pytest
 from served import served
 from source_tree import ROOT
 
+from tradeworthy.apps.server.figures import PORT_METRICS
 from tradeworthy.apps.server.replies import REASONS
 from tradeworthy.change.access.keys import SCOPES
+from tradeworthy.change.watch.metrics import PREFIX
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^```sh\n(.*?)^```\n\n```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -41,6 +43,17 @@ def test_every_refusal_is_explained():
     table = PAGE.split("## When it says no")[1].split("## Keys")[0]
     told = {int(status) for line in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for status in line.split(",")}
     assert told | {415, 500} == {status for status in REASONS if status >= 400}
+
+
+def test_the_table_of_figures_is_the_list_in_the_code():
+    """Name, kind, labels and words of each family of the port, in the code's order, and nothing else."""
+    row = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)
+    assert row.findall(PAGE) == [
+        (PREFIX + name, metric.kind, ", ".join(f"`{label}`" for label in metric.labels) or "-", metric.text)
+        for name, metric in PORT_METRICS.items()
+    ]
+    named = set(re.findall(rf"`{PREFIX}([a-z_]+)`", PAGE))
+    assert named <= set(PORT_METRICS)
 
 
 def test_the_examples_are_answered_as_shown(desk):

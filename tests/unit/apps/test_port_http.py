@@ -342,7 +342,7 @@ def test_what_has_waited_too_long_in_the_loop_is_refused():
 def _later(port) -> int:
     """Say that this turn of the loop began a second ago."""
     now_ns = CLOCK.monotonic_ns()
-    port._now_ns, port._turn_ns = now_ns, now_ns - 1_000_000_000
+    port.now_ns, port._turn_ns = now_ns, now_ns - 1_000_000_000
     return now_ns
 
 

@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tradeworthy.core import facts
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.findings import Finding
 from tradeworthy.live.replay import replay
 from tradeworthy.record.reader import TapeReader
@@ -51,7 +52,8 @@ def test_an_event_is_decided_and_on_the_tape_before_it_is_answered(desk):
     assert made["score"] == record["score"]
     assert made["version"] == f"{record['version']:016x}" == f"{desk.desk.numbers[0]:016x}"
     assert made["role"] == "champion"
-    assert (made["verdict"], made["said"]) == ("NONE", "nothing was refused")
+    verdict = DenialCode(int(record["verdict"]))
+    assert (made["verdict"], made["said"]) == (verdict.name, verdict.text)
     assert made["ts_decided_ns"] >= made["ts_event_ns"]
 
 

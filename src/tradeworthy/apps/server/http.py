@@ -12,7 +12,6 @@ State:  what has been read of the present request, requests that wait behind an 
 import asyncio
 import hmac
 import re
-import zlib
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -20,8 +19,10 @@ from typing import NamedTuple, Protocol
 
 import httptools
 
+from tradeworthy.apps.server.figures import NOWHERE, Figures
+from tradeworthy.apps.server.packing import unpacked
 from tradeworthy.apps.server.replies import RequestRefused, error
-from tradeworthy.apps.server.routes import Headers, Request, Stream
+from tradeworthy.apps.server.routes import Answer, Headers, Request, Stream
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.doorkeeper import Holder
 
@@ -32,7 +33,6 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)(?=\r\n)", re.IGNORECASE)
 _DIFFERENT = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"x-deadline-ns"))
 """Headers of requests that are always parsed."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_WINDOWS = {b"gzip": 31, b"deflate": 15}
 Asked = tuple[bytes, bytes, Headers, bytes]
 """Method, URL, headers and body of a request that waits its turn."""
 
@@ -53,6 +53,8 @@ class Owner(Protocol):
 
     settings: ServeSettings
     connections: set["Connection"]
+    figures: Figures
+    now_ns: int
 
     def open_turn(self) -> int:
         """Return the monotonic time, and note when this turn of the loop began."""
@@ -91,6 +93,7 @@ class Connection(asyncio.Protocol):
         "_out",
         "_parser",
         "_partial",
+        "_path",
         "_port",
         "_since_ns",
         "_stream",
@@ -105,7 +108,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, port: Owner) -> None:
         self._port = port
         self._parser = httptools.HttpRequestParser(self)
-        self._url, self._body = b"", b""
+        self._url, self._body, self._path = b"", b"", NOWHERE
         self._headers: Headers = {}
         self._out: list[bytes] = []
         self._last: Asked | None = None
@@ -162,6 +165,11 @@ class Connection(asyncio.Protocol):
             self._flush()
         elif waited_ns > idle_ns:
             self.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait behind the one at work."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Close after what was written."""
@@ -289,38 +297,45 @@ class Connection(asyncio.Protocol):
     def _answer(self, asked: Asked) -> None:
         """Answer one request now, or begin to."""
         method, url, headers, body = asked
+        path: str = NOWHERE
+        made: Answer
         try:
             request = self._port.request(method, url, headers, self)
             packed = body and b"content-encoding" in headers
             request.body = unpacked(body, headers, self._port.settings.body_bytes_max) if packed else body
+            path = request.route.path
             made = request.route.handler(request)
         except Exception as problem:  # noqa: BLE001 - whatever a request meets, its caller is told, and others go on
-            self._out.append(self._port.refusal(problem, self))
-            made = b""
+            made = self._port.refusal(problem, self)
         if isinstance(made, bytes):
             self._out.append(made)
+            self._port.figures.answered(path, made, self._port.now_ns)
             if not self._parser.should_keep_alive():
                 self._flush()
                 self.close()
         elif isinstance(made, Awaitable):
-            self._wait_for(made)
+            self._wait_for(made, path)
         else:
             self._hand_over(made)
 
-    def _wait_for(self, coming: Awaitable[bytes]) -> None:
+    def _wait_for(self, coming: Awaitable[bytes], path: str) -> None:
         """Let an answer come in its own time, and read no more until it is there."""
         self._flush()
         self._transport.pause_reading()
+        self._path = path
         self._turn = asyncio.ensure_future(coming)
         self._turn.add_done_callback(self._came)
 
     def _came(self, turn: asyncio.Future[bytes]) -> None:
         """Write an answer that came, and go on with what waits behind it."""
+        began_ns = self._since_ns
         self._turn, self._since_ns = None, self._port.open_turn()
         if turn.cancelled() or self._closing:
             return
         problem = turn.exception()
-        self._out.append(turn.result() if problem is None else self._port.refusal(problem, self))
+        reply = turn.result() if problem is None else self._port.refusal(problem, self)
+        self._out.append(reply)
+        self._port.figures.answered(self._path, reply, began_ns)
         while self._waiting and self._turn is None and not self._closing:
             self._answer(self._waiting.popleft())
         if self._turn is None:
@@ -336,7 +351,9 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refused: RequestRefused) -> None:
         """Refuse what cannot be read any further, and close."""
-        self._out.append(self._port.refusal(refused, self))
+        reply = self._port.refusal(refused, self)
+        self._out.append(reply)
+        self._port.figures.answered(NOWHERE, reply, self._port.now_ns)
         self._flush()
         self.close()
 
@@ -356,28 +373,3 @@ def _cause(problem: httptools.HttpParserError) -> RequestRefused:
     if isinstance(problem.__context__, RequestRefused):
         return problem.__context__
     return RequestRefused(400, f"this is not HTTP/1.1: {problem}")
-
-
-def unpacked(body: bytes, headers: Headers, allowed: int) -> bytes:
-    """Return a body as it was before it was compressed.
-
-    Raises
-    ------
-    RequestRefused
-        It is larger than allowed, is not what it says, or is packed in a way that is not known.
-    """
-    encoding = headers.get(b"content-encoding", b"identity").lower()
-    if encoding == b"identity":
-        return body
-    if encoding not in _WINDOWS:
-        raise RequestRefused(415, f"content-encoding {encoding.decode('latin-1')!r}, allowed are gzip and deflate")
-    machine = zlib.decompressobj(_WINDOWS[encoding])
-    try:
-        plain = machine.decompress(body, allowed + 1)
-    except zlib.error as problem:
-        raise RequestRefused(400, f"the body is not {encoding.decode()}: {problem}") from problem
-    if len(plain) > allowed:
-        raise RequestRefused(413, f"a body over {allowed} bytes once it is decompressed")
-    if not machine.eof:
-        raise RequestRefused(400, f"the {encoding.decode()} body ends too early")
-    return plain

@@ -22,6 +22,7 @@ from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json
 from tradeworthy.apps.server.routes import Answer, Request, Route
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
 from tradeworthy.core.decisions import DECISION
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.judge.explain.explaining import explain_row
@@ -109,8 +110,12 @@ class Native:
         before = engine.counters.decisions
         engine.consume(batch)
         if engine.counters.decisions == before:
-            return undecided(engine.desk.acting.name, event, engine.desk.inbox.records[0])
-        return decided(engine.desk.acting.decisions[0], event.instrument)
+            told = undecided(engine.desk.acting.name, event, engine.desk.inbox.records[0])
+            self._port.figures.denied[told.verdict] += told.verdict != DenialCode.NONE.name
+            return told
+        told = decided(engine.desk.acting.decisions[0], event.instrument)
+        self._port.figures.decisions[told.verdict] += 1
+        return told
 
     def _with_reasons(self, request: Request, events: list[AnyEvent], count: int, *, listed: bool) -> Answer:
         """Decide now, explain beside the loop."""

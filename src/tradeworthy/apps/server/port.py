@@ -3,7 +3,7 @@
 Flow:   a connection reads a request → its route and its caller are looked up → the handler answers inline → bytes out.
         Ten times a second what waits for the tape is written and slow callers are closed; once a second the ledger is
         read beside the loop: new keys, revocations, roles, findings; what the doorkeeper noted is written there.
-State:  connections, and what the doorkeeper counts. All else is the engine's, the tape's or the ledger's.
+State:  connections, and what the doorkeeper and the figures count. All else is the engine's, the tape's, the ledger's.
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tradeworthy.apps.server.figures import Figures
 from tradeworthy.apps.server.http import Connection
 from tradeworthy.apps.server.models import Models
 from tradeworthy.apps.server.native import Native
 from tradeworthy.apps.server.openinference import OpenInference
-from tradeworthy.apps.server.replies import RequestRefused
-from tradeworthy.apps.server.routes import OPEN, Headers, Request, Routes
+from tradeworthy.apps.server.replies import RequestRefused, respond
+from tradeworthy.apps.server.routes import OPEN, Headers, Request, Route, Routes
 from tradeworthy.apps.server.scores import ScoreLog
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
@@ -56,6 +57,8 @@ class _News(NamedTuple):
 class Port:
     """One port.
 
+    `slow` is how many requests are at work beside the loop, `now_ns` the monotonic time of the read in hand.
+
     Parameters
     ----------
     project : Project
@@ -81,13 +84,15 @@ class Port:
         self.told = Told()
         self.load: Callable[[str], Version] = project.registry.load
         self._scores = ScoreLog(tape) if self.settings.requests_log else None
-        self.routes = Routes([*OpenInference(self).routes(), *Native(self).routes()])
+        measured = Route("GET", "/metrics", "explain", self._metrics)
+        self.routes = Routes([*OpenInference(self).routes(), *Native(self).routes(), measured])
         self._servers: list[asyncio.Server] = []
         self._monotonic_ns = project.clock.monotonic_ns
+        self.figures = Figures(self._monotonic_ns)
         self._soon: Callable[[Callable[[], None]], object] = _not_open
         self._keys: dict[str, Key] = {}
         self._ledger_number = -1
-        self._turn_ns = self._now_ns = self._slow = 0
+        self._turn_ns = self.now_ns = self.slow = 0
         self._wait_ns_max = int(self.settings.wait_ms_max * NS_PER_MS)
 
     @property
@@ -218,7 +223,7 @@ class Port:
 
     def open_turn(self) -> int:
         """Return the monotonic time, and note when this turn of the loop began."""
-        self._now_ns = now_ns = self._monotonic_ns()
+        self.now_ns = now_ns = self._monotonic_ns()
         if not self._turn_ns:
             self._turn_ns = now_ns
             self._soon(self._close_turn)
@@ -243,7 +248,7 @@ class Port:
         refused = request.holder.enter(route.scope)
         if refused is not None:
             raise RequestRefused(refused.status, refused.message, refused.retry_after_s)
-        if self._now_ns - self._turn_ns > self._wait_ns_max:
+        if self.now_ns - self._turn_ns > self._wait_ns_max:
             raise RequestRefused(503, "too much to do; slow down and try again", 1.0)
         if DEADLINE in headers:
             request.deadline_ns = self._deadline(headers[DEADLINE])
@@ -275,9 +280,9 @@ class Port:
         RequestRefused
             503: too many are at work already.
         """
-        if self._slow >= self.settings.slow_requests_max:
-            raise RequestRefused(503, f"{self._slow} requests of this kind are at work; try again", 1.0)
-        self._slow += 1
+        if self.slow >= self.settings.slow_requests_max:
+            raise RequestRefused(503, f"{self.slow} requests of this kind are at work; try again", 1.0)
+        self.slow += 1
         return self._slowly(request, start)
 
     async def _slowly(self, request: Request, start: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -287,7 +292,16 @@ class Port:
         except TimeoutError:
             raise RequestRefused(504, "the deadline passed before the answer was there") from None
         finally:
-            self._slow -= 1
+            self.slow -= 1
+
+    def _metrics(self, _: Request) -> bytes:
+        """Tell what was counted."""
+        return respond(200, self.figures.written(self).encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    @property
+    def rows_waiting(self) -> int:
+        """How many scored rows wait for the tape."""
+        return 0 if self._scores is None else self._scores.waiting
 
     def keep_scores(self, request: Request, version: Version, rows: Floats, scores: Floats) -> None:
         """Record what a stateless request asked and got."""

@@ -81,6 +81,11 @@ class ScoreLog:
         if waiting.count >= WAITING:
             waiting.write()
 
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for the tape."""
+        return sum(waiting.count for waiting in self._waiting.values())
+
     def write(self) -> None:
         """Write everything that waits."""
         for waiting in self._waiting.values():

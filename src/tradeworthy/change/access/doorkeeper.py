@@ -98,6 +98,10 @@ class Holder:
         self._tokens -= 1.0
         return None
 
+    def used_today(self) -> int:
+        """Return how many rows or events of this UTC day's budget are used."""
+        return self.rows_today if self._day == self._keeper.clock.now_ns() // NS_PER_DAY else 0
+
     def take_rows(self, count: int) -> Refused | None:
         """Count rows or events against the day's budget, and say why there are no more."""
         allowed = self.key.rows_per_day
@@ -163,6 +167,10 @@ class Doorkeeper:
                 self._holders[name] = Holder(key, self)
             else:
                 held.key = key
+
+    def holders(self) -> list[Holder]:
+        """Return every key that was heard of."""
+        return [*self._holders.values()]
 
     def let_in(self, authorization: str, address: str) -> Holder | Refused:
         """Return who holds the secret of an Authorization header.

@@ -27,7 +27,7 @@ PREFIX = "tradeworthy_"
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One family of figures: its kind, its labels, and what it says."""
 
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...] = ()
     text: str
 
@@ -68,11 +68,15 @@ METRICS: Mapping[str, Metric] = {
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One figure: family, the values of its labels in their order, value."""
+    """One figure: family, the values of its labels in their order, value; of a histogram, which part of it.
+
+    A part ``_bucket`` has its upper bound as one more label, the last.
+    """
 
     name: str
     labels: tuple[str, ...]
     value: float
+    part: Literal["", "_bucket", "_sum", "_count"] = ""
 
 
 def samples(pulse: Pulse, cases: Cases, monitors: Mapping[str, Monitor]) -> list[Sample]:
@@ -132,24 +136,28 @@ def _of_sinks(sinks: Iterable[SinkState]) -> Iterable[Sample]:
         yield from (Sample(name, (sink.name,), value) for name, value in figures.items())
 
 
-def exposition(found: Sequence[Sample]) -> str:
-    """Write figures as text, families in the order of `METRICS`.
+def exposition(found: Sequence[Sample], metrics: Mapping[str, Metric] = METRICS) -> str:
+    """Write figures as text, families in the order of `metrics`.
 
     Raises
     ------
     KeyError
         A figure belongs to no family; that is a mistake of ours.
     """
-    by_name: dict[str, list[Sample]] = {name: [] for name in METRICS}
+    by_name: dict[str, list[Sample]] = {name: [] for name in metrics}
     for sample in found:
         by_name[sample.name].append(sample)
     lines: list[str] = []
     for name, family in by_name.items():
         if family:
-            metric = METRICS[name]
+            metric = metrics[name]
             lines += [f"# HELP {PREFIX}{name} {metric.text}", f"# TYPE {PREFIX}{name} {metric.kind}"]
-            lines += [_line(PREFIX + name, metric.labels, sample) for sample in family]
+            lines += [_line(PREFIX + name + sample.part, _labels(metric, sample), sample) for sample in family]
     return "\n".join(lines) + "\n"
+
+
+def _labels(metric: Metric, sample: Sample) -> tuple[str, ...]:
+    return (*metric.labels, "le") if sample.part == "_bucket" else metric.labels
 
 
 def _line(name: str, labels: tuple[str, ...], sample: Sample) -> str:
