@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import typer
 from command_words import tell
+from page_visitors import visiting
 from small_project import ADA, at
 
 from tradeworthy.apps.cli.main import app
 from tradeworthy.apps.commands.starting import init_project
-from tradeworthy.apps.reports.gate_report import gate_page
+from tradeworthy.apps.reports.gate_report import gate_page, why
 from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.gate import GateReport
@@ -46,14 +47,44 @@ def test_what_stops_a_version_comes_first():
     assert "What stops it" not in gate_page(report(PASSED), "small")
 
 
-def test_figures_behind_a_check_have_bars_and_nothing_from_outside_is_run():
-    """Bars are as long as their numbers, negative ones look otherwise; text is shown, never markup."""
+def test_figures_behind_a_check_are_drawn_and_nothing_from_outside_is_run():
+    """A bar for each known number, below zero in another colour; no inline style; text is shown, never markup."""
     page = gate_page(report(FAILED), "<script>alert(1)</script>")
-    assert 'class="bar" style="width:6.00em"' in page
-    assert 'class="bar below" style="width:3.00em"' in page
+    assert page.count('class="bar up"') == 1
+    assert page.count('class="bar down"') == 1
+    assert "style=" not in page
     assert "<b>-0.3</b>" not in page
     assert "<script>" not in page
     assert "Nothing: nothing." in page
+
+
+def test_why_it_was_refused_is_one_sentence_at_the_top():
+    """The first check that stops it with what was required and found; the others by name; a passed one says so."""
+    missing = CheckResult(name="poisoning", requirement="no poison", measured="not gathered", verdict="missing")
+    sentence = "Refused by after costs. Required: a Sharpe ratio above 0. Found: &lt;b&gt;-0.3&lt;/b&gt;. It also fails"
+    page = gate_page(report(PASSED, FAILED, missing), "small")
+    assert f"{sentence} poisoning." in page
+    assert page.index(sentence) < page.index('id="stops"')
+    aside = msgspec.structs.replace(missing, verdict="overridden")
+    assert why(report(PASSED, aside)).startswith("Passed with overrides: two people have set aside poisoning")
+    assert why(report(PASSED)) == "Passed: nothing of 1 check of the profile full stops it."
+
+
+def test_the_view_of_the_desk_shows_the_same_drawings(tmp_path):
+    """The page's own view: one heading, the sentence, walk-forward folds, reliability, latency, no inline style."""
+    with visiting(at("gated", tmp_path), "tom") as client:
+        text = client.get("/versions/newest/gate").text
+    for words in (
+        "Passed: nothing of",
+        "AUC by fold of the walk-forward",
+        "Reliability: what scores foretold and what came",
+        "How long one decision takes",
+        "Sharpe ratio a year, after costs",
+    ):
+        assert words in text, words
+    assert text.count("<h1>") == 1
+    assert "style=" not in text
+    assert 'class="mark"' in text
 
 
 def test_ci_gets_every_format_and_its_summary(tmp_path, monkeypatch, capsys):

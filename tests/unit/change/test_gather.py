@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from change_desk import EVERY_LIMIT, INSTRUMENTS, REVIEWED, START_NS, TRAINING, desk, market, trained
+from msgspec.structs import asdict
 
 from tradeworthy.change.evidence.context import Context, Gatherer, NotGathered, Work
 from tradeworthy.change.evidence.gather import gather
@@ -51,7 +52,11 @@ def test_a_sound_version_passes_every_check(home):
     assert found.part(Parity).serving_error_max <= 1e-12
     assert found.part(Latency).decisions == 1_500 - 12 - 50
     assert 0 < found.part(Latency).us_p50 <= found.part(Latency).us_p99
-    assert found.part(Performance) == trained().performance
+    known = found.part(Performance)
+    assert {name: getattr(known, name) for name in Performance.__struct_fields__} == asdict(trained().performance)
+    assert [(table.chart, len(table.rows)) for table in known.tables] == [("intervals", 4), ("reliability", 10)]
+    assert all(low <= value <= high for _, value, low, high, _ in known.tables[0].rows)
+    assert sum(n for *_, n in known.tables[1].rows) == known.n
     assert set(verdicts(found).values()) == {"pass", "info"}
 
 

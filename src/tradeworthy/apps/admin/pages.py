@@ -14,6 +14,7 @@ from tradeworthy.apps.dashboard.comparison import comparison_view
 from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_before
 from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
+from tradeworthy.apps.dashboard.gate import gate_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
 from tradeworthy.apps.explain.explained import Explained
@@ -136,7 +137,7 @@ class Pages(Controller):
         """Show what the gate said of a version."""
         visit = visit_of(request)
         report = GateReport.from_json(deployment_of(request).project.registry.gate_report(word))
-        return shown(request, visit, f"Gate of {report.version[:16]}", versions.gate_view(report))
+        return shown(request, visit, f"Gate of {report.version[:16]}", gate_view(report))
 
     @get("/record", sync_to_thread=True)
     def record(self, request: Asked) -> Html:

@@ -8,14 +8,12 @@ from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.layout import Visit, entry, reason_form, step_form
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
 from tradeworthy.apps.reports.charts import Mark
-from tradeworthy.apps.reports.gate_report import TONES
-from tradeworthy.apps.reports.html import badge, code, more, pairs, paragraph, table
+from tradeworthy.apps.reports.html import badge, code, more, pairs, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
 from tradeworthy.change.release.release import CANARY_SHARE
 from tradeworthy.core.time import iso
-from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.manifest import Manifest
 
 NO_VERSION = "No version is registered yet: run tradeworthy train, then tradeworthy register."
@@ -213,19 +211,3 @@ def _bounds(manifest: Manifest) -> Markup:
     ]
     empty = "It was validated without bounds of its own: the desk's limits alone count."
     return table(("Limit", "Bound"), rows, align="lr", empty=empty)
-
-
-def gate_view(report: GateReport) -> Markup:
-    """Show what the gate required, what it measured, and how it judged."""
-    verdict = badge(report.outcome, "bad" if not report.passed else "warn" if report.overridden else "good")
-    rows = [
-        (
-            badge(each.verdict, TONES[each.verdict]),
-            each.name.replace("_", " "),
-            each.requirement,
-            each.measured,
-        )
-        for each in report.results
-    ]
-    words = paragraph(join(verdict, f" {len(report.results)} checks, profile {report.profile}."))
-    return join(words, table(("Verdict", "Check", "Required", "Measured"), rows))

@@ -111,6 +111,48 @@ def interval_chart(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A named value, drawn from zero."""
+
+    name: str
+    value: float
+
+
+def bar_chart(
+    title: str,
+    bars: Sequence[Bar],
+    *,
+    unit: str,
+    level: tuple[float, str] | None = None,
+    caption: str | Markup = "",
+) -> Markup:
+    """Draw values as bars from zero, one row each, beside a level to be compared with.
+
+    Parameters
+    ----------
+    bars : sequence of Bar
+        At least one.
+    level : (value, label), optional
+        Such as what is required.
+    """
+    values = [bar.value for bar in bars]
+    plot = _row_plot(widened(*extent([values], [0.0, *([level[0]] if level else [])])), len(bars))
+    mark = [upright(plot, level[0])] if level else []
+    rows = [
+        _bar_row(plot, place, _Bar(bar.name, (0.0, bar.value), "up" if bar.value >= 0 else "down", _four(bar.value)))
+        for place, bar in enumerate(bars)
+    ]
+    said = "; ".join(f"{bar.name}: {_four(bar.value)}" for bar in bars)
+    keys = [Key(level[1], "dash")] if level else []
+    body = drawing(title, said, plot.height, number_axis(plot, unit), *rows, *mark)
+    return figure(title, said, body, keys=keys, caption=caption)
+
+
+def _four(value: float) -> str:
+    return signed(f"{value:,.4g}")
+
+
 def count_chart(title: str, counts: Sequence[tuple[str, int, str]], *, caption: str | Markup = "") -> Markup:
     """Draw counts as bars from zero: (name, count, CSS tone), in the order given."""
     highest = max((count for _, count, _ in counts), default=1)
@@ -204,7 +246,7 @@ def _interval_row(plot: Plot, place: int, interval: Interval) -> Markup:
     """Draw a dot between its whiskers."""
     middle, low, high = _middle(place), plot.x.at(interval.low), plot.x.at(interval.high)
     style = "strong" if interval.strong else ""
-    said = f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    said = f"{_four(interval.value)} ({_four(interval.low)} to {_four(interval.high)})"
     return join(
         tag("text", interval.name, x=NAMES - 10, y=middle + 4, class_=f"end name {style}"),
         tag("line", x1=low, x2=high, y1=middle, y2=middle, class_=f"whisker {style}"),

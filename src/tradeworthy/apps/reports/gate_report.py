@@ -5,11 +5,12 @@ Idea:   what stops a version comes first; a reader who stops there has read what
 
 from collections.abc import Sequence
 
+from tradeworthy.apps.reports.formats import plural
+from tradeworthy.apps.reports.gate_drawings import shown
 from tradeworthy.apps.reports.html import KeyFigure, Section, Tone, badge, key_figures, page, paragraph, table
-from tradeworthy.apps.reports.markup import Markup, join, tag
+from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.core.time import iso
 from tradeworthy.judge.validate.check import CheckResult
-from tradeworthy.judge.validate.evidence import Cell, Table
 from tradeworthy.judge.validate.gate import GateReport
 
 TONES: dict[str, Tone] = {
@@ -20,8 +21,9 @@ TONES: dict[str, Tone] = {
     "info": "",
     "inapplicable": "",
 }
-BAR_EM = 6.0
-"""How wide the longest bar beside a number is."""
+
+ALWAYS_COUNTED = ("pass", "fail", "missing")
+"""Verdicts that are counted even where no check has them."""
 
 
 def gate_page(report: GateReport, name: str) -> str:
@@ -29,11 +31,39 @@ def gate_page(report: GateReport, name: str) -> str:
     words = "refused" if not report.passed else "passed with overrides" if report.overridden else "passed"
     title = f"Gate: {name} {words}"
     subtitle = f"Version {report.version[:16]}, profile {report.profile}, judged {iso(report.created_ns)}."
-    counted = [(verdict, sum(each.verdict == verdict for each in report.results)) for verdict in TONES]
-    opening = key_figures(KeyFigure(verdict, str(count), tone=TONES[verdict]) for verdict, count in counted)
-    behind = [_behind(result) for result in report.results if result.tables]
     closing = f"SHA-256 of the report as JSON: {report.digest}"
-    return page(title, subtitle, opening, [*_stopping(report), _all(report), *behind], closing)
+    return page(title, subtitle, gate_opening(report), gate_sections(report), closing)
+
+
+def gate_opening(report: GateReport) -> Markup:
+    """Say the verdict and why in one sentence, and count the verdicts of the checks."""
+    counted = [(verdict, sum(each.verdict == verdict for each in report.results)) for verdict in TONES]
+    figures = key_figures(
+        KeyFigure(verdict.capitalize(), str(count), tone=TONES[verdict] if count else "")
+        for verdict, count in counted
+        if count or verdict in ALWAYS_COUNTED
+    )
+    return join(paragraph(why(report), "said"), figures)
+
+
+def gate_sections(report: GateReport) -> list[Section]:
+    """Show what stops the version first, then every check, then the figures behind each, drawn."""
+    behind = [_behind(result) for result in report.results if result.tables]
+    return [*_stopping(report), _all(report), *behind]
+
+
+def why(report: GateReport) -> str:
+    """Say in one sentence why a version was refused, or that it was not."""
+    stops = [result for result in report.results if result.stops]
+    if not stops and report.overridden:
+        aside = ", ".join(name.replace("_", " ") for name in report.overridden)
+        return f"Passed with overrides: two people have set aside {aside}, at the longest until {_until(report)}."
+    if not stops:
+        return f"Passed: nothing of {plural(len(report.results), 'check')} of the profile {report.profile} stops it."
+    first, others = stops[0], [result.name.replace("_", " ") for result in stops[1:]]
+    more = f" It also fails {', '.join(others)}." if others else ""
+    name = first.name.replace("_", " ")
+    return f"Refused by {name}. Required: {first.requirement}. Found: {first.measured}.{more}"
 
 
 def _stopping(report: GateReport) -> list[Section]:
@@ -59,42 +89,16 @@ def _all(report: GateReport) -> Section:
 
 def _checks(results: Sequence[CheckResult]) -> Markup:
     """Lay out checks as a table."""
-    return table(("verdict", "check", "measured", "interval", "required"), [_line(result) for result in results])
+    return table(("Verdict", "Check", "Measured", "Required"), [_line(result) for result in results])
 
 
 def _line(result: CheckResult) -> tuple[Markup | str, ...]:
-    bounds = f"{result.interval[0]:.4g} to {result.interval[1]:.4g}" if result.interval else ""
     verdict = badge(result.verdict, TONES[result.verdict])
-    return verdict, result.name.replace("_", " "), result.measured, bounds, result.requirement
+    return verdict, result.name.replace("_", " "), result.measured, result.requirement
 
 
 def _behind(result: CheckResult) -> Section:
-    """Show the tables behind one check."""
-    content = join(_table(each) for each in result.tables)
-    return Section(f"check-{result.name}", result.name.replace("_", " "), result.measured, content)
-
-
-def _table(shown: Table) -> Markup:
-    """Lay out one table; where it asks for bars, the first number of each row gets one."""
-    if not shown.rows:
-        return paragraph(f"{shown.title}: nothing.", "empty")
-    numbers = [_is_number(cell) for cell in shown.rows[0]]
-    barred = numbers.index(True) if shown.chart == "bars" and True in numbers else -1
-    longest = max((abs(float(row[barred] or 0.0)) for row in shown.rows), default=0.0) if barred >= 0 else 0.0
-    rows = [[_cell(cell, longest if place == barred else 0.0) for place, cell in enumerate(row)] for row in shown.rows]
-    return table(shown.columns, rows, align="".join("r" if number else "l" for number in numbers), caption=shown.title)
-
-
-def _cell(cell: Cell, longest: float) -> Markup | str:
-    """Write a cell, with a bar beside it where bars are as long as `longest`."""
-    text = "" if cell is None else f"{cell:,.4g}" if isinstance(cell, float) else str(cell)
-    if not longest or cell is None or isinstance(cell, str):
-        return text
-    width = BAR_EM * abs(float(cell)) / longest
-    kind = "bar below" if float(cell) < 0 else "bar"
-    return join(text, tag("span", class_=kind, style=f"width:{width:.2f}em", aria_hidden="true"))
-
-
-def _is_number(cell: Cell) -> bool:
-    """Tell whether a column's first cell makes it one of numbers."""
-    return isinstance(cell, float | int) and not isinstance(cell, bool)
+    """Show the figures behind one check."""
+    content = join(shown(each) for each in result.tables)
+    name = result.name.replace("_", " ").capitalize()
+    return Section(f"check-{result.name}", name, f"{result.measured}. Required: {result.requirement}.", content)

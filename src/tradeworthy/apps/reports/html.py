@@ -65,7 +65,7 @@ def page(title: str, subtitle: Markup | str, opening: Markup, sections: Sequence
         Markup(f"<style>{style_sheet()}</style>"),
     )
     top = tag("header", tag("h1", title), tag("p", subtitle, class_="subtitle"), opening)
-    main = tag("main", top, (_section(section) for section in sections), tag("footer", closing))
+    main = tag("main", top, (section_of(section) for section in sections), tag("footer", closing))
     return f"<!doctype html>\n{tag('html', head, tag('body', _contents(sections), main), lang='en')}\n"
 
 
@@ -152,7 +152,7 @@ def heading(text: Markup | str) -> Markup:
     return tag("h3", text)
 
 
-def _section(section: Section) -> Markup:
+def section_of(section: Section) -> Markup:
     """Build one section."""
     return tag(
         "section",

@@ -4,7 +4,7 @@ from tradeworthy.change.evidence.context import Gatherer
 from tradeworthy.change.evidence.documents import gather_card, gather_change
 from tradeworthy.change.evidence.explanation import gather_explanation, gather_fold_reasons
 from tradeworthy.change.evidence.fairness import gather_groups, gather_protected
-from tradeworthy.change.evidence.known import gather_artifact, gather_limits, gather_performance
+from tradeworthy.change.evidence.known import gather_artifact, gather_limits
 from tradeworthy.change.evidence.latency import gather_latency
 from tradeworthy.change.evidence.leakage import gather_fold_contact, gather_foresight, gather_look_ahead
 from tradeworthy.change.evidence.overfitting import (
@@ -15,6 +15,7 @@ from tradeworthy.change.evidence.overfitting import (
     gather_track_record,
 )
 from tradeworthy.change.evidence.parity import gather_parity
+from tradeworthy.change.evidence.performance import gather_performance
 from tradeworthy.change.evidence.poisoning import gather_poisoning
 from tradeworthy.change.evidence.robustness import gather_feature_attacks
 from tradeworthy.change.evidence.tampered import gather_event_attacks

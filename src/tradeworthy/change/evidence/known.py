@@ -1,9 +1,8 @@
-"""Gathers what is known without running anything: out-of-fold figures, the artifact, the limits."""
+"""Gathers what is known without running anything: the artifact and the limits."""
 
 from tradeworthy.change.evidence.context import Context, Work
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.limits import LimitsInForce
-from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.manifest import Manifest
 from tradeworthy.model.predictors.formats import files_of
 
@@ -34,11 +33,6 @@ def _lacking(manifest: Manifest) -> list[str]:
         "library_version": lineage.parameters.get("library_version"),
     }
     return [name for name, fact in facts.items() if not fact]
-
-
-def gather_performance(context: Context, _work: Work) -> Performance:
-    """Return the figures that training drew from its walk-forward."""
-    return context.candidate.performance
 
 
 def gather_limits(context: Context, _work: Work) -> LimitsInForce:

@@ -29,14 +29,18 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows : list of list
         A cell a column; None is not known.
     chart : str
-        How a page draws it: ``bars`` of the first number in each row under the row's first cell, ``line`` of the second
-        column over the first, or nothing.
+        How a page draws it: ``bars`` of the first number in each row under the row's first cell, ``line`` of every
+        other column over the first, ``intervals`` of the first three numbers (value, lower, upper bound),
+        ``reliability`` of the first four (mean score, share that came true, its bounds), or nothing.
+    level : float or None
+        What is required of the figure that is drawn.
     """
 
     title: str
     columns: list[str]
     rows: list[list[Cell]]
-    chart: Literal["", "bars", "line"] = ""
+    chart: Literal["", "bars", "line", "intervals", "reliability"] = ""
+    level: float | None = None
 
 
 def known(value: float) -> float | None:

@@ -3,7 +3,7 @@
 import msgspec
 
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
-from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class Latency(Part, frozen=True, kw_only=True):
@@ -45,4 +45,13 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             f"p50 {part.us_p50:.1f} us, p99 {part.us_p99:.1f} us over {part.decisions:,} decisions",
             part.us_p99 <= self.us_p99_max and part.decisions >= self.decisions_min,
             (part.us_p99,),
+            tables=[
+                Table(
+                    title="How long one decision takes",
+                    columns=["percentile", "microseconds"],
+                    rows=[["p50", part.us_p50], ["p99", part.us_p99]],
+                    chart="bars",
+                    level=self.us_p99_max,
+                )
+            ],
         )

@@ -3,7 +3,7 @@
 import msgspec
 
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
-from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class Performance(Part, frozen=True, kw_only=True):
@@ -24,6 +24,12 @@ class Performance(Part, frozen=True, kw_only=True):
     log_loss_gain_high: float | None = None
     squared_error: float | None = None
     baseline_squared_error: float | None = None
+
+
+class DrawnPerformance(Performance, frozen=True, kw_only=True):
+    """How right the candidate's out-of-fold scores were, with the tables that a page draws of them."""
+
+    tables: list[Table]
 
 
 class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,7 +74,12 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
             part.auc_low > self.auc_low_min and part.n >= self.rows_min,
             (part.auc, part.auc_low),
             (part.auc_low, part.auc_high),
+            [self._with_level(table) for table in part.tables] if isinstance(part, DrawnPerformance) else (),
         )
+
+    def _with_level(self, table: Table) -> Table:
+        """Mark what is required where AUCs are drawn."""
+        return msgspec.structs.replace(table, level=self.auc_low_min) if table.chart == "intervals" else table
 
     def _beats_baseline(self, part: Performance) -> Measured:
         """Judge the gain over the baseline; its lower bound, where there is one."""

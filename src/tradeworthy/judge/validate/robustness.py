@@ -152,6 +152,7 @@ class RobustnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             columns=["epsilon", "broken", "certified robust", "undecided"],
             rows=[[each.epsilon, each.broken, each.certified, each.undecided] for each in part.found],
             chart="line",
+            level=self.broken_max,
         )
         at = next((each for each in part.found if each.epsilon == self.epsilon), None)
         if at is None:

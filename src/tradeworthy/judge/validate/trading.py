@@ -78,7 +78,17 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             holds,
             (part.sharpe_net,),
             (low, high),
-            part.tables,
+            [self._ratio(part), *part.tables],
+        )
+
+    def _ratio(self, part: Trading) -> Table:
+        """Set the Sharpe ratio between its bounds."""
+        return Table(
+            title="Sharpe ratio a year, after costs",
+            columns=["", "Sharpe ratio", "low", "high"],
+            rows=[["after costs", part.sharpe_net, part.sharpe_net_low, part.sharpe_net_high]],
+            chart="intervals",
+            level=self.sharpe_net_min,
         )
 
     def _costs_borne(self, part: Trading) -> Measured:
