@@ -20,6 +20,7 @@ WORDS = {
     "query": "ask the record",
     "people": "people and their roles, keys",
     "keys": "people and their roles, keys",
+    "alerts": "try where alerts go",
 }
 
 

@@ -15,6 +15,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import TIMEOUT_MAX, Timer
 from typing import Any
 
 import duckdb
@@ -105,8 +106,8 @@ class Record:
         self._instruments = instruments
         self._features = dict(features or {})
 
-    def ask(self, sql: str, *, rows_max: int = ROWS_MAX) -> Answer:
-        """Answer one query with at most `rows_max` rows.
+    def ask(self, sql: str, *, rows_max: int = ROWS_MAX, within_s: float | None = None) -> Answer:
+        """Answer one query with at most `rows_max` rows, within so many seconds if they are given.
 
         Raises
         ------
@@ -116,13 +117,20 @@ class Record:
             The record is damaged where the query reads it.
         """
         connection = self._open(sql)
+        stop = Timer(within_s or TIMEOUT_MAX, connection.interrupt)
+        stop.daemon = True
         try:
+            stop.start()
             found = connection.execute(_LIST_TABLES if re.fullmatch(_SHOW, sql, re.IGNORECASE) else sql)
             columns = [(str(column[0]), str(column[1])) for column in found.description or ()]
             rows = found.fetchmany(rows_max + 1)
+        except duckdb.InterruptException:
+            said = f"the query took longer than {within_s:g} s; ask for fewer rows, or a shorter time"
+            raise QueryInvalid(said) from None
         except duckdb.Error as error:
             raise self._explained(error) from error
         finally:
+            stop.cancel()
             connection.close()
         cells = [[_cell(value) for value in row] for row in rows[:rows_max]]
         names, types = ([column[part] for column in columns] for part in (0, 1))

@@ -177,7 +177,7 @@ def test_limits_change_with_a_reason_and_a_fact(tmp_path):
 def test_questions_to_the_record(traded):
     """Those who may ask get rows; a statement that changes something is refused in words."""
     with visiting(traded, "rita") as client:
-        assert "<td>" in do(client, "/do/record/query", sql="SELECT count(*) AS n FROM decisions").text
+        assert '<td class="number">' in do(client, "/do/record/query", sql="SELECT count(*) AS n FROM decisions").text
         assert 'role="alert"' in do(client, "/do/record/query", sql="DELETE FROM decisions").text
     with visiting(traded, "paul") as client:
         assert "Ask the record" not in client.get("/record").text

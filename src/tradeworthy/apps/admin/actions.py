@@ -4,29 +4,20 @@ Idea:   an action that is refused changes nothing and comes back as words on the
         the person's name. Halting needs no reason to be found first.
 """
 
-from typing import Annotated, Any
-
 from litestar import Controller, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Redirect
 
+from tradeworthy.apps.admin.forms import Fields, reason_of, share_of
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, visit_of
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
 from tradeworthy.apps.reports.monitored import gather
 from tradeworthy.change.release.release import CANARY_SHARE
-from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.errors import TradeworthyError
 
 ROWS_SHOWN = 200
-
-
-Fields = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
-
-
-def _reason(data: dict[str, Any]) -> str:
-    return str(data.get("reason", "")).strip()
+WITHIN_S = 10.0
 
 
 class Actions(Controller):
@@ -40,57 +31,57 @@ class Actions(Controller):
     def halt(self, request: Asked, data: Fields) -> Redirect:
         """Refuse every order in a scope from the next event on."""
         actor, scope = actor_for(request, "halt"), str(data.get("scope", "all"))
-        deployment_of(request).project.halt(scope, actor=actor, reason=_reason(data) or "from the page")
+        deployment_of(request).project.halt(scope, actor=actor, reason=reason_of(data) or "from the page")
         return back_to(request, "/", f"Halted {scope}. The next order there is refused.")
 
     @post("/resume", sync_to_thread=True)
     def resume(self, request: Asked, data: Fields) -> Redirect:
         """Allow orders in a scope again."""
         actor, scope = actor_for(request, "resume"), str(data.get("scope", "all"))
-        deployment_of(request).project.resume(scope, actor=actor, reason=_reason(data))
+        deployment_of(request).project.resume(scope, actor=actor, reason=reason_of(data))
         return back_to(request, "/", f"Resumed {scope}.")
 
     @post("/rollback", sync_to_thread=True)
     def rollback(self, request: Asked, data: Fields) -> Redirect:
         """Put the previous champion back."""
         actor = actor_for(request, "rollback")
-        step = deployment_of(request).project.rollback(actor=actor, reason=_reason(data))
+        step = deployment_of(request).project.rollback(actor=actor, reason=reason_of(data))
         return back_to(request, "/versions", f"Rolled back: {step.version[:16]} takes the next event.")
 
     @post("/versions/{word:str}/approve", sync_to_thread=True)
     def approve(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:
         """Approve a version for this environment."""
         actor = actor_for(request, "approve")
-        step = deployment_of(request).project.approve(word, actor=actor, reason=_reason(data))
+        step = deployment_of(request).project.approve(word, actor=actor, reason=reason_of(data))
         return back_to(request, f"/versions/{step.version[:16]}", "Approved.")
 
     @post("/versions/{word:str}/promote", sync_to_thread=True)
     def promote(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:
         """Give a version a role."""
         actor, role = actor_for(request, "promote"), str(data.get("role", ""))
-        share = _share(data) if role == "canary" else CANARY_SHARE
-        step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=_reason(data), share=share)
+        share = share_of(data) if role == "canary" else CANARY_SHARE
+        step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=reason_of(data), share=share)
         return back_to(request, f"/versions/{step.version[:16]}", f"It is {role} from the next event on.")
 
     @post("/resize", sync_to_thread=True)
     def resize(self, request: Asked, data: Fields) -> Redirect:
         """Let the acting version take a share of its full size."""
-        actor, share = actor_for(request, "resize"), _share(data)
-        deployment_of(request).project.resize(share, actor=actor, reason=_reason(data))
+        actor, share = actor_for(request, "resize"), share_of(data)
+        deployment_of(request).project.resize(share, actor=actor, reason=reason_of(data))
         return back_to(request, "/versions/champion", f"It takes {share:.0%} of its full size from the next event on.")
 
     @post("/watch/{number:int}/acknowledge", sync_to_thread=True)
     def acknowledge(self, request: Asked, number: FromPath[int], data: Fields) -> Redirect:
         """Take on a finding."""
         actor = actor_for(request, "acknowledge")
-        deployment_of(request).project.acknowledge(number, actor=actor, reason=_reason(data))
+        deployment_of(request).project.acknowledge(number, actor=actor, reason=reason_of(data))
         return back_to(request, f"/watch/{number}", "Acknowledged.")
 
     @post("/watch/{number:int}/close", sync_to_thread=True)
     def close(self, request: Asked, number: FromPath[int], data: Fields) -> Redirect:
         """Settle a finding."""
         actor = actor_for(request, "close")
-        deployment_of(request).project.close_finding(number, actor=actor, reason=_reason(data))
+        deployment_of(request).project.close_finding(number, actor=actor, reason=reason_of(data))
         return back_to(request, f"/watch/{number}", "Closed; the next one of the same cause opens anew.")
 
     @post("/watch/{number:int}/explain", sync_to_thread=True)
@@ -114,71 +105,8 @@ class Actions(Controller):
         actor_for(request, "query")
         sql, visit = str(data.get("sql", "")), visit_of(request)
         try:
-            answer = deployment_of(request).project.query(sql, rows_max=ROWS_SHOWN)
-            asked = Question(sql=sql, columns=answer.columns, rows=answer.rows)
+            answer = deployment_of(request).project.query(sql, rows_max=ROWS_SHOWN, within_s=WITHIN_S)
+            asked = Question(sql=sql, columns=answer.columns, rows=answer.rows, more=answer.more)
         except TradeworthyError as error:
             asked = Question(sql=sql, failure=str(error))
         return shown(request, visit, "Ask the record", query_form(visit, asked))
-
-    @post("/settings/limits", sync_to_thread=True)
-    def limits(self, request: Asked, data: Fields) -> Redirect:
-        """Change the limits of the desk."""
-        actor = actor_for(request, "limits")
-        changed = deployment_of(request).change_limits(_limits(data), actor=actor, reason=_reason(data))
-        if not changed:
-            return back_to(request, "/settings", "No limit differs; nothing was changed.")
-        return back_to(request, "/settings", f"Changed from the next event on: {', '.join(changed)}.")
-
-    @post("/settings/people/add", sync_to_thread=True)
-    def add_person(self, request: Asked, data: Fields) -> Redirect:
-        """Let somebody in, or change their roles and password."""
-        actor = actor_for(request, "people")
-        given = data.get("roles", [])
-        roles = [str(role) for role in (given if isinstance(given, list) else [given])]
-        name, password = str(data.get("name", "")), str(data.get("password", ""))
-        person = deployment_of(request).people.add(name, roles, password, actor=actor, reason=_reason(data))
-        return back_to(request, "/settings", f"{person.name} may sign in as {', '.join(person.roles)}.")
-
-    @post("/settings/people/remove", sync_to_thread=True)
-    def remove_person(self, request: Asked, data: Fields) -> Redirect:
-        """Take every role from somebody."""
-        actor, name = actor_for(request, "people"), str(data.get("name", ""))
-        deployment_of(request).people.remove(name, actor=actor, reason=_reason(data))
-        return back_to(request, "/settings", f"{name} may not sign in any more.")
-
-
-def _share(data: dict[str, Any]) -> float:
-    """Read a share in percent from a form.
-
-    Raises
-    ------
-    SettingsInvalid
-        It is no number.
-    """
-    text = str(data.get("share", "")).strip().removesuffix("%")
-    try:
-        return float(text) / 100.0
-    except ValueError:
-        raise SettingsInvalid(f"share is {text!r}, allowed is a number of percent, as 10") from None
-
-
-def _limits(data: dict[str, Any]) -> Limits:
-    """Read limits from a form; an empty field is not set.
-
-    Raises
-    ------
-    SettingsInvalid
-        A field is not a number of zero or more.
-    """
-    values: dict[str, float] = {}
-    for name in LIMIT_FIELDS:
-        text = str(data.get(name, "")).strip().replace(",", "")
-        try:
-            if text:
-                values[name] = float(text)
-        except ValueError:
-            raise SettingsInvalid(f"{name} is {text!r}, allowed is a number of zero or more, or nothing") from None
-    try:
-        return Limits(**values)
-    except ValueError as error:
-        raise SettingsInvalid(str(error)) from None

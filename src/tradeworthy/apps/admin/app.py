@@ -22,6 +22,7 @@ from tradeworthy.apps import dashboard
 from tradeworthy.apps.admin.actions import Actions
 from tradeworthy.apps.admin.api import Reading, Steering
 from tradeworthy.apps.admin.callers import Callers, FormTokens
+from tradeworthy.apps.admin.configuring import Configuring
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.admin.live import Live
@@ -94,7 +95,19 @@ def make_app(project: Project, *, secure: bool = False, invitation: Invitation |
     )
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
     return Litestar(
-        route_handlers=[health, reports_style, SignIn, Pages, Actions, Live, Reading, Steering, Permitting, static],
+        route_handlers=[
+            health,
+            reports_style,
+            SignIn,
+            Pages,
+            Actions,
+            Configuring,
+            Live,
+            Reading,
+            Steering,
+            Permitting,
+            static,
+        ],
         on_app_init=[auth.on_app_init],
         middleware=[DefineMiddleware(FormTokens, config=tokens)],
         exception_handlers={

@@ -15,11 +15,14 @@ from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.curves import Curves
 from tradeworthy.apps.dashboard.following import Follower, Frame
-from tradeworthy.apps.deployment.desk import desk_limits
+from tradeworthy.apps.dashboard.limits import scopes_in_order
+from tradeworthy.apps.dashboard.telling import difference
+from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
 from tradeworthy.change.watch.findings import Case, read_cases
 from tradeworthy.change.watch.sight import Sight, read_sight
 from tradeworthy.core import facts
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.errors import NotFound, near
+from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.reader import Cursor, TapeReader
 
@@ -68,19 +71,29 @@ class Deployment:
         """Return what a story that plays on this desk tells now."""
         return read_caption(self.project.places.caption)
 
-    def limits(self) -> Limits:
-        """Return the desk's limits, as the facts have them."""
-        return desk_limits(self.project)
+    def limits(self, scope: str = SCOPE) -> Limits:
+        """Return the limits of a scope, as the facts have them.
 
-    def change_limits(self, wanted: Limits, *, actor: str, reason: str) -> list[str]:
-        """Change the desk's limits from the next event on, and return which differ; nothing is done if none does."""
-        before = self.limits()
-        changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(wanted, name)]
-        if changed:
-            fact = facts.LimitsChanged(scope="desk", limits=wanted)
-            self.project.ledger.append(fact, actor=actor, reason=reason)
-            self.project.control.limits_changed()
-        return changed
+        Raises
+        ------
+        NotFound
+            The desk has no such scope.
+        """
+        known = limits_by_scope(self.project)
+        scopes = scopes_in_order(known, [each.symbol for each in self.instruments if each.traded])
+        if scope not in scopes:
+            raise NotFound(f"limits have no scope {scope!r}{near(scope, scopes)}; there are {', '.join(scopes)}")
+        return scopes[scope]
+
+    def change_limits(self, wanted: Limits, *, actor: str, reason: str, scope: str = SCOPE) -> str:
+        """Change the limits of a scope from the next event on, and say what differs; empty where nothing does."""
+        before = self.limits(scope)
+        if before == wanted:
+            return ""
+        fact = facts.LimitsChanged(scope=scope, limits=wanted)
+        self.project.ledger.append(fact, actor=actor, reason=reason)
+        self.project.control.limits_changed()
+        return difference(before, wanted)
 
     def bounds(self) -> Limits | None:
         """Return the bounds that the champion was validated for; None without a champion."""

@@ -1,6 +1,5 @@
 """What the views need and no single call of `Project` gives: halts with their reasons, exposures, lives, storage."""
 
-import shutil
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt
-from tradeworthy.apps.dashboard.record import FactLine, Storage
+from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.telling import said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import stand
@@ -16,8 +15,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import NS_PER_US, iso
 from tradeworthy.record.ledger import Entry
-from tradeworthy.record.reader import STREAMS, TapeReader
-from tradeworthy.record.segment import segment_paths
+from tradeworthy.record.reader import TapeReader
 
 RECENT = 20_000
 UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "orders": "times", "ms": "ms"}
@@ -128,22 +126,11 @@ def stretches_of(entries: Iterable[Entry], now_ns: int) -> list[Stretch]:
     return found + [Stretch(version, role, first_ns, now_ns) for version, (role, first_ns) in since.items()]
 
 
-def facts_of(entries: Iterable[Entry], count: int) -> list[FactLine]:
-    """Return the newest facts in words, the newest first."""
+def facts_of(entries: Iterable[Entry], count: int | None = None) -> list[FactLine]:
+    """Return the newest facts in words, the newest first; all of them where no count is given."""
     entries = list(entries)
     lines = [
         FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said, e.actor, e.reason)
         for e, said in zip(entries, told(entries), strict=True)
     ]
-    return lines[: -count - 1 : -1]
-
-
-def storage_of(project: Project) -> tuple[list[Storage], int]:
-    """Return what the streams take on the disk, and the bytes that are free."""
-    folder = project.places.tape / STREAMS
-    streams = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = []
-    for stream in streams:
-        paths = segment_paths(stream)
-        found.append(Storage(stream.name, len(paths), sum(path.stat().st_size for path in paths)))
-    return found, shutil.disk_usage(project.places.root).free
+    return lines[::-1][:count]

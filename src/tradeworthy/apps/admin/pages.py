@@ -1,13 +1,20 @@
 """The views' addresses: each reads the deployment and hands what it read to `dashboard`."""
 
+from typing import TypeVar
+from urllib.parse import quote
+
 import msgspec
 from litestar import Controller, get
 from litestar.params import FromPath, FromQuery
+from litestar.response import Response
 
 from tradeworthy.apps.admin.deployment import Deployment
-from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, storage_of, stretches_of
-from tradeworthy.apps.admin.visitor import Asked, Html, deployment_of, html, shown, visit_of
-from tradeworthy.apps.dashboard import decisions, record, settings, versions, watch
+from tradeworthy.apps.admin.looking import desk_of, facts_of, life_of, stretches_of
+from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, deployment_of, html, shown, visit_of
+from tradeworthy.apps.commands.access import list_keys
+from tradeworthy.apps.commands.alerting import ways_of
+from tradeworthy.apps.commands.exporting import export_period
+from tradeworthy.apps.dashboard import decisions, record, versions, watch
 from tradeworthy.apps.dashboard.around import decision_around
 from tradeworthy.apps.dashboard.comparing import compare
 from tradeworthy.apps.dashboard.comparison import comparison_view
@@ -16,14 +23,19 @@ from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.gate import gate_view
 from tradeworthy.apps.dashboard.layout import halt_form
+from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
+from tradeworthy.apps.dashboard.record import FactFilter
+from tradeworthy.apps.dashboard.settings import Configured, settings_view
+from tradeworthy.apps.dashboard.storing import storage_of
+from tradeworthy.apps.deployment.desk import limits_by_scope
 from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.apps.reports.monitored import case_page
 from tradeworthy.change.watch.sight import MonitorSight, Sight
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError, near
 from tradeworthy.judge.validate.gate import GateReport
 
-FACTS_SHOWN = 100
+Wanted = TypeVar("Wanted", Filter, FactFilter)
 
 
 class Pages(Controller):
@@ -43,7 +55,7 @@ class Pages(Controller):
     def decisions(self, request: Asked) -> Html:
         """List decisions."""
         deployment = deployment_of(request)
-        wanted = _filter(request)
+        wanted = _wanted(request, Filter)
         found, failure = _found(deployment, wanted)
         visit = visit_of(request, failure=failure)
         view = decisions.decisions_view(wanted, found, deployment.symbols)
@@ -52,7 +64,7 @@ class Pages(Controller):
     @get("/decisions/rows", sync_to_thread=True)
     def decision_rows(self, request: Asked) -> Html:
         """Return further lines of the list."""
-        wanted = _filter(request)
+        wanted = _wanted(request, Filter)
         return html(decisions.rows(wanted, decisions_before(deployment_of(request).project, wanted)))
 
     @get("/decisions/{sequence:int}", sync_to_thread=True)
@@ -142,20 +154,43 @@ class Pages(Controller):
     @get("/record", sync_to_thread=True)
     def record(self, request: Asked) -> Html:
         """Show the record."""
-        visit = visit_of(request)
-        deployment = deployment_of(request)
-        storage, free_bytes = storage_of(deployment.project)
-        told = facts_of(deployment.project.ledger.facts(), FACTS_SHOWN)
-        view = record.record_view(visit, storage, free_bytes, told, deployment.verified)
+        visit, deployment = visit_of(request), deployment_of(request)
+        told = facts_of(deployment.project.ledger.facts())
+        storage = storage_of(deployment.project)
+        view = record.record_view(visit, storage, told, _wanted(request, FactFilter), deployment.verified)
         return shown(request, visit, "Record", view)
+
+    @get("/record/export", sync_to_thread=True)
+    def export(
+        self,
+        request: Asked,
+        table: FromQuery[str],
+        form: FromQuery[str],
+        since: FromQuery[str] = "",
+        until: FromQuery[str] = "",
+    ) -> Response[bytes]:
+        """Return a period of the record as a file."""
+        actor_for(request, "query")
+        made = export_period(deployment_of(request).project, table, since=since, until=until, form=form)
+        named = f"attachment; filename*=UTF-8''{quote(made.name)}"
+        return Response(made.data, media_type=made.media_type, headers={"content-disposition": named})
 
     @get("/settings", sync_to_thread=True)
     def settings(self, request: Asked) -> Html:
         """Show the settings."""
-        visit = visit_of(request)
-        deployment = deployment_of(request)
-        view = settings.settings_view(visit, deployment.limits(), deployment.bounds(), deployment.people.everybody())
-        return shown(request, visit, "Settings", view)
+        visit, deployment = visit_of(request), deployment_of(request)
+        project = deployment.project
+        traded = [each.symbol for each in deployment.instruments if each.traded]
+        configured = Configured(
+            limits=scopes_in_order(limits_by_scope(project), traded),
+            bounds=deployment.bounds(),
+            policy=project.settings.policy,
+            env=project.env,
+            ways=ways_of(project),
+            keys=list_keys(project).keys,
+            people=deployment.people.everybody(),
+        )
+        return shown(request, visit, "Settings", settings_view(visit, configured))
 
     @get("/halt", sync_to_thread=True)
     def halt(self, request: Asked) -> Html:
@@ -180,8 +215,8 @@ def _monitor(deployment: Deployment, name: str) -> tuple[Sight, MonitorSight]:
     return sight, known[name]
 
 
-def _filter(request: Asked) -> Filter:
-    """Read which decisions are wanted.
+def _wanted(request: Asked, kind: type[Wanted]) -> Wanted:
+    """Read what of a list is wanted.
 
     Raises
     ------
@@ -190,7 +225,7 @@ def _filter(request: Asked) -> Filter:
     """
     asked = {name: value for name, value in request.query_params.items() if value}
     try:
-        return msgspec.convert(asked, Filter, strict=False)
+        return msgspec.convert(asked, kind, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsInvalid(f"the filter cannot be used: {error}") from None
 

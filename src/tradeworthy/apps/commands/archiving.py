@@ -130,8 +130,8 @@ def _raise(ledger: Ledger, findings: list[Finding]) -> None:
             ledger.append(FindingRaised(finding=finding), actor="storage", reason=finding.sentence)
 
 
-def ask_project(project: "Project", sql: str, *, rows_max: int) -> "Answer":
-    """Answer a query over tape, archive and ledger.
+def ask_project(project: "Project", sql: str, *, rows_max: int, within_s: float | None = None) -> "Answer":
+    """Answer a query over tape, archive and ledger, within a time if one is given.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def ask_project(project: "Project", sql: str, *, rows_max: int) -> "Answer":
         instruments=project.settings.instrument,
         features=_features(project) if "rows" in sql.lower() else {},
     )
-    return record.ask(sql, rows_max=rows_max)
+    return record.ask(sql, rows_max=rows_max, within_s=within_s)
 
 
 def _features(project: "Project") -> dict[str, tuple[str, ...]]:

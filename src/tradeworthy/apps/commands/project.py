@@ -284,11 +284,11 @@ class Project:
 
         return lift_hold(self, name, actor=actor, reason=reason)
 
-    def query(self, sql: str, *, rows_max: int = 10_000) -> "Answer":
-        """Answer one SQL query over tape, archive and ledger; nothing can be changed."""
+    def query(self, sql: str, *, rows_max: int = 10_000, within_s: float | None = None) -> "Answer":
+        """Answer one SQL query over tape, archive and ledger, within a time if one is given; nothing can be changed."""
         from tradeworthy.apps.commands.archiving import ask_project  # noqa: PLC0415
 
-        return ask_project(self, sql, rows_max=rows_max)
+        return ask_project(self, sql, rows_max=rows_max, within_s=within_s)
 
     def explain(self, decision: str, *, against: str = "") -> "Explained":
         """Say why a decision was made: its tape sequence, ``order:N``, a UTC time, or ``largest``."""

@@ -1,62 +1,130 @@
-"""The view of settings: limits and people, each change a fact with who and why."""
+"""The view of settings: limits, policy, ways of telling, keys and people; each change is a fact with who and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tradeworthy.apps.commands.access import KeyLine
+from tradeworthy.apps.commands.alerting import Way
+from tradeworthy.apps.dashboard.keys import keys_section
 from tradeworthy.apps.dashboard.layout import Visit, entry, form, reason_form
-from tradeworthy.apps.reports.html import badge, paragraph, table
+from tradeworthy.apps.dashboard.limits import limits_section
+from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.people import PASSWORD_MIN, Person
 from tradeworthy.change.access.roles import ACTIONS, ROLES
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.change.release.policy import PolicySettings
+from tradeworthy.core.limits import Limits
+
+NO_WAY = "Nobody is told: add an [[alert]] section to tradeworthy.toml, and start the desk again."
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What a change of limits would do: the name, the value before, the value after."""
+class Configured:
+    """What the view shows.
 
-    name: str
-    before: float | None
-    after: float | None
+    Attributes
+    ----------
+    limits : mapping of str to Limits
+        By scope, the desk's first.
+    bounds : Limits, optional
+        What the champion was validated for.
+    """
+
+    limits: Mapping[str, Limits]
+    bounds: Limits | None
+    policy: PolicySettings
+    env: str
+    ways: Sequence[Way]
+    keys: Sequence[KeyLine]
+    people: Sequence[Person]
 
 
-def settings_view(visit: Visit, desk: Limits, bounds: Limits | None, people: Sequence[Person]) -> Markup:
+def settings_view(visit: Visit, configured: Configured) -> Markup:
     """Build the view."""
-    return join(
-        tag("section", tag("h2", "Limits of the desk"), _limits(visit, desk, bounds)),
-        tag("section", tag("h2", "People"), _people(visit, people)),
-        tag("section", tag("h2", "Who can do what"), _who_can()),
-    )
+    parts = {
+        "Limits": limits_section(visit, configured.limits, configured.bounds),
+        "Policy": _policy(configured.policy, configured.env),
+        "Who is told": _ways(visit, configured.ways),
+        "Keys of programs": keys_section(visit, configured.keys),
+        "People": _people(visit, configured.people),
+        "Who can do what": _who_can(),
+    }
+    return join(tag("section", tag("h2", heading), content) for heading, content in parts.items())
 
 
-def _limits(visit: Visit, desk: Limits, bounds: Limits | None) -> Markup:
+def _policy(policy: PolicySettings, env: str) -> Markup:
+    """Say what the desk does by itself about findings."""
     words = paragraph(
-        "The tighter of the desk's limit and the champion's bound counts. A limit that is not set refuses every order "
-        "that needs it."
+        join(
+            "What the desk does by itself about findings: ",
+            code("[policy]"),
+            " in tradeworthy.toml, read at its start. ",
+            badge("dry run: it only writes down what it would do", "warn") if policy.dry_run else "",
+        )
     )
-    may_change = visit.may("limits")
+    rows = [(each.on.replace("_", " "), each.severity, _does(each.do, each.share)) for each in policy.reaction]
+    empty = "No finding is answered at once: alerts go out, people act."
+    return join(
+        words, pairs(_habits(policy, env)), table(("On a finding of", "From severity", "It does"), rows, empty=empty)
+    )
+
+
+def _does(do: str, share: float) -> str:
+    words = {
+        "reduce": f"reduce the size to {share:.0%}",
+        "flat": "hold nothing",
+        "halt": "halt all orders",
+        "rollback": "roll back to the version before",
+    }
+    return words.get(do, do)
+
+
+def _habits(policy: PolicySettings, env: str) -> list[tuple[str, str]]:
+    """Write the policy's numbers in words."""
+    every = policy.scheduled_every_decisions
+    promotes = policy.auto_promote and env == "paper"
+    canary = policy.canary_share
+    return [
+        ("Retrains on", _kinds(policy.retrain_on)),
+        ("Retrains without a finding", "never" if every is None else f"every {every:,} decisions"),
+        ("At most", f"{policy.budget} times in {policy.budget_window_hours:,.4g} hours"),
+        (
+            "Compares a challenger on",
+            f"up to {policy.shadow_decisions:,} decisions, within {policy.loss_margin:g} nats",
+        ),
+        ("Promotes by itself", "yes, on paper" if promotes else "no, a person does"),
+        ("Canary", "none" if canary is None else f"{canary:.0%} of its size for {policy.canary_decisions:,} decisions"),
+        ("Takes a canary back on", _kinds(policy.rollback_on)),
+    ]
+
+
+def _kinds(kinds: Sequence[str]) -> str:
+    return ", ".join(kind.replace("_", " ") for kind in kinds) or "nothing"
+
+
+def _ways(visit: Visit, ways: Sequence[Way]) -> Markup:
+    """List where alerts go, each with a button that tries it."""
     rows = [
         (
-            name,
-            _field(name, getattr(desk, name)) if may_change else _value(getattr(desk, name)),
-            "none" if bounds is None else _value(getattr(bounds, name)),
+            each.name,
+            each.kind,
+            tag("span", each.where, class_="measured"),
+            each.severity_min,
+            f"{each.sent:,}",
+            badge(f"{each.failed:,}", "bad") if each.failed else "0",
+            each.error or "none",
+            _try(visit, each) if visit.may("alerts") else "",
         )
-        for name in LIMIT_FIELDS
+        for each in ways
     ]
-    listed = table(("Limit", "Desk", "Champion's bound"), rows, align="lrr")
-    if not may_change:
-        return join(words, listed, paragraph("Changing limits needs the role risk.", "empty"))
-    button = tag("button", "Change limits", type="submit")
-    return join(words, form(visit, "/do/settings/limits", listed, entry("reason", "Reason"), button))
+    head = ("Name", "By", "To", "From severity", "Sent", "Failed", "Last error", "")
+    return table(head, rows, align="llllrrll", empty=NO_WAY)
 
 
-def _field(name: str, value: float | None) -> Markup:
-    text = "" if value is None else f"{value:.12g}"
-    return tag("input", name=name, value=text, inputmode="decimal", size="12", aria_label=name, class_="number")
-
-
-def _value(value: float | None) -> Markup | str:
-    return badge("not set", "warn") if value is None else f"{value:,.12g}"
+def _try(visit: Visit, way: Way) -> Markup:
+    name = tag("input", type="hidden", name="name", value=way.name)
+    button = tag("button", "Test", type="submit", aria_label=f"Test {way.name}")
+    return form(visit, "/do/settings/alerts/test", name, button, class_="form inline")
 
 
 def _people(visit: Visit, people: Sequence[Person]) -> Markup:
@@ -71,7 +139,9 @@ def _people(visit: Visit, people: Sequence[Person]) -> Markup:
         for each in people
     ]
     listed = table(("Name", "Roles", ""), rows)
-    return join(listed, _new_person(visit)) if visit.may("people") else listed
+    return join(
+        listed, _new_person(visit) if visit.may("people") else paragraph("People need the role admin.", "empty")
+    )
 
 
 def _new_person(visit: Visit) -> Markup:
@@ -95,5 +165,7 @@ def _new_person(visit: Visit) -> Markup:
 
 
 def _who_can() -> Markup:
-    rows = [(action, ", ".join(roles)) for action, roles in ACTIONS.items()]
-    return table(("Action", "Roles"), rows)
+    cells = [
+        (action, *("\N{CHECK MARK}" if role in roles else "" for role in ROLES)) for action, roles in ACTIONS.items()
+    ]
+    return table(("Action", *ROLES), cells, align="lllll")

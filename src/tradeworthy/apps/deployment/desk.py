@@ -27,6 +27,7 @@ from tradeworthy.live.feeds.rows import require_fields
 from tradeworthy.live.summary import RunSummary
 from tradeworthy.live.venues.paper import Paper
 from tradeworthy.model.version import Version
+from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.record.tape import TapeWriter
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 CHECK_EVERY_S = 0.5
 TELL_EVERY_S = 0.2
 SCOPE = "desk"
+SETTINGS = "settings"
+"""Who changes limits when the file of settings has changed."""
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,6 @@ def remaining(project: "Project") -> EventBatch:
     return left
 
 
-def desk_limits(project: "Project") -> Limits:
-    """Return the limits that the ledger holds for the whole desk."""
-    return _limits_by_scope(project).get(SCOPE, Limits())
-
-
 def scoped_limits(project: "Project") -> ScopedLimits:
     """Return all limits that the ledger holds, as orders are held to them.
 
@@ -198,7 +196,7 @@ def scoped_limits(project: "Project") -> ScopedLimits:
     and whatever else somebody wrote) tightens the whole desk. A limit that the desk lacks stays missing for those
     instruments that do not set it, and refuses.
     """
-    known = _limits_by_scope(project)
+    known = limits_by_scope(project)
     numbers = {f"instrument:{each.symbol}": n for n, each in enumerate(project.settings.instrument)}
     desk = known.pop(SCOPE, Limits())
     for scope in known.keys() - numbers.keys():
@@ -206,18 +204,25 @@ def scoped_limits(project: "Project") -> ScopedLimits:
     return ScopedLimits(desk, {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()})
 
 
-def _limits_by_scope(project: "Project") -> dict[str, Limits]:
+def limits_by_scope(project: "Project") -> dict[str, Limits]:
+    """Return the limits that the ledger holds, by scope; the last fact of a scope counts."""
     changes = (entry.fact for entry in project.ledger.facts(facts.LimitsChanged))
     return {fact.scope: fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged)}
 
 
 def record_limits(project: "Project") -> None:
-    """Record the settings' limits as a fact, where they differ from what the ledger holds."""
-    wanted = project.settings.limits
-    if wanted != desk_limits(project):
+    """Record the settings' limits as a fact where they have changed; what a person has set since then stands."""
+    wanted, ours = project.settings.limits, [e for e in project.ledger.facts(facts.LimitsChanged) if _is_settings(e)]
+    last = ours[-1].fact if ours else None
+    if not isinstance(last, facts.LimitsChanged) or last.limits != wanted:
         fact = facts.LimitsChanged(scope=SCOPE, limits=wanted)
-        project.ledger.append(fact, actor="settings", reason="[limits] of tradeworthy.toml")
+        project.ledger.append(fact, actor=SETTINGS, reason="[limits] of tradeworthy.toml")
         project.control.limits_changed()
+
+
+def _is_settings(entry: Entry) -> bool:
+    """Tell whether a fact says what the settings said of the desk's limits."""
+    return entry.actor == SETTINGS and isinstance(entry.fact, facts.LimitsChanged) and entry.fact.scope == SCOPE
 
 
 def require_champion(project: "Project") -> None:

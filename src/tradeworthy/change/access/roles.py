@@ -38,6 +38,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "query": ("trader", "risk", "admin"),
     "people": ("admin",),
     "keys": ("admin",),
+    "alerts": ("risk", "admin"),
 }
 """Which roles may do an action."""
 
