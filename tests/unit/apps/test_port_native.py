@@ -2,14 +2,18 @@
 
 import json
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from served import served
+from served import CLOCK, served
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from tradeworthy.apps.server.events import BookEvent, Incoming
 from tradeworthy.core import facts
 from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.events import Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.live.replay import replay
 from tradeworthy.record.reader import TapeReader
@@ -139,6 +143,64 @@ def test_a_wrong_label_among_good_ones_takes_none(desk):
     brought = [{"decision": first, "label": 1}, {"decision": second + 10_000, "label": 1}]
     assert desk.ask("POST", "/v1/outcomes", brought)[0] == 404
     assert desk.ask("POST", "/v1/outcomes", brought[:1])[1] == {"accepted": 1, "repeated": 0}
+
+
+def book(desk, bids, asks):
+    """Return a book of ETH that comes after all events before it."""
+    when = later(desk)["ts_event_ns"]
+    return {"kind": "book", "instrument": "ETH", "ts_event_ns": when, "bids": bids, "asks": asks}
+
+
+def test_a_book_is_consumed_level_by_level(desk):
+    """The best level stands on the tape as a quote does; levels that the desk has no room for are left out."""
+    status, made, _ = decide(desk, book(desk, [[299.0, 2], [298.5, 5]], [[301.0, 3], [302.0, 1]]))
+    assert (status, made["decision"], made["verdict"]) == (200, None, "NONE")
+    record = TapeReader(desk.folder / "tape").read("inputs", 0, 10_000)[-1]
+    assert record["kind"] == Kind.BOOK
+    assert record["values"][:4].tolist() == [299.0, 301.0, 2.0, 3.0]
+    assert np.isnan(record["values"][4:]).all()
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "verdict"),
+    [
+        ([[302.0, 2]], [[301.0, 3]], "INPUT_CROSSED"),
+        ([[-1.0, 2]], [[301.0, 3]], "INPUT_NOT_POSITIVE"),
+        ([[299.0, -2]], [[301.0, 3]], "INPUT_NOT_POSITIVE"),
+    ],
+)
+def test_a_book_that_cannot_be_is_not_believed(desk, bids, asks, verdict):
+    """200, with the code; nothing is decided on it."""
+    status, made, _ = decide(desk, book(desk, bids, asks))
+    assert (status, made["decision"], made["verdict"]) == (200, None, verdict)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bids": [[1.0]]}, "$.bids[0]"),
+        ({"asks": [["1", 2]]}, "$.asks[0][0]"),
+        ({"bids": [[1.0, 1.0]] * 1_001}, "length <= 1000"),
+        ({"levels": 2}, "unknown field `levels`"),
+    ],
+)
+def test_a_book_of_another_shape_is_refused_by_name(desk, changes, words):
+    """400, with the place."""
+    status, told, _ = decide(desk, book(desk, [], []) | changes)
+    assert status == 400
+    assert words in told["error"]
+
+
+def test_a_wide_desk_takes_as_many_levels_as_it_has_room_for():
+    """Level after level, the best first; a side with fewer levels has no price and size 0 there."""
+    config = SimpleNamespace(instruments=[SimpleNamespace(symbol="ETH")], width=13)
+    incoming = Incoming(SimpleNamespace(config=config), CLOCK)
+    sent = BookEvent(instrument="ETH", bids=[(9.0, 1.0), (8.0, 2.0), (7.0, 3.0), (6.0, 4.0)], asks=[(10.0, 5.0)])
+    levels = incoming.record(sent)["values"][0].tolist()
+    assert levels[:6] == [9.0, 10.0, 1.0, 5.0, 8.0, pytest.approx(math.nan, nan_ok=True)]
+    assert levels[6:8] == [2.0, 0.0]
+    assert (levels[8], levels[10], levels[11]) == (7.0, 3.0, 0.0)
+    assert math.isnan(levels[12])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Events as JSON, and decisions as JSON: the port's own words for what the engine consumes and makes.
 
-Shape:  an event is an object with `kind` (bar, trade, quote, row), `instrument` and the fields of its kind; a decision
-        is what the tape holds of it, NaN as null.
+Shape:  an event is an object with `kind` (bar, trade, quote, book, row), `instrument` and the fields of its kind; a
+        decision is what the tape holds of it, NaN as null.
 Time:   `ts_event_ns` is the caller's, now if left out; when it was received is always ours.
 """
 
@@ -18,13 +18,15 @@ from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.core.decisions import Role, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import near
-from tradeworthy.core.events import EventBatch, Kind, event_dtype
+from tradeworthy.core.events import BOOK_LEVELS_MAX, EventBatch, Kind, book_fields, event_dtype
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk
 from tradeworthy.live.inbox import TS_EVENT
 
 _KIND_SHIFT = 32
 _HEADER = 8 * TS_EVENT
+LEVEL_FIELDS = len(book_fields(1))
+LEVELS_SENT_MAX = 1_000
 _SAID = {int(code): (code.name, code.text) for code in DenialCode}
 _short = lru_cache(version_name)
 _ROLES = {int(role): role.name.lower() for role in Role}
@@ -69,13 +71,24 @@ class QuoteEvent(_Event, kw_only=True, tag="quote"):
     ask_size: float
 
 
+Level = tuple[float, float]
+"""Price and size."""
+
+
+class BookEvent(_Event, kw_only=True, tag="book"):
+    """Levels of both sides, the best first; the desk takes as many as its versions read."""
+
+    bids: Annotated[list[Level], msgspec.Meta(max_length=LEVELS_SENT_MAX)]
+    asks: Annotated[list[Level], msgspec.Meta(max_length=LEVELS_SENT_MAX)]
+
+
 class RowEvent(_Event, kw_only=True, tag="row"):
     """Features computed elsewhere, by name or in the order of the version's fields."""
 
     values: dict[str, float] | list[float]
 
 
-AnyEvent = BarEvent | TradeEvent | QuoteEvent | RowEvent
+AnyEvent = BarEvent | TradeEvent | QuoteEvent | BookEvent | RowEvent
 _one = msgspec.json.Decoder(AnyEvent).decode
 _many = msgspec.json.Decoder(list[AnyEvent]).decode
 
@@ -143,6 +156,7 @@ class Incoming:
         self._numbers = {instrument.symbol: place for place, instrument in enumerate(desk.config.instruments)}
         self._symbols = list(self._numbers)
         self._batch: EventBatch = np.zeros(1, event_dtype(desk.config.width))
+        self._levels = min(desk.config.width // LEVEL_FIELDS, BOOK_LEVELS_MAX)
         self._bytes = self._batch.view(np.uint8).data
         self._packers = [_packer(count, desk.config.width) for count in range(desk.config.width + 1)]
 
@@ -161,8 +175,10 @@ class Incoming:
             values, kind = self._row(event), Kind.ROW
         elif isinstance(event, TradeEvent):
             values, kind = (event.price, event.size, event.side), Kind.TRADE
-        else:
+        elif isinstance(event, QuoteEvent):
             values, kind = (event.bid, event.ask, event.bid_size, event.ask_size), Kind.QUOTE
+        else:
+            values, kind = self._book(event), Kind.BOOK
         return self._fill(kind, self._number(event.instrument), event.ts_event_ns, event.sequence, values)
 
     def outcome(
@@ -183,6 +199,13 @@ class Incoming:
         pack_into, rest = self._packers[len(values)]
         pack_into(self._bytes, _HEADER, ts_event_ns, now_ns, reference, packed, *values, *rest)
         return self._batch
+
+    def _book(self, event: BookEvent) -> tuple[float, ...]:
+        """Return the levels side by side, as many as the desk has room for; missing ones have no price and no size."""
+        room = self._levels
+        none = [(math.nan, 0.0)] * room
+        pairs = zip((event.bids + none)[:room], (event.asks + none)[:room], strict=True)
+        return tuple(number for bid, ask in pairs for number in (bid[0], ask[0], bid[1], ask[1]))
 
     def _number(self, symbol: str) -> int:
         number = self._numbers.get(symbol)
