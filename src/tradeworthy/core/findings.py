@@ -12,8 +12,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         Which monitor, and what it watched (a feature, an instrument, a metric).
     kind : str
         ``data_drift``, ``attribution_drift``, ``concept_drift``, ``label_shift``, ``performance``,
-        ``estimated_performance``, ``fairness``, ``input_quality``, ``trading``, ``latency``, ``security``,
-        ``storage`` or ``clock``.
+        ``estimated_performance``, ``calibration_error``, ``fairness``, ``input_quality``, ``trading``, ``latency``,
+        ``security``, ``storage`` or ``clock``.
     sequence, ts_event_ns : int
         The tape record at which the alarm was raised, and its event time.
     since_ns : int

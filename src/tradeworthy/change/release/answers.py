@@ -25,6 +25,7 @@ KINDS = (
     "label_shift",
     "performance",
     "estimated_performance",
+    "calibration_error",
     "fairness",
     "input_quality",
     "trading",

@@ -48,7 +48,15 @@ ROWS_NOW_MAX = 20_000
 ROWS_NOW_MIN = 100
 """A change that was dated to the very alarm is explained by so many rows up to it."""
 
-KINDS = ("data_drift", "attribution_drift", "concept_drift", "label_shift", "performance", "estimated_performance")
+KINDS = (
+    "data_drift",
+    "attribution_drift",
+    "concept_drift",
+    "label_shift",
+    "performance",
+    "estimated_performance",
+    "calibration_error",
+)
 """Findings that rows and labels can explain."""
 
 
@@ -256,7 +264,19 @@ def _path(job: ExplainJob, registry: Registry, version: Version, tape: TapeReade
         stamps = [int(records["ts_event_ns"][-1]) for records in slices if "ts_event_ns" in (records.dtype.names or ())]
         if shares and stamps:
             path.append((max(stamps), max(shares)))
-    return [*path[:-1], (job.finding.ts_event_ns, job.finding.statistic / job.finding.threshold)] if path else []
+    return forwards(path[:-1], job.finding) if path else []
+
+
+def forwards(path: Sequence[tuple[int, float]], finding: Finding) -> list[tuple[int, float]]:
+    """Return the points of a path that come one after the other and before its finding, and the finding as the last.
+
+    Events come late and out of order, and some findings are told at a later record than the one whose time they have.
+    """
+    kept = list[tuple[int, float]]()
+    for ts_ns, share in path:
+        if (not kept or ts_ns > kept[-1][0]) and ts_ns < finding.ts_event_ns:
+            kept.append((ts_ns, share))
+    return [*kept, (finding.ts_event_ns, finding.statistic / finding.threshold)]
 
 
 def _slices(tape: TapeReader, version: Version, last: int) -> Iterator[list[Records]]:

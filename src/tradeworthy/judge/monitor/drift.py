@@ -38,9 +38,12 @@ from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.control_charts.looks import Kind
 from tradeworthy.judge.monitor.control_charts.views import PAIR
 from tradeworthy.judge.monitor.drift_words import Moved, sentence_of, unit_of
+from tradeworthy.judge.monitor.effect import ExpectedLoss
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
 from tradeworthy.model.season import Season
+
+Floats = npt.NDArray[np.float64]
 
 NAME = "drift"
 KIND = "data_drift"
@@ -65,6 +68,9 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Of the bootstrap that sets the limits.
     watch : tuple of str
         What of the rows is watched beside levels.
+    harmful_only : bool
+        Only findings whose rows are expected to raise the loss are told, judged from their scores (`effect`); needs a
+        model of directions. What it leaves out stays visible in the figures of how near an alarm is.
     season : bool
         Whether what training showed to be usual at an hour of the week is taken out first.
     charts : ChartSettings
@@ -76,6 +82,7 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     group_rows: int = 50
     seed: int = 7
     watch: tuple[Kind, ...] = ("level", "spread", "tail", "pair", "category", "joint")
+    harmful_only: bool = False
     season: bool = True
     charts: ChartSettings = ChartSettings()
 
@@ -106,6 +113,8 @@ class DriftMonitor:
         Shared with other monitors of the same rows.
     season : Season, optional
         Taken out of the rows, as it was of the charts' reference.
+    expected : ExpectedLoss, optional
+        What the loss of rows is expected to be; without it findings do not say how harmful they are.
     """
 
     def __init__(
@@ -118,7 +127,9 @@ class DriftMonitor:
         group_rows: int = 50,
         pairing: RowPairing | None = None,
         season: Season | None = None,
+        expected: ExpectedLoss | None = None,
     ) -> None:
+        self._expected = expected
         self._charts, self._season = charts, season or Season.unknown(len(charts.columns))
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
         self._pairing = pairing or RowPairing(version, len(charts.columns))
@@ -158,9 +169,9 @@ class DriftMonitor:
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""
         heads, rows = self._pairing.pair(records)
-        rows = self._season.taken_out(rows, heads["ts_event_ns"])
+        level = self._season.taken_out(rows, heads["ts_event_ns"])
         for instrument, own in by_instrument(heads):
-            self._watch(instrument, heads[own], rows[own])
+            self._watch(instrument, heads[own], level[own], rows[own])
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
@@ -188,6 +199,8 @@ class DriftMonitor:
             state[f"sums.{instrument}"] = memory.sums.copy()
             state[f"counts.{instrument}"] = memory.counts.copy()
             state[f"group.{instrument}"] = np.array([self._group_left.get(instrument, 0)])
+        if self._expected is not None:
+            state |= {f"recent.{name}": rows for name, rows in self._expected.state().items()}
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -215,9 +228,11 @@ class DriftMonitor:
             for key, sums in _part(state, "sums.").items()
         }
         self._group_left = {int(key): int(left[0]) for key, left in _part(state, "group.").items()}
+        if self._expected is not None:
+            self._expected.restore(_part(state, "recent."))
 
-    def _watch(self, instrument: int, heads: Records, rows: npt.NDArray[np.float64]) -> None:
-        """Step one instrument's charts through its rows; tell what alarms."""
+    def _watch(self, instrument: int, heads: Records, rows: Floats, as_they_were: Floats) -> None:
+        """Step one instrument's charts through its rows at a usual hour; tell what alarms."""
         memory = self._memories.setdefault(instrument, self._charts.start())
         ts_ns = np.ascontiguousarray(heads["ts_event_ns"])
         left, start = self._group_left.get(instrument, 0), 0
@@ -226,12 +241,14 @@ class DriftMonitor:
             left = max(0, left - (at - start))
             if at < len(rows):
                 if left == 0:
-                    self._queue.put(self._finding(instrument, memory, heads[at]))
+                    self._put(instrument, memory, heads[at], as_they_were[: at + 1])
                     left = self._about.group_rows
                 self._quieten(memory)
                 left = max(0, left - 1)
             start = at + 1
         self._group_left[instrument] = left
+        if self._expected is not None:
+            self._expected.keep(instrument, as_they_were)
 
     def _quieten(self, memory: ChartState) -> None:
         """Start what alarmed afresh, after a pause that doubles while the shift stays.
@@ -257,8 +274,18 @@ class DriftMonitor:
         wanted = np.isin(column, list(columns)) | (is_pair & (self._charts.constants[:, PARTNER] == own[COLUMN]))
         return np.flatnonzero(wanted)
 
-    def _finding(self, instrument: int, memory: ChartState, head: np.void) -> Finding:
-        """Put the alarms of one row into one finding, named by the chart furthest past its limit."""
+    def _put(self, instrument: int, memory: ChartState, head: np.void, rows: Floats) -> None:
+        """Tell the alarms of one row, with the effect that the rows since then are expected to have on the loss."""
+        finding, since = self._finding(instrument, memory, head)
+        if self._expected is not None:
+            effect = self._expected.of(instrument, rows, since)
+            if self._expected.harmful_only and not effect.is_harmful:
+                return
+            finding = msgspec.structs.replace(finding, sentence=f"{finding.sentence[:-1]}; {effect.words}.")
+        self._queue.put(finding)
+
+    def _finding(self, instrument: int, memory: ChartState, head: np.void) -> tuple[Finding, int]:
+        """Put the alarms of one row into one finding, named by the chart furthest past its limit; and rows since."""
         ratios = memory.sums[:, SUM_UP : SUM_UP + 2] / self._charts.constants[:, LIMIT_UP : LIMIT_UP + 2]
         alarmed = memory.counts[:, ALARM] != 0
         lead = int(np.argmax(np.where(alarmed, ratios.max(axis=1), -1.0)))
@@ -277,7 +304,7 @@ class DriftMonitor:
             training=float(self._charts.means[lead]),
             deviation=float(self._charts.deviations[lead]),
         )
-        return Finding(
+        finding = Finding(
             monitor=NAME,
             subject=point.name,
             kind=KIND,
@@ -292,6 +319,7 @@ class DriftMonitor:
             false_alarms_per_10k=self._charts.false_alarms_per_10k,
             sentence=f"{sentence_of(moved)}{with_it}{self._season_words(lead)}.",
         )
+        return finding, int(memory.counts[lead, N_UP + side])
 
     def _season_words(self, chart: int) -> str:
         """Say so where a season was taken out of what a chart looks at."""
@@ -348,6 +376,7 @@ def drift_monitor(
     places: npt.NDArray[np.int64] | None = None,
     pairing: RowPairing | None = None,
     season: Season | None = None,
+    expected: ExpectedLoss | None = None,
 ) -> DriftMonitor:
     """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference.
 
@@ -355,7 +384,13 @@ def drift_monitor(
     """
     settings = settings or DriftSettings()
     charts = calibrate_drift(reference, names, settings, places)
-    quiet, group = settings.quiet_rows, settings.group_rows
     return DriftMonitor(
-        charts, version, instruments, quiet_rows=quiet, group_rows=group, pairing=pairing, season=season
+        charts,
+        version,
+        instruments,
+        quiet_rows=settings.quiet_rows,
+        group_rows=settings.group_rows,
+        pairing=pairing,
+        season=season,
+        expected=expected,
     )

@@ -16,16 +16,19 @@ from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.base import Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
+from tradeworthy.judge.monitor.effect import ExpectedLoss
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSettings
 from tradeworthy.judge.monitor.joins.joined import ForwardingJoin
 from tradeworthy.judge.monitor.joins.outcomes import MarketLabel, OutcomeJoin
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
+from tradeworthy.judge.monitor.label_shift import fit_platt
 from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
 from tradeworthy.judge.monitor.performance import PerformanceMonitor, PerformanceSettings, performance_reference
 from tradeworthy.judge.monitor.ranges import RangeMonitor, RangeSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings, ReasonsMonitor
+from tradeworthy.judge.monitor.reliability import ReliabilityMonitor, ReliabilitySettings
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.season import Season
@@ -56,6 +59,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     reasons: ReasonSettings = ReasonSettings()
     class_balance: BalanceSettings = BalanceSettings()
     estimated: EstimatedSettings = EstimatedSettings()
+    reliability: ReliabilitySettings = ReliabilitySettings()
     trading: TradingSettings = TradingSettings()
     latency: LatencySettings = LatencySettings()
     fairness: FairnessSettings = FairnessSettings()
@@ -94,7 +98,7 @@ def standing_set(
     listeners = _wanted({**_of_classes(version, symbols, walk, horizon, settings), "fairness": fairness}, settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
     made = {
-        **_of_rows(version, symbols, settings),
+        **_of_rows(version, symbols, walk, settings),
         "performance": _performance(join, label, walk, settings.performance),
         **listeners,
         "inputs": InputQualityMonitor(symbols, settings.inputs),
@@ -109,7 +113,7 @@ def _wanted(made: Mapping[str, Monitor], settings: MonitorSettings) -> dict[str,
     return {name: monitor for name, monitor in made.items() if name not in settings.off}
 
 
-def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
+def _of_rows(version: Version, symbols: list[str], walk: Walk | None, settings: MonitorSettings) -> dict[str, Monitor]:
     """Return the monitors of feature rows."""
     names, profile = list(version.program.names), version.profile
     pairing = RowPairing(version.number, len(names))
@@ -123,6 +127,7 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
         places=profile.sample_places,
         pairing=pairing,
         season=season,
+        expected=_expected_loss(version, walk, settings.drift),
     )
     ranges = RangeMonitor(
         profile.minimum,
@@ -135,6 +140,19 @@ def _of_rows(version: Version, symbols: list[str], settings: MonitorSettings) ->
         pairing=pairing,
     )
     return {"drift": drift, "range": ranges, **_of_reasons(version, symbols, settings)}
+
+
+def _expected_loss(version: Version, walk: Walk | None, settings: DriftSettings) -> ExpectedLoss | None:
+    """Return what rows of a model of directions expect of their loss, their scores calibrated out of fold."""
+    if walk is None or not _is_binary(*walk):
+        return None
+    calibration, predictor = fit_platt(*walk), version.predictor
+
+    def losses(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        p = calibration(predictor.many(np.ascontiguousarray(rows))[:, 0])
+        return p * (1.0 - p)
+
+    return ExpectedLoss(losses, version.profile.sample, harmful_only=settings.harmful_only)
 
 
 def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
@@ -164,7 +182,8 @@ def _of_classes(
     estimated = EstimatedPerformanceMonitor(
         *walk, version=version.number, instruments=symbols, settings=settings.estimated
     )
-    return {"class_balance": balance, "estimated": estimated}
+    reliability = ReliabilityMonitor(*walk, version=version.number, instruments=symbols, settings=settings.reliability)
+    return {"class_balance": balance, "estimated": estimated, "reliability": reliability}
 
 
 def _fairness(

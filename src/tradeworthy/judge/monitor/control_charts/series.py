@@ -136,6 +136,7 @@ def series_watch(
     settings: ChartSettings,
     seed: int,
     side: Literal["both", "up", "down"] = "both",
+    bounded: bool = False,
 ) -> SeriesWatch:
     """Calibrate a watch on a (n,) reference in time order; see `calibrate`. One side alone keeps the rate of both."""
     charts = calibrate(
@@ -144,6 +145,7 @@ def series_watch(
         false_alarms_per_10k=false_alarms_per_10k,
         rng=np.random.default_rng(seed),
         settings=settings,
+        bounded=bounded,
     )
     if side != "both":
         charts.constants[:, LIMIT_DOWN if side == "up" else LIMIT_UP] = np.inf
