@@ -9,7 +9,7 @@ from page_at_work import ARGUMENTS, BROWSER, PASSWORD, make_desk, need_browser, 
 from playwright.sync_api import Page, expect, sync_playwright
 
 VERSION = "/versions/champion"
-VIEWS = ("/", "/decisions", "/watch", "/versions", VERSION, f"{VERSION}/gate", "/record", "/settings")
+VIEWS = ("/", "/decisions", "/watch", "/versions", VERSION, f"{VERSION}/gate", "/fairness", "/record", "/settings")
 GRAVE = {"serious", "critical"}
 
 

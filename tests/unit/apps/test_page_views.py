@@ -18,6 +18,7 @@ VIEWS = [
     "/versions",
     "/versions/champion",
     "/versions/champion/gate",
+    "/fairness",
     "/record",
     "/settings",
 ]

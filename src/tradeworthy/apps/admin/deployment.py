@@ -15,6 +15,7 @@ from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.curves import Curves
 from tradeworthy.apps.dashboard.following import Follower, Frame
+from tradeworthy.apps.dashboard.insight import Insight, insight_of
 from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.telling import difference
 from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
@@ -27,6 +28,8 @@ from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.reader import Cursor, TapeReader
 
 LOOK_EVERY_S = 0.4
+INSIGHT_EVERY_S = 30.0
+"""Groups and reasons are read again after so long: they are of thousands of decisions."""
 
 
 class Deployment:
@@ -54,6 +57,8 @@ class Deployment:
         self._frame: Frame | None = None
         self.pieces: tuple[Frame, dict[str, str]] | None = None
         self._looked_ns = 0
+        self._explaining, self._insight_ns = threading.Lock(), 0
+        self._insight: Insight | None = None
         self._cases: tuple[int, list[Case]] | None = None
         self._verified: Verified | None = None
         self._bounds: tuple[str, Limits] | None = None
@@ -114,6 +119,23 @@ class Deployment:
     def sight(self) -> Sight | None:
         """Return what each monitor at work sees; None where no watcher has said it."""
         return read_sight(self.project.places.watcher)
+
+    def insight(self) -> Insight:
+        """Return how the champion serves its groups and what it goes by, read at most every `INSIGHT_EVERY_S`.
+
+        Raises
+        ------
+        NotFound
+            There is nothing to say yet.
+        """
+        with self._explaining:
+            now_ns, champion = self.project.clock.monotonic_ns(), self.project.registry.standing().champion
+            kept = self._insight
+            stale = kept is None or kept.version != champion or now_ns - self._insight_ns > INSIGHT_EVERY_S * NS_PER_S
+            if kept is None or stale:
+                kept = self._insight = insight_of(self.project)
+                self._insight_ns = now_ns
+            return kept
 
     @property
     def verified(self) -> Verified | None:

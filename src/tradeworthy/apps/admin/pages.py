@@ -21,6 +21,7 @@ from tradeworthy.apps.dashboard.comparison import comparison_view
 from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_before
 from tradeworthy.apps.dashboard.decision import decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
+from tradeworthy.apps.dashboard.fairness import fairness_view
 from tradeworthy.apps.dashboard.gate import gate_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.dashboard.limits import scopes_in_order
@@ -150,6 +151,15 @@ class Pages(Controller):
         visit = visit_of(request)
         report = GateReport.from_json(deployment_of(request).project.registry.gate_report(word))
         return shown(request, visit, f"Gate of {report.version[:16]}", gate_view(report))
+
+    @get("/fairness", sync_to_thread=True)
+    def fairness(self, request: Asked) -> Html:
+        """Show how the champion serves its groups, and what it goes by."""
+        try:
+            view = fairness_view(deployment_of(request).insight())
+        except NotFound as error:
+            view = fairness_view(None, str(error))
+        return shown(request, visit_of(request), "Fairness and explanation", view)
 
     @get("/record", sync_to_thread=True)
     def record(self, request: Asked) -> Html:

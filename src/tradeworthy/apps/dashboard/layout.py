@@ -20,6 +20,7 @@ VIEWS = (
     ("/decisions", "Decisions"),
     ("/watch", "Watch"),
     ("/versions", "Versions"),
+    ("/fairness", "Fairness"),
     ("/record", "Record"),
     ("/settings", "Settings"),
 )
