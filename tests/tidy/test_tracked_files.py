@@ -23,6 +23,7 @@ KNOWN_HOSTS = {
     "localhost",
     "127.0.0.1",
     "[",
+    "api.binance.com",  # where a live feed asks for whole books, unless told otherwise
 }
 RESERVED = (".example", "example.com", "example.org", ".test", ".invalid")
 

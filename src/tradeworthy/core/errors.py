@@ -56,6 +56,10 @@ class ReleaseRefused(TradeworthyError):
     """A version may not take the step asked for: gate, approval or state is missing."""
 
 
+class FeedRefused(TradeworthyError):
+    """An exchange refuses what a feed asks it for."""
+
+
 class NotAllowed(TradeworthyError):
     """Somebody asked for a step that none of their roles may take."""
 

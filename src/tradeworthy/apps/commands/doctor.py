@@ -89,7 +89,7 @@ def _project(folder: Path) -> Iterator[Item]:
         yield Item("settings", False, str(error), f"mend {FILE_NAME}")
         return
     yield Item("settings", True, f"desk {settings.desk.name}, {settings.desk.env}")
-    checks: list[Callable[[Path, Settings], Item]] = [_strategy, _market_files, _limits, _key]
+    checks: list[Callable[[Path, Settings], Item]] = [_strategy, _market_files, _limits, _key, _feed]
     for check in checks:
         yield check(folder, settings)
 
@@ -123,3 +123,14 @@ def _key(folder: Path, settings: Settings) -> Item:
         return Item("signing key", True, "none yet; made by the first `tradeworthy register`")
     mode = path.stat().st_mode & 0o777
     return Item("signing key", mode == 0o600, f"mode {mode:o}", "" if mode == 0o600 else f"chmod 600 {path}")
+
+
+def _feed(folder: Path, settings: Settings) -> Item:
+    """Want an exchange that answers, and a clock like ours; files are looked at as data files."""
+    if settings.feed.kind == "files":
+        return Item("feed", True, "market files")
+    try:
+        from tradeworthy.apps.feed.looking import look_at_feed  # noqa: PLC0415  # an optional package
+    except ImportError as error:
+        return Item("feed", False, f"a package is missing: {error}", "pip install 'tradeworthy[feed]'")
+    return Item("feed", *look_at_feed(folder, settings))

@@ -66,6 +66,11 @@ class Places:
         return self.root / "watcher"
 
     @property
+    def feed(self) -> Path:
+        """How the live feed fares."""
+        return self.root / "feed"
+
+    @property
     def pages(self) -> Path:
         """Reports for people."""
         return self.root / "pages"

@@ -26,7 +26,7 @@ from tradeworthy.change.release.release import CANARY_SHARE, Release
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
-from tradeworthy.core.errors import NotFound
+from tradeworthy.core.errors import NotFound, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
@@ -245,14 +245,25 @@ class Project:
         report: Report | None = None,
         beside: "Sequence[Alongside]" = (),
     ) -> results.Run:
-        """Trade what follows the training part on the paper venue; `speed` is events a second.
+        """Trade on the paper venue what follows the training part, or what `[feed]` brings until SIGTERM or SIGINT.
+
+        `speed` is events a second of files.
 
         `beside` is what else goes on in the engine's loop, such as `apps.server.serving.port_beside`.
         """
         from tradeworthy.apps.deployment.desk import run_files, telling, together  # noqa: PLC0415  # compiles the order path
 
         parts = [*beside, telling(report)] if report else [*beside]
-        return run_files(self, speed=speed, watch=watch, alongside=together(*parts) if parts else None)
+        alongside = together(*parts) if parts else None
+        if self.settings.feed.kind == "files":
+            return run_files(self, speed=speed, watch=watch, alongside=alongside)
+        if speed is not None:
+            raise SettingsInvalid('speed is for files; [feed] kind is "exchange", whose market has its own')
+        try:
+            from tradeworthy.apps.feed.trading import run_exchange  # noqa: PLC0415  # an optional package
+        except ImportError as error:
+            raise NotFound(f"a live feed needs further packages: pip install 'tradeworthy[feed]' ({error})") from error
+        return run_exchange(self, watch=watch, alongside=alongside)
 
     def replay(self) -> results.Replayed:
         """Decide every recorded event again in this process, and compare bit for bit."""

@@ -21,6 +21,7 @@ from tradeworthy.judge.explain.settings import ExplainSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.live.engine import EngineSettings
+from tradeworthy.live.feeds.exchange.settings import FeedSettings
 from tradeworthy.live.feeds.files import MarketFile
 from tradeworthy.live.feeds.rows import RowFile
 from tradeworthy.live.venues.paper import PaperSettings
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     instrument: list[Instrument]
     market: list[MarketFile] = []
     rows: list[RowFile] = []
+    feed: FeedSettings = FeedSettings()
     training: TrainingSettings = TrainingSettings()
     signal: Signal = Signal()
     limits: Limits = Limits()
@@ -145,6 +147,7 @@ def _check_symbols(settings: Settings) -> None:
         raise SettingsInvalid(f"[[instrument]] names a symbol twice: {symbols}")
     named: list[tuple[str, str | None]] = [("[[market]]", file.instrument) for file in settings.market]
     named += [("[[rows]]", file.instrument) for file in settings.rows]
+    named += [("[feed] symbols:", symbol) for symbol in settings.feed.symbols]
     named.append(("[training]", settings.training.instrument))
     for section, name in named:
         if name is not None and name not in symbols:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
@@ -47,7 +47,7 @@ class Running:
 
     project: "Project"
     engine: Engine
-    feed: ReplayFeed
+    feed: Any  # a ReplayFeed of files, an ExchangeFeed of a live market
     companions: Companions
     tape: TapeWriter
     clock: Clock
@@ -105,7 +105,7 @@ def run_files(
         stack.callback(engine.close)
         start_keepers(project, beside)
         with collector_off():
-            summary = asyncio.run(_trade(Running(project, engine, feed, beside, tape, clock), alongside))
+            summary = asyncio.run(trade(Running(project, engine, feed, beside, tape, clock), alongside))
         beside.wait()
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
@@ -115,13 +115,18 @@ def telling(report: Callable[[str, float], None]) -> Alongside:
     """Return what reports, while events flow, how far they are: ``report(what goes on, share done)``."""
 
     async def tell(running: Running) -> None:
-        total = len(running.feed)
         while True:
-            done = running.feed.position
-            report(f"trading: {done:,} of {total:,} events", done / total)
+            report(*_progress(running.feed))
             await asyncio.sleep(TELL_EVERY_S)
 
     return tell
+
+
+def _progress(feed: Any) -> tuple[str, float]:
+    """Say how far a feed is; a live one has no end."""
+    if isinstance(feed, ReplayFeed):
+        return f"trading: {feed.position:,} of {len(feed):,} events", feed.position / len(feed)
+    return f"trading live: {feed.figures.words()}", 0.0
 
 
 def together(*parts: Alongside) -> Alongside:
@@ -242,7 +247,7 @@ def _last_recorded_ns(project: "Project") -> int:
     return int(inputs["ts_event_ns"][~is_own(inputs)].max(initial=0))
 
 
-async def _trade(running: Running, alongside: Alongside | None) -> RunSummary:
+async def trade(running: Running, alongside: Alongside | None) -> RunSummary:
     """Run the engine to the feed's end, looking after the companions."""
     engine = asyncio.create_task(running.engine.run(running.feed))
     others = [asyncio.create_task(look_after(running.companions))]

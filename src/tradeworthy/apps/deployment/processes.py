@@ -136,14 +136,18 @@ class Companions:
 
 
 @contextmanager
-def companions(project: "Project", *, watch: bool) -> Iterator[Companions]:
-    """Run the watcher, if wanted, around a block that opens the tape and then starts the syncer."""
+def companions(project: "Project", *, watch: bool, market_past: bool = True) -> Iterator[Companions]:
+    """Run the watcher, if wanted, around a block that opens the tape and then starts the syncer.
+
+    A market of the past is traded as fast as it can be read: what the watcher finds in it is then timed by the reading.
+    """
     running = Companions(project.places.root / "logs")
     try:
         if watch:
             ready = project.places.watcher / READY
             ready.unlink(missing_ok=True)
-            running.start("watcher", "tradeworthy.change.watch.watcher", str(_write_job(project)))
+            job = _write_job(project, market_past=market_past)
+            running.start("watcher", "tradeworthy.change.watch.watcher", str(job))
             running.expect(ready, project.clock)
         yield running
     finally:
@@ -183,7 +187,7 @@ def _settle(project: "Project") -> None:
         syncer.finish()
 
 
-def _write_job(project: "Project") -> Path:
+def _write_job(project: "Project", *, market_past: bool) -> Path:
     """Write what the watcher is told."""
     own_key(project.places.policy_key, "policy", project.trust)
     places = project.places
@@ -202,7 +206,7 @@ def _write_job(project: "Project") -> Path:
         stop_with_parent=True,
         desk=project.settings.desk.name,
         alerts=[located(alert, project.folder, place) for place, alert in enumerate(project.settings.alert, 1)],
-        market_past=True,
+        market_past=market_past,
     )
     places.watcher.mkdir(parents=True, exist_ok=True)
     path = places.watcher / "job.json"

@@ -1,0 +1,168 @@
+"""The dialect of Binance's public spot streams, which several exchanges speak.
+
+Flow:   combined streams ``{"stream": name, "data": {...}}``; one SUBSCRIBE asks for all of them. A book is changed by
+        ``depthUpdate`` messages; the whole book it starts from is asked for over HTTP.
+Numbers: trades count without holes by ``t``; changes of a book span ``U`` to ``u`` without holes.
+Reference: Binance, "WebSocket Streams" and "How to manage a local order book correctly".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tradeworthy.core.errors import DataInvalid, SettingsInvalid
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+from tradeworthy.live.feeds.exchange.messages import (
+    Alive,
+    BookChanged,
+    BookShown,
+    Candle,
+    Message,
+    Quoted,
+    Refused,
+    Traded,
+    Unknown,
+    Wanted,
+)
+
+URL = "wss://stream.binance.com:9443/stream"
+SNAPSHOT_URL = "https://api.binance.com"
+SNAPSHOT_LEVELS = 1_000
+
+PERIODS = {
+    NS_PER_S: "1s",
+    **{n * NS_PER_MINUTE: f"{n}m" for n in (1, 3, 5, 15, 30)},
+    **{n * NS_PER_HOUR: f"{n}h" for n in (1, 2, 4, 6, 8, 12)},
+    NS_PER_DAY: "1d",
+}
+"""Lengths of bars that the exchange offers, and what it calls them."""
+
+
+class _Envelope(msgspec.Struct):
+    stream: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
+    error: dict[str, Any] | None = None
+    id: int | None = None
+
+
+class _Trade(msgspec.Struct):
+    symbol: str = msgspec.field(name="s")
+    number: int = msgspec.field(name="t")
+    price: str = msgspec.field(name="p")
+    size: str = msgspec.field(name="q")
+    time_ms: int = msgspec.field(name="T")
+    maker_bought: bool = msgspec.field(name="m")
+
+    def said(self) -> Message:
+        side = -1.0 if self.maker_bought else 1.0
+        return Traded(self.symbol, self.time_ms * NS_PER_MS, self.number, self.price, self.size, side)
+
+
+class _Quote(msgspec.Struct):
+    number: int = msgspec.field(name="u")
+    symbol: str = msgspec.field(name="s")
+    bid: str = msgspec.field(name="b")
+    bid_size: str = msgspec.field(name="B")
+    ask: str = msgspec.field(name="a")
+    ask_size: str = msgspec.field(name="A")
+
+    def said(self) -> Message:
+        return Quoted(self.symbol, 0, self.number, self.bid, self.ask, self.bid_size, self.ask_size)
+
+
+class _Bar(msgspec.Struct):
+    open_ms: int = msgspec.field(name="t")
+    last_ms: int = msgspec.field(name="T")
+    symbol: str = msgspec.field(name="s")
+    open: str = msgspec.field(name="o")
+    high: str = msgspec.field(name="h")
+    low: str = msgspec.field(name="l")
+    close: str = msgspec.field(name="c")
+    volume: str = msgspec.field(name="v")
+    is_closed: bool = msgspec.field(name="x")
+
+
+class _Kline(msgspec.Struct):
+    time_ms: int = msgspec.field(name="E")
+    bar: _Bar = msgspec.field(name="k")
+
+    def said(self) -> Message:
+        bar = self.bar
+        span = (bar.open_ms * NS_PER_MS, (bar.last_ms + 1) * NS_PER_MS)  # the last millisecond belongs to the bar
+        prices = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        return Candle(bar.symbol, self.time_ms * NS_PER_MS, *span, bar.is_closed, *prices)
+
+
+class _Depth(msgspec.Struct):
+    time_ms: int = msgspec.field(name="E")
+    symbol: str = msgspec.field(name="s")
+    first: int = msgspec.field(name="U")
+    last: int = msgspec.field(name="u")
+    bids: list[tuple[str, str]] = msgspec.field(name="b")
+    asks: list[tuple[str, str]] = msgspec.field(name="a")
+
+    def said(self) -> Message:
+        return BookChanged(self.symbol, self.time_ms * NS_PER_MS, self.first, self.last, self.bids, self.asks)
+
+
+class _Snapshot(msgspec.Struct):
+    last: int = msgspec.field(name="lastUpdateId")
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+_envelope = msgspec.json.Decoder(_Envelope).decode
+_snapshot = msgspec.json.Decoder(_Snapshot).decode
+_Data = _Trade | _Quote | _Kline | _Depth
+_decoders: Mapping[str, Callable[[bytes | msgspec.Raw], _Data]] = {
+    "trade": msgspec.json.Decoder(_Trade).decode,
+    "bookTicker": msgspec.json.Decoder(_Quote).decode,
+    "kline": msgspec.json.Decoder(_Kline).decode,
+    "depth": msgspec.json.Decoder(_Depth).decode,
+}
+
+
+class Binance:
+    """Speaks it."""
+
+    def greeting(self, wanted: Wanted) -> Sequence[bytes]:
+        """Return one SUBSCRIBE."""
+        period = PERIODS.get(wanted.period_ns)
+        if period is None and "bar" in wanted.channels:
+            raise SettingsInvalid(
+                f"[feed] period is {wanted.period_ns / NS_PER_S:g} s; offered are {', '.join(PERIODS.values())}"
+            )
+        names = {"trade": "trade", "quote": "bookTicker", "bar": f"kline_{period}", "book": "depth@100ms"}
+        streams = [f"{symbol.lower()}@{names[channel]}" for symbol in wanted.symbols for channel in wanted.channels]
+        return [msgspec.json.encode({"method": "SUBSCRIBE", "params": streams, "id": 1})]
+
+    def read(self, raw: bytes) -> Sequence[Message]:
+        """Return what one message says."""
+        try:
+            envelope = _envelope(raw)
+            if envelope.stream is None:
+                return [Refused(str(envelope.error)[:500]) if envelope.error is not None else Alive()]
+            name = envelope.stream.partition("@")[2]
+            decode = _decoders.get(name.partition("_")[0].partition("@")[0])
+            return [Unknown(envelope.stream[:100]) if decode is None else decode(envelope.data).said()]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DataInvalid(f"a message cannot be read: {error}") from None
+
+    def snapshot_path(self, symbol: str) -> str:
+        """Return where a whole book is asked for."""
+        return f"/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LEVELS}"
+
+    def read_snapshot(self, symbol: str, raw: bytes) -> BookShown:
+        """Return the whole book of an answer.
+
+        Raises
+        ------
+        DataInvalid
+            As `read`.
+        """
+        try:
+            shown = _snapshot(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DataInvalid(f"the book of {symbol} cannot be read: {error}") from None
+        return BookShown(symbol, 0, shown.last, shown.bids, shown.asks)

@@ -1,0 +1,190 @@
+"""The dialect of Coinbase Advanced Trade's public streams.
+
+Flow:   one subscribe message a channel; every message of a connection carries ``sequence_num``, without holes. A book
+        comes whole on the stream first, and is changed after that. ``heartbeats`` come every second.
+Bars:   of five minutes only, and never marked as closed: a bar is closed when a later one is seen.
+Reference: Coinbase, "Advanced Trade WebSocket Channels".
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tradeworthy.core.errors import DataInvalid, SettingsInvalid
+from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_S
+from tradeworthy.live.feeds.exchange.messages import (
+    Alive,
+    BookChanged,
+    BookShown,
+    Candle,
+    Message,
+    Numbered,
+    Quoted,
+    Refused,
+    TextLevels,
+    Traded,
+    Unknown,
+    Wanted,
+)
+
+URL = "wss://advanced-trade-ws.coinbase.com"
+PERIOD_NS = 5 * NS_PER_MINUTE
+_CHANNELS = {"bar": "candles", "trade": "market_trades", "quote": "ticker", "book": "level2"}
+
+
+class _Envelope(msgspec.Struct):
+    channel: str = ""
+    timestamp: str = ""
+    sequence_num: int = -1
+    events: msgspec.Raw = msgspec.Raw(b"[]")
+    type: str = ""
+    message: str = ""
+
+
+class _Trade(msgspec.Struct):
+    trade_id: str
+    product_id: str
+    price: str
+    size: str
+    side: str  # the maker's
+    time: str
+
+
+class _Trades(msgspec.Struct):
+    type: str
+    trades: list[_Trade]
+
+
+class _Ticker(msgspec.Struct):
+    product_id: str
+    best_bid: str
+    best_bid_quantity: str
+    best_ask: str
+    best_ask_quantity: str
+
+
+class _Tickers(msgspec.Struct):
+    tickers: list[_Ticker]
+
+
+class _Candle(msgspec.Struct):
+    start: str
+    high: str
+    low: str
+    open: str
+    close: str
+    volume: str
+    product_id: str
+
+
+class _Candles(msgspec.Struct):
+    candles: list[_Candle]
+
+
+class _Update(msgspec.Struct):
+    side: str
+    price_level: str
+    new_quantity: str
+
+
+class _Level2(msgspec.Struct):
+    type: str
+    product_id: str
+    updates: list[_Update]
+
+
+_envelope = msgspec.json.Decoder(_Envelope).decode
+_trades = msgspec.json.Decoder(list[_Trades]).decode
+_tickers = msgspec.json.Decoder(list[_Tickers]).decode
+_candles = msgspec.json.Decoder(list[_Candles]).decode
+_level2 = msgspec.json.Decoder(list[_Level2]).decode
+
+
+class Coinbase:
+    """Speaks it."""
+
+    def greeting(self, wanted: Wanted) -> Sequence[bytes]:
+        """Return one subscribe message a channel, and one for heartbeats."""
+        if "bar" in wanted.channels and wanted.period_ns != PERIOD_NS:
+            raise SettingsInvalid(f"[feed] period is {wanted.period_ns / NS_PER_S:g} s; this exchange offers 5m only")
+        names = ["heartbeats", *(_CHANNELS[channel] for channel in wanted.channels)]
+        symbols = list(wanted.symbols)
+        return [
+            msgspec.json.encode({"type": "subscribe", "product_ids": symbols, "channel": channel}) for channel in names
+        ]
+
+    def read(self, raw: bytes) -> Sequence[Message]:
+        """Return what one message says, its place among all of the connection first."""
+        try:
+            envelope = _envelope(raw)
+            if envelope.type == "error":
+                return [Refused(envelope.message[:500])]
+            if envelope.sequence_num < 0:
+                raise DataInvalid("a message has no sequence_num")
+            return [Numbered(envelope.sequence_num, _ns(envelope.timestamp)), *_said(envelope)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+            raise DataInvalid(f"a message cannot be read: {error}") from None
+
+
+def _said(envelope: _Envelope) -> Iterator[Message]:
+    match envelope.channel:
+        case "market_trades":
+            for batch in _trades(envelope.events):
+                for each in reversed(batch.trades):  # the newest is first
+                    side = -1.0 if each.side == "BUY" else 1.0
+                    yield Traded(each.product_id, _ns(each.time), int(each.trade_id), each.price, each.size, side)
+        case "ticker":
+            yield from _quotes(envelope)
+        case "candles":
+            yield from _bars(envelope)
+        case "l2_data":
+            yield from _books(envelope)
+        case "heartbeats" | "subscriptions":
+            yield Alive(_ns(envelope.timestamp))
+        case other:
+            yield Unknown(other[:100])
+
+
+def _quotes(envelope: _Envelope) -> Iterator[Message]:
+    ts_event_ns = _ns(envelope.timestamp)
+    for batch in _tickers(envelope.events):
+        for each in batch.tickers:
+            best = (each.best_bid, each.best_ask, each.best_bid_quantity, each.best_ask_quantity)
+            yield Quoted(each.product_id, ts_event_ns, envelope.sequence_num, *best)
+
+
+def _bars(envelope: _Envelope) -> Iterator[Message]:
+    candles = [each for batch in _candles(envelope.events) for each in batch.candles]
+    sent_ns = _ns(envelope.timestamp)
+    for each in sorted(candles, key=lambda candle: int(candle.start)):
+        open_ns = int(each.start) * NS_PER_S
+        prices = (each.open, each.high, each.low, each.close, each.volume)
+        yield Candle(each.product_id, sent_ns, open_ns, open_ns + PERIOD_NS, None, *prices)
+
+
+def _books(envelope: _Envelope) -> Iterator[Message]:
+    ts_event_ns, number = _ns(envelope.timestamp), envelope.sequence_num
+    for each in _level2(envelope.events):
+        bids, asks = _sides(each.updates)
+        if each.type == "snapshot":
+            yield BookShown(each.product_id, ts_event_ns, number, bids, asks)
+        else:
+            yield BookChanged(each.product_id, ts_event_ns, 0, number, bids, asks)
+
+
+def _sides(updates: Sequence[_Update]) -> tuple[TextLevels, TextLevels]:
+    bids: list[tuple[str, str]] = []
+    asks: list[tuple[str, str]] = []
+    for each in updates:
+        (bids if each.side == "bid" else asks).append((each.price_level, each.new_quantity))
+    return bids, asks
+
+
+def _ns(text: str) -> int:
+    """Return an RFC 3339 time in UTC nanoseconds, to its last digit."""
+    head, _, rest = text.removesuffix("Z").partition(".")
+    moment = datetime.fromisoformat(head).replace(tzinfo=UTC)
+    if not (rest.isdigit() or not rest) or not text.endswith("Z"):
+        raise DataInvalid(f"time {text[:40]!r} is not written as 2023-02-09T20:19:35.39625135Z")
+    return int(moment.timestamp()) * NS_PER_S + int(rest.ljust(9, "0")[:9])

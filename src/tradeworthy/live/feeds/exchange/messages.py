@@ -1,0 +1,174 @@
+"""What any exchange's messages say, in one vocabulary; a dialect translates into it.
+
+Idea:   numbers stay text until the instrument's grid reads them exactly; sequence numbers keep the exchange's meaning.
+Time:   `ts_event_ns` is the exchange's clock, UTC nanoseconds; 0 where the message does not say.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+TextLevels = Sequence[tuple[str, str]]
+"""Price and size, as the exchange wrote them."""
+
+
+class Traded(msgspec.Struct, frozen=True, gc=False):
+    """A trade; `number` counts the trades of a symbol without holes, `side` is the taker's (1 bought)."""
+
+    symbol: str
+    ts_event_ns: int
+    number: int
+    price: str
+    size: str
+    side: float
+
+
+class Quoted(msgspec.Struct, frozen=True, gc=False):
+    """Best bid and ask; `number` grows with each change of the symbol, with holes."""
+
+    symbol: str
+    ts_event_ns: int
+    number: int
+    bid: str
+    ask: str
+    bid_size: str
+    ask_size: str
+
+
+class Candle(msgspec.Struct, frozen=True, gc=False):
+    """A bar from its open to its close, as it was at `sent_ns`.
+
+    `is_closed` says whether it will not change any more; None where an exchange never says.
+    """
+
+    symbol: str
+    sent_ns: int
+    open_ns: int
+    close_ns: int
+    is_closed: bool | None
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+
+
+class BookChanged(msgspec.Struct, frozen=True):
+    """Changes to a book, numbered from `first` to `last`; the next ones begin at ``last + 1``.
+
+    `first` is 0 where the exchange counts all messages of a connection instead (`Numbered`).
+    """
+
+    symbol: str
+    ts_event_ns: int
+    first: int
+    last: int
+    bids: TextLevels
+    asks: TextLevels
+
+
+class BookShown(msgspec.Struct, frozen=True):
+    """A whole book as it was after change `last`."""
+
+    symbol: str
+    ts_event_ns: int
+    last: int
+    bids: TextLevels
+    asks: TextLevels
+
+
+class Alive(msgspec.Struct, frozen=True, gc=False):
+    """The exchange says that it is there, without news of the market."""
+
+    ts_event_ns: int = 0
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The exchange refused what we asked for, in its words."""
+
+    said: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A message of a kind that we did not ask for."""
+
+    kind: str
+
+
+class Numbered(msgspec.Struct, frozen=True, gc=False):
+    """The place of a message among all of its connection, counted without holes, and when it was sent."""
+
+    number: int
+    sent_ns: int
+
+
+Message = Traded | Quoted | Candle | BookChanged | BookShown | Alive | Refused | Unknown | Numbered
+
+
+def sent_ns(message: Message) -> int:
+    """Return when the exchange says that a message was sent; 0 where it does not."""
+    match message:
+        case Candle() | Numbered():
+            return message.sent_ns
+        case Traded() | BookChanged() | Alive():
+            return message.ts_event_ns
+        case _:
+            return 0
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What to subscribe to.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        The exchange's names.
+    channels : tuple of str
+        ``bar``, ``trade``, ``quote`` and ``book``.
+    period_ns : int
+        Of bars.
+    """
+
+    symbols: tuple[str, ...]
+    channels: tuple[str, ...]
+    period_ns: int
+
+
+class Dialect(Protocol):
+    """How one exchange speaks."""
+
+    def greeting(self, wanted: Wanted) -> Sequence[bytes]:
+        """Return the messages that subscribe.
+
+        Raises
+        ------
+        SettingsInvalid
+            The exchange does not offer what is wanted.
+        """
+
+    def read(self, raw: bytes) -> Sequence[Message]:
+        """Return what one message says.
+
+        Raises
+        ------
+        DataInvalid
+            It is not JSON, or lacks a field, or has one of another type.
+        """
+
+
+@runtime_checkable
+class ShowsBooks(Protocol):
+    """How an exchange whose streams only change books is asked for a whole one."""
+
+    def snapshot_path(self, symbol: str) -> str:
+        """Return the path and query of the request."""
+
+    def read_snapshot(self, symbol: str, raw: bytes) -> BookShown:
+        """Return the whole book of an answer.
+
+        Raises
+        ------
+        DataInvalid
+            As `Dialect.read`.
+        """
