@@ -48,6 +48,8 @@ def events(kind: str = "edge"):
         ahead = np.append(levels[3:], np.full(3, levels[-1])) - levels
         noise = 0.2 * np.random.default_rng(5).standard_normal(BARS)
         made["values"][:, 4] = np.exp(ahead / ahead.std() + noise)
+    elif kind == "breaking":
+        made["values"][BARS // 2 :] = events("leaky")["values"][BARS // 2 :]
     elif kind == "repeated":
         made["values"] = np.tile(made["values"][:125], (BARS // 125, 1))
     return made

@@ -1,14 +1,19 @@
 """The gate's evidence of explanation, gathered on a real version; and candidates that only its checks refuse."""
 
+import msgspec
 import pytest
-from change_desk import EVERY_LIMIT, INSTRUMENTS, REVIEWED, START_NS, TRAINING, desk, market
+from change_desk import EVERY_LIMIT, INSTRUMENTS, START_NS, STRATEGY, TRAINING, desk, market
+from gate_candidates import PATIENT, candidate, judged, register
 
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.judge.explain.catalogue import Catalogue, Entry
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
-from tradeworthy.judge.validate.gate import GateSettings, judge
-from tradeworthy.judge.validate.latency import LatencySettings
+
+BY_VOLUME = STRATEGY.replace('"volatility_12"', '"volume": tw.log(bar.volume), "volatility_12"')
+HAIR_SPLITTING = STRATEGY.replace('"num_leaves": 4', '"num_leaves": 500, "min_data_in_leaf": 1').replace(
+    "num_boost_round=12", "num_boost_round=60"
+)
 
 
 @pytest.fixture
@@ -26,14 +31,6 @@ def evidence(home, **changes: object):
     return gather(home.registry, home.registered(), **given)
 
 
-def refused_by(found, **settings: object):
-    """Return the checks that stop the version under these requirements."""
-    gate = GateSettings(
-        latency=LatencySettings(us_p99_max=1e9), documents=REVIEWED, explanation=ExplanationSettings(**settings)
-    )
-    return judge(found, gate, clock=VirtualClock(START_NS)).failed
-
-
 def test_what_a_version_goes_by(home):
     """Every feature is ranked, reasons hold under noise, all have a code, and the summary can be drawn."""
     part = evidence(home).part(Explanation)
@@ -49,26 +46,47 @@ def test_what_a_version_goes_by(home):
     assert sizes == sorted(sizes, reverse=True)
 
 
+def explained(home, text, kind, **words: object):
+    """Train a strategy on a market and judge its explanation alone; return the results by name."""
+    given = {name: words.pop(name) for name in ("profile", "catalogue") if name in words}
+    settings = msgspec.structs.replace(PATIENT, explanation=ExplanationSettings(**words))
+    only = (Explanation, FoldReasons)
+    digest = register(home, candidate(text, kind))
+    report = judged(home, digest, text=text, kind=kind, settings=settings, only=only, **given)
+    return {result.name: result for result in report.results}
+
+
 def test_a_bad_candidate_that_goes_by_a_forbidden_feature(home):
-    """A version whose leading reason is forbidden is refused by that check and no other."""
-    found = evidence(home)
-    assert refused_by(found) == []
-    leading = found.part(Explanation).leading
-    assert refused_by(found, forbidden=[leading[0]]) == ["reasons_allowed"]
-    assert refused_by(found, forbidden=[leading[-1]], leading=1) == []
+    """A model that learned to go by the one column that a policy forbids is refused; a sound one under it is not."""
+    bad = explained(home, BY_VOLUME, "leaky", forbidden=["volume"], leading=1)
+    assert (bad["reasons_allowed"].verdict, bad["reasons_stable"].verdict) == ("fail", "pass")
+    assert bad["reasons_allowed"].measured == "forbidden and leading: volume"
+    good = explained(home, BY_VOLUME, "edge", forbidden=["volume"], leading=1)
+    assert good["reasons_allowed"].verdict == "pass"
 
 
 def test_a_bad_candidate_whose_reasons_have_no_words(home):
-    """A catalogue that lacks a feature refuses the version, and names the feature."""
-    short = Catalogue(version="7", reason={"other": Entry(code="A", text="t")})
-    found = evidence(home, catalogue=short)
-    assert refused_by(found) == ["reason_codes"]
-    assert found.part(Explanation).codes_missing
+    """A feature that was added without a code: the catalogue of the model before it lacks it, and it is named."""
+    before = Catalogue(
+        version="7", reason={name: Entry(code="A", text="t") for name in ("return_1", "mean_4", "volatility_12")}
+    )
+    assert explained(home, STRATEGY, "edge", catalogue=before)["reason_codes"].verdict == "pass"
+    bad = explained(home, BY_VOLUME, "edge", catalogue=before)["reason_codes"]
+    assert (bad.verdict, bad.measured) == ("fail", "without a code: volume")
 
 
 def test_a_bad_candidate_whose_reasons_do_not_hold(home):
-    """Where more agreement is required than there is, that check refuses."""
-    assert refused_by(evidence(home), noise_agreement_min=1.01) == ["reasons_stable"]
+    """Trees that tell every row apart: the next row over has other reasons for its score."""
+    assert explained(home, HAIR_SPLITTING, "noise")["reasons_stable"].verdict == "fail"
+    assert explained(home, STRATEGY, "noise")["reasons_stable"].verdict == "pass"
+
+
+def test_a_bad_candidate_whose_reasons_change_with_time(home):
+    """A market whose ties break half way: models of its first half go by other features than the last one does."""
+    bad = explained(home, BY_VOLUME, "breaking", profile="full", fold_agreement_min=0.8)
+    assert bad["reasons_across_folds"].verdict == "fail"
+    good = explained(home, BY_VOLUME, "edge", profile="full", fold_agreement_min=0.8)
+    assert good["reasons_across_folds"].verdict == "pass"
 
 
 def test_folds_need_a_strategy(home):

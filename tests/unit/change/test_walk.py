@@ -1,11 +1,13 @@
 """Trading the walk-forward on paper: the signal, costs and delays against sums done by hand."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 from change_desk import BAR_NS, INSTRUMENTS, START_NS, market
 
-from tradeworthy.change.evidence.slices import periods, regimes, sessions
+from tradeworthy.change.evidence.slices import periods, regimes, sessions, tiers
 from tradeworthy.change.evidence.walk import REGIME_EVENTS, PaperWalk, paper_walk
 from tradeworthy.model.features.expressions import bar
 from tradeworthy.model.features.labels import forward_direction
@@ -73,6 +75,7 @@ def test_regimes_are_told_from_the_past_alone():
         ts_event_ns=START_NS + BAR_NS * np.arange(1_000),
         steps=np.append(past[1:], 0.0),
         past=past,
+        sizes=rng.exponential(size=1_000),
         sides=np.zeros(1_000),
         cost_bps=0.0,
     )
@@ -82,6 +85,24 @@ def test_regimes_are_told_from_the_past_alone():
     np.testing.assert_array_equal(found["rising"] ^ found["falling"], known)
     expected = np.sqrt(np.mean(past[905 : 905 + REGIME_EVENTS - 1] ** 2))
     assert walk.volatility[999] == pytest.approx(expected, rel=0.02)
+
+
+def test_tiers_of_liquidity_are_told_from_the_past_and_only_where_sizes_are_known():
+    """Thirds by the mean size of the events before: thin before, deep after it grew; nothing without sizes."""
+    sizes = np.concatenate([np.full(500, 1.0), np.full(500, 9.0)])
+    walk = PaperWalk(
+        ts_event_ns=START_NS + BAR_NS * np.arange(1_000),
+        steps=np.zeros(1_000),
+        past=np.zeros(1_000),
+        sizes=sizes,
+        sides=np.zeros(1_000),
+        cost_bps=0.0,
+    )
+    found = {each.name: np.flatnonzero(each.rows) for each in tiers(walk)}
+    assert found["thin"].max() < 500 < found["middling"].max() <= 1_000
+    assert walk.liquidity[500] > walk.liquidity[499] == 1.0
+    assert sum(len(rows) for rows in found.values()) == 1_000 - REGIME_EVENTS
+    assert [*tiers(replace(walk, sizes=np.full(1_000, np.nan)))] == []
 
 
 def test_quarters_and_sessions_cover_every_row_once():

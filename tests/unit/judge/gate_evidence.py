@@ -8,6 +8,7 @@ from tradeworthy.core.limits import Limits
 from tradeworthy.judge.group_bootstrap import GroupMeasures
 from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, Compared, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
@@ -47,6 +48,24 @@ GOOD = Evidence(
             golden_rows=256,
             golden_error_max=0.0,
         ),
+        NaiveRules(
+            rows=9_000,
+            compared=[
+                Compared(other="base rate, loss", n=9_000, gain=0.005, low=0.001, high=0.009),
+                Compared(other="previous label, loss", n=9_000, gain=0.004, low=-0.001, high=0.009),
+                Compared(other="buy and hold, profit", n=9_000, gain=-0.1, low=-0.3, high=0.1, money=True),
+            ],
+            tables=[],
+        ),
+        AgainstChampion(
+            champion="c" * 64,
+            compared=[
+                Compared(other="champion, loss", n=4_000, gain=-0.0001, low=-0.001, high=0.0008),
+                Compared(other="champion, profit", n=4_000, gain=0.2, low=-0.1, high=0.5, money=True),
+            ],
+            tables=[],
+        ),
+        Calibration(rows=9_000, error=0.01, tables=[]),
         ModelCard(empty=[], entries=6, next_review="2027-01-01", days_to_review=90.0),
         ChangeFromChampion(
             champion="c" * 64,

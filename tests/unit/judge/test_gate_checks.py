@@ -10,6 +10,7 @@ from gate_evidence import GOOD, spoiled, without
 
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
 from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
@@ -57,6 +58,9 @@ PART = {
     "change": ChangeFromChampion,
     "look_ahead": LookAhead,
     "label_overlap": FoldContact,
+    "naive_rules": NaiveRules,
+    "against_champion": AgainstChampion,
+    "calibration": Calibration,
     "duplicated_rows": FoldContact,
     "feature_too_good": Foresight,
     "shifted_label": Foresight,
@@ -98,6 +102,11 @@ ATTACK = GOOD.part(EventAttacks).attacks[0]
 AT_01 = GOOD.part(FeatureAttacks).found[0]
 
 
+def worse(name: str, place: int, **changes: float):
+    """Return one of the good comparisons of a check with some figures changed."""
+    return msgspec.structs.replace(GOOD.part(PART[name]).compared[place], **changes)
+
+
 def region(**changes: Any):
     """Return the good protected column with some figures changed."""
     return msgspec.structs.replace(GOOD.part(Protected).columns[0], **changes)
@@ -124,7 +133,11 @@ BAD = [
     ("performance", Performance, {"auc_low": 0.5}),
     ("performance", Performance, {"n": 20}),
     ("beats_baseline", Performance, {"log_loss": 0.694}),
-    ("beats_baseline", Performance, {"log_loss_gain_low": -0.001, "log_loss_gain_high": 0.01}),
+    ("naive_rules", NaiveRules, {"compared": [worse("naive_rules", 0, gain=-1e-6)]}),
+    ("naive_rules", NaiveRules, {"compared": [worse("naive_rules", 1, gain=0.0)]}),
+    ("against_champion", AgainstChampion, {"compared": [worse("against_champion", 0, high=-1e-6)]}),
+    ("against_champion", AgainstChampion, {"compared": [worse("against_champion", 1, high=-0.1)]}),
+    ("calibration", Calibration, {"error": 0.16}),
     ("beats_baseline", Performance, {"auc": 0.55, "baseline_auc": 0.56}),
     ("parity_golden", Parity, {"golden_error_max": 1e-3}),
     ("parity_golden", Parity, {"golden_rows": 0}),

@@ -15,8 +15,8 @@ from tradeworthy.judge.validate.robustness import EventAttacks
 from tradeworthy.judge.validate.trading import Trading
 
 CLOCK = VirtualClock(1_500_000_000_000_000_000)
-TRADER = Purpose(wants_positions=True, foresees_prices=True, reads_market=True)
-SCORER = Purpose(wants_positions=False, foresees_prices=False, reads_market=False)
+TRADER = Purpose(wants_positions=True, foresees_prices=True, reads_market=True, foresees_classes=True)
+SCORER = Purpose(wants_positions=False, foresees_prices=False, reads_market=False, foresees_classes=True)
 MONEY = {"after_costs", "costs_borne", "deflated_sharpe", "track_record"}
 
 
@@ -41,8 +41,8 @@ def test_money_cannot_be_asked_of_a_version_that_only_scores():
     "purpose",
     [
         TRADER,
-        Purpose(wants_positions=True, foresees_prices=False, reads_market=True),
-        Purpose(wants_positions=False, foresees_prices=True, reads_market=True),
+        Purpose(wants_positions=True, foresees_prices=False, reads_market=True, foresees_classes=True),
+        Purpose(wants_positions=False, foresees_prices=True, reads_market=True, foresees_classes=True),
         None,
     ],
 )

@@ -135,8 +135,8 @@ class Context:
         NotGathered
             The events do not give those rows.
         """
-        lineage, number = self.candidate.lineage, traded_instrument(self.instruments, self.training.instrument)
-        whole = build_dataset(self.version.program, self.candidate.label, self.history, self.instruments, number)
+        lineage = self.candidate.lineage
+        whole = build_dataset(self.version.program, self.candidate.label, self.history, self.instruments, self.number)
         found = whole.between(lineage.first_ts_ns, lineage.last_ts_ns)
         same = len(found) == lineage.trained_on_rows and np.array_equal(
             found.rows.mean(axis=0), self.version.profile.mean
@@ -150,8 +150,18 @@ class Context:
 
     @property
     def reach(self) -> int:
-        """How many rows share the moments of one label: its horizon, and 1 of outcomes, each of which is its own."""
-        return 1 if self.candidate.label.is_reported else self.candidate.label.horizon
+        """How many rows share the moments of one label."""
+        return self.candidate.label.reach
+
+    @property
+    def number(self) -> int:
+        """The place in the desk's list of the instrument that is decided on."""
+        return traded_instrument(self.instruments, self.training.instrument)
+
+    @property
+    def counts_money(self) -> bool:
+        """Whether what trading its scores brings can be counted: what it foresees has a price, and costs are known."""
+        return not self.candidate.label.is_reported and self.cost_bps is not None
 
     @cached_property
     def folds(self) -> list[Fold]:
@@ -188,7 +198,7 @@ class Context:
             label=candidate.label,
             events=self.history,
             instruments=self.instruments,
-            number=traded_instrument(self.instruments, self.training.instrument),
+            number=self.number,
             cost_bps=self.cost_bps,
         )
         if len(walk) < 2:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tradeworthy.change.evidence.context import Context, NotGathered, Work
 from tradeworthy.change.evidence.overfitting import up_of
-from tradeworthy.change.evidence.slices import regimes, sessions
+from tradeworthy.change.evidence.slices import periods, regimes, sessions, tiers
 from tradeworthy.change.train.folds import out_of_fold
 from tradeworthy.core.errors import near
 from tradeworthy.judge.group_bootstrap import group_measures
@@ -36,23 +36,24 @@ class Tested(NamedTuple):
 
 
 def gather_groups(context: Context, _work: Work) -> Groups:
-    """Take the AUC apart by session and, where trades can be counted, by regime; outcomes do not overlap."""
+    """Take the AUC apart by quarter and session and, where trades can be counted, by regime and liquidity."""
     walk = context.candidate.walk
     scores, up = walk.scores, up_of(walk.labels, walk.values)
-    if context.candidate.label.is_reported or context.cost_bps is None:
-        slices = [*sessions(walk.ts_event_ns)]
+    if not context.counts_money:
+        slices = [*periods(walk.ts_event_ns), *sessions(walk.ts_event_ns)]
     else:
         paper = context.paper_walk
         traded = np.isin(walk.ts_event_ns, paper.ts_event_ns)
         scores, up = scores[traded], up[traded]
-        slices = [*sessions(paper.ts_event_ns), *regimes(paper)]
+        stamps = paper.ts_event_ns
+        slices = [*periods(stamps), *sessions(stamps), *regimes(paper), *tiers(paper)]
     found = []
     for each in slices:
         value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], context.reach)
         found.append((f"{each.by} {each.name}", int(each.rows.sum()), value, value + 3.0 * error))
     sure = [line for line in found if math.isfinite(line[3])]
     if not sure:
-        raise NotGathered(f"no session or regime has {ROWS_MIN} rows of either class")
+        raise NotGathered(f"no quarter, session, regime or tier has {ROWS_MIN} rows of either class")
     worst = min(sure, key=lambda line: line[3])
     return Groups(
         groups=len(found),
@@ -61,7 +62,7 @@ def gather_groups(context: Context, _work: Work) -> Groups:
         worst_high=worst[3],
         tables=[
             Table(
-                title="AUC by session and regime",
+                title="AUC by quarter, session, regime and liquidity",
                 columns=["group", "AUC", "at most", "rows"],
                 rows=[[name, known(value), known(high), n] for name, n, value, high in found],
                 chart="bars",

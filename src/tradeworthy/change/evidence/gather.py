@@ -126,6 +126,7 @@ def _purpose(version: Version, candidate: Candidate) -> Purpose:
         wants_positions=version.manifest.signal.notional > 0.0,
         foresees_prices=not candidate.label.is_reported,
         reads_market=any(lane.kind != Kind.ROW for lane in version.program.layout.lanes),
+        foresees_classes=candidate.label.kind != "forward_return",
     )
 
 

@@ -1,5 +1,10 @@
 """The list of gatherers, in the order in which they run; add one here."""
 
+from tradeworthy.change.evidence.comparing import (
+    gather_against_champion,
+    gather_calibration,
+    gather_naive_rules,
+)
 from tradeworthy.change.evidence.context import Gatherer
 from tradeworthy.change.evidence.documents import gather_card, gather_change
 from tradeworthy.change.evidence.explanation import gather_explanation, gather_fold_reasons
@@ -21,6 +26,7 @@ from tradeworthy.change.evidence.robustness import gather_feature_attacks
 from tradeworthy.change.evidence.tampered import gather_event_attacks
 from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
+from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
 from tradeworthy.judge.validate.fairness import Groups, Protected
@@ -39,6 +45,9 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(ModelCard, gather_card, "reading the card", budget_s=1.0),
     Gatherer(Performance, gather_performance, "reading the walk-forward", budget_s=1.0),
     Gatherer(Trading, gather_trading, "trading the walk-forward on paper", budget_s=3.0),
+    Gatherer(NaiveRules, gather_naive_rules, "comparing with naive rules", budget_s=2.0),
+    Gatherer(AgainstChampion, gather_against_champion, "comparing with the champion, event by event", budget_s=3.0),
+    Gatherer(Calibration, gather_calibration, "holding scores against what came", budget_s=1.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
     Gatherer(FeatureAttacks, gather_feature_attacks, "attacking features", budget_s=10.0, quick=False),

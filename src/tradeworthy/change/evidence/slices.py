@@ -1,4 +1,4 @@
-"""Slices of time on which figures are shown apart: quarters, hours of the day, calm and wild, rising and falling.
+"""Slices of time on which figures are shown apart: quarters, hours of the day, wild or calm, rising or falling, liquid.
 
 Idea:   a regime is told from what was known before the score: the movement of the last events.
 """
@@ -54,3 +54,15 @@ def regimes(walk: PaperWalk) -> Iterator[Slice]:
     trend = np.nan_to_num(walk.trend)
     yield Slice("trend", "rising", known & (trend > 0))
     yield Slice("trend", "falling", known & (trend <= 0))
+
+
+def tiers(walk: PaperWalk) -> Iterator[Slice]:
+    """Yield thirds by how much was traded, or shown, in the events before each score; none where that is not known."""
+    known = np.isfinite(walk.liquidity)
+    if not known.any():
+        return
+    thin, deep = np.quantile(walk.liquidity[known], [1 / 3, 2 / 3])
+    liquidity = np.nan_to_num(walk.liquidity, nan=-1.0)
+    yield Slice("liquidity", "thin", known & (liquidity <= thin))
+    yield Slice("liquidity", "middling", known & (liquidity > thin) & (liquidity <= deep))
+    yield Slice("liquidity", "deep", known & (liquidity > deep))

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.events import EventBatch
+from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.live.signal import sides_of
@@ -43,6 +43,8 @@ class PaperWalk:
         The price's log return to the next event.
     past : (n,) float64
         The price's log return from the event before; NaN where there was none.
+    sizes : (n,) float64
+        What was traded in the event, or shown at its best prices; NaN where its kind has no size.
     sides : (n,) float64
         What the signal wants after the score: 1, 0 or -1.
     cost_bps : float
@@ -52,6 +54,7 @@ class PaperWalk:
     ts_event_ns: Longs
     steps: Floats
     past: Floats
+    sizes: Floats
     sides: Floats
     cost_bps: float
 
@@ -81,6 +84,11 @@ class PaperWalk:
     def volatility(self) -> Floats:
         """The root mean square of the last moves before each score; NaN until there are enough."""
         return np.sqrt(_rolling_mean(np.square(self.past)))
+
+    @cached_property
+    def liquidity(self) -> Floats:
+        """The mean size of the last events before each score; NaN until there are enough, or where there is none."""
+        return _rolling_mean(self.sizes) if np.isfinite(self.sizes).any() else np.full(len(self), np.nan)
 
     @cached_property
     def trend(self) -> Floats:
@@ -128,9 +136,19 @@ def paper_walk(
         ts_event_ns=ts_event_ns[known],
         steps=moves[where],
         past=np.where(where > 0, moves[where - 1], np.nan),
+        sizes=_sizes(events[places[where]], label.trigger),
         sides=sides_of(signal, scores)[known],
         cost_bps=cost_bps,
     )
+
+
+def _sizes(events: EventBatch, kind: Kind) -> Floats:
+    """Return what was traded in events of one kind, or shown at their best prices; NaN for other kinds."""
+    columns = {Kind.BAR: [4], Kind.TRADE: [1], Kind.QUOTE: [2, 3], Kind.BOOK: [2, 3]}.get(kind)
+    if columns is None:
+        return np.full(len(events), np.nan)
+    found: Floats = events["values"][:, columns].sum(axis=1)
+    return found
 
 
 def _rolling_mean(values: Floats) -> Floats:

@@ -172,7 +172,7 @@ def load_candidate(folder: Path) -> Candidate:
 
 def _performance(figures: dict[str, float | int | str | None]) -> Performance:
     """Read figures back; JSON has no NaN, so a required number that is null was one."""
-    optional = ("log_loss_gain_low", "log_loss_gain_high", "squared_error", "baseline_squared_error")
+    optional = ("squared_error", "baseline_squared_error")
     known = {name: np.nan if value is None and name not in optional else value for name, value in figures.items()}
     return msgspec.convert(known, Performance)
 

@@ -134,9 +134,9 @@ def train(
         golden_rows=golden,
         golden_scores=source_scores(model, golden, strategy.acts_on),
         walk=walk,
-        performance=measure(walk, strategy.label.horizon, rng, settings.level),
+        performance=measure(walk, strategy.label.reach, rng, settings.level),
         lineage=_lineage(
-            strategy, dataset, source_parameters(model), walk_metrics(walk, strategy.label.horizon, rng), parent
+            strategy, dataset, source_parameters(model), walk_metrics(walk, strategy.label.reach, rng), parent
         ),
         movable=strategy.movable,
         movable_budget=strategy.movable_budget,

@@ -8,7 +8,7 @@ from tradeworthy.judge.validate.evidence import Part, Table
 
 
 class Groups(Part, frozen=True, kw_only=True):
-    """How right the out-of-fold scores were in each session and regime; the group that is surest to be below chance.
+    """How right the out-of-fold scores were in each slice of time and market; the one that is surest below chance.
 
     `worst_high` is the upper end of that group's AUC, three standard errors up.
     """
@@ -85,7 +85,7 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks: those of protected columns only where there are any."""
-        harm = "in every session and regime the AUC, three standard errors up, reaches 1/2"
+        harm = "in every quarter, session, regime and tier of liquidity the AUC, three standard errors up, reaches 1/2"
         always: list[Check] = [PartCheck("worst_group", Groups, harm, self._worst_group)]
         if not self.protected:
             return always

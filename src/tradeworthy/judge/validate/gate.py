@@ -12,6 +12,7 @@ import msgspec
 from tradeworthy.core.time import Clock, iso
 from tradeworthy.judge.validate.artifact import ArtifactSettings
 from tradeworthy.judge.validate.check import Check, CheckResult, Family, ProfileName
+from tradeworthy.judge.validate.comparison import ComparisonSettings
 from tradeworthy.judge.validate.documents import DocumentsSettings
 from tradeworthy.judge.validate.evidence import Evidence
 from tradeworthy.judge.validate.explanation import ExplanationSettings
@@ -35,6 +36,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     artifact: ArtifactSettings = ArtifactSettings()
     parity: ParitySettings = ParitySettings()
     performance: PerformanceSettings = PerformanceSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
     leakage: LeakageSettings = LeakageSettings()
     trading: TradingSettings = TradingSettings()
     overfitting: OverfittingSettings = OverfittingSettings()

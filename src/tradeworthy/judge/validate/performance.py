@@ -20,8 +20,6 @@ class Performance(Part, frozen=True, kw_only=True):
     baseline_auc: float = 0.5
     level: float = 0.95
     block: int = 0
-    log_loss_gain_low: float | None = None
-    log_loss_gain_high: float | None = None
     squared_error: float | None = None
     baseline_squared_error: float | None = None
 
@@ -82,16 +80,14 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         return msgspec.structs.replace(table, level=self.auc_low_min) if table.chart == "intervals" else table
 
     def _beats_baseline(self, part: Performance) -> Measured:
-        """Judge the gain over the baseline; its lower bound, where there is one."""
+        """Judge the gain over the baseline."""
         if part.squared_error is not None and part.baseline_squared_error is not None:
             return self._of_regression(part, part.squared_error, part.baseline_squared_error)
-        low, high = part.log_loss_gain_low, part.log_loss_gain_high
-        judged = part.baseline_log_loss - part.log_loss if low is None else low
+        gain = part.baseline_log_loss - part.log_loss
         return Measured(
             f"log loss {part.log_loss:.5f} against {part.baseline_log_loss:.5f} ({part.baseline_name})",
-            judged > self.log_loss_gain_min and part.auc > part.baseline_auc,
-            (judged, part.auc, part.baseline_auc),
-            None if low is None or high is None else (low, high),
+            gain > self.log_loss_gain_min and part.auc > part.baseline_auc,
+            (gain, part.auc, part.baseline_auc),
         )
 
     def _of_regression(self, part: Performance, error: float, naive: float) -> Measured:

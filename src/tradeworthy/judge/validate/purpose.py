@@ -19,11 +19,14 @@ class Purpose(msgspec.Struct, frozen=True, kw_only=True):
         Whether its label is a price that moves, and not an outcome that somebody reports.
     reads_market : bool
         Whether a feature reads bars, trades, quotes or books, and not only rows that were made elsewhere.
+    foresees_classes : bool
+        Whether its label is one thing or the other, so that a score is a probability; not a return.
     """
 
     wants_positions: bool
     foresees_prices: bool
     reads_market: bool
+    foresees_classes: bool
 
 
 def to_all(_purpose: Purpose) -> str:
@@ -43,3 +46,8 @@ def to_market_readers(purpose: Purpose) -> str:
     if purpose.reads_market:
         return ""
     return "its features read rows that were made elsewhere, and no market event; what can move them is for `movable`"
+
+
+def to_classifiers(purpose: Purpose) -> str:
+    """Say why a score cannot be held against a share of positives: it foresees a return."""
+    return "" if purpose.foresees_classes else "it foresees a return, so its scores are no probabilities"

@@ -72,6 +72,11 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.kind == "outcome"
 
     @property
+    def reach(self) -> int:
+        """How many rows share the moments of one label: its horizon, and 1 of outcomes, each of which is its own."""
+        return 1 if self.is_reported else self.horizon
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a file of rows must begin with: the fields, and behind them the outcome."""
         return (*self.row_fields, self.price.name.partition(".")[2]) if self.is_reported else self.row_fields
