@@ -28,6 +28,7 @@ FAMILIES = (
     "features",
     "tape",
     "decision",
+    "feed",
     "replay",
     "archive",
     "start",

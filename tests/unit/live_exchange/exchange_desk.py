@@ -59,7 +59,7 @@ def feed_settings(dialect="binance", *, port=1, channels=("book",), tls=False, *
     return FeedSettings(**{**told, **changed})
 
 
-def make_feed(settings, *, known=None, authority=None, seed=1):
+def make_feed(settings, *, known=None, authority=None, seed=1, deliver=None):
     dialect, figures = settings.speaker(), Figures()
     return ExchangeFeed(
         settings,
@@ -69,6 +69,7 @@ def make_feed(settings, *, known=None, authority=None, seed=1):
         clock=SystemClock(),
         figures=figures,
         rng=np.random.default_rng(seed),
+        deliver=deliver,
     )
 
 

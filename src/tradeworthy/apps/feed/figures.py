@@ -13,43 +13,47 @@ import msgspec
 
 from tradeworthy.apps.deployment.desk import Running
 from tradeworthy.change.alerts.delivery import replace_file
+from tradeworthy.change.watch.metrics import Metric, Sample, exposition
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.exchange.figures import Figures
 
 WRITE_EVERY_S = 1.0
 FILE, JSON_FILE = "metrics.prom", "figures.json"
-PREFIX = "tradeworthy_feed_"
 _MS_PER_S = 1_000.0
 
-FEED_METRICS: Mapping[str, tuple[str, str, str]] = {
-    "connected": ("gauge", "connected", "1 while a connection to the exchange is open"),
-    "messages_total": ("counter", "messages", "Messages received"),
-    "bytes_total": ("counter", "bytes", "Their bytes"),
-    "events_total": ("counter", "events", "Events given to the engine, gaps included"),
-    "unreadable_total": ("counter", "unreadable", "Messages that could not be read"),
-    "unknown_total": ("counter", "unknown", "Messages of a kind or symbol that was not asked for"),
-    "repeated_total": ("counter", "repeated", "News that was known already"),
-    "connections_total": ("counter", "connections", "Connections made"),
-    "cuts_total": ("counter", "cuts", "Times that the stream was cut"),
-    "losses_total": ("counter", "losses", "Times that events of a lane were lost"),
-    "resyncs_total": ("counter", "resyncs", "Whole books asked for"),
-    "lag_seconds": ("gauge", "lag_ms", "How late the last message came, the clocks' difference taken out"),
-    "lag_seconds_max": ("gauge", "lag_ms_max", "The latest message since the feed began"),
-    "clock_offset_seconds": ("gauge", "clock_offset_ms", "How far the exchange's clock is ahead of ours"),
-    "round_trip_seconds": ("gauge", "round_trip_ms", "The shortest way there and back of late"),
+FEED_METRICS: Mapping[str, Metric] = {
+    "feed_connected": Metric(kind="gauge", text="1 while a connection to the exchange is open"),
+    "feed_messages_total": Metric(kind="counter", text="Messages received"),
+    "feed_bytes_total": Metric(kind="counter", text="Their bytes"),
+    "feed_events_total": Metric(kind="counter", text="Events given to the engine, gaps included"),
+    "feed_unreadable_total": Metric(kind="counter", text="Messages that could not be read"),
+    "feed_unknown_total": Metric(kind="counter", text="Messages of a kind or symbol that was not asked for"),
+    "feed_repeated_total": Metric(kind="counter", text="News that was known already"),
+    "feed_connections_total": Metric(kind="counter", text="Connections made"),
+    "feed_cuts_total": Metric(kind="counter", text="Times that the stream was cut"),
+    "feed_losses_total": Metric(kind="counter", text="Times that events of a lane were lost"),
+    "feed_resyncs_total": Metric(kind="counter", text="Whole books asked for"),
+    "feed_lag_seconds": Metric(kind="gauge", text="How late the last message came, the clocks' difference taken out"),
+    "feed_lag_seconds_max": Metric(kind="gauge", text="The latest message since the feed began"),
+    "feed_clock_offset_seconds": Metric(kind="gauge", text="How far the exchange's clock is ahead of ours"),
+    "feed_round_trip_seconds": Metric(kind="gauge", text="The shortest way there and back of late"),
 }
-"""Every family: its kind, the field of `Figures` that it shows, what it says."""
+"""Every family of the feed, without the prefix."""
 
 
-def exposition(figures: Figures) -> str:
+def written(figures: Figures) -> str:
     """Write the figures that are known as text."""
-    lines: list[str] = []
-    for name, (kind, field, text) in FEED_METRICS.items():
-        value = getattr(figures, field)
-        if value is not None:
-            number = value / _MS_PER_S if name.endswith(("_seconds", "_seconds_max")) else int(value)
-            lines += [f"# HELP {PREFIX}{name} {text}", f"# TYPE {PREFIX}{name} {kind}", f"{PREFIX}{name} {number!r}"]
-    return "\n".join(lines) + "\n"
+    lag_ms = {
+        "feed_lag_seconds": figures.lag_ms,
+        "feed_lag_seconds_max": figures.lag_ms_max,
+        "feed_clock_offset_seconds": figures.clock_offset_ms,
+        "feed_round_trip_seconds": figures.round_trip_ms,
+    }
+    found = [Sample(name, (), ms / _MS_PER_S) for name, ms in lag_ms.items() if ms is not None]
+    counted = [name for name in FEED_METRICS if name not in lag_ms]
+    fields = (name.removeprefix("feed_").removesuffix("_total") for name in counted)
+    found += [Sample(name, (), float(getattr(figures, field))) for name, field in zip(counted, fields, strict=True)]
+    return exposition(found, FEED_METRICS)
 
 
 async def write_figures(running: Running) -> None:
@@ -62,5 +66,5 @@ async def write_figures(running: Running) -> None:
 
 
 def _write(folder: Path, figures: Figures) -> None:
-    replace_file(folder / FILE, exposition(figures).encode())
+    replace_file(folder / FILE, written(figures).encode())
     replace_file(folder / JSON_FILE, msgspec.json.encode(figures))

@@ -6,7 +6,6 @@ from pathlib import Path
 from tradeworthy.apps.commands.settings import Settings
 from tradeworthy.apps.feed.trading import make_feed
 from tradeworthy.core.errors import TradeworthyError
-from tradeworthy.core.events import WIDTH_MIN
 from tradeworthy.core.time import SystemClock
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 
@@ -27,7 +26,7 @@ def look_at_feed(folder: Path, settings: Settings) -> tuple[bool, str, str]:
 
 
 async def _look(folder: Path, settings: Settings) -> tuple[bool, str, str]:
-    feed = make_feed(folder, settings, SystemClock(), {}, WIDTH_MIN)
+    feed = make_feed(folder, settings, SystemClock())
     reading = asyncio.create_task(_read(feed))
     for _ in range(int(ANSWER_WITHIN_S / LOOK_EVERY_S)):
         await asyncio.sleep(LOOK_EVERY_S)

@@ -6,7 +6,7 @@ Flow:   companions start → the engine resumes from the tape → the feed conne
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from tradeworthy.apps.feed.figures import write_figures
 from tradeworthy.apps.feed.sockets import Sockets
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import SettingsInvalid
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.exchange.figures import Figures
@@ -84,7 +84,9 @@ def run_exchange(project: "Project", *, watch: bool = True, alongside: Alongside
 
             async def run() -> RunSummary:
                 width = engine.desk.config.width
-                feed = make_feed(project.folder, project.settings, project.clock, known, width)
+                feed = make_feed(
+                    project.folder, project.settings, project.clock, known=known, width=width, deliver=engine.consume
+                )
                 running = Running(project, engine, feed, beside, tape, project.clock)
                 return await _until_told(running, feed, alongside)
 
@@ -95,7 +97,13 @@ def run_exchange(project: "Project", *, watch: bool = True, alongside: Alongside
 
 
 def make_feed(
-    folder: Path, settings: Settings, clock: Clock, known: Mapping[tuple[int, Kind], Known], width: int
+    folder: Path,
+    settings: Settings,
+    clock: Clock,
+    *,
+    known: Mapping[tuple[int, Kind], Known] | None = None,
+    width: int = WIDTH_MIN,
+    deliver: Callable[[EventBatch], None] | None = None,
 ) -> ExchangeFeed:
     """Return the feed that `[feed]` describes, not connected yet; call it inside the loop that will read it.
 
@@ -107,10 +115,12 @@ def make_feed(
         The whole of them.
     clock : Clock
         Stamps arrivals; pauses are drawn from its present time.
-    known : mapping of (int, Kind) to Known
+    known : mapping of (int, Kind) to Known, optional
         What the tape has last.
     width : int
         Values that an event of the desk carries.
+    deliver : callable, optional
+        Takes events at once; see `ExchangeFeed`.
     """
     feed, figures = settings.feed, Figures()
     dialect, started_ns = feed.speaker(), clock.now_ns()
@@ -132,7 +142,9 @@ def make_feed(
     authority = folder / feed.authority if feed.authority else None
     dial = Sockets(bytes_max=feed.message_bytes_max, timeout_s=feed.open_s_max, authority=authority)
     rng = np.random.default_rng(started_ns)
-    return ExchangeFeed(feed, market, dialect=dialect, dial=dial, clock=clock, figures=figures, rng=rng)
+    return ExchangeFeed(
+        feed, market, dialect=dialect, dial=dial, clock=clock, figures=figures, rng=rng, deliver=deliver
+    )
 
 
 def last_known(project: "Project") -> dict[tuple[int, Kind], Known]:

@@ -86,6 +86,7 @@ class Port:
         self._scores = ScoreLog(tape) if self.settings.requests_log else None
         measured = Route("GET", "/metrics", "explain", self._metrics)
         self.routes = Routes([*OpenInference(self).routes(), *Native(self).routes(), measured])
+        self.others: list[Callable[[], str]] = []  # who else tells figures at /metrics
         self._servers: list[asyncio.Server] = []
         self._monotonic_ns = project.clock.monotonic_ns
         self.figures = Figures(self._monotonic_ns)
@@ -296,7 +297,8 @@ class Port:
 
     def _metrics(self, _: Request) -> bytes:
         """Tell what was counted."""
-        return respond(200, self.figures.written(self).encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+        told = "".join([self.figures.written(self), *(tell() for tell in self.others)])
+        return respond(200, told.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     @property
     def rows_waiting(self) -> int:

@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,10 +27,12 @@ from tradeworthy.apps.deployment.desk import (
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.apps.feed.figures import written
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.live.engine import Engine
+from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.live.summary import RunSummary
 
@@ -102,6 +105,8 @@ def port_beside(*, settings: ServeSettings | None = None, opened: Opened | None 
 
     async def serve(running: Running) -> None:
         port = Port(running.project, running.engine, running.tape, running.clock, settings)
+        if isinstance(running.feed, ExchangeFeed):
+            port.others.append(partial(written, running.feed.figures))
         try:
             addresses = await port.open()
             if opened is not None:

@@ -1,8 +1,9 @@
 """A feed from an exchange's public stream: connected as long as it can be, and honest while it is not.
 
 Flow:   connect → subscribe → messages become events as they come → cut off, silent or broken → gaps are told → a
-        pause → connect anew. Events go to the engine in the loop's next turn; while it is busy, messages wait in the
-        socket.
+        pause → connect anew. While the engine is busy, messages wait in the socket.
+Speed:  whoever gives `deliver` has the events within the socket's own call: a turn of the loop costs more than to read
+        a message. Then `events()` brings none, and only keeps the connection.
 I/O:    a `Dial` owns sockets and hands every message to `heard`; nothing here knows of a network.
 Time:   stamps from the clock, durations from its monotonic time; pauses are drawn from the generator given.
 """
@@ -105,6 +106,8 @@ class ExchangeFeed:
         Where it is counted; shared with `market`.
     rng : numpy Generator
         Draws pauses.
+    deliver : callable, optional
+        Takes events at once, such as `Engine.consume`; if left out, `events()` brings them.
     sleep : callable
         How to wait, in seconds.
     """
@@ -119,17 +122,18 @@ class ExchangeFeed:
         clock: Clock,
         figures: Figures,
         rng: np.random.Generator,
+        deliver: Callable[[EventBatch], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings, self._market, self._dialect, self._dial = settings, market, dialect, dial
-        self._clock, self._sleep, self.figures = clock, sleep, figures
+        self._clock, self._sleep, self.figures, self._deliver = clock, sleep, figures, deliver
         self._timing = Timing(figures)
         self._pauses, self._book_pauses = (Pauses(settings.retry_s_min, settings.retry_s_max, rng) for _ in range(2))
         self._wake, self._ended, self._closed = asyncio.Event(), asyncio.Event(), False
         self._line: Line | None = None
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._heard_ns = self._pinged_ns = 0
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
 
     # -- for the engine ------------------------------------------------------------------------------------------
 
@@ -172,18 +176,30 @@ class ExchangeFeed:
         figures.messages += 1
         figures.bytes += len(raw)
         try:
-            self._take(raw, recv_ns, now_ns)
-        except DataInvalid:
-            figures.unreadable += 1
-        except StreamBroken as problem:
-            self.ended(str(problem))
+            try:
+                self._take(raw, recv_ns, now_ns)
+            except DataInvalid:
+                figures.unreadable += 1
+            except StreamBroken as problem:
+                self.ended(str(problem))
+            if self._market.has_events:
+                self._pauses.reset()
+                self._hand_over()
+            self._ask_for_books()
         except Exception as error:  # noqa: BLE001  # a socket's callback has no caller: `events` raises it
-            self._failure = error
-            self.ended("a mistake of ours")
-        if self._market.has_events:
-            self._pauses.reset()
+            self._fail(error)
+
+    def _hand_over(self) -> None:
+        """Give the engine what there is: now, or in the loop's next turn."""
+        if self._deliver is None:
             self._wake.set()
-        self._ask_for_books()
+        elif self._market.has_events:
+            self._deliver(self._market.drain())
+
+    def _fail(self, error: BaseException) -> None:
+        """End the feed with an error that `events` raises."""
+        self._failure = error
+        self.ended(f"{type(error).__name__}: {error}")
 
     def _take(self, raw: bytes, recv_ns: int, now_ns: int) -> None:
         messages = self._dialect.read(raw)
@@ -251,7 +267,7 @@ class ExchangeFeed:
             if not self._closed:
                 figures.cuts += 1
                 market.cut(self._clock.now_ns())
-                self._wake.set()
+                self._hand_over()
 
     def _look(self, line: Line) -> None:
         """Give a silent stream up; ping the others."""
@@ -274,8 +290,11 @@ class ExchangeFeed:
                 self._fetching[symbol] = task
                 task.add_done_callback(partial(self._fetched, symbol))
 
-    def _fetched(self, symbol: str, _: "asyncio.Task[None]") -> None:
+    def _fetched(self, symbol: str, task: "asyncio.Task[None]") -> None:
         self._fetching.pop(symbol, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
 
     async def _fetch(self, symbol: str, dialect: ShowsBooks) -> None:
         """Ask for one whole book, after a pause if asking again."""
@@ -285,13 +304,13 @@ class ExchangeFeed:
             raw = await asyncio.wait_for(self._dial.fetch(url), self._settings.open_s_max)
             shown = dialect.read_snapshot(symbol, raw)
             self._market.take([shown], self._clock.now_ns())
+            self._hand_over()
         except (OSError, TimeoutError, DataInvalid) as problem:
             self.figures.said = f"the book of {symbol} did not come: {problem or 'no answer in time'}"
         if symbol in self._market.books_wanted():
             await self._sleep(self._book_pauses.next_s())
         else:
             self._book_pauses.reset()
-        self._wake.set()
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:
