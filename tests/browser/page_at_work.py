@@ -17,6 +17,7 @@ from tradeworthy.testing.projects import write_project
 
 PASSWORD = "a long enough password"  # noqa: S105
 SCRIPT = "<script>document.title = 'owned'</script>"
+SYMBOL, ALERTS = f"ABC{SCRIPT}", "told.jsonl"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
@@ -37,14 +38,19 @@ def need_browser() -> None:
 
 
 def make_desk(folder: Path) -> Project:
-    """Trade a small project on paper, with a finding and a hostile reason in its ledger."""
-    project = Project(write_project(folder))
-    project.train()
-    project.register(name="small", actor="ada")
-    project.gate(actor="ada")
-    project.promote("newest", to="champion", actor="ada", reason="first")
+    """Trade a small project on paper, a shadow beside it; an instrument, a reason and a finding carry a script."""
+    project = Project(_hostile(write_project(folder)))
+    for role, rounds in (("champion", 20), ("shadow", 35)):
+        strategy = folder / "strategy.py"
+        strategy.write_text(
+            strategy.read_text("utf-8").replace("num_boost_round=20", f"num_boost_round={rounds}"), "utf-8"
+        )
+        project.train()
+        project.register(name=f"of {rounds} trees", actor="ada")
+        project.gate(actor="ada")
+        project.promote("newest", to=role, actor="ada", reason="first")
     project.run(watch=False)
-    for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin")):
+    for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin"), ("lou", "trader")):
         project.people.add(name, [role], PASSWORD, actor="test", reason=f"joins {SCRIPT}")
     now_ns = project.clock.now_ns()
     finding = Finding(
@@ -64,6 +70,14 @@ def make_desk(folder: Path) -> Project:
     )
     project.ledger.append(facts.FindingRaised(finding=finding), actor="watcher", reason="drift")
     return project
+
+
+def _hostile(folder: Path) -> Path:
+    """Give the instrument a name that would like to be run, and alerts a place to go."""
+    path = folder / "tradeworthy.toml"
+    text = path.read_text("utf-8").replace('"ABC"', f'"{SYMBOL}"')
+    path.write_text(f'{text}\n[[alert]]\nto = "file"\nname = "log-book"\npath = "{ALERTS}"\n', "utf-8")
+    return folder
 
 
 @contextmanager

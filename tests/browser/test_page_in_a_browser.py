@@ -5,75 +5,31 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_at_work import ARGUMENTS, BROWSER, PASSWORD, make_desk, need_browser, served
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
+
+from tradeworthy.apps.dashboard.deciding import Filter, decisions_before
 
 VERSION = "/versions/champion"
-VIEWS = ("/", "/decisions", "/watch", "/versions", VERSION, f"{VERSION}/gate", "/fairness", "/record", "/settings")
+COMPARE = "/versions/compare?one=champion&other=newest"
+OF_VERSIONS = ("/versions", VERSION, f"{VERSION}/gate", COMPARE)
+VIEWS = ("/", "/decisions", "/watch", *OF_VERSIONS, "/fairness", "/record", "/settings")
 GRAVE = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    need_browser()
-    return make_desk(tmp_path_factory.mktemp("desk") / "small")
-
-
-@pytest.fixture(scope="module")
-def address(desk):
-    with served(desk) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(desk):
-    """Open a browser; after the desk, which needs this thread's event loop for itself."""
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Open pages as somebody; nothing may go to the console or to another host."""
-    contexts, wrong = [], []
-
-    def open_as(name: str, *, width: int = 1440, scheme: str = "light") -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=address, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else wrong.append(asked.url))
-        page.goto("/signin")
-        page.get_by_label("Name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/")
-        return page
-
-    yield open_as
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def picture(page, path, width):
     """Keep a picture of a view where the run asks for it."""
     folder = os.environ.get("TRADEWORTHY_SCREENSHOTS")
     if folder:
-        name = path.strip("/").replace("/", "-") or "desk"
+        name = path.partition("?")[0].strip("/").replace("/", "-") or "desk"
         page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_every_view_is_for_everybody(visit, width, scheme):
+def test_every_view_is_for_everybody(visit, desk, width, scheme):
     """No view has a grave barrier, is wider than the screen, or lets a script of the data run."""
     page = visit("adam", width=width, scheme=scheme)
-    for path in VIEWS:
+    order = decisions_before(desk, Filter(outcome="orders"), count=1)[0]
+    for path in (*VIEWS, f"/decisions/{order.sequence}"):
         page.goto(path)
         page.wait_for_load_state("load")
         if path == "/":
@@ -155,7 +111,7 @@ def test_a_finding_is_acknowledged_with_a_reason(visit, desk):
     """The case changes hands on the page and in the ledger; its words are shown as text."""
     page = visit("tom")
     page.goto("/watch")
-    page.locator("tbody a").first.click()
+    page.locator(".stories a").first.click()
     expect(page.locator(".said")).to_contain_text("<script>")
     page.get_by_text("Acknowledge").first.click()
     page.get_by_label("Reason").first.fill("looking into it")

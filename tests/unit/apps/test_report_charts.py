@@ -178,6 +178,15 @@ def test_counts_are_written_with_their_share():
     assert "figure" in bars.count_chart("x", [])
 
 
+def test_a_timeline_of_one_moment_is_drawn():
+    """What began and ended at the same nanosecond of 2026 has a place, where neighbouring floats are 256 ns apart."""
+    at = 1_795_648_731_079_894_082
+    for last in (at, at + 1):
+        drawn = bars.timeline("t", [bars.Lane("one", [bars.Span(at, last, "heard")])], span_ns=(at, last))
+        assert "nan" not in drawn
+        assert 'class="bar heard"' in drawn
+
+
 def test_a_timeline_shows_each_stretch_and_moment():
     """Every stretch is a bar that says its times; wide ones carry their label, marks are lines."""
     lanes = [

@@ -234,7 +234,7 @@ def _answer(each: Filled) -> tuple[str, ...]:
 def _later(around: Around) -> Markup:
     """Say what the price did, and what the wanted position made of it."""
     cells = [_after(around, each) for each in around.later]
-    head = ("After", "Time, UTC", "Price", "Change", "The wanted position made, before costs")
+    head = ("After", "Time, UTC", "Price", "Change", "The position made, before costs")
     told = None if around.label is None else paragraph(f"The outcome that was reported is {around.label:g}.")
     return join(told, table(head, cells, align="ltrrr", empty="Nothing has come after it yet."))
 

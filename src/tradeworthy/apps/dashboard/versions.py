@@ -94,9 +94,7 @@ def _timeline(stretches: Sequence[Stretch], called: Mapping[str, str]) -> Markup
         for name in names
     ]
     swaps = [Mark(s.first_ns, "champion") for s in stretches if s.role == "champion"]
-    return timeline(
-        "Roles over time", lanes, span_ns=(first, max(last, first + 1)), marks=swaps, caption="By the ledger's clock."
-    )
+    return timeline("Roles over time", lanes, span_ns=(first, last), marks=swaps, caption="By the ledger's clock.")
 
 
 def version_view(visit: Visit, info: VersionInfo, manifest: Manifest, life: Sequence[Step]) -> Markup:

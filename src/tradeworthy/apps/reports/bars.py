@@ -16,6 +16,8 @@ NAMES = 270.0
 VALUES = 78.0
 TOP = 12.0
 BOTTOM = 44.0
+MOMENT_NS = 1_000_000
+"""The shortest time that is drawn: of nanoseconds since 1970, a float does not know the last hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def timeline(
     caption: str | Markup = "",
 ) -> Markup:
     """Draw what was in which state when: one lane a version or a case, a bar a stretch, a line a moment."""
-    plot = _row_plot((float(span_ns[0]), float(span_ns[1])), len(lanes), values=16.0)
+    first, last = float(span_ns[0]), float(max(span_ns[1], span_ns[0] + MOMENT_NS))
+    plot = _row_plot((first, last), len(lanes), values=16.0)
     shown = dict.fromkeys(span.style for lane in lanes for span in lane.spans)
     bars = [_span(plot, place, span) for place, lane in enumerate(lanes) for span in lane.spans]
     names = [

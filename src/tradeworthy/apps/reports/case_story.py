@@ -66,7 +66,7 @@ def cases_timeline(cases: Sequence[Case], span_ns: tuple[int, int]) -> Markup:
     last = max([span_ns[1], *(case.last.ts_event_ns for case in cases)])
     lanes = [Lane(f"{case.number} {case.first.subject}", _spans(case)) for case in cases]
     said = "Light: from the estimated change until it was told; dark: on to the last finding of the same cause."
-    return timeline("When", lanes, span_ns=(first, max(last, first + 1)), caption=said)
+    return timeline("When", lanes, span_ns=(first, last), caption=said)
 
 
 def _spans(case: Case) -> list[Span]:

@@ -1,0 +1,53 @@
+"""A desk that has traded, its page, a browser, and people who visit; shared by all files of browser tests."""
+
+import pytest
+from page_at_work import ARGUMENTS, BROWSER, PASSWORD, make_desk, need_browser, served
+from playwright.sync_api import Page, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory):
+    need_browser()
+    return make_desk(tmp_path_factory.mktemp("desk") / "small")
+
+
+@pytest.fixture(scope="session")
+def address(desk):
+    with served(desk) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser(desk):
+    """Open a browser; after the desk, which needs this thread's event loop for itself."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open pages as somebody; nothing may go to the console or to another host."""
+    contexts, wrong = [], []
+
+    def open_as(name: str, *, width: int = 1440, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=address, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else wrong.append(asked.url))
+        page.goto("/signin")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert wrong == []
