@@ -152,6 +152,12 @@ def whole_size(folder: Path) -> int:
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
+def openings_size(folder: Path) -> int:
+    """Return the bytes of the log: another number is another opening."""
+    path = folder / EPOCHS
+    return path.stat().st_size if path.exists() else 0
+
+
 def add_epoch(folder: Path, epoch: Epoch, disk: Disk) -> None:
     """Add a line and return when it is on the disk; a torn line of an opening that never happened is overwritten."""
     text = msgspec.json.encode(epoch)

@@ -3,7 +3,8 @@
 Idea:   every few milliseconds: see how far the writer is, sync the files that changed, then store the durable mark.
         Less often: hash what became durable into the block chain, sign its head and publish it elsewhere. Between: zero
         the next segment of each stream before the writer needs it.
-State:  the mark and the chain on the disk; killed and started again, it goes on from there.
+State:  the mark and the chain on the disk; killed and started again, it goes on from there. One syncer works on a tape
+        at a time: that of a killed engine may still be there when the next engine brings its own, which waits.
 Time:   periods are measured on the monotonic clock passed in; stamps come from the same clock.
 Errors: a failed sync is final. The mark says so, the writer stops (RecordUnwritable), the process ends with code 1.
 
@@ -11,10 +12,12 @@ Errors: a failed sync is final. The mark says so, the writer stops (RecordUnwrit
 """
 
 import argparse
+import fcntl
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -24,12 +27,15 @@ from tradeworthy.core.errors import RecordUnwritable, TradeworthyError
 from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
 from tradeworthy.record.chain import Notary
 from tradeworthy.record.disk import Disk
-from tradeworthy.record.epochs import writer_alive
+from tradeworthy.record.epochs import openings_size, writer_alive
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import SYNCER, End, MarkFile, durable_mark
 from tradeworthy.record.reader import STREAMS
 from tradeworthy.record.segment import NEXT, capacity_of, next_bytes, segment_name, segment_paths
 from tradeworthy.record.signing import FileSigner, Signer
+
+LOCK = "syncer.lock"
+LOOK_EVERY_S = 0.02
 
 
 class SyncerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -245,8 +251,13 @@ class Syncer:
         if self._heads is not None and self._signer is not None:
             self._notary.publish(self._heads, self._signer)
 
-    def run(self, stop: Stop) -> None:
-        """Work until the writer is gone or `stop` is set, then finish.
+    def run(self, stop: Stop) -> bool:
+        """Work until the writer is gone or `stop` is set, then finish; or until another writer has opened the tape.
+
+        Returns
+        -------
+        bool
+            Whether there is another writer: the tape may have been recovered since, so a new syncer is to look at it.
 
         Raises
         ------
@@ -256,10 +267,14 @@ class Syncer:
             A record is damaged.
         """
         if not self._wait_for_writer(stop):
-            return
+            return False
+        openings = openings_size(self._folder)
         while not stop.wait(self._settings.sync_every_ms / 1000) and writer_alive(self._folder):
+            if openings_size(self._folder) != openings:
+                return True
             self.step()
         self.finish()
+        return False
 
     def _wait_for_writer(self, stop: Stop) -> bool:
         until = self._clock.monotonic_ns() + int(self._settings.start_within_s * NS_PER_S)
@@ -281,6 +296,33 @@ class Syncer:
         self.close()
 
 
+@contextmanager
+def only_syncer(tape: Path, stop: Stop) -> Iterator[bool]:
+    """Keep every other syncer off a tape for the length of a block; wait for the one that is at work.
+
+    Yields
+    ------
+    bool
+        False: `stop` was set while another one was at work.
+    """
+    fd = os.open(tape / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        free = _locked(fd)
+        while not free and not stop.wait(LOOK_EVERY_S):
+            free = _locked(fd)
+        yield free
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the process; return its exit code: 0 when the writer is gone, 1 after a failure."""
     parser = argparse.ArgumentParser(prog="python -m tradeworthy.record.syncer", description=__doc__)
@@ -296,8 +338,11 @@ def main(arguments: Sequence[str]) -> int:
         settings = msgspec.json.decode(given.settings, type=SyncerSettings)
         signer = FileSigner(given.key) if given.key else None
         names = {"heads": given.heads, "signer": signer, "settings": settings}
-        with Syncer(given.tape, clock=SystemClock(), **names) as syncer:
-            syncer.run(stop)
+        with only_syncer(given.tape, stop) as mine:
+            again = mine
+            while again:
+                with Syncer(given.tape, clock=SystemClock(), **names) as syncer:
+                    again = syncer.run(stop)
     except (TradeworthyError, msgspec.ValidationError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  # a process's last words
         return 1

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +16,7 @@ from tradeworthy.core.time import SystemClock, VirtualClock
 from tradeworthy.record.chain import read_chain, read_heads
 from tradeworthy.record.marks import SYNCER, durable_mark, read_mark
 from tradeworthy.record.signing import FileSigner
-from tradeworthy.record.syncer import Syncer, SyncerSettings, main
+from tradeworthy.record.syncer import LOCK, Syncer, SyncerSettings, main, only_syncer
 from tradeworthy.record.tape import TapeWriter
 from tradeworthy.record.verify import verify
 from tradeworthy.testing.disks import FaultyDisk
@@ -137,6 +139,97 @@ def test_a_run_without_a_writer_gives_up(tmp_path):
     with Syncer(tmp_path, clock=SystemClock(), settings=SyncerSettings(start_within_s=0)) as syncer:
         syncer.run(threading.Event())
     assert read_chain(tmp_path) == []
+
+
+class TakenOver:
+    """A pause in which one writer leaves and another comes, as after a kill and a quick start."""
+
+    def __init__(self, tape, folder) -> None:
+        self.tape, self.folder = tape, folder
+
+    def is_set(self):
+        """Never stop."""
+        return False
+
+    def wait(self, _=None):
+        """Let the other writer come."""
+        self.tape.close()
+        self.tape = open_small(self.folder)
+        return False
+
+
+def test_a_run_hands_over_where_another_writer_has_opened_the_tape(tmp_path):
+    """What was read before may have been recovered since: a new syncer is to begin; nothing is chained meanwhile."""
+    tape = open_small(tmp_path)
+    tape.stream("a", SAMPLE).append(samples(0, 10))
+    change = TakenOver(tape, tmp_path)
+    with Syncer(tmp_path, clock=SystemClock()) as syncer:
+        assert syncer.run(change) is True
+    assert read_chain(tmp_path) == []
+    change.tape.close()
+
+
+def test_one_syncer_works_on_a_tape_at_a_time(tmp_path):
+    """A second one waits until the first lets go, or until it is told to stop."""
+    open_small(tmp_path).close()
+    stopped = threading.Event()
+    stopped.set()
+    turns = []
+
+    def second() -> None:
+        with only_syncer(tmp_path, threading.Event()) as mine:
+            turns.append(("second", mine))
+
+    with only_syncer(tmp_path, stopped) as mine:
+        assert mine
+        with only_syncer(tmp_path, stopped) as other:
+            assert not other
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(0.1)
+        turns.append(("first", mine))
+    waiting.join(20)
+    assert turns == [("first", True), ("second", True)]
+
+
+def at_the_lock(process):
+    """Tell whether a syncer has come so far as to ask for its turn."""
+    assert process.poll() is None
+    for opened in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since the folder was listed
+            if opened.readlink().name == LOCK:
+                return True
+    return False
+
+
+def test_the_syncers_of_a_killed_engine_and_of_the_next_make_one_chain(tmp_path, key):
+    """The next engine is there before the old syncer has seen that its own is gone: the record verifies."""
+    folder, heads = tmp_path / "tape", tmp_path / "heads"
+    settings = '{"block_every_s": 0.01, "head_every_s": 0.02, "sync_every_ms": 1, "start_within_s": 1}'
+    command = [sys.executable, "-m", "tradeworthy.record.syncer", str(folder), "--heads", str(heads), "--key", str(key)]
+    tape = TapeWriter.open(folder, clock=SystemClock())
+    processes = []
+    try:
+        for _ in range(3):
+            processes.append(subprocess.Popen([*command, "--settings", settings]))
+            there = 0
+            while there < 20:
+                tape.stream("a", SAMPLE).append(samples(0, 10))
+                there += at_the_lock(processes[-1])
+                threading.Event().wait(0.02)
+            tape.close()
+            tape = TapeWriter.open(folder, clock=SystemClock())
+        tape.stream("a", SAMPLE).append(samples(0, 5))
+        last = tape.next_sequence - 1
+        tape.close()
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert read_chain(folder)[-1].upto == last
+    signer = FileSigner(key)
+    assert verify(folder, heads=heads, public_keys={signer.key_id: signer.public_key}).problems == []
 
 
 def test_the_process_makes_a_tape_verifiable(tmp_path, key):

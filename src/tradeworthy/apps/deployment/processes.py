@@ -25,7 +25,7 @@ from tradeworthy.change.watch.watcher import READY, WatchJob
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.record.signing import FileSigner
-from tradeworthy.record.syncer import Syncer
+from tradeworthy.record.syncer import Syncer, only_syncer
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
@@ -177,14 +177,32 @@ def _start_syncer(project: "Project", running: Companions) -> None:
     )
 
 
+class _Patience:
+    """Waits so long for somebody else's syncer: where it is still at work then, so is another engine."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._until_ns = clock, clock.monotonic_ns() + int(END_WITHIN_S * NS_PER_S)
+
+    def is_set(self) -> bool:
+        """Tell whether it was long enough."""
+        return self._clock.monotonic_ns() > self._until_ns
+
+    def wait(self, timeout: float | None = None, /) -> bool:
+        """Pause, and tell whether it was long enough."""
+        threading.Event().wait(timeout)
+        return self.is_set()
+
+
 def _settle(project: "Project") -> None:
     """Make durable, chain and publish what a syncer that came late or fell has left."""
     if not project.places.tape.is_dir():
         return
     own_key(project.places.tape_key, "tape", project.trust)
     signer = FileSigner(project.places.tape_key)
-    with Syncer(project.places.tape, clock=project.clock, heads=project.places.heads, signer=signer) as syncer:
-        syncer.finish()
+    with only_syncer(project.places.tape, _Patience(project.clock)) as mine:
+        if mine:
+            with Syncer(project.places.tape, clock=project.clock, heads=project.places.heads, signer=signer) as syncer:
+                syncer.finish()
 
 
 def _write_job(project: "Project", *, market_past: bool) -> Path:
