@@ -25,6 +25,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound, near
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
+from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import Cursor, TapeReader
 
 LOOK_EVERY_S = 0.4
@@ -59,6 +60,8 @@ class Deployment:
         self._looked_ns = 0
         self._explaining, self._insight_ns = threading.Lock(), 0
         self._insight: Insight | None = None
+        self._reading = threading.Lock()
+        self._entries: list[Entry] = []
         self._cases: tuple[int, list[Case]] | None = None
         self._verified: Verified | None = None
         self._bounds: tuple[str, Limits] | None = None
@@ -108,6 +111,14 @@ class Deployment:
         if self._bounds is None or self._bounds[0] != digest:
             self._bounds = digest, self.project.registry.load(digest).manifest.bounds
         return self._bounds[1]
+
+    def facts(self) -> list[Entry]:
+        """Return every fact, the oldest first; only those that are new are read."""
+        with self._reading:
+            fresh = self.project.ledger.facts(after=self._entries[-1].number if self._entries else 0)
+            if fresh:
+                self._entries = [*self._entries, *fresh]
+            return self._entries
 
     def cases(self) -> list[Case]:
         """Return every case, the oldest first; added up again only when the ledger has grown."""

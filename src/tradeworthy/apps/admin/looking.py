@@ -3,34 +3,39 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
-from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt
+from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt, Speed
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.telling import said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
-from tradeworthy.core.time import NS_PER_US, iso
+from tradeworthy.core.time import NS_PER_MS, NS_PER_US, iso
+from tradeworthy.live.desk import is_own
 from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import TapeReader
 
 RECENT = 20_000
+A_DAY_MS = 86_400_000.0
+"""Events that come later than this, or not later at all, are those of a market of the past."""
+
 UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "orders": "times", "ms": "ms"}
 
 
 def desk_of(deployment: Deployment) -> Desk:
     """Read what the view of the desk shows beside the present moment."""
     project, frame = deployment.project, deployment.frame()
-    entries = list(project.ledger.facts())
+    entries = deployment.facts()
     approvals = [e.actor for e in entries if _approves(e.fact, frame.champion)]
     return Desk(
         halts=halts_of(entries),
         exposures=exposures_of(deployment),
         approved_by=f"approved by {', '.join(approvals)}" if approvals else "no approval needed on paper",
-        latency_us=latency_of(project),
+        speed=speed_of(project),
         symbols=deployment.symbols,
     )
 
@@ -56,9 +61,14 @@ def exposures_of(deployment: Deployment) -> list[Exposure]:
     counts = limits if bounds is None else limits.tightest(bounds)
     used = _used(deployment)
     return [
-        Exposure(name.removesuffix("_max").replace("_", " "), used.get(name), getattr(counts, name), _unit(name))
-        for name in counts.__struct_fields__
+        Exposure(_named(name), used.get(name), getattr(counts, name), _unit(name)) for name in counts.__struct_fields__
     ]
+
+
+def _named(name: str) -> str:
+    """Return what a limit is called, without its unit, which stands beside its number."""
+    words = name.removesuffix("_max").split("_")
+    return " ".join(words[:-1] if words[-1] in ("bps", "ms") else words)
 
 
 def _unit(name: str) -> str:
@@ -82,21 +92,32 @@ def _used(deployment: Deployment) -> dict[str, float]:
     }
 
 
-def latency_of(project: Project) -> tuple[float, float] | None:
-    """Return p50 and p99 of the microseconds from an event's receipt to its decision, over the last decisions."""
+def speed_of(project: Project) -> Speed:
+    """Return how fast the desk was over its last decisions: from an event to its receipt, and on to the decision."""
     if not project.places.tape.is_dir():
-        return None
+        return Speed()
     reader = TapeReader(project.places.tape)
     if not {"decisions", "inputs"} <= set(reader.streams()):
-        return None
+        return Speed()
     after = max(0, reader.last_sequence() - RECENT)
     made, asked = reader.read("decisions", after=after), reader.read("inputs", after=after)
     made = made[(made["role"] == Role.CHAMPION) & (made["flags"] == 0)]
     places = np.searchsorted(asked["sequence"], made["input_sequence"])
     there = places < asked.size
     lags = (made["ts_decided_ns"][there] - asked["ts_recv_ns"][places[there]]) / NS_PER_US
-    lags = lags[lags > 0]
-    return (float(np.quantile(lags, 0.5)), float(np.quantile(lags, 0.99))) if lags.size else None
+    market = asked[~is_own(asked)]
+    waits = (market["ts_recv_ns"] - market["ts_event_ns"]) / NS_PER_MS
+    past = waits.size > 0 and (not (waits > 0).any() or float(np.median(waits)) > A_DAY_MS)
+    feed = None if past else _percentiles(waits)
+    return Speed(decision_us=_percentiles(lags[lags > 0]), feed_ms=feed, is_past=past)
+
+
+def _percentiles(values: npt.NDArray[np.float64]) -> tuple[float, float, float] | None:
+    """Return p50, p99 and p99.9."""
+    if not values.size:
+        return None
+    p50, p99, p999 = np.quantile(values, (0.5, 0.99, 0.999)).tolist()
+    return p50, p99, p999
 
 
 def life_of(entries: Iterable[Entry], digest: str) -> list[Step]:

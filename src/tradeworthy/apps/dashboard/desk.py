@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tradeworthy.apps.commands.handling import CaseLine
 from tradeworthy.apps.dashboard.following import DecisionLine, Frame
 from tradeworthy.apps.dashboard.layout import Visit, positions, reason_form
-from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, paragraph, table
+from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
 
@@ -30,6 +30,29 @@ class Exposure:
     unit: str
 
 
+Percentiles = tuple[float, float, float]
+"""p50, p99 and p99.9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast the desk was over its last decisions; None where the record does not say.
+
+    Attributes
+    ----------
+    decision_us : tuple of float
+        From an event's receipt to its decision.
+    feed_ms : tuple of float
+        From an event at the venue to its receipt.
+    is_past : bool
+        The market is a past one: its events lag by years, so that says nothing.
+    """
+
+    decision_us: Percentiles | None = None
+    feed_ms: Percentiles | None = None
+    is_past: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the view shows beside the present moment."""
@@ -37,7 +60,7 @@ class Desk:
     halts: Sequence[Halt]
     exposures: Sequence[Exposure]
     approved_by: str
-    latency_us: tuple[float, float] | None
+    speed: Speed
     symbols: Sequence[str]
 
 
@@ -59,19 +82,10 @@ def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
 
 def figures(frame: Frame, desk: Desk) -> Markup:
     """Set the few numbers that say how the desk is."""
-    halted = frame.trading != "yes"
-    running = frame.engine == "running"
     since = "" if frame.champion_age_s is None else f"champion for {age(frame.champion_age_s)}"
-    rate = "" if not frame.decisions_per_s else f"{frame.decisions_per_s:,.0f} a second"
-    p50, p99 = desk.latency_us or (None, None)
     return key_figures(
         [
-            KeyFigure(
-                "Trading",
-                "halted" if halted else "yes" if running else "engine not running",
-                remark=frame.trading if halted else f"on {frame.env}",
-                tone="bad" if halted else "good" if running else "warn",
-            ),
+            _trading(frame),
             KeyFigure("Champion", frame.champion[:8] or "none", remark=f"{since}; {desk.approved_by}".strip("; ")),
             KeyFigure(
                 "P&L after costs",
@@ -80,17 +94,51 @@ def figures(frame: Frame, desk: Desk) -> Markup:
                 tone="good" if frame.pnl_after_costs > 0 else "bad" if frame.pnl_after_costs < 0 else "",
             ),
             KeyFigure("Position", positions(frame), remark=f"{frame.fills:,} fills"),
-            KeyFigure("Decisions", f"{frame.decisions:,}", remark=rate or "since the tape began"),
-            KeyFigure("Refused", f"{sum(frame.denials.values()):,}", remark=_most(frame.denials)),
-            KeyFigure(
-                "Decision time",
-                "unknown" if p99 is None else f"{p99:,.0f}",
-                "" if p99 is None else "us p99",
-                remark="not measured yet" if p50 is None else f"p50 {p50:,.0f} us, receipt to decision",
-            ),
+            _decisions(frame),
+            _decision_time(desk.speed),
+            _feed_lag(desk.speed),
             _watched(frame),
         ]
     )
+
+
+def _trading(frame: Frame) -> KeyFigure:
+    """Say whether it trades, where, and at which size."""
+    halted, running = frame.trading != "yes", frame.engine == "running"
+    reduced = frame.size < 1.0
+    said = "halted" if halted else "engine not running" if not running else "reduced" if reduced else "yes"
+    where = f"on {frame.env}" + (f", at {frame.size:.0%} of full size" if reduced else "")
+    tone: Tone = "bad" if halted else "good" if running and not reduced else "warn"
+    return KeyFigure("Trading", said, remark=f"{frame.trading}, {where}" if halted else where, tone=tone)
+
+
+def _decisions(frame: Frame) -> KeyFigure:
+    """Say how many decisions there were, how fast they come, and what was refused most."""
+    rate = f"{frame.decisions_per_s:,.0f} a second; " if frame.decisions_per_s else ""
+    refused = sum(frame.denials.values())
+    remark = f"{rate}{refused:,} refused: {_most(frame.denials)}" if refused else f"{rate}nothing was refused"
+    return KeyFigure("Decisions", f"{frame.decisions:,}", remark=remark)
+
+
+def _decision_time(speed: Speed) -> KeyFigure:
+    """Say how long a decision takes."""
+    if speed.decision_us is None and speed.is_past:
+        return KeyFigure("Decision time", "unknown", remark="played from files, in the market's own time")
+    if speed.decision_us is None:
+        return KeyFigure("Decision time", "unknown", remark="not measured yet")
+    p50, p99, p999 = speed.decision_us
+    remark = f"p50 {p50:,.0f}, p99.9 {p999:,.0f} us; from receipt to decision"
+    return KeyFigure("Decision time", f"{p99:,.0f}", "us p99", remark=remark)
+
+
+def _feed_lag(speed: Speed) -> KeyFigure:
+    """Say how late events come."""
+    if speed.is_past:
+        return KeyFigure("Feed lag", "none", remark="played from files, a market of the past")
+    if speed.feed_ms is None:
+        return KeyFigure("Feed lag", "unknown", remark="no event yet")
+    p50, p99, _ = speed.feed_ms
+    return KeyFigure("Feed lag", f"{p99:,.1f}", "ms p99", remark=f"p50 {p50:,.1f} ms; from the venue to the desk")
 
 
 def _watched(frame: Frame) -> KeyFigure:
@@ -99,7 +147,7 @@ def _watched(frame: Frame) -> KeyFigure:
         return KeyFigure("Watcher", "none", remark="nobody watches this desk", tone="warn")
     late = frame.watcher.heard_s_ago > 10.0
     remark = f"{frame.behind_records:,} records behind; slowest alert {frame.watcher.alert_delay_s_max:.1f} s"
-    return KeyFigure("Watcher", f"{frame.watcher.heard_s_ago:,.0f} s ago", remark=remark, tone="warn" if late else "")
+    return KeyFigure("Watcher", f"{age(frame.watcher.heard_s_ago)} ago", remark=remark, tone="warn" if late else "")
 
 
 def halts(visit: Visit, standing: Sequence[Halt]) -> Markup | None:
@@ -170,19 +218,25 @@ def tone(severity: str) -> Tone:
 
 
 def exposure_table(exposures: Sequence[Exposure]) -> Markup:
-    """List each limit with what is used of it."""
-    rows = [(each.name, *_used(each)) for each in exposures]
-    return table(("Limit", "Used", "Limit", "Unit", ""), rows, align="lrrll")
+    """List limits with what is used of them, and those that are held against each order by itself."""
+    used = [each for each in exposures if each.used is not None or each.limit is None]
+    single = [(each.name.capitalize(), f"{each.limit:,.6g} {each.unit}") for each in exposures if each not in used]
+    rows = [(each.name.capitalize(), *_used(each)) for each in used]
+    head = ("In use", "Used", "Limit", "Unit", "")
+    return join(
+        table(head, rows, align="lrrll") if rows else None,
+        paragraph("Held against each order or event by itself:", "lead") if single else None,
+        pairs(single) if single else None,
+    )
 
 
 def _used(each: Exposure) -> tuple[Markup | str, ...]:
     if each.limit is None:
         return "", badge("not set: refuses", "bad"), each.unit, ""
-    if each.used is None:
-        return "", f"{each.limit:,.6g}", each.unit, ""
-    share = min(1.0, abs(each.used) / each.limit) if each.limit else 1.0
+    used = each.used or 0.0
+    share = min(1.0, abs(used) / each.limit) if each.limit else 1.0
     meter = tag("meter", f"{share:.0%}", value=share, high=0.75, max=1.0, aria_label=f"{each.name}: {share:.0%} used")
-    return f"{each.used:,.6g}", f"{each.limit:,.6g}", each.unit, meter
+    return f"{used:,.6g}", f"{each.limit:,.6g}", each.unit, meter
 
 
 def money_text(value: float) -> str:
@@ -192,8 +246,6 @@ def money_text(value: float) -> str:
 
 def _most(denials: dict[str, int]) -> str:
     """Name the commonest refusal."""
-    if not denials:
-        return "nothing was refused"
     code_name, count = next(iter(denials.items()))
     return f"{count:,} {code_name.lower().replace('_', ' ')}"
 

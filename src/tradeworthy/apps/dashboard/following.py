@@ -51,6 +51,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     engine, trading : str
         ``running`` or ``not running``; ``yes``, or which scopes are halted.
+    size : float
+        The share of full size that is taken; below 1 the desk is reduced.
     champion, champion_age_s : str, float or None
         The first 16 characters of its digest, and for how long it has been champion.
     change : str
@@ -71,6 +73,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     env: str
     engine: str
     trading: str
+    size: float = 1.0
     champion: str
     champion_age_s: float | None
     change: str
@@ -145,6 +148,7 @@ class Follower:
             env=project.env,
             engine="running" if writer_alive(project.places.tape) else "not running",
             trading=f"halted: {', '.join(sorted(standing.halted))}" if standing.halted else "yes",
+            size=standing.size,
             champion=(standing.champion or "")[:SHORT],
             champion_age_s=self._champion_age_s(standing.champion_since),
             change=change_of(standing),

@@ -95,7 +95,9 @@ def strip(frame: Frame) -> Markup:
     """Set the state of the desk in one line: is it trading, what, how is it doing, what is wrong."""
     halted = frame.trading != "yes"
     running = frame.engine == "running"
-    state = badge(frame.trading, "bad") if halted else badge("trading" if running else "not running", _tone(running))
+    at_work = "trading" if frame.size == 1.0 else f"reduced to {frame.size:.0%}"
+    good = running and frame.size == 1.0
+    state = badge(frame.trading, "bad") if halted else badge(at_work if running else "not running", _tone(good))
     items = [
         ("Desk", join(frame.desk, " ", badge(frame.env, "warn" if frame.env == "live" else ""))),
         ("State", state),
