@@ -20,3 +20,6 @@ mkdir -p "$folder"
 "$python" -m venv "$folder/art"
 "$folder/art/bin/pip" --disable-pip-version-check --quiet install "adversarial-robustness-toolbox>=1.17" packaging "lightgbm>=4.5"
 "$folder/art/bin/python" -c "import art; print('ART', art.__version__)"
+"$python" -m venv "$folder/nannyml"
+"$folder/nannyml/bin/pip" --disable-pip-version-check --quiet install "nannyml>=0.13" statsmodels
+"$folder/nannyml/bin/python" -c "import nannyml; print('NannyML', nannyml.__version__)"

@@ -1,11 +1,12 @@
-"""Estimated performance before labels arrive (CBPE), never told without realised performance beside it.
+"""Estimated performance before labels arrive (CBPE, PAPE), never told without realised performance beside it.
 
 Idea:   if scores are calibrated probabilities, each says how often it will be right; so accuracy, AUC and Brier loss
-        can be foreseen from scores alone. This sees that cases have become harder. It cannot see concept drift: a
-        model that has become wrong stays as sure of itself as before. Only labels show that.
-Flow:   decisions -> calibrated probabilities -> chart of expected accuracy -> finding, held until the inputs up to
-        that decision are read, so that realised performance beside it is complete however the tape was sliced.
-State:  the chart's memory, last probabilities and outcomes, findings held or not yet taken.
+        can be foreseen from scores alone (CBPE), and where rows are known with a calibration that is adapted to the
+        rows of late (PAPE, `adaptive`). This sees that cases have become harder. It cannot see concept drift: a model
+        that has become wrong stays as sure of itself as before. Only labels show that.
+Flow:   decisions -> calibrated probabilities -> chart of expected accuracy -> finding, held until the inputs and the
+        rows up to that decision are read, so that what stands beside it is complete however the tape was sliced.
+State:  the chart's memory, last probabilities, rows and outcomes, findings held or not yet taken.
 Reference: NannyML's confidence-based performance estimation (CBPE).
 """
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import auc
+from tradeworthy.judge.monitor.adaptive import Foreseen, LastRows
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,
@@ -77,9 +79,13 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EstimatedSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Estimated performance beside realised performance, and what the estimate cannot see."""
+    """Estimated performance beside realised performance, and what the estimate cannot see.
+
+    `adapted` is estimated with a calibration for the rows of late; None where rows are not known.
+    """
 
     estimated: Estimate
+    adapted: Estimate | None
     realised: Estimate
     caveat: str = BLIND
 
@@ -88,31 +94,47 @@ class _Held(msgspec.Struct, frozen=True):
     """A finding that waits for the inputs up to its decision."""
 
     finding: Finding
-    estimated: float
+    instrument: int = 0
 
 
 def expected_auc(probabilities: npt.ArrayLike) -> float:
     """Return the AUC that (n,) calibrated probabilities foresee of themselves; NaN if one class is not foreseen."""
-    p = np.sort(np.asarray(probabilities, np.float64))[::-1]
-    rising, falling = p.sum(), (1.0 - p).sum()
+    p = np.asarray(probabilities, np.float64)
+    return _expected_auc(p, p)
+
+
+def _expected_auc(said: Floats, truth: Floats) -> float:
+    """Return the AUC of what is said, if (n,) others are the probabilities of class 1."""
+    order = np.argsort(-said, kind="stable")
+    p, t = said[order], truth[order]
+    rising, falling = t.sum(), (1.0 - t).sum()
     if not (rising > 0.0 and falling > 0.0):
         return float("nan")
     last = np.append(np.diff(p) != 0.0, True)
-    true_rate = np.concatenate([[0.0], np.cumsum(p)[last] / rising])
-    false_rate = np.concatenate([[0.0], np.cumsum(1.0 - p)[last] / falling])
+    true_rate = np.concatenate([[0.0], np.cumsum(t)[last] / rising])
+    false_rate = np.concatenate([[0.0], np.cumsum(1.0 - t)[last] / falling])
     return float(np.sum(np.diff(false_rate) * 0.5 * (true_rate[1:] + true_rate[:-1])))
 
 
-def estimate(probabilities: npt.ArrayLike) -> Estimate:
-    """Return the performance that (n,) calibrated probabilities foresee of themselves."""
-    p = np.asarray(probabilities, np.float64)
+def estimate(said: npt.ArrayLike, truth: npt.ArrayLike | None = None) -> Estimate:
+    """Return the performance that is foreseen of (n,) probabilities.
+
+    Parameters
+    ----------
+    said : (n,) array
+        What the model says, calibrated as it was out of fold.
+    truth : (n,) array, optional
+        The probabilities of class 1 behind them; what is said, if left out.
+    """
+    p = np.asarray(said, np.float64)
+    t = p if truth is None else np.asarray(truth, np.float64)
     if len(p) == 0:
         return Estimate(decisions=0, accuracy=float("nan"), auc=float("nan"), brier=float("nan"))
     return Estimate(
         decisions=len(p),
-        accuracy=float(np.maximum(p, 1.0 - p).mean()),
-        auc=expected_auc(p),
-        brier=float((p * (1.0 - p)).mean()),
+        accuracy=float(np.where(p > 0.5, t, 1.0 - t).mean()),
+        auc=_expected_auc(p, t),
+        brier=float((t * (1.0 - p) ** 2 + (1.0 - t) * p**2).mean()),
     )
 
 
@@ -129,6 +151,8 @@ class EstimatedPerformanceMonitor:
         Symbols, for the findings.
     settings : EstimatedSettings, optional
         Defaults if left out.
+    rows : LastRows, optional
+        Adapts the calibration to the rows of late; without it only CBPE is told.
     """
 
     def __init__(
@@ -139,6 +163,7 @@ class EstimatedPerformanceMonitor:
         version: int,
         instruments: Sequence[str] = (),
         settings: EstimatedSettings | None = None,
+        rows: LastRows | None = None,
     ) -> None:
         self._settings = each = settings or EstimatedSettings()
         self._version, self._instruments = version, list(instruments)
@@ -153,20 +178,24 @@ class EstimatedPerformanceMonitor:
             seed=each.seed,
             side="down",
         )
+        self._rows = rows
         self._recent = np.empty(0)
         self._outcomes: list[Records] = []
         self._kept = 0
         self._held: list[_Held] = []
-        self._read_up_to = 0
+        self._read_up_to, self._decided = 0, 0
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
-        """Take decisions, joined outcomes and how far the inputs were read; anything else is left."""
+        """Take decisions, rows, joined outcomes and how far the inputs were read; anything else is left."""
+        if self._rows is not None:
+            self._rows.observe(records)
         if are_decisions(records):
             own = chosen(records, (records["version"] == self._version) & np.isfinite(records["score"]))
             p = self._calibration(own["score"])
             for instrument, places in by_instrument(own):
                 self._watch(instrument, own[places], p[places])
+            self._decided = max(self._decided, int(own["sequence"][-1]) if len(own) else 0)
             self._recent = np.concatenate([self._recent, p])[-self._settings.window :]
         elif are_joined(records):
             own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
@@ -201,31 +230,44 @@ class EstimatedPerformanceMonitor:
 
     def summary(self) -> EstimatedSummary:
         """Return estimated performance with realised performance beside it."""
-        return EstimatedSummary(estimated=estimate(self._recent), realised=self._realised(self._known()))
+        adapted = None if self._rows is None else self._adapted(self._rows.foreseen(self._settings.window))
+        realised = self._realised(self._known())
+        return EstimatedSummary(estimated=estimate(self._recent), adapted=adapted, realised=realised)
 
     def state(self) -> State:
-        """Return memory, last probabilities and outcomes, and findings held or not yet taken."""
-        return {
-            "recent": self._recent.copy(),
-            "outcomes": self._known()[-2 * self._settings.window :].copy(),
-            "held": np.frombuffer(msgspec.json.encode(self._held), np.uint8).copy(),
-            "read": np.array([self._read_up_to]),
-            "findings": self._queue.to_array(),
-        } | self._chart.export("chart.")
+        """Return memory, last probabilities, rows and outcomes, and findings held or not yet taken."""
+        rows = {} if self._rows is None else self._rows.state()
+        return (
+            rows
+            | {
+                "recent": self._recent.copy(),
+                "outcomes": self._needed(),
+                "held": np.frombuffer(msgspec.json.encode(self._held), np.uint8).copy(),
+                "read": np.array([self._read_up_to, self._decided]),
+                "findings": self._queue.to_array(),
+            }
+            | self._chart.export("chart.")
+        )
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
         self._recent, self._outcomes = state["recent"].copy(), [state["outcomes"].astype(JOINED)]
         self._kept = len(self._outcomes[0])
         self._held = msgspec.json.decode(state["held"].tobytes(), type=list[_Held])
-        self._read_up_to = int(state["read"][0])
+        self._read_up_to, self._decided = int(state["read"][0]), int(state["read"][-1])
         self._queue.from_array(state["findings"])
+        if self._rows is not None:
+            self._rows.restore(state)
         self._chart.take_back(state, "chart.")
 
     def _watch(self, instrument: int, own: Records, p: Floats) -> None:
         """Chart an instrument's expected accuracy; hold what it finds."""
         for alarm in self._chart.watch(instrument, np.maximum(p, 1.0 - p), own["ts_event_ns"]):
-            self._held.append(_Held(self._finding(instrument, alarm, own[alarm.place]), alarm.mean))
+            self._held.append(_Held(self._finding(instrument, alarm, own[alarm.place]), instrument))
+
+    def _is_read(self, sequence: int) -> bool:
+        """Whether inputs, and rows where they are known, are read up to a decision."""
+        return self._read_up_to >= sequence and (self._rows is None or self._rows.newest >= sequence)
 
     def _release(self) -> None:
         """Tell the findings whose inputs are read, once there is realised performance to show beside them."""
@@ -234,7 +276,7 @@ class EstimatedPerformanceMonitor:
         kept, outcomes = [], self._known()
         for held in self._held:
             known = outcomes[outcomes["sequence"] <= held.finding.sequence]
-            if self._read_up_to < held.finding.sequence:
+            if not self._is_read(held.finding.sequence):
                 kept.append(held)
             elif len(known):
                 self._queue.put(self._beside(held, known[-self._settings.window :]))
@@ -244,14 +286,33 @@ class EstimatedPerformanceMonitor:
         """Return the last outcomes in one array."""
         return np.concatenate([np.empty(0, JOINED), *self._outcomes])
 
+    def _needed(self) -> Records:
+        """Return the outcomes that a finding may yet be shown beside: a window up to the first decision that may."""
+        known, first = self._known(), min([self._decided, *(held.finding.sequence for held in self._held)])
+        before = int(np.count_nonzero(known["sequence"] <= first))
+        return known[max(0, before - self._settings.window) :].copy()
+
     def _beside(self, held: _Held, known: Records) -> Finding:
         """Put realised performance beside an estimate."""
-        realised = self._realised(known)
+        realised, adapted = self._realised(known), ""
+        if self._rows is not None:
+            foreseen = self._rows.foreseen(self._settings.window, held.instrument, held.finding.sequence)
+            adapted = self._adapted_words(self._adapted(foreseen))
         sentence = (
-            f"{held.finding.sentence} Realised over the last {realised.decisions} labels: {realised.accuracy:.3f}. "
-            f"Mind: {BLIND}."
+            f"{held.finding.sentence}{adapted} Realised over the last {realised.decisions} labels: "
+            f"{realised.accuracy:.3f}. Mind: {BLIND}."
         )
         return msgspec.structs.replace(held.finding, sentence=sentence)
+
+    def _adapted(self, foreseen: Foreseen) -> Estimate:
+        """Return what the calls and probabilities of scores are worth, if adapted ones say what happens."""
+        return estimate(self._calibration(foreseen.scores), foreseen.probabilities)
+
+    def _adapted_words(self, adapted: Estimate) -> str:
+        """Say what an adapted calibration foresees, if it foresees anything."""
+        if adapted.decisions == 0:
+            return ""
+        return f" Calibrated for the last {adapted.decisions} rows (PAPE): {adapted.accuracy:.3f}."
 
     def _realised(self, outcomes: Records) -> Estimate:
         """Return what outcomes say of the same measures."""

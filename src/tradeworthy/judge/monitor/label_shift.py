@@ -55,19 +55,24 @@ class Mix(NamedTuple):
     high: Floats
 
 
-def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
-    """Fit a calibration to (n,) scores and labels of 0 and 1, by damped Newton steps on the smoothed likelihood."""
+def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: Floats | None = None) -> Platt:
+    """Fit a calibration to (n,) scores and labels of 0 and 1, by damped Newton steps on the smoothed likelihood.
+
+    Where (n,) weights are given, of mean 1, a case counts as often as they say.
+    """
     x, y = _logit(np.asarray(scores, np.float64)), np.asarray(labels, np.float64) > 0.5
-    n_yes, n = int(y.sum()), len(y)
+    w = np.ones(len(y)) if weights is None else weights
+    n_yes, n = float(w[y].sum()), len(y)
     target = np.where(y, (n_yes + 1.0) / (n_yes + 2.0), 1.0 / (n - n_yes + 2.0))
     scale = max(float(x.std()), EDGE)
     design, beta = np.column_stack([x / scale, np.ones(n)]), np.zeros(2)
     for _ in range(50):
         p = _logistic(design @ beta)
-        hessian = design.T @ (design * (p * (1.0 - p))[:, None]) + 1e-9 * n * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (target - p))
+        hessian = design.T @ (design * (w * p * (1.0 - p))[:, None]) + 1e-9 * n * np.eye(2)
+        step = np.linalg.solve(hessian, design.T @ (w * (target - p)))
         while (
-            _loss(design @ (beta + step), target) > _loss(design @ beta, target) + 1e-12 and np.abs(step).max() > 1e-12
+            _loss(design @ (beta + step), target, w) > _loss(design @ beta, target, w) + 1e-12
+            and np.abs(step).max() > 1e-12
         ):
             step = step / 2.0
         beta = beta + step
@@ -211,9 +216,9 @@ def _logit(p: Floats) -> Floats:
     return odds
 
 
-def _loss(logits: Floats, target: Floats) -> float:
-    """Return the mean negative log likelihood of logits against shares."""
-    return float(np.mean(np.logaddexp(0.0, logits) - target * logits))
+def _loss(logits: Floats, target: Floats, weights: Floats) -> float:
+    """Return the weighted mean negative log likelihood of logits against shares."""
+    return float(np.mean(weights * (np.logaddexp(0.0, logits) - target * logits)))
 
 
 def _logistic(x: Floats) -> Floats:

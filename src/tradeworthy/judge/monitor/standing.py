@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
+from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
 from tradeworthy.judge.monitor.base import Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
@@ -94,11 +95,15 @@ def standing_set(
     """
     settings = settings or MonitorSettings()
     symbols, horizon = [each.symbol for each in instruments], label.horizon if label is not None else 1
-    fairness = _fairness(version, symbols, label, (walk, walk_times), settings.fairness)
-    listeners = _wanted({**_of_classes(version, symbols, walk, horizon, settings), "fairness": fairness}, settings)
+    known = _trained(version, walk, walk_times)
+    pairing = RowPairing(version.number, len(version.program.names))
+    rows = _last_rows(version, known, pairing)
+    classes = _of_classes(version, symbols, walk, settings, horizon=horizon, rows=rows)
+    fairness = _fairness(version, symbols, label, known, settings.fairness)
+    listeners = _wanted({**classes, "fairness": fairness}, settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
     made = {
-        **_of_rows(version, symbols, walk, settings),
+        **_of_rows(version, symbols, walk, settings, pairing),
         "performance": _performance(join, label, walk, settings.performance),
         **listeners,
         "inputs": InputQualityMonitor(symbols, settings.inputs),
@@ -113,10 +118,11 @@ def _wanted(made: Mapping[str, Monitor], settings: MonitorSettings) -> dict[str,
     return {name: monitor for name, monitor in made.items() if name not in settings.off}
 
 
-def _of_rows(version: Version, symbols: list[str], walk: Walk | None, settings: MonitorSettings) -> dict[str, Monitor]:
+def _of_rows(
+    version: Version, symbols: list[str], walk: Walk | None, settings: MonitorSettings, pairing: RowPairing
+) -> dict[str, Monitor]:
     """Return the monitors of feature rows."""
     names, profile = list(version.program.names), version.profile
-    pairing = RowPairing(version.number, len(names))
     season = profile.season if settings.drift.season else Season.unknown(len(names))
     drift = drift_monitor(
         season.taken_out(profile.sample, profile.sample_times),
@@ -171,7 +177,13 @@ def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings)
 
 
 def _of_classes(
-    version: Version, symbols: list[str], walk: Walk | None, horizon: int, settings: MonitorSettings
+    version: Version,
+    symbols: list[str],
+    walk: Walk | None,
+    settings: MonitorSettings,
+    *,
+    horizon: int,
+    rows: LastRows | None,
 ) -> dict[str, Monitor]:
     """Return the monitors that need a reference of directions."""
     if walk is None or not _is_binary(*walk):
@@ -180,27 +192,45 @@ def _of_classes(
         *walk, version=version.number, instruments=symbols, horizon=horizon, settings=settings.class_balance
     )
     estimated = EstimatedPerformanceMonitor(
-        *walk, version=version.number, instruments=symbols, settings=settings.estimated
+        *walk, version=version.number, instruments=symbols, settings=settings.estimated, rows=rows
     )
     reliability = ReliabilityMonitor(*walk, version=version.number, instruments=symbols, settings=settings.reliability)
     return {"class_balance": balance, "estimated": estimated, "reliability": reliability}
+
+
+def _trained(version: Version, walk: Walk | None, ts_ns: Times | None) -> Trained | None:
+    """Return what training showed out of fold; rows are known where the profile's sample has their time."""
+    if walk is None or ts_ns is None:
+        return None
+    profile, scores, labels = version.profile, np.asarray(walk[0], np.float64), np.asarray(walk[1], np.float64)
+    rows, times = np.full((len(ts_ns), len(version.program.names)), np.nan), profile.sample_times
+    if len(times):
+        at = np.minimum(np.searchsorted(times, ts_ns), len(times) - 1)
+        found = times[at] == ts_ns
+        rows[found] = profile.sample[at[found]]
+    return Trained(scores, labels, ts_ns, rows)
+
+
+def _last_rows(version: Version, trained: Trained | None, pairing: RowPairing) -> LastRows | None:
+    """Return what adapts a calibration to rows, where enough training rows are known with their labels."""
+    if trained is None or np.isfinite(trained.rows).all(axis=1).sum() < WALK_MIN:
+        return None
+    predictor = version.predictor
+    adaptive = AdaptiveCalibration(
+        trained.rows, trained.scores, trained.labels, lambda rows: predictor.many(np.ascontiguousarray(rows))[:, 0]
+    )
+    return LastRows(adaptive, pairing)
 
 
 def _fairness(
     version: Version,
     symbols: list[str],
     label: MarketLabel | None,
-    known: tuple[Walk | None, Times | None],
+    trained: Trained | None,
     settings: FairnessSettings,
 ) -> FairnessMonitor:
-    """Return the monitor of groups; training rows are known where the profile's sample has their time."""
-    (walk, ts_ns), trained, program = known, None, version.program
-    if walk is not None and ts_ns is not None:
-        rows, times = np.full((len(ts_ns), len(program.names)), np.nan), version.profile.sample_times
-        at = np.minimum(np.searchsorted(times, ts_ns), max(0, len(times) - 1))
-        found = times[at] == ts_ns if len(times) else np.zeros(len(ts_ns), np.bool_)
-        rows[found] = version.profile.sample[at[found]]
-        trained = Trained(np.asarray(walk[0], np.float64), np.asarray(walk[1], np.float64), ts_ns, rows)
+    """Return the monitor of groups."""
+    program = version.program
     return FairnessMonitor(
         version=version.number,
         instruments=symbols,

@@ -50,6 +50,11 @@ class RowPairing:
         self._newest = 0
         self._last: tuple[Records, Pairs] | None = None
 
+    @property
+    def width(self) -> int:
+        """Features of a row."""
+        return self._rows.shape[1]
+
     def pair(self, records: Records) -> Pairs:
         """Take records and return the pairs that they complete; the same records at once again, the same pairs.
 
