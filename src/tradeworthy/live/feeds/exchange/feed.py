@@ -127,6 +127,7 @@ class ExchangeFeed:
     ) -> None:
         self._settings, self._market, self._dialect, self._dial = settings, market, dialect, dial
         self._clock, self._sleep, self.figures, self._deliver = clock, sleep, figures, deliver
+        self._shows_books = dialect if isinstance(dialect, ShowsBooks) else None
         self._timing = Timing(figures)
         self._pauses, self._book_pauses = (Pauses(settings.retry_s_min, settings.retry_s_max, rng) for _ in range(2))
         self._wake, self._ended, self._closed = asyncio.Event(), asyncio.Event(), False
@@ -282,11 +283,11 @@ class ExchangeFeed:
 
     def _ask_for_books(self) -> None:
         """Ask for every whole book that is wanted and not on its way."""
-        if not isinstance(self._dialect, ShowsBooks) or self._ended.is_set():
+        if self._shows_books is None or self._ended.is_set():
             return
         for symbol in self._market.books_wanted():
             if symbol not in self._fetching:
-                task = asyncio.create_task(self._fetch(symbol, self._dialect))
+                task = asyncio.create_task(self._fetch(symbol, self._shows_books))
                 self._fetching[symbol] = task
                 task.add_done_callback(partial(self._fetched, symbol))
 

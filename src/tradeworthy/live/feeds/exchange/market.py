@@ -37,6 +37,7 @@ from tradeworthy.live.feeds.exchange.messages import (
     Unknown,
 )
 
+_NEWS = (Traded, Quoted, Candle, BookChanged, BookShown)
 LEVEL_FIELDS = len(FIELDS[Kind.QUOTE])
 KIND_OF: Mapping[str, Kind] = {"bar": Kind.BAR, "trade": Kind.TRADE, "quote": Kind.QUOTE, "book": Kind.BOOK}
 """The kinds of events of a feed's channels."""
@@ -126,7 +127,7 @@ class Market:
                     return
             elif isinstance(message, Unknown):
                 self._figures.unknown += 1
-            elif isinstance(message, Traded | Quoted | Candle | BookChanged | BookShown):
+            elif isinstance(message, _NEWS):
                 lanes = self._lanes.get(message.symbol)
                 if lanes is None:
                     self._figures.unknown += 1
