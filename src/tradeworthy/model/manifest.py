@@ -126,6 +126,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The limits for which the version was validated; the desk's may only be tighter.
     files : dict of str to str
         SHA-256 of every other file of the bundle.
+    machine : str
+        On which its golden rows were scored when it was registered.
+    packages : dict of str to str
+        The versions of the packages that scored them.
     """
 
     schema: int = SCHEMA
@@ -143,6 +147,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lineage: Lineage
     card: Card
     files: dict[str, str]
+    machine: str = ""
+    packages: dict[str, str] = {}
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON text."""

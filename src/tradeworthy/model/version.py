@@ -25,6 +25,7 @@ from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.formats import files_of, predictor_files, predictor_from_files
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.profile import Profile
+from tradeworthy.model.running import machine_here, packages_here
 from tradeworthy.model.trust import PublicKey, SigningKey, TrustStore
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
 
 PROGRAM_FILE, PROFILE_FILE, GOLDEN_FILE = "program.json", "profile.npz", "golden.npz"
 GOLDEN_ROWS_MAX = 10_000
+GOLDEN_ERROR_MAX = 1e-5
+"""How far golden rows may score from what was recorded; what adds in 32 bits differs by less between processors."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,8 +90,7 @@ class Version:
         Zero on the machine that made it; a few last bits elsewhere. Anything more means that this is not the model
         that was validated.
         """
-        here = self.predictor.many(self.golden.rows)
-        return float(np.max(np.abs(here - self.golden.scores), initial=0.0))
+        return _golden_error(self.predictor, self.golden)
 
 
 def write_version(
@@ -154,6 +156,8 @@ def write_version(
         "lineage": lineage or Lineage(),
         "card": card or Card(),
         "files": {file: digest_of(data) for file, data in files.items()},
+        "machine": machine_here(),
+        "packages": packages_here(),
     }
     manifest = _make_manifest(facts)
     _check_fit(manifest, program, predictor, profile, golden)
@@ -188,6 +192,7 @@ def load_version(folder: Path, trust: TrustStore, *, digest: str | None = None) 
         profile = Profile.from_bytes(files[PROFILE_FILE])
         golden = _read_golden(files[GOLDEN_FILE])
         _check_fit(manifest, program, predictor, profile, golden)
+        _check_golden(manifest, predictor, golden)
     except BundleRefused:
         raise
     except TradeworthyError as error:
@@ -235,6 +240,23 @@ def _read_golden(data: bytes) -> Golden:
     if not plain or len(rows) != len(scores) or len(rows) > GOLDEN_ROWS_MAX:
         raise BundleRefused(f"{GOLDEN_FILE} holds {rows.dtype} {rows.shape} and {scores.dtype} {scores.shape}")
     return Golden(rows, scores)
+
+
+def _golden_error(predictor: Predictor, golden: Golden) -> float:
+    """Return the largest difference between scores here and those recorded; infinite where one is no number."""
+    apart = np.abs(predictor.many(golden.rows) - golden.scores)
+    return float(np.max(np.where(np.isnan(apart), np.inf, apart), initial=0.0))
+
+
+def _check_golden(manifest: Manifest, predictor: Predictor, golden: Golden) -> None:
+    """Refuse a version that does not score here as it did where it was registered."""
+    error = _golden_error(predictor, golden)
+    if error > GOLDEN_ERROR_MAX:
+        raise BundleRefused(
+            f"its golden rows score up to {error:.3g} away from what was recorded, allowed is {GOLDEN_ERROR_MAX:g}: "
+            f"recorded on {manifest.machine or 'an unnamed machine'}, here is {machine_here()}; register it on this "
+            "machine, or run it where it was registered"
+        )
 
 
 def _check_file_names(manifest: Manifest) -> None:

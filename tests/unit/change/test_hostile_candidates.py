@@ -4,18 +4,35 @@ import json
 import shutil
 
 import msgspec
+import numpy as np
 import pytest
-from change_desk import EVERY_LIMIT, INSTRUMENTS, START_NS, desk, market, trained
+from change_desk import EVERY_LIMIT, INSTRUMENTS, START_NS, STRATEGY, desk, market, trained
+from gate_candidates import candidate, register
+from onnx import TensorProto, helper
 
 from tradeworthy.change.evidence.gather import gather
 from tradeworthy.change.registry import Registry
+from tradeworthy.core import facts
+from tradeworthy.core.errors import BundleRefused
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.gate import judge
 from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.bundle import MANIFEST_FILE, SIGNATURE_FILE, write_folder
 from tradeworthy.model.manifest import Manifest, digest_of
+from tradeworthy.model.running import machine_here, packages_here
 from tradeworthy.model.trust import SigningKey, TrustStore
+
+NETWORK = (
+    STRATEGY[: STRATEGY.index("def train")]
+    + '''
+def train(rows, labels):
+    """Fit a linear model, which is served as ONNX."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression().fit(rows, labels)
+'''
+)
 
 
 @pytest.fixture
@@ -111,6 +128,75 @@ def test_bad_candidate_with_one_more_file_is_refused(home):
     verdicts, why = judged(home, digest)
     assert verdicts["artifact_safety"] == "fail"
     assert "hook.py" in why
+
+
+def planted(home, digest, data):
+    """Let an insider register, under its own digest and with a good signature, a version with another network."""
+    files = {path.name: path.read_bytes() for path in bundle_of(home, digest).iterdir()}
+    manifest = Manifest.from_bytes(files.pop(MANIFEST_FILE))
+    del files[SIGNATURE_FILE]
+    files["model.onnx"] = data
+    hashes = {name: digest_of(content) for name, content in files.items()}
+    made = write_folder(home.folder / "planted", msgspec.structs.replace(manifest, files=hashes), files, home.key)
+    (home.folder / "planted").rename(bundle_of(home, made))
+    shutil.copytree(home.folder / "candidates" / digest[:16], home.folder / "candidates" / made[:16])
+    fact = facts.VersionRegistered(version=made, name="planted", author="ada", env="paper")
+    home.ledger.append(fact, actor="ada", reason="a test")
+    return made
+
+
+def network(*, domain="", external=False):
+    """Return an ONNX model of three features and one score: plain, of a custom operator, or with data elsewhere."""
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [3, 1], [0.1, 0.2, 0.3])
+    if external:
+        weights.ClearField("float_data")
+        weights.data_location = TensorProto.EXTERNAL
+        weights.external_data.add(key="location", value="../../../../etc/passwd")
+    node = helper.make_node("MatMul" if not domain else "Opened", ["rows", "w"], ["score"], domain=domain)
+    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [None, 3])
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])
+    graph = helper.make_graph([node], "network", [rows], [score], [weights])
+    opsets = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("hostile", "said"),
+    [
+        ({"external": True}, "outside"),
+        ({"domain": "attacker.example"}, "attacker.example"),
+    ],
+)
+def test_bad_candidate_whose_network_reaches_out_is_refused(home, hostile, said):
+    """A network that a trusted insider signed is refused before it is built: data elsewhere, a custom operator."""
+    digest = register(home, candidate(NETWORK))
+    assert home.registry.load(digest).predictor.format == "onnx", "the version that it is exchanged in is a good one"
+    verdicts, why = judged(home, planted(home, digest, network(**hostile)))
+    assert verdicts["artifact_safety"] == "fail"
+    assert said in why
+
+
+def test_bad_candidate_that_scores_otherwise_than_it_did_is_refused_when_it_is_loaded(home):
+    """An exchanged network that is harmless, and signed by an insider, does not give the recorded golden scores."""
+    digest = register(home, candidate(NETWORK))
+    exchanged = planted(home, digest, network())
+    with pytest.raises(BundleRefused, match=r"golden rows score up to .* away .*register it on this machine"):
+        home.registry.load(exchanged)
+    verdicts, why = judged(home, exchanged)
+    assert verdicts["artifact_safety"] == "fail"
+    assert "golden rows" in why
+
+
+def test_a_manifest_names_the_machine_and_the_packages_that_scored_its_golden_rows(home):
+    """What the golden rows were scored with is signed, and the gate compares it with what runs here."""
+    version = home.registry.load(home.registered())
+    assert version.manifest.machine == machine_here()
+    assert version.manifest.packages == packages_here()
+    evidence = gather(home.registry, version.digest, instruments=INSTRUMENTS, limits=EVERY_LIMIT, events=market(300))
+    found = {each.name: each for each in judge(evidence, clock=VirtualClock(START_NS)).results}
+    assert found["packages_locked"].verdict == "pass"
+    assert f"numpy {np.__version__}" in found["packages_locked"].measured
+    assert f"recorded and scored on {machine_here()}" in found["parity_golden"].measured
 
 
 def test_a_manifest_names_the_library_and_its_version(home):

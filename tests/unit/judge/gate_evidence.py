@@ -13,7 +13,7 @@ from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
 from tradeworthy.judge.validate.fairness import Groups, Protected, ProtectedColumn
-from tradeworthy.judge.validate.latency import Latency
+from tradeworthy.judge.validate.latency import BackEnd, Latency, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
@@ -22,12 +22,20 @@ from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.judge.validate.robustness import EventAttack, EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
+PACKAGES = {"numba": "0.68.1", "numpy": "2.4.6"}
 LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, 1.0))
 
 GOOD = Evidence(
     version="3f9a2c" * 10 + "beef",
     parts=(
-        Artifact(formats=["trees"], signature_ok=True, digests_ok=True, files=["manifest.json"]),
+        Artifact(
+            formats=["trees"],
+            signature_ok=True,
+            digests_ok=True,
+            files=["manifest.json"],
+            packages=PACKAGES,
+            packages_here=PACKAGES,
+        ),
         LimitsInForce.of(LIMITS),
         Performance(
             n=10_000,
@@ -101,6 +109,15 @@ GOOD = Evidence(
         FoldContact(folds=5, tested_rows=9_000, overlapping_labels=0, duplicated_rows=0),
         Foresight(rows=10_000, strongest="a", auc_max=0.56, leading="b", lead_max=0.01, auc_error=0.01, tables=[]),
         Latency(decisions=1_000, us_p50=9.0, us_p99=31.0),
+        Startup(starts=2, ready_s=0.9, memory_mb=160.0, artifact_mb=0.4),
+        Placement(
+            served_by="own kernel",
+            back_ends=[
+                BackEnd(name="own kernel", us=4.0, error_max=0.0, keeps=True),
+                BackEnd(name="ONNX Runtime", us=3.0, error_max=0.01, keeps=False),
+            ],
+            tables=[],
+        ),
         Explanation(
             method="exact",
             rows=1_000,

@@ -16,7 +16,7 @@ from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
 from tradeworthy.judge.validate.fairness import FairnessSettings, Groups, Protected
 from tradeworthy.judge.validate.gate import GateSettings
-from tradeworthy.judge.validate.latency import Latency, LatencySettings
+from tradeworthy.judge.validate.latency import Latency, LatencySettings, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import (
@@ -58,6 +58,9 @@ PART = {
     "change": ChangeFromChampion,
     "look_ahead": LookAhead,
     "label_overlap": FoldContact,
+    "packages_locked": Artifact,
+    "startup": Startup,
+    "placement": Placement,
     "naive_rules": NaiveRules,
     "against_champion": AgainstChampion,
     "calibration": Calibration,
@@ -98,6 +101,7 @@ def test_evidence_that_was_not_gathered_is_missing(name):
     assert "not gathered: nobody looked" in result.measured
 
 
+OWN = GOOD.part(Placement).back_ends[0]
 ATTACK = GOOD.part(EventAttacks).attacks[0]
 AT_01 = GOOD.part(FeatureAttacks).found[0]
 
@@ -137,6 +141,13 @@ BAD = [
     ("naive_rules", NaiveRules, {"compared": [worse("naive_rules", 1, gain=0.0)]}),
     ("against_champion", AgainstChampion, {"compared": [worse("against_champion", 0, high=-1e-6)]}),
     ("against_champion", AgainstChampion, {"compared": [worse("against_champion", 1, high=-0.1)]}),
+    ("packages_locked", Artifact, {"packages": {}}),
+    ("packages_locked", Artifact, {"packages_here": {"numba": "0.68.1", "numpy": "2.4.7"}}),
+    ("packages_locked", Artifact, {"packages_here": {"numba": "0.68.1"}}),
+    ("startup", Startup, {"ready_s": 61.0}),
+    ("startup", Startup, {"memory_mb": 2_049.0}),
+    ("placement", Placement, {"served_by": "ONNX Runtime"}),
+    ("placement", Placement, {"back_ends": [OWN, msgspec.structs.replace(OWN, name="other", us=OWN.us / 3.0)]}),
     ("calibration", Calibration, {"error": 0.16}),
     ("beats_baseline", Performance, {"auc": 0.55, "baseline_auc": 0.56}),
     ("parity_golden", Parity, {"golden_error_max": 1e-3}),

@@ -21,8 +21,10 @@ from tradeworthy.change.evidence.overfitting import (
 )
 from tradeworthy.change.evidence.parity import gather_parity
 from tradeworthy.change.evidence.performance import gather_performance
+from tradeworthy.change.evidence.placement import gather_placement
 from tradeworthy.change.evidence.poisoning import gather_poisoning
 from tradeworthy.change.evidence.robustness import gather_feature_attacks
+from tradeworthy.change.evidence.startup import gather_startup
 from tradeworthy.change.evidence.tampered import gather_event_attacks
 from tradeworthy.change.evidence.trading import gather_trading
 from tradeworthy.judge.validate.artifact import Artifact
@@ -30,7 +32,7 @@ from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, 
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
 from tradeworthy.judge.validate.fairness import Groups, Protected
-from tradeworthy.judge.validate.latency import Latency
+from tradeworthy.judge.validate.latency import Latency, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
@@ -50,6 +52,8 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Calibration, gather_calibration, "holding scores against what came", budget_s=1.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
+    Gatherer(Startup, gather_startup, "starting a new process", budget_s=4.0, quick=False),
+    Gatherer(Placement, gather_placement, "comparing back ends", budget_s=1.0, quick=False),
     Gatherer(FeatureAttacks, gather_feature_attacks, "attacking features", budget_s=10.0, quick=False),
     Gatherer(EventAttacks, gather_event_attacks, "tampering with events", budget_s=10.0, quick=False),
     Gatherer(Poisoning, gather_poisoning, "poisoning the training data", budget_s=15.0, quick=False),

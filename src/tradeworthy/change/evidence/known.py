@@ -5,6 +5,7 @@ from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.model.manifest import Manifest
 from tradeworthy.model.predictors.formats import files_of
+from tradeworthy.model.running import packages_here
 
 
 def gather_artifact(context: Context, _work: Work) -> Artifact:
@@ -17,6 +18,8 @@ def gather_artifact(context: Context, _work: Work) -> Artifact:
         files=sorted(manifest.files),
         bytes_total=sum(len(data) for data in files_of(context.version.predictor).values()),
         lacking=_lacking(manifest),
+        packages=manifest.packages,
+        packages_here=packages_here(),
     )
 
 

@@ -7,6 +7,7 @@ from tradeworthy.change.evidence.stream import StreamRun
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.model.features.runtime import FeatureState
 from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.running import machine_here
 from tradeworthy.model.version import Version
 
 TOLERANCES = {"xgboost": 1e-6}
@@ -30,6 +31,8 @@ def gather_parity(context: Context, work: Work) -> Parity:
         serving_tolerance=_tolerance(context.version),
         golden_rows=len(context.version.golden.rows),
         golden_error_max=context.version.golden_error_max(),
+        golden_machine=context.version.manifest.machine,
+        machine_here=machine_here(),
     )
 
 

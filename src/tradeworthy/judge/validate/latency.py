@@ -1,4 +1,4 @@
-"""Latency: whether a decision is fast enough on this machine."""
+"""Latency: whether a decision is fast enough on this machine, a start soon enough, and the fastest back end serves."""
 
 import msgspec
 
@@ -14,6 +14,32 @@ class Latency(Part, frozen=True, kw_only=True):
     us_p99: float
 
 
+class Startup(Part, frozen=True, kw_only=True):
+    """What a new process needs until its first score: seconds and mebibytes, beside the artifact's size."""
+
+    starts: int
+    ready_s: float
+    memory_mb: float
+    artifact_mb: float
+
+
+class BackEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of computing a score: how long a row takes, how far from the recorded scores, whether that is parity."""
+
+    name: str
+    us: float
+    error_max: float
+    keeps: bool
+
+
+class Placement(Part, frozen=True, kw_only=True):
+    """What computes the scores, beside every other back end that is present on this machine."""
+
+    served_by: str
+    back_ends: list[BackEnd]
+    tables: list[Table]
+
+
 class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast a version must be.
 
@@ -23,20 +49,32 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Of one decision, microseconds.
     decisions_min : int
         Fewer decisions than this are no evidence.
+    ready_s_max : float
+        Until a new process has given its first score.
+    memory_mb_max : float
+        Largest resident memory of such a process, mebibytes.
+    slower_max : float
+        What serves may take so many times as long as the fastest back end that keeps parity.
     """
 
     us_p99_max: float = 1_000.0
     decisions_min: int = 100
+    ready_s_max: float = 60.0
+    memory_mb_max: float = 2_048.0
+    slower_max: float = 2.0
 
-    def checks(self, _profile: ProfileName, /) -> list[Check]:
-        """Return the checks, in every profile."""
+    def checks(self, profile: ProfileName, /) -> list[Check]:
+        """Return the checks; starts and back ends are tried in the full profile only."""
+        fast = f"p99 of a decision at most {self.us_p99_max:g} us over at least {self.decisions_min:,} decisions"
+        ready = f"a new process scores within {self.ready_s_max:g} s, in at most {self.memory_mb_max:,.0f} MiB"
+        placed = f"no back end that keeps parity is more than {self.slower_max:g} times as fast as the one that serves"
+        decision = PartCheck("latency", Latency, fast, self._latency)
+        if profile == "quick":
+            return [decision]
         return [
-            PartCheck(
-                "latency",
-                Latency,
-                f"p99 of a decision at most {self.us_p99_max:g} us over at least {self.decisions_min:,} decisions",
-                self._latency,
-            )
+            decision,
+            PartCheck("startup", Startup, ready, self._startup),
+            PartCheck("placement", Placement, placed, self._placement),
         ]
 
     def _latency(self, part: Latency) -> Measured:
@@ -55,3 +93,27 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 )
             ],
         )
+
+    def _startup(self, part: Startup) -> Measured:
+        """Judge time and memory."""
+        return Measured(
+            f"first score {part.ready_s:.2f} s after a start, {part.memory_mb:,.0f} MiB; predictor "
+            f"{part.artifact_mb:.2f} MiB",
+            part.ready_s <= self.ready_s_max and part.memory_mb <= self.memory_mb_max,
+            (part.ready_s, part.memory_mb),
+        )
+
+    def _placement(self, part: Placement) -> Measured:
+        """Judge what serves against the fastest that keeps parity."""
+        kept = [each for each in part.back_ends if each.keeps]
+        served = next(each for each in part.back_ends if each.name == part.served_by)
+        if not served.keeps:
+            return Measured(f"{served.name} serves and is {served.error_max:.3g} off the recorded scores", holds=False)
+        best = min(kept, key=lambda each: each.us)
+        said = (
+            f"fastest that keeps parity: {best.name}, {best.us:.1f} us a row; {served.name} serves, {served.us:.1f} us"
+        )
+        rest = [f"{each.name} {each.us:.1f} us, {each.error_max:.2g} off" for each in part.back_ends if not each.keeps]
+        if rest:
+            said += f"; without parity: {', '.join(rest)}"
+        return Measured(said, served.us <= self.slower_max * best.us, (served.us, best.us), tables=part.tables)

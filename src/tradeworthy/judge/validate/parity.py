@@ -16,6 +16,8 @@ class Parity(Part, frozen=True, kw_only=True):
     serving_tolerance: float
     golden_rows: int
     golden_error_max: float
+    golden_machine: str = ""
+    machine_here: str = ""
 
 
 class ParitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +80,13 @@ class ParitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def _parity_golden(self, part: Parity) -> Measured:
         """Judge the largest difference; a version without golden rows proves nothing."""
         return Measured(
-            f"largest difference {part.golden_error_max:.3g} on {part.golden_rows:,} rows",
+            f"largest difference {part.golden_error_max:.3g} on {part.golden_rows:,} rows, {self._where(part)}",
             part.golden_error_max <= self.golden_tolerance_max and part.golden_rows > 0,
             (part.golden_error_max,),
         )
+
+    def _where(self, part: Parity) -> str:
+        """Say where the rows were scored, then and now."""
+        if part.golden_machine == part.machine_here:
+            return f"recorded and scored on {part.machine_here}"
+        return f"recorded on {part.golden_machine or 'an unnamed machine'}, scored on {part.machine_here}"
