@@ -164,7 +164,8 @@ def standing() -> dict[str, Monitor]:
     )
     names = tuple(f"f{place}" for place in range(FEATURES))
     program = SimpleNamespace(names=names, row_fields=())
-    version: Any = SimpleNamespace(number=VERSION, program=program, profile=profile, predictor=None)
+    predictor = SimpleNamespace(many=lambda rows: np.full((len(rows), 1), 0.5))
+    version: Any = SimpleNamespace(number=VERSION, program=program, profile=profile, predictor=predictor)
     walk = rng.random(3_000), (rng.random(3_000) < 0.5).astype(np.float64)
     return standing_set(version, [ETH], label=forward_direction(bar.close, 6), walk=walk)
 
