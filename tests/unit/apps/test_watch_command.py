@@ -13,6 +13,7 @@ from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus
 from tradeworthy.apps.dashboard.following import LATEST, Follower, change_of
 from tradeworthy.apps.deployment.keeping import RunSummary
 from tradeworthy.change.release.standing import stand
+from tradeworthy.change.watch.monitors import monitors_of
 from tradeworthy.core import facts
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.record.ledger import Entry
@@ -214,10 +215,48 @@ def test_a_monitor_without_a_reference_is_named(calibrated):
     assert all("no operating table" in note or "too few" in note for note in others)
 
 
+def test_every_monitor_that_is_on_has_its_rate(traded, calibrated):
+    """What was asked, a day and per 10,000; what was told of held-out parts, with its interval; and all together."""
+    *lines, whole = calibrated.rates
+    asked = {line.monitor: line.asked_per_10k for line in lines}
+    assert asked["drift"] == traded.settings.monitor.drift.false_alarms_per_10k
+    assert whole.monitor == "all together"
+    assert whole.asked_per_day == pytest.approx(sum(line.asked_per_day for line in lines))
+    assert whole.alarms == sum(line.alarms or 0 for line in lines)
+    for line in lines:
+        assert line.said or line.low <= line.asked_per_day <= line.high
+        assert line.per_day is None or line.low <= line.per_day <= line.high
+
+
+def test_a_budget_a_day_sets_the_limits_of_the_watcher(traded):
+    """What calibrate shows of a budget is what monitors made from the same settings alarm at."""
+    found = traded.calibrate("champion", 0.2)
+    asked = {line.monitor: line for line in found.rates}
+    assert asked["all together"].asked_per_day == pytest.approx(0.2)
+    settings = msgspec.structs.replace(traded.settings.monitor, false_alarms_per_day=0.2)
+    number = int(found.version[:16], 16)
+    monitors = monitors_of(traded.registry, number, traded.settings.instrument, settings)
+    assert monitors["drift"].charts.false_alarms_per_10k == pytest.approx(asked["drift"].asked_per_10k)
+    assert {table.monitor: table.false_alarms_per_10k for table in found.monitors}["drift"] == pytest.approx(
+        asked["drift"].asked_per_10k
+    )
+    assert set(monitors) == set(asked) - {"all together"}
+
+
+def test_a_budget_that_cannot_be_is_refused_by_the_command(traded, capsys):
+    """More than one alarm in a hundred events, or none at all, ends with words and no trace."""
+    for budget, words in (("9", "one in a hundred"), ("0", "more than 0")):
+        code, _, error = tell(capsys, "calibrate", "--false-alarms-per-day", budget, "-p", traded.folder)
+        assert code != 0
+        assert words in " ".join(error.split())
+
+
 def test_calibrate_prints_the_table(traded, capsys, calibrated):
     """The command prints the rate asked and the smallest shift seen; with --json the same table as a document."""
     code, out, _ = tell(capsys, "calibrate", "-p", traded.folder)
     assert code == 0
     assert "false alarms per 10,000" in out
+    for words in ("False alarms over 48 events a day", "all together", "learns from the live feed"):
+        assert words in out
     code, out, _ = tell(capsys, "calibrate", "champion", "-p", traded.folder, "--json")
     assert msgspec.json.decode(out, type=type(calibrated)) == calibrated

@@ -31,7 +31,7 @@ class Keeping:
 
     def __init__(self, folder) -> None:
         self.folder, self.clock, self.monitor, self.ts_ns = folder, VirtualClock(1), Showing(a=0.0), 0
-        self.keeper = SightKeeper(folder, MonitorSettings(), clock=self.clock)
+        self.keeper = SightKeeper(folder, lambda _: MonitorSettings(), clock=self.clock)
 
     def look(self, version="v", **shares: float):
         """Take a point a second later."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.dashboard.following import Frame
     from tradeworthy.judge.monitor.control_charts.delays import MonitorTable
 
+RATES = "\nFalse alarms over {:,.0f} events a day, asked and found on parts of the reference that were held out:"
 CASES_MAX = 5
 CHAMPION = 12
 """So many of the newest cases, and of a champion's digest, are shown: a frame fits 80 columns."""
@@ -62,11 +63,19 @@ def watch(
             live.update(frame_view(follower.frame()), refresh=True)
 
 
-def calibrate(version: Version = "champion", project: Folder = HERE, *, as_json: Json = False) -> None:
-    """Say what the monitors of a version can see: false alarms asked, smallest shift, expected delays."""
+def calibrate(
+    version: Version = "champion",
+    project: Folder = HERE,
+    *,
+    false_alarms_per_day: Annotated[
+        float | None, typer.Option(help="Asked of all monitors together, in the place of the settings'.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what the monitors of a version can see: false alarms asked and held out, smallest shift, expected delays."""
     desk = open_project(project)
-    with waiting("calibrating, then harming the reference to measure delays"):
-        found = desk.calibrate(version)
+    with waiting("calibrating on the reference and on parts of it, then harming it to measure delays"):
+        found = desk.calibrate(version, false_alarms_per_day)
     if as_json:
         show(found, as_json=True)
         return
@@ -164,19 +173,36 @@ def duration(seconds: float) -> str:
 def calibration_view(found: "Calibrated") -> Group:
     """Lay out the operating table of every monitor."""
     parts: list[Text | Table] = [Text(f"version {found.version[:16]}", style="bold")]
+    parts += [Text(RATES.format(found.events_per_day)), _rates(found)]
+    parts += [
+        Text(f"{', '.join(names)}: {said}")
+        for said, names in _said((line.monitor, line.said) for line in found.rates).items()
+    ]
     for monitor in found.monitors:
         parts += [_heading(monitor), _operating(monitor)]
-        parts += [Text(f"{', '.join(names)}: {said}") for said, names in _said(monitor).items()]
+        by_words = _said((series.name, series.said) for series in monitor.series)
+        parts += [Text(f"{', '.join(names)}: {said}") for said, names in by_words.items()]
     parts += [Text("")] + [Text(note) for note in found.notes]
     return Group(*parts)
 
 
-def _said(monitor: "MonitorTable") -> dict[str, list[str]]:
-    """Return what the data cannot support, and for which series."""
+def _rates(found: "Calibrated") -> Table:
+    """Lay out false alarms a day, asked and held out."""
+    table = Table("monitor", "asked a day", "per 10,000", "held out", "alarms", "a day (95%)", box=None, pad_edge=False)
+    for line in found.rates:
+        seen = "" if line.per_day is None else f"{line.per_day:.3g} ({line.low:.3g} to {line.high:.3g})"
+        rate = "" if line.asked_per_10k is None else f"{line.asked_per_10k:.3g}"
+        counted = ("", "") if line.events is None else (f"{line.events:,}", f"{line.alarms}")
+        table.add_row(line.monitor, f"{line.asked_per_day:.3g}", rate, *counted, seen)
+    return table
+
+
+def _said(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return what the data cannot support, and for which names; those without words are left out."""
     found: dict[str, list[str]] = {}
-    for series in monitor.series:
-        if series.said:
-            found.setdefault(series.said, []).append(series.name)
+    for name, said in lines:
+        if said:
+            found.setdefault(said, []).append(name)
     return found
 
 

@@ -1,22 +1,58 @@
 """What the monitors of a version can be expected to see, as one table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from tradeworthy.change.watch.monitors import monitor_settings, monitors_of
+from tradeworthy.change.train.candidate import Candidate
+from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitor_settings, monitors_of
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.errors import near
+from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.monitor.budget import Counted, events_per_day, rate_of, rates_of, verdict
 from tradeworthy.judge.monitor.control_charts.delays import MonitorTable, drift_table, performance_table
+from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
 from tradeworthy.judge.monitor.grouping import OF_DECISIONS
+from tradeworthy.judge.monitor.held_out import LIVE, Walked, held_out
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.model.profile import Profile
+from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
+
+
+class RateLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The false alarms of one monitor, or of all together, a day.
+
+    Attributes
+    ----------
+    monitor : str
+        Its name.
+    asked_per_day, asked_per_10k : float
+        What it was calibrated to, a day and per 10,000 of its events; all together have no single second figure.
+    events, alarms : int, optional
+        Held-out events without change, and what was told of them; None for what learns from the live feed.
+    per_day, low, high : float, optional
+        The rate that was seen, with its 95% interval; None where nothing was held out.
+    said : str
+        What the data cannot support, in words; empty where all is well.
+    """
+
+    monitor: str
+    asked_per_day: float
+    asked_per_10k: float | None = None
+    events: int | None = None
+    alarms: int | None = None
+    per_day: float | None = None
+    low: float | None = None
+    high: float | None = None
+    said: str = ""
 
 
 class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +62,10 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     version : str
         Its digest.
+    events_per_day : float
+        Of the version's walk-forward, on a day that has any.
+    rates : list of RateLine
+        False alarms a day: of every monitor that is on, and of all of them last.
     monitors : list of MonitorTable
         Those whose limits were set on the version's own reference.
     notes : list of str
@@ -33,24 +73,40 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: str
+    events_per_day: float
+    rates: list[RateLine]
     monitors: list[MonitorTable]
     notes: list[str]
 
 
-def calibrate_version(project: "Project", word: str) -> Calibrated:
-    """Calibrate a version's monitors as the watcher does, and measure what they can see.
+def calibrate_version(project: "Project", word: str, false_alarms_per_day: float | None = None) -> Calibrated:
+    """Calibrate a version's monitors as the watcher does; measure what they can see, and how often they are wrong.
+
+    Parameters
+    ----------
+    project : Project
+        Whose version, and whose settings.
+    word : str
+        Names the version.
+    false_alarms_per_day : float, optional
+        Asked of all monitors together in the place of the settings', to try it.
 
     Raises
     ------
     NotFound
         There is no such version.
+    DataInvalid
+        More false alarms are asked for than can be.
     """
     digest = project.resolve(word)
     version, candidate = project.registry.load(digest), project.registry.candidate(digest)
-    monitors = monitors_of(
-        project.registry, version_number(digest), project.settings.instrument, project.settings.monitor
-    )
-    settings = monitor_settings(candidate, project.settings.monitor)
+    wanted = project.settings.monitor
+    if false_alarms_per_day is not None:
+        wanted = msgspec.structs.replace(wanted, false_alarms_per_day=false_alarms_per_day)
+    settings = monitor_settings(candidate, wanted)
+    with calibrations_kept(project.places.watcher / CALIBRATIONS / KEPT):
+        monitors = monitors_of(project.registry, version_number(digest), project.settings.instrument, wanted)
+        rates = rate_lines(version, candidate, project.settings.instrument, settings)
     tables, notes = [], []
     for name, monitor in monitors.items():
         match monitor:
@@ -70,7 +126,46 @@ def calibrate_version(project: "Project", word: str) -> Calibrated:
                 notes.append(f"{name}: {said}")
             case _:
                 notes.append(f"{name}: no operating table; its limits are not charts over a reference")
-    return Calibrated(version=digest, monitors=tables, notes=notes)
+    return Calibrated(
+        version=digest,
+        events_per_day=events_per_day(candidate.walk.ts_event_ns),
+        rates=rates,
+        monitors=tables,
+        notes=notes,
+    )
+
+
+def rate_lines(
+    version: Version, candidate: Candidate, instruments: Sequence[Instrument], settings: MonitorSettings
+) -> list[RateLine]:
+    """Return the false alarms a day of each monitor, asked and seen on what was held out, and of all together."""
+    walk, per_day = candidate.walk, events_per_day(candidate.walk.ts_event_ns)
+    walked = Walked(walk.scores, walk.labels, walk.ts_event_ns)
+    counts = held_out(version, instruments, label=candidate.label, walk=walked, settings=settings)
+    asked = {name: rate for name, rate in rates_of(settings).items() if name in counts or name in LIVE}
+    lines = [_rate_line(name, rate, counts.get(name), per_day) for name, rate in asked.items()]
+    seen = {name: count for name, count in counts.items() if count.events}
+    whole = RateLine(monitor="all together", asked_per_day=sum(line.asked_per_day for line in lines))
+    if not seen:
+        return [*lines, whole]
+    events, alarms = sum(each.events for each in seen.values()), sum(each.alarms for each in seen.values())
+    rate = rate_of(seen, per_day)._asdict()
+    return [*lines, msgspec.structs.replace(whole, events=events, alarms=alarms, **_named(rate))]
+
+
+def _rate_line(name: str, rate: float, found: Counted | None, per_day: float) -> RateLine:
+    """Return one monitor's line."""
+    asked = rate * per_day / 1e4
+    line = RateLine(monitor=name, asked_per_day=asked, asked_per_10k=rate, said=verdict(asked, found, per_day))
+    if found is None or found.events == 0:
+        return line
+    seen = rate_of({name: found}, per_day)._asdict()
+    return msgspec.structs.replace(line, events=found.events, alarms=found.alarms, **_named(seen))
+
+
+def _named(rate: dict[str, float]) -> dict[str, float]:
+    """Return a rate's parts by their names in a line."""
+    return {"per_day": rate["value"], "low": rate["low"], "high": rate["high"]}
 
 
 def season_words(profile: Profile, settings: DriftSettings) -> str:

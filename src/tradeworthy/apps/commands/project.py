@@ -366,11 +366,11 @@ class Project:
 
         return close_finding(self, number, actor=actor, reason=reason)
 
-    def calibrate(self, version: str = "champion") -> "Calibrated":
-        """Say what the monitors of a version can be expected to see, and what its data cannot support."""
+    def calibrate(self, version: str = "champion", false_alarms_per_day: float | None = None) -> "Calibrated":
+        """Say what the monitors of a version see, how often they are wrong, and what its data cannot support."""
         from tradeworthy.apps.commands.calibrating import calibrate_version  # noqa: PLC0415
 
-        return calibrate_version(self, version)
+        return calibrate_version(self, version, false_alarms_per_day)
 
     def status(self) -> results.Status:
         """Say which versions have which role, whether trading is halted, and what was found."""

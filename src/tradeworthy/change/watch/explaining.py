@@ -21,7 +21,7 @@ from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.attempts import Attempt, Job, run_attempt
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.watch.findings import Case
-from tradeworthy.change.watch.monitors import monitors_of
+from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitors_of
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.errors import DataInvalid, NotFound
 from tradeworthy.core.findings import Finding
@@ -170,7 +170,7 @@ class FindingExplainer:
             ledger=registry.ledger.address,
             trust=str(registry.trust.folder.resolve()),
             tape=str(self._tape),
-            kept=str((self._folder / "calibrations" / "kept").resolve()),
+            kept=str((self._folder / CALIBRATIONS / KEPT).resolve()),
             instruments=self._instruments,
             monitors=self._settings,
         )

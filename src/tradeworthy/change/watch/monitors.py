@@ -21,12 +21,15 @@ from tradeworthy.change.watch.watch import Monitors
 from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock, SystemClock
+from tradeworthy.judge.monitor.budget import budgeted, events_per_day
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.standing import MonitorSettings, standing_set
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.record.ledger import Ledger
 
 READY = "ready"
+CALIBRATIONS, KEPT = "calibrations", "kept"
+"""Folder of the attempts in a watcher's state, and of the calibrations themselves below it."""
 
 
 def monitors_of(
@@ -46,7 +49,14 @@ def monitors_of(
 
 
 def monitor_settings(candidate: Candidate, settings: MonitorSettings) -> MonitorSettings:
-    """Return the settings as they fit a model: one of returns is judged by its sign."""
+    """Return the settings as they fit a version: one of returns is judged by its sign; a budget a day is split.
+
+    Raises
+    ------
+    DataInvalid
+        More is asked for than so many events a day can bear.
+    """
+    settings = budgeted(settings, events_per_day(candidate.walk.ts_event_ns))
     if candidate.walk.binary:
         return settings
     returns = msgspec.structs.replace(settings.performance, loss="error", score_cut=0.0, label_cut=0.0)
@@ -114,8 +124,12 @@ class MonitorMaker:
 
     def make(self, number: int) -> Monitors:
         """Return a version's monitors; at once, if it was calibrated."""
-        with calibrations_kept(self._folder / "kept"):
+        with calibrations_kept(self._folder / KEPT):
             return monitors_of(self._registry, number, self._instruments, self._settings)
+
+    def settings_of(self, version: str) -> MonitorSettings:
+        """Return how a version is watched, its share of a budget a day included."""
+        return monitor_settings(self._registry.candidate(version), self._settings)
 
     def prepare(self, versions: Iterable[str]) -> None:
         """Have versions calibrated, one at a time, the first in need first."""
@@ -144,7 +158,7 @@ class MonitorMaker:
             versions=str(registry.folder.resolve()),
             ledger=registry.ledger.address,
             trust=str(registry.trust.folder.resolve()),
-            kept=str((self._folder / "kept").resolve()),
+            kept=str((self._folder / KEPT).resolve()),
             instruments=self._instruments,
             monitors=self._settings,
         )

@@ -9,7 +9,8 @@ Undefined: a figure that is not known is None.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -93,14 +94,14 @@ class SightKeeper:
     ----------
     folder : Path
         The watcher's state folder.
-    settings : MonitorSettings
-        How is watched; says what rate was asked for.
+    settings_of : callable
+        Returns how a version is watched, by its name; says what rates were asked for.
     clock : Clock
         Its monotonic time says when the next point is due.
     """
 
-    def __init__(self, folder: Path, settings: MonitorSettings, *, clock: Clock) -> None:
-        self._folder, self._settings, self._clock = folder, settings, clock
+    def __init__(self, folder: Path, settings_of: Callable[[str], MonitorSettings], *, clock: Clock) -> None:
+        self._folder, self._settings_of, self._clock = folder, lru_cache(maxsize=1)(settings_of), clock
         self._looked_ns = 0
         kept = read_sight(folder) or Sight(version="", ts_ns=[], monitors=[])
         self._version, self._stamps = kept.version, list(kept.ts_ns)
@@ -153,7 +154,8 @@ class SightKeeper:
             self._paths = {key: halved(path) for key, path in self._paths.items()}
 
     def _sight(self, name: str, monitor: Monitor) -> MonitorSight:
-        asked = getattr(getattr(self._settings, name, None), "false_alarms_per_10k", None)
+        settings = self._settings_of(self._version) if self._version else None
+        asked = getattr(getattr(settings, name, None), "false_alarms_per_10k", None)
         return MonitorSight(
             monitor=name,
             false_alarms_per_10k=asked,

@@ -25,7 +25,7 @@ from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.explaining import FindingExplainer
 from tradeworthy.change.watch.findings import HANDLED, Cases
 from tradeworthy.change.watch.metrics import samples, write_metrics
-from tradeworthy.change.watch.monitors import MonitorMaker
+from tradeworthy.change.watch.monitors import CALIBRATIONS, MonitorMaker
 from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.change.watch.sight import SightKeeper
 from tradeworthy.change.watch.watch import Watch
@@ -111,12 +111,12 @@ class Watcher:
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns = Cases(), 0
         self._step_ns_last = self._step_ns_max = 0
-        self._maker = MonitorMaker(self._registry, state / "calibrations", job.instruments, job.monitors)
+        self._maker = MonitorMaker(self._registry, state / CALIBRATIONS, job.instruments, job.monitors)
         self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
         self._watch = Watch(
             state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
         )
-        self._sight = SightKeeper(state, job.monitors, clock=clock)
+        self._sight = SightKeeper(state, self._maker.settings_of, clock=clock)
         self._conductor = Conductor(
             release,
             job.conduct,

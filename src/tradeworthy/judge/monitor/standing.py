@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
@@ -47,11 +48,14 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes
     ----------
+    false_alarms_per_day : float, optional
+        Asked of all monitors together; split in proportion to their own ``false_alarms_per_10k``. Left out, these hold.
     off : tuple of str
         Monitors that are not run, by name. The class mix estimated without labels is off by default: with scores that
         tell little (an AUC near 0.55) its estimate runs to 0 or 1 with an interval that is far too narrow.
     """
 
+    false_alarms_per_day: float | None = None
     off: tuple[str, ...] = ("class_balance",)
     drift: DriftSettings = DriftSettings()
     performance: PerformanceSettings = PerformanceSettings()
@@ -64,6 +68,14 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     trading: TradingSettings = TradingSettings()
     latency: LatencySettings = LatencySettings()
     fairness: FairnessSettings = FairnessSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that is none."""
+        if self.false_alarms_per_day is not None and not self.false_alarms_per_day > 0.0:
+            raise DataInvalid(
+                f"monitor.false_alarms_per_day is {self.false_alarms_per_day:g}; allowed is more than 0: no monitor "
+                "that hears anything is never wrong"
+            )
 
 
 def standing_set(
