@@ -41,7 +41,7 @@ def version(rows):
     trees = Trees.from_forest(random_forest(np.random.default_rng(2), trees=5, n_features=2))
     times = NS_PER_HOUR * np.arange(len(rows))
     profile = Profile.of(rows, trees.many(rows), None, times)
-    program = SimpleNamespace(names=("fast", "slow"))
+    program = SimpleNamespace(names=("fast", "slow"), row_fields=())
     return Version(
         digest="ab" * 32, number=VERSION, manifest=None, program=program, predictor=trees, profile=profile, golden=None
     )

@@ -72,7 +72,14 @@ def held_out(
         rows_out = _stretch(len(version.profile.sample), stretch) & enough[0]
         walk_out = _stretch(len(walk.scores), stretch) & enough[1]
         rest, kept = walk.part(~walk_out), replace(version, profile=_without(version.profile, rows_out))
-        monitors = standing_set(kept, instruments, label=label, walk=(rest.scores, rest.labels), settings=settings)
+        monitors = standing_set(
+            kept,
+            instruments,
+            label=label,
+            walk=(rest.scores, rest.labels),
+            walk_times=rest.ts_event_ns,
+            settings=settings,
+        )
         left = {name: monitor for name, monitor in monitors.items() if name not in LIVE}
         for records, of_rows in _tape(version, rows_out, walk.part(walk_out), label.horizon):
             for name, monitor in left.items():
