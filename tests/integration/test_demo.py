@@ -10,15 +10,19 @@ import pytest
 KEYS = ["bars", "gaps", "decisions", "orders", "fills", "denied", "findings", "versions", "retrains"]
 KEYS += [
     "retrains_by_finding",
+    "canaries",
     "promotions",
+    "harmed_bars",
     "rollbacks",
+    "rollbacks_by_finding",
     "rollback_events_lost",
     "rollback_ms",
     "auc_out_of_fold",
     "auc_live",
     "pnl_after_costs",
 ]
-KEYS += ["explanation_sum_error", "replay_identical", "verify_ok", "wall_s"]
+KEYS += ["explanation_sum_error", "replay_identical", "verify_ok", "wall_s", "steps"]
+LIFE = ["drift", "retrained", "gate", "shadow", "canary", "champion", "harm", "answered", "rolled back"]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +38,10 @@ def told(tmp_path_factory):
 
 
 def test_the_summary_has_its_keys(told):
-    """Exactly the agreed keys, each a number or an answer."""
+    """Exactly the agreed keys, each a number or an answer, and the steps."""
     summary, _, _ = told
     assert list(summary) == KEYS
-    assert [key for key, value in summary.items() if not isinstance(value, int | float | bool)] == []
+    assert [key for key, value in summary.items() if not isinstance(value, int | float | bool)] == ["steps"]
 
 
 def test_the_record_holds(told):
@@ -49,12 +53,24 @@ def test_the_record_holds(told):
 
 
 def test_the_story_happened(told):
-    """A challenger was trained, promoted and rolled back, and no event was lost to it."""
+    """Drift led to a challenger that went all the way, and harm to a finding that took it back; no event was lost."""
     summary, _, _ = told
-    assert summary["retrains"] >= 1
+    assert summary["retrains_by_finding"] >= 1
+    assert summary["canaries"] >= 1
     assert summary["promotions"] >= 2
-    assert summary["rollbacks"] >= 1
+    assert summary["harmed_bars"] > 0
+    assert summary["rollbacks"] == summary["rollbacks_by_finding"] >= 1
     assert summary["rollback_events_lost"] == 0
+
+
+def test_each_step_is_told_in_order(told):
+    """Every step of the challenger's life follows the one before, with who took it and why."""
+    names = [step["step"] for step in told[0]["steps"]]
+    places = [len(names) - 1 - names[::-1].index(step) for step in LIFE[-2:]]
+    first = [names.index(step, 2) for step in LIFE[:-2]]
+    assert first == sorted(first)
+    assert first[-1] < places[0] <= places[1]
+    assert all(step["by"] and step["said"] for step in told[0]["steps"])
 
 
 def test_every_bar_was_decided(told):

@@ -227,6 +227,11 @@ class Engine:
         self.counters.last_sequence = self._recorder.next_sequence - 1
         return summarise(self.desk, self.counters, self.swaps, self._staging.refused)
 
+    @property
+    def refused(self) -> dict[int, str]:
+        """Versions, by number, that were asked for and cannot be let in, with the reason."""
+        return self._staging.refused
+
     def consume(self, batch: EventBatch) -> None:
         """Take a batch of market events, in order, each to its decision.
 

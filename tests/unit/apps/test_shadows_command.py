@@ -7,7 +7,7 @@ import numpy as np
 from command_words import tell
 from small_project import at
 
-from tradeworthy.apps.shadowing import shadows_of
+from tradeworthy.apps.dashboard.shadowing import shadows_of
 from tradeworthy.change.release.comparing import COMPARISONS
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.judge.sequential import anytime_mean

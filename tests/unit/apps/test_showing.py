@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from tradeworthy.apps.captions import read_caption
-from tradeworthy.apps.showing import Stage
+from tradeworthy.apps.demo.showing import Stage
 
 
 def stage():

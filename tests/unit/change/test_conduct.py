@@ -21,7 +21,7 @@ from change_facts import raised
 
 from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
-from tradeworthy.change.release.answers import Reaction
+from tradeworthy.change.release.answers import Answer, Reaction
 from tradeworthy.change.release.comparing import read_comparisons
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
@@ -285,6 +285,9 @@ def test_a_challenger_that_may_be_worse_is_retired(home, tape):
     step(home, home.folder / "tape2", policy=strict)
     assert home.registry.standing().retired == [challenger]
     assert home.registry.resolve("champion") == first
+    finding = home.ledger.facts(facts.FindingRaised)[-1].fact.finding
+    assert (finding.kind, finding.subject, finding.severity) == ("release", challenger[:16], "info")
+    assert "log loss" in finding.sentence
 
 
 def test_a_shadow_is_compared_only_when_it_has_enough(home, tape):
@@ -370,6 +373,37 @@ def test_a_finding_is_answered_at_once_and_once(home, tape, do, size, halted):
     assert [fact.did for fact in answered(home)] == [{"reduce": "reduce to 40% of full size"}.get(do, do)]
     assert step(home, tape, policy) is None
     assert len(answered(home)) == 1
+
+
+def test_an_answer_comes_before_everything_else(home, tape):
+    """A finding that also asks for a retraining is answered first; the next step starts the training."""
+    policy = msgspec.structs.replace(POLICY, reaction=[Reaction(on="data_drift", do="reduce", share=0.4)])
+    assert isinstance(step(home, tape, policy), Answer)
+    assert home.registry.standing().retrains == []
+    assert isinstance(step(home, tape, policy), StartRetrain)
+
+
+def test_a_finding_is_answered_while_a_challenger_trains(home, tape):
+    """A training takes minutes; harm that is found meanwhile is not left to grow."""
+    policy = msgspec.structs.replace(POLICY, reaction=[Reaction(on="trading", do="halt")])
+    assert isinstance(step(home, tape, policy), StartRetrain)
+    home.ledger.append(raised("trading"), actor="watcher", reason="harm")
+    step(home, tape, policy)
+    assert home.registry.standing().halted == {"all"}
+    assert home.registry.standing().retrains[-1].ended is None
+
+
+def test_a_canary_is_not_let_off_while_nobody_watches_it(home, tape):
+    """Decisions count once its own monitors have read them; until then it stays a canary however many there are."""
+    second = challenged(home, tape)[1]
+    home.release.promote(second, "canary", actor="policy", reason="a test", share=0.2)
+    record(home, home.folder / "tape2", (second, Role.CHAMPION))
+    policy = msgspec.structs.replace(POLICY, retrain_on=(), canary_decisions=100)
+    hands = conductor(home, home.folder / "tape2", policy)
+    assert hands.step(home.registry.standing(), 100) is None
+    found = hands.step(home.registry.standing(), 100, watched=version_number(second))
+    assert isinstance(found, PromoteChallenger)
+    assert home.registry.standing().canary is None
 
 
 def test_a_dry_run_only_writes_down(home, tape):

@@ -4,7 +4,7 @@ import pytest
 from change_comparisons import compared
 from change_facts import ended, finding, judged, lines, promoted, raised, registered, rolled_back, started
 
-from tradeworthy.change.release.answers import Answer, Reaction, next_answer, rehearse, said
+from tradeworthy.change.release.answers import Reaction, next_answer, rehearse, said
 from tradeworthy.change.release.policy import (
     PolicySettings,
     Progress,
@@ -75,12 +75,6 @@ def test_harm_under_a_canary_takes_it_back():
     """The kinds that end a canary roll back at once, before any other rule; a champion of long standing is not."""
     assert answer(promoted("a"), CANARY, raised("performance")).do == "rollback"
     assert answer(promoted("a"), raised("performance")) is None
-
-
-def test_an_answer_comes_before_everything_else():
-    """A retraining waits until the finding is answered."""
-    policy = PolicySettings(reaction=[REDUCE], retrain_on=("data_drift",))
-    assert isinstance(step(promoted("a"), raised("data_drift"), policy=policy), Answer)
 
 
 def test_a_good_challenger_acts_at_a_share_first():

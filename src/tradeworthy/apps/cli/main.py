@@ -298,8 +298,8 @@ def demo(
     speed: Annotated[float, typer.Option(help="1 tells the live part in about 25 s; 2 in half of it.")] = 1.0,
     folder: Annotated[Path, typer.Option(help="Where the demo's project goes; made anew.")] = Path("demo"),
 ) -> None:
-    """Tell the whole story on real ETH prices: train, gate, trade, watch, retrain, roll back, explain, verify."""
-    from tradeworthy.apps.demo import tell  # noqa: PLC0415
+    """Tell the whole story on real ETH prices: train, gate, trade, drift, retrain, harm, roll back, verify."""
+    from tradeworthy.apps.demo.story import tell  # noqa: PLC0415
 
     tell(folder, speed=speed, stay=not exit_, summary_path=json_path)
 

@@ -11,7 +11,7 @@ from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Vers
 from tradeworthy.apps.cli.show import console, show
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.shadowing import ShadowLine
+    from tradeworthy.apps.dashboard.shadowing import ShadowLine
 
 policy = typer.Typer(help="What the policy would have done, before it may do it.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ def resize(
 
 def shadows(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Say how every shadow fares beside the champion: loss, profit, disagreement, reasons, valid at any time."""
-    from tradeworthy.apps.shadowing import shadows_of  # noqa: PLC0415
+    from tradeworthy.apps.dashboard.shadowing import shadows_of  # noqa: PLC0415
 
     found = shadows_of(open_project(project))
     if as_json:

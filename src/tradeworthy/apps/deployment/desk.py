@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.change.release.refusals import Refusals
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
 from tradeworthy.live.desk import is_own
 from tradeworthy.live.engine import Engine
+from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.live.feeds.rows import require_fields
 from tradeworthy.live.summary import RunSummary
@@ -56,6 +59,9 @@ class Running:
 Alongside = Callable[[Running], Awaitable[None]]
 """Something that happens while events flow; it ends when it likes, and is cancelled with the run."""
 
+Around = Callable[[Running], Feed]
+"""Puts something between the files' feed and the engine."""
+
 
 def run_files(
     project: "Project",
@@ -64,6 +70,7 @@ def run_files(
     watch: bool = True,
     pace: Callable[[], float] | None = None,
     alongside: Alongside | None = None,
+    around: Around | None = None,
 ) -> results.Run:
     """Trade the market files' events after the training part, to their end.
 
@@ -79,6 +86,8 @@ def run_files(
         Events a second, asked again and again; instead of `speed`.
     alongside : callable, optional
         Started with the first event.
+    around : callable, optional
+        Gives the feed that the engine reads in place of the files' own, which goes on below it.
 
     Raises
     ------
@@ -105,7 +114,8 @@ def run_files(
         stack.callback(engine.close)
         start_keepers(project, beside)
         with collector_off():
-            summary = asyncio.run(trade(Running(project, engine, feed, beside, tape, clock), alongside))
+            running = Running(project, engine, feed, beside, tape, clock)
+            summary = asyncio.run(trade(running, alongside, None if around is None else around(running)))
         beside.wait()
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
@@ -247,10 +257,11 @@ def _last_recorded_ns(project: "Project") -> int:
     return int(inputs["ts_event_ns"][~is_own(inputs)].max(initial=0))
 
 
-async def trade(running: Running, alongside: Alongside | None) -> RunSummary:
+async def trade(running: Running, alongside: Alongside | None, feed: Feed | None = None) -> RunSummary:
     """Run the engine to the feed's end, looking after the companions."""
-    engine = asyncio.create_task(running.engine.run(running.feed))
-    others = [asyncio.create_task(look_after(running.companions))]
+    engine = asyncio.create_task(running.engine.run(running.feed if feed is None else feed))
+    tell = telling_refusals(running.project, running.engine)
+    others = [asyncio.create_task(look_after(running.companions, tell))]
     if alongside is not None:
         others.append(asyncio.create_task(_beside(alongside, running)))
     try:
@@ -261,6 +272,7 @@ async def trade(running: Running, alongside: Alongside | None) -> RunSummary:
                 task.result()
         return engine.result()
     finally:
+        tell()
         running.feed.close()
         for task in others:
             task.cancel()
@@ -271,10 +283,22 @@ async def _beside(alongside: Alongside, running: Running) -> None:
     await alongside(running)
 
 
-async def look_after(beside: Companions) -> None:
-    """Stop the run if a companion fails; collect what little garbage there is, between two events."""
+def telling_refusals(project: "Project", engine: Engine) -> Callable[[], None]:
+    """Return what tells, as findings, which versions an engine has refused to let in since it was last called."""
+    refusals = Refusals(project.ledger)
+
+    def tell() -> None:
+        refused = {version_name(number): why for number, why in engine.refused.items()}
+        refusals.tell(refused, now_ns=project.clock.now_ns(), sequence=engine.counters.last_sequence)
+
+    return tell
+
+
+async def look_after(beside: Companions, tell: Callable[[], None]) -> None:
+    """Stop the run if a companion fails; tell what was refused; collect what little garbage there is."""
     while True:
         beside.check()
+        tell()
         gc.collect(0)
         await asyncio.sleep(CHECK_EVERY_S)
 

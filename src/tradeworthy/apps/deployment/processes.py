@@ -220,7 +220,7 @@ def _write_job(project: "Project", *, market_past: bool) -> Path:
         key=str(places.policy_key.resolve()),
         instruments=project.settings.instrument,
         monitors=project.settings.monitor,
-        conduct=_conduct(project),
+        conduct=conduct_settings(project),
         stop_with_parent=True,
         desk=project.settings.desk.name,
         alerts=[located(alert, project.folder, place) for place, alert in enumerate(project.settings.alert, 1)],
@@ -232,8 +232,8 @@ def _write_job(project: "Project", *, market_past: bool) -> Path:
     return path
 
 
-def _conduct(project: "Project") -> ConductSettings:
-    """Return what the policy needs; what happened before the tape comes from the project's files."""
+def conduct_settings(project: "Project") -> ConductSettings:
+    """Return what the policy of a project needs; what happened before the tape comes from the project's files."""
     settings = project.settings
     return ConductSettings(
         strategy=str((project.folder / settings.desk.strategy).resolve()),

@@ -24,6 +24,7 @@ from tradeworthy.apps.deployment.desk import (
     open_tape,
     record_limits,
     require_champion,
+    telling_refusals,
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
@@ -124,7 +125,8 @@ async def _serve(port: Port, engine: Engine, beside: Companions, opened: Opened 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, feed.close)
     running = asyncio.create_task(engine.run(feed))
-    others = [asyncio.create_task(look_after(beside)), asyncio.create_task(port.attend())]
+    tell = telling_refusals(port.project, engine)
+    others = [asyncio.create_task(look_after(beside, tell)), asyncio.create_task(port.attend())]
     try:
         addresses = await port.open()
         if opened is not None:

@@ -31,6 +31,7 @@ KINDS = (
     "trading",
     "latency",
     "security",
+    "release",
 )
 """What findings are about."""
 

@@ -13,10 +13,9 @@ import numpy as np
 
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import SHORT, VersionSettings
-from tradeworthy.change.release.answers import Answer, said
+from tradeworthy.change.release.answers import Answer, next_answer, said
 from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.policy import (
-    Action,
     JudgeChallenger,
     PolicySettings,
     Progress,
@@ -25,8 +24,10 @@ from tradeworthy.change.release.policy import (
     StartCanary,
     StartRetrain,
     StartShadow,
+    Step,
     decide,
 )
+from tradeworthy.change.release.refusals import refusal, tell
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
@@ -108,7 +109,7 @@ class Conductor:
         self._compared: dict[str, Comparison] = {}
         self._look_at: dict[str, int] = {}
 
-    def step(self, standing: Standing, sequence: int) -> Action | None:
+    def step(self, standing: Standing, sequence: int, *, watched: int = 0) -> Step | Answer | None:
         """Take the next step, if there is one, and return what was decided.
 
         Parameters
@@ -117,7 +118,14 @@ class Conductor:
             Where every version stands.
         sequence : int
             The last input that the monitors have observed; a training learns up to it.
+        watched : int
+            Whose monitors have read all there is, by number; 0 for none. A canary's decisions count only while it is
+            watched: that nobody found anything says nothing where nobody looked.
         """
+        answer = next_answer(self._settings.policy.reaction, self._settings.policy.rollback_on, standing)
+        if answer is not None:  # also while a challenger trains
+            self._answer(answer)
+            return answer
         if standing.retrains and standing.retrains[-1].ended is None:
             self._attend(standing.retrains[-1], standing)
             return None
@@ -125,7 +133,7 @@ class Conductor:
             now_ns=self._clock.now_ns(),
             decisions_since_retrain=self._decisions_since(standing),
             comparison=self._comparison(standing),
-            canary_decisions=self._as_canary.update(0, version_number(standing.canary)) if standing.canary else 0,
+            canary_decisions=self._canary_decisions(standing.canary, watched),
         )
         action = decide(self._settings.policy, standing, progress, env=self._registry.env)
         if action is not None:
@@ -140,14 +148,11 @@ class Conductor:
         """Return the folder of one attempt at a judgement; the first is 1."""
         return self._folder / "gates" / version[:SHORT] / str(attempt)
 
-    def _act(self, action: Action, sequence: int) -> None:
+    def _act(self, action: Step, sequence: int) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
         if isinstance(action, StartRetrain):
             fact = facts.RetrainStarted(trigger=action.trigger, first_sequence=1, last_sequence=sequence)
             self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
-            return
-        if isinstance(action, Answer):
-            self._answer(action)
             return
         try:
             self._act_on(action)
@@ -159,6 +164,12 @@ class Conductor:
         standing = self._registry.standing()
         if version not in (standing.champion, *standing.retired):
             self._release.promote(version, "retired", actor=ACTOR, reason=reason)
+            self._tell(version, reason)
+
+    def _tell(self, version: str, why: str, severity: str = "warning") -> None:
+        """Tell as a finding that a challenger was stopped."""
+        found = refusal(version, why.rstrip("."), now_ns=self._clock.now_ns(), severity=severity)
+        tell(self._registry.ledger, found, actor=ACTOR)
 
     def _answer(self, answer: Answer) -> None:
         """Take risk away because of a finding, and write down that it was answered, or why it could not be."""
@@ -195,6 +206,7 @@ class Conductor:
                 self._release.promote(version, "champion", actor=ACTOR, reason=reason)
             case RetireChallenger(version=version, reason=reason):
                 self._release.promote(version, "retired", actor=ACTOR, reason=reason)
+                self._tell(version, reason, severity="info")
 
     def _attend(self, attempt: Retrain, standing: Standing) -> None:
         """Start an attempt that was only written down; end one whose process has ended."""
@@ -251,7 +263,10 @@ class Conductor:
                     return
                 case "done":
                     reason = "challenger after a retraining"
-                    self._registry.record_gate(read_report(work.folder), actor=ACTOR, reason=reason)
+                    report = read_report(work.folder)
+                    self._registry.record_gate(report, actor=ACTOR, reason=reason)
+                    if not report.passed:
+                        self._tell(version, f"the gate did not pass it: {', '.join(report.failed)}")
                     return
                 case "failed":
                     continue
@@ -272,6 +287,12 @@ class Conductor:
             cost_bps=self._settings.cost_bps,
             training=self._settings.training,
         )
+
+    def _canary_decisions(self, canary: str | None, watched: int) -> int:
+        """Count the decisions of a canary, once its own monitors have read them."""
+        if canary is None or version_number(canary) != watched:
+            return 0
+        return self._as_canary.update(0, watched)
 
     def _decisions_since(self, standing: Standing) -> int:
         """Count the champion's decisions after the last retraining started."""

@@ -11,7 +11,7 @@ import math
 
 import msgspec
 
-from tradeworthy.change.release.answers import KINDS, Answer, Reaction, next_answer
+from tradeworthy.change.release.answers import KINDS, Reaction
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
@@ -148,18 +148,15 @@ class RetireChallenger(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Action = StartRetrain | JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger | Answer
+Step = StartRetrain | JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger
 
 
-def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, env: str = "paper") -> Action | None:
-    """Return the one next step, or nothing.
+def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, env: str = "paper") -> Step | None:
+    """Return the one next step of a challenger, or nothing.
 
     A retraining that has started and not ended is waited for. A challenger is judged, shadowed and compared before
-    another retraining may start. A finding that asks for an answer is answered before anything else.
+    another retraining may start. Findings that ask for an answer have theirs before (`answers.next_answer`).
     """
-    answer = next_answer(policy.reaction, policy.rollback_on, standing)
-    if answer is not None:
-        return answer
     last = standing.retrains[-1] if standing.retrains else None
     if last is not None and last.ended is None:
         return None
@@ -172,7 +169,7 @@ def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, en
 
 def _next_for(
     version: str, policy: PolicySettings, standing: Standing, progress: Progress, env: str
-) -> tuple[Action | None, bool]:
+) -> tuple[Step | None, bool]:
     """Return the challenger's next step, and whether its story is over."""
     if version == standing.canary:
         return _after_canary(version, policy, progress, env)
@@ -188,7 +185,7 @@ def _next_for(
     return _conclude(progress.comparison, policy, env)
 
 
-def _after_canary(version: str, policy: PolicySettings, progress: Progress, env: str) -> tuple[Action | None, bool]:
+def _after_canary(version: str, policy: PolicySettings, progress: Progress, env: str) -> tuple[Step | None, bool]:
     """Let a canary act in full once it has decided often enough; what goes wrong before is answered as a finding."""
     if progress.canary_decisions < policy.canary_decisions or not (policy.auto_promote and env == "paper"):
         return None, False
@@ -196,7 +193,7 @@ def _after_canary(version: str, policy: PolicySettings, progress: Progress, env:
     return PromoteChallenger(version, said), False
 
 
-def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
+def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Step | None, bool]:
     """Promote or retire as soon as the figures allow; where a person promotes, the challenger stays for them."""
     loss, pnl = comparison.loss, comparison.pnl_bps
     if math.isnan(loss.high):
@@ -217,7 +214,7 @@ def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple
     return None, False
 
 
-def _promotion(version: str, said: str, policy: PolicySettings, env: str) -> tuple[Action | None, bool]:
+def _promotion(version: str, said: str, policy: PolicySettings, env: str) -> tuple[Step | None, bool]:
     """Let a challenger act that is good enough, if the policy may."""
     if not policy.auto_promote or env != "paper":
         return None, True

@@ -30,7 +30,7 @@ Sequences = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 Records = npt.NDArray[np.void]
 
-REASONS_MAX = 400
+REASONS_MAX = 1_000
 """So many pairs have their reasons compared, spread evenly: each costs a walk through both ensembles."""
 BPS = 10_000.0
 

@@ -26,7 +26,7 @@ from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, to_bytes
-from tradeworthy.judge.monitor.standing import resume
+from tradeworthy.judge.monitor.standing import resume, succeed
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.reader import Cursor, TapeReader
 
@@ -193,7 +193,9 @@ class Watch:
 
     def _change_to(self, champion: int) -> None:
         self._offsets.version = champion
-        self._monitors = self._make(champion)
+        made = self._make(champion)
+        succeed(made, self._monitors)
+        self._monitors = made
         self._cursors.clear()
         self._offsets.streams[_rows(champion)] = self._offsets.streams.get(DECISIONS, 0)
         self.save()

@@ -151,7 +151,8 @@ class Watcher:
             self._sight.look(version_name(self._watch.version), self._watch.market_ns, self._watch.monitors)
         self._prepare(standing)
         self._explainer.explain(self._cases.unsettled())
-        self._conductor.step(self._standing(), self._watch.sequence)
+        watched = self._watch.version if observed < BACKLOG else 0
+        self._conductor.step(self._standing(), self._watch.sequence, watched=watched)
         if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
             self.tell_pulse()
         return observed

@@ -47,6 +47,14 @@ class Restorable(Protocol):
         """Go on from a state that `state` returned."""
 
 
+@runtime_checkable
+class Heir(Protocol):
+    """A monitor of the desk, not of a version: what it knows of the desk goes on under the next champion."""
+
+    def inherit(self, before: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what the state of the monitor before says of the desk."""
+
+
 def are_decisions(records: Records) -> bool:
     """Whether the records are decisions."""
     return records.dtype == DECISION

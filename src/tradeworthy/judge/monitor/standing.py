@@ -15,7 +15,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
-from tradeworthy.judge.monitor.base import Monitor, Restorable, State
+from tradeworthy.judge.monitor.base import Heir, Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
 from tradeworthy.judge.monitor.effect import ExpectedLoss
@@ -286,3 +286,10 @@ def resume(monitors: Mapping[str, Monitor], states: Mapping[str, State]) -> None
     for name, monitor in monitors.items():
         if name in states and isinstance(monitor, Restorable):
             monitor.restore(states[name])
+
+
+def succeed(monitors: Mapping[str, Monitor], before: Mapping[str, Monitor]) -> None:
+    """Let the monitors of a new champion take over what those before knew of the desk, such as its positions."""
+    for name, monitor in monitors.items():
+        if name in before and isinstance(monitor, Heir):
+            monitor.inherit(before[name].state())

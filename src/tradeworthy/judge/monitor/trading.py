@@ -35,6 +35,7 @@ from tradeworthy.judge.monitor.control_charts.rate_kernels import LEARN
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.account import (
+    CASH,
     DRAWDOWN,
     FEES,
     LOSSES,
@@ -210,6 +211,13 @@ class TradingMonitor:
         self._recent = {int(k.removeprefix("recent.")): v.copy() for k, v in state.items() if k.startswith("recent.")}
         self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
+
+    def inherit(self, before: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what the desk holds from the state of a monitor before; profit and drawdown count from here."""
+        positions = before["positions"].copy()
+        if positions.shape == self._account.positions.shape:
+            self._account = Account(positions, np.zeros_like(self._account.totals))
+            self._account.totals[CASH] = -equity(self._account)
 
     def _take_decisions(self, decisions: Records) -> None:
         """Count decisions and orders, chart how often orders are sent, keep what fills will be held against."""

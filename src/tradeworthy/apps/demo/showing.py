@@ -112,6 +112,7 @@ class Stage:
         """Show the summary and where the report is."""
         table = Table(show_header=False, box=None)
         for name in summary.__struct_fields__:
-            table.add_row(name.replace("_", " "), cell(getattr(summary, name)))
+            if not isinstance(value := getattr(summary, name), list):  # what was told as it happened
+                table.add_row(name.replace("_", " "), cell(value))
         self.console.print(Panel(table, title="What happened", title_align="left"))
         self.console.print(Text.assemble("Report: ", (page, "bold underline")), soft_wrap=True)

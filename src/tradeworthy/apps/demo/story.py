@@ -1,14 +1,14 @@
 """The whole story on real ETH prices, told by the same calls that a person would make.
 
-Flow:   look → train → register → gate → trade live, watched by another process → drift, retraining in a third process,
-        a challenger promoted → roll back by command → explain → verify → replay in a fresh process → report.
-Time:   the market is history, delivered at a pace of its own. While a challenger is trained and judged the pace is
-        lower, or a retraining of seconds would take months of market time.
+Flow:   look → train → register → gate → trade live, watched by another process → drift → retraining in a third process
+        → gate → shadow → canary → champion, all by policy → harm on purpose → a finding rolls it back → explain →
+        verify → replay in a fresh process → report.
+Harm:   somebody moves prices against whatever the new champion holds (`testing.adversary`). Everything before it is the
+        market's own; nothing of what the policy then does is told to it.
 """
 
 import asyncio
 import json
-import math
 import shutil
 import subprocess
 import sys
@@ -21,23 +21,22 @@ from rich.console import Console
 from tradeworthy.apps.commands.measuring import decisions_missing, realised_auc
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.commands.starting import init_project
+from tradeworthy.apps.demo.pacing import Pacing
+from tradeworthy.apps.demo.showing import LiveView, Stage
+from tradeworthy.apps.demo.steps import Step, rollback_ms, steps_of
 from tradeworthy.apps.deployment.desk import Running, run_files
-from tradeworthy.apps.showing import LiveView, Stage
 from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.watch.pulse import Pulse, read_pulse
 from tradeworthy.core import facts
-from tradeworthy.core.errors import SettingsInvalid, TradeworthyError
-from tradeworthy.core.time import NS_PER_MS, NS_PER_S
-from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.core.decisions import version_number
+from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.summary import RunSummary
-from tradeworthy.record.ledger import Entry
+from tradeworthy.testing.adversary import Adversary, wanted_by
 
-LIVE_SECONDS = 25.0
-SLOWER_WHILE_TRAINING = 0.25
-KEPT_FOR_SHADOW, KEPT_FOR_LEAD, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 4_000, 500, 2_000
-HELD_SECONDS_MAX = 300.0
-EVENTS_BEFORE_ROLLBACK = 1_500
-EFFECT_LOOKS_MAX = 10_000
-LOOK_EVERY_S = 0.1
+EVENTS_BEFORE_HARM, HARMED_BARS_MAX, HARM_BPS = 400, 600, 50.0
+LOOK_EVERY_S, LOOK_HARMED_S = 0.1, 0.005
+TOLD = (facts.GateJudged, facts.VersionPromoted, facts.FindingAnswered, facts.VersionRolledBack)
 SHORT = 16
 AUTHOR, OFFICER = "ada", "riya"
 MARKER = ".tradeworthy-demo"
@@ -56,8 +55,11 @@ class Summary(msgspec.Struct, kw_only=True):
     versions: int = 0
     retrains: int = 0
     retrains_by_finding: int = 0
+    canaries: int = 0
     promotions: int = 0
+    harmed_bars: int = 0
     rollbacks: int = 0
+    rollbacks_by_finding: int = 0
     rollback_events_lost: int = 0
     rollback_ms: float | None = None
     auc_out_of_fold: float | None = None
@@ -67,6 +69,7 @@ class Summary(msgspec.Struct, kw_only=True):
     replay_identical: bool = False
     verify_ok: bool = False
     wall_s: float = 0.0
+    steps: list[Step] = []
 
 
 def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: Path | None = None) -> Summary:
@@ -125,10 +128,12 @@ class Story:
         (folder / MARKER).touch()
         self.project, self.stage, self.speed = Project(folder), stage, speed
         self.summary = Summary()
-        self._standing, self._shadowing = Standing(), list[str]()
-        self._base_pace, self._led_from = math.inf, sys.maxsize
-        self._feed: ReplayFeed | None = None
-        self._hold_until_ns = 0
+        self._standing, self._pacing = Standing(), Pacing(speed)
+        self._leader, self._led_from = "", 0
+        self._harmed, self._harmed_ns = "", 0
+        self._adversary: Adversary | None = None
+        self._pulse: Pulse | None = None
+        self._swaps_seen: list[tuple[int, int]] = []  # when, and which version, by number
 
     def page(self) -> AbstractContextManager[str]:
         """Serve the desk's page while the story is told; its link signs the officer in, once."""
@@ -186,20 +191,22 @@ class Story:
         self.project.promote("newest", to="champion", actor=AUTHOR, reason="first champion, on paper")
 
     def live(self) -> None:
-        """Chapters 5 to 7: trade, watch, retrain, promote, roll back."""
+        """Chapter 5: trade, watch; drift, retraining, gate, shadow, canary, champion, harm, roll back."""
         self.stage.chapter("Live", "the rest arrives as a live feed: features, model, risk, paper venue, tape")
         with self.stage.live() as show:
-            run = run_files(self.project, pace=self.pace, alongside=lambda running: self._beside(running, show))
+            run = run_files(
+                self.project,
+                pace=self._pacing.pace,
+                alongside=lambda running: self._beside(running, show),
+                around=self._around,
+            )
         summary, standing = self.summary, self.project.registry.standing()
         summary.decisions, summary.orders, summary.fills = run.decisions, run.orders, run.fills
         summary.denied = sum(count for code, count in run.denied.items() if code != "FEATURES_WARMING")
         summary.pnl_after_costs = run.pnl_after_costs
         summary.findings, summary.retrains = len(standing.findings), len(standing.retrains)
         summary.versions = len(standing.registered)
-        promoted = [entry.fact for entry in self.project.ledger.facts(facts.VersionPromoted)]
-        summary.promotions = sum(
-            isinstance(fact, facts.VersionPromoted) and fact.role == "champion" for fact in promoted
-        )
+        self._count_steps()
         summary.rollback_events_lost = decisions_missing(self.project)
         summary.auc_live = realised_auc(self.project)
         self.stage.say(
@@ -210,6 +217,16 @@ class Story:
         if not summary.rollbacks:
             self.stage.verdict("missing", "no challenger came to lead in time, so there was nothing to roll back")
 
+    def _count_steps(self) -> None:
+        """Tell every step from the ledger, and count them."""
+        summary, entries = self.summary, self.project.ledger.facts()
+        summary.steps = steps_of(entries, self._harmed_ns, f"prices move against what {self._harmed[:SHORT]} holds")
+        names = [step.step for step in summary.steps]
+        summary.canaries, summary.promotions = names.count("canary"), names.count("champion")
+        summary.rollbacks = names.count("rolled back")
+        summary.rollbacks_by_finding = sum(step.step == "rolled back" and step.by == "policy" for step in summary.steps)
+        summary.rollback_ms = rollback_ms(entries, self._swaps_seen)
+
     def _say_why_retrained(self, standing: Standing) -> None:
         """Say whether the monitors asked for a retraining, or the schedule alone."""
         asked = sum(not retrain.started.trigger.startswith("schedule") for retrain in standing.retrains)
@@ -219,65 +236,51 @@ class Story:
         else:
             self.stage.say("no finding asked for a retraining in these prices; the schedule did")
 
-    def pace(self) -> float:
-        """Return events a second: slower while a challenger is on its way, slower still where it would come late."""
-        slower = SLOWER_WHILE_TRAINING if self._challenger_coming() else 1.0
-        kept = self._events_kept()
-        left = len(self._feed) - self._feed.position if self._feed else 0
-        return self._base_pace * (min(slower, max(left - kept, 0) / SLOWING_EVENTS) if kept else slower)
+    def _around(self, running: Running) -> Feed:
+        """Let an adversary stand between the market and the engine; he moves nothing before his time."""
 
-    def _events_kept(self) -> int:
-        """Return how many events the rest of the story needs: a busy machine has history enough, but not time."""
-        if self.summary.rollbacks or self.project.clock.monotonic_ns() > self._hold_until_ns:
-            return 0
-        retrains, standing = self._standing.retrains, self._standing
-        if not retrains or retrains[-1].ended is None:
-            return KEPT_FOR_SHADOW
-        version = retrains[-1].ended.version
-        if version is None or version in standing.retired:
-            return 0
-        return KEPT_FOR_ROLLBACK if version == standing.champion else self._kept_for(version)
+        def wanted() -> float:
+            is_on = self._harmed and self.summary.harmed_bars < HARMED_BARS_MAX
+            return wanted_by(version_number(self._harmed), running.engine.desk) if is_on else 0.0
 
-    def _kept_for(self, version: str) -> int:
-        """Return how many events a challenger needs that does not lead yet; none if the gate refused it."""
-        if version not in self._standing.gates:
-            return KEPT_FOR_SHADOW
-        if not self._standing.gate_passed(version):
-            return 0
-        return KEPT_FOR_LEAD if version[:SHORT] in self._shadowing else KEPT_FOR_SHADOW
-
-    def _challenger_coming(self) -> bool:
-        """Tell whether a retraining runs, or its challenger still waits for the gate."""
-        retrains = self._standing.retrains
-        if not retrains or self._standing.previous is not None or self.summary.rollbacks:
-            return False
-        ended = retrains[-1].ended
-        if ended is None:
-            return True
-        return ended.version is not None and ended.version not in self._standing.gates
+        self._adversary = Adversary(running.feed, wanted, step_bps=HARM_BPS)
+        return self._adversary
 
     async def _beside(self, running: Running, show: LiveView) -> None:
-        """Follow the facts while events flow; roll back once the challenger has led for a while."""
-        self._feed, total = running.feed, len(running.feed)
-        self._base_pace = total / LIVE_SECONDS * self.speed
-        self._hold_until_ns = self.project.clock.monotonic_ns() + int(HELD_SECONDS_MAX * NS_PER_S)
+        """Follow the facts while events flow; once a challenger has led for a while, let harm come to it."""
+        self._pacing.start(running.feed, self.project.clock)
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_HARMED_S if self._harmed and not self._pacing.is_over else LOOK_EVERY_S)
+            for swap in running.engine.swaps[len(self._swaps_seen) :]:
+                self._swaps_seen.append((self.project.clock.now_ns(), swap.version))
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
-            self._shadowing = now.shadows
-            show.update(running.feed.position / total, now, self._standing, self._doing())
+            self.summary.harmed_bars = self._adversary.moved if self._adversary else 0
+            self._pulse = read_pulse(self.project.places.watcher)
+            self._pacing.look(
+                self._standing,
+                now.shadows,
+                behind=now.last_sequence - (self._pulse.reached if self._pulse else 0),
+                is_over=self._harmed in self._standing.retired,
+            )
+            show.update(running.feed.position / len(running.feed), now, self._standing, self._pacing.doing)
             self._narrate(show, now)
-            if now.swaps and not self.summary.rollbacks:
-                self._led_from = min(self._led_from, now.events)
-                if now.events - self._led_from >= EVENTS_BEFORE_ROLLBACK:
-                    await self._roll_back(running, show)
+            self._watch_leader(show, now.events)
 
-    def _doing(self) -> str:
-        """Say in two words what goes on."""
-        if self._challenger_coming():
-            return "trading, a challenger trains"
-        return "trading, a shadow watches" if self._standing.shadows else "trading"
+    def _watch_leader(self, show: LiveView, events: int) -> None:
+        """Let harm begin once a challenger has been champion, in full, for a while, and its monitors are at work."""
+        standing = self._standing
+        leads = standing.previous is not None and standing.canary is None and standing.champion is not None
+        leader = standing.champion if leads and standing.champion is not None else ""
+        if leader != self._leader:
+            self._leader, self._led_from = leader, events
+        is_watched = self._pulse is not None and leader[:SHORT] == self._pulse.version
+        if leader and is_watched and not self._harmed and events - self._led_from >= EVENTS_BEFORE_HARM:
+            self._harmed, self._harmed_ns = leader, self.project.clock.now_ns()
+            self._pacing.wait_for_watcher()
+            show.tell(
+                "harm", f"harm on purpose: every bar now closes {HARM_BPS:g} bps against what {leader[:SHORT]} holds"
+            )
 
     def _narrate(self, show: LiveView, now: RunSummary) -> None:
         """Tell each thing that happened, once."""
@@ -287,50 +290,10 @@ class Story:
             show.tell(
                 f"retrain {retrain.number}", f"retraining in another process, because of {retrain.started.trigger}"
             )
-        for version, judged in self._standing.gates.items():
-            verdict = "passed" if judged.passed else f"did not pass ({', '.join(judged.failed_checks)})"
-            show.tell(f"gate {version}", f"the gate judged {version[:16]}: {verdict}")
-        for version in self._standing.shadows:
-            show.tell(f"shadow {version}", f"{version[:16]} scores every event in shadow")
+        for step in steps_of(self.project.ledger.facts(*TOLD), 0, ""):
+            show.tell(f"{step.ts_ns} {step.step}", f"{step.step}: {step.said}")
         for swap in now.swaps:
             show.tell(f"swap {swap.sequence}", f"{swap.version} decides from here on; {swap.previous} stays warm")
-
-    async def _roll_back(self, running: Running, show: LiveView) -> None:
-        """Chapter 7: give the command in a process of its own, while events flow, and time its effect."""
-        arguments = ["--actor", OFFICER, "--reason", "drill: back to the version before"]
-        seen_ns = {len(running.engine.swaps): 0}  # a policy may promote meanwhile: which change was ours shows its fact
-        process = await asyncio.create_subprocess_exec(
-            *_command(self.project.folder, "rollback"), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            while process.returncode is None:
-                seen_ns.setdefault(len(running.engine.swaps), self.project.clock.now_ns())
-                await asyncio.sleep(0.001)
-            _, said = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-        if process.returncode:
-            raise TradeworthyError(f"the rollback command failed: {said.decode().strip()}")
-        ordered = self.project.ledger.facts(facts.VersionRolledBack)[-1]
-        if not await self._in_effect(running, ordered, seen_ns):
-            raise TradeworthyError("the rollback command had no effect")
-        show.tell("rollback", f"rolled back by command, in effect {self.summary.rollback_ms:.1f} ms after its fact")
-
-    async def _in_effect(self, running: Running, ordered: Entry, seen_ns: dict[int, int]) -> bool:
-        """Wait until the engine has gone back, and keep how long that took; `seen_ns` is when each change was seen."""
-        first, to = min(seen_ns), ordered.fact.to if isinstance(ordered.fact, facts.VersionRolledBack) else ""
-        for _ in range(EFFECT_LOOKS_MAX):
-            swaps = running.engine.summary().swaps
-            seen_ns.setdefault(len(swaps), self.project.clock.now_ns())
-            back = [place for place in range(first, len(swaps)) if to.startswith(swaps[place].version)]
-            if back:
-                self.summary.rollbacks = 1
-                self.summary.rollback_ms = (seen_ns[back[0] + 1] - ordered.ts_ns) / NS_PER_MS
-                return True
-            await asyncio.sleep(0.001)
-        return False
 
     def explain(self) -> None:
         """Chapter 8: why the largest trade was made."""

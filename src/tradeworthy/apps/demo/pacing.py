@@ -1,0 +1,101 @@
+"""How fast the demo's market is delivered, so that seconds of training do not take months of market time.
+
+Idea:   the market is history and waits for nobody; a challenger needs real seconds to be trained and judged. Meanwhile
+        the pace is lower, and where the market would end before the story does, lower still.
+Units:  events a second; infinity does not wait, zero pauses.
+"""
+
+import math
+
+from tradeworthy.change.registry import SHORT
+from tradeworthy.change.release.standing import Standing
+from tradeworthy.core.time import NS_PER_S, Clock
+from tradeworthy.live.feeds.replay import ReplayFeed
+
+LIVE_SECONDS = 25.0
+SLOWER_WHILE_TRAINING, SLOWER_AS_CANARY, SLOWER_WHILE_HARMED = 0.25, 0.5, 0.1
+KEPT_FOR_SHADOW, KEPT_FOR_LEAD, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 4_000, 2_000, 2_000
+HELD_SECONDS_MAX = 300.0
+BEHIND_MAX = 600
+"""While harm is done, events wait for a watcher that has not read so many records."""
+
+
+class Pacing:
+    """Says how fast events come, from where every version stands.
+
+    Parameters
+    ----------
+    speed : float
+        1 takes about 25 s, without what a challenger needs.
+    """
+
+    def __init__(self, speed: float) -> None:
+        self._speed, self._base = speed, math.inf
+        self._feed: ReplayFeed | None = None
+        self._clock: Clock | None = None
+        self._hold_until_ns = 0
+        self._standing, self._shadowing = Standing(), list[str]()
+        self.is_over, self._is_harmed, self._behind = False, False, 0
+
+    def start(self, feed: ReplayFeed, clock: Clock) -> None:
+        """Pace a feed from now on."""
+        self._feed, self._clock = feed, clock
+        self._base = len(feed) / LIVE_SECONDS * self._speed
+        self._hold_until_ns = clock.monotonic_ns() + int(HELD_SECONDS_MAX * NS_PER_S)
+
+    def look(self, standing: Standing, shadowing: list[str], *, behind: int, is_over: bool) -> None:
+        """Take in where versions stand, which score in shadow, what the watcher has to read, and the end."""
+        self._standing, self._shadowing, self.is_over = standing, shadowing, is_over
+        self._behind = behind
+
+    def wait_for_watcher(self) -> None:
+        """Harm has begun: the watcher reads in real seconds, so events wait for it, as a market need not."""
+        self._is_harmed = True
+
+    def pace(self) -> float:
+        """Return events a second."""
+        slower = SLOWER_WHILE_TRAINING if self._coming() else 1.0
+        if self._standing.canary is not None:
+            slower = SLOWER_AS_CANARY
+        if self._is_harmed and not self.is_over:
+            slower = SLOWER_WHILE_HARMED if self._behind < BEHIND_MAX else 0.0
+        kept = self._kept()
+        left = len(self._feed) - self._feed.position if self._feed else 0
+        return self._base * (min(slower, max(left - kept, 0) / SLOWING_EVENTS) if kept else slower)
+
+    @property
+    def doing(self) -> str:
+        """What goes on, in a few words."""
+        if self._coming():
+            return "trading, a challenger trains"
+        if self._standing.canary is not None:
+            return "trading, a canary acts"
+        return "trading, a shadow watches" if self._standing.shadows else "trading"
+
+    def _kept(self) -> int:
+        """Return how many events the rest of the story needs: a busy machine has history enough, but not time."""
+        if self._clock is None or self._is_harmed or self._clock.monotonic_ns() > self._hold_until_ns:
+            return 0
+        retrains, standing = self._standing.retrains, self._standing
+        if not retrains or retrains[-1].ended is None:
+            return KEPT_FOR_SHADOW
+        version = retrains[-1].ended.version
+        if version is None or version in standing.retired:
+            return 0
+        return KEPT_FOR_ROLLBACK if version == standing.champion else self._kept_for(version)
+
+    def _kept_for(self, version: str) -> int:
+        """Return how many events a challenger needs that does not act yet; none if the gate refused it."""
+        if version not in self._standing.gates:
+            return KEPT_FOR_SHADOW
+        if not self._standing.gate_passed(version):
+            return 0
+        return KEPT_FOR_LEAD if version[:SHORT] in self._shadowing else KEPT_FOR_SHADOW
+
+    def _coming(self) -> bool:
+        """Tell whether a retraining runs, or its challenger still waits for the gate."""
+        retrains = self._standing.retrains
+        if not retrains or self._standing.previous is not None or self.is_over:
+            return False
+        ended = retrains[-1].ended
+        return ended is None or (ended.version is not None and ended.version not in self._standing.gates)

@@ -1,0 +1,72 @@
+"""Bad deployments, told: what was to act and does not, and why; whoever acted before goes on.
+
+Idea:   that nothing happened is no news to the desk, and all the more to people: a version that cannot be let in, or
+        that gate or comparison stopped, is a finding of kind ``release``: a case and an alert like any other.
+State:  the ledger; the same refusal is told once.
+"""
+
+from collections.abc import Mapping
+
+from tradeworthy.core import facts
+from tradeworthy.core.findings import Finding
+from tradeworthy.record.ledger import Ledger
+
+NAME = KIND = "release"
+SHORT = 16
+
+
+def refusal(version: str, why: str, *, now_ns: int, sequence: int = 0, severity: str = "warning") -> Finding:
+    """Return the finding that a version, by its digest or the beginning of it, was stopped."""
+    return Finding(
+        monitor=NAME,
+        subject=version[:SHORT],
+        kind=KIND,
+        severity=severity,
+        sequence=sequence,
+        ts_event_ns=now_ns,
+        since_ns=now_ns,
+        observed=1.0,
+        reference=0.0,
+        unit="refusals",
+        statistic=1.0,
+        threshold=0.0,
+        false_alarms_per_10k=0.0,
+        sentence=f"Version {version[:SHORT]} was stopped: {why}. The version before goes on as it was.",
+    )
+
+
+def tell(ledger: Ledger, finding: Finding, *, actor: str) -> None:
+    """Append a finding, to be told from now on."""
+    fact = facts.FindingRaised(finding=finding, ts_origin_ns=finding.ts_event_ns)
+    ledger.append(fact, actor=actor, reason=finding.sentence)
+
+
+class Refusals:
+    """Tells what an engine refuses to let in, each reason once.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where findings go.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._told = ledger, dict[str, str]()
+
+    def tell(self, refused: Mapping[str, str], *, now_ns: int, sequence: int) -> None:
+        """Tell what is new.
+
+        Parameters
+        ----------
+        refused : mapping of str to str
+            Why, by the version's first 16 characters.
+        now_ns : int
+            UTC nanoseconds of the machine.
+        sequence : int
+            The last record written.
+        """
+        for version, why in refused.items():
+            if self._told.get(version) != why:
+                self._told[version] = why
+                found = refusal(version, why.rstrip("."), now_ns=now_ns, sequence=sequence, severity="critical")
+                tell(self._ledger, found, actor="engine")
