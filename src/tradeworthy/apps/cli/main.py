@@ -192,7 +192,7 @@ def run(
     port: serving.PortBeside = None,
     as_json: Json = False,
 ) -> None:
-    """Trade the market files that follow the training part, on the paper venue."""
+    """Trade on the paper venue: the market files that follow the training part, or the live market of `[feed]`."""
     opened = _project(project)
     with people.beside(opened, page), bar("getting ready") as report:
         result = opened.run(speed=speed, watch=watch, report=report, beside=serving.beside(opened, port))
