@@ -9,6 +9,7 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALLOWANCE,
     CLIP,
     CONSTANTS,
+    COUNTS,
     INNOVATION,
     LIMIT_DOWN,
     LIMIT_UP,
@@ -20,12 +21,13 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     SPREAD,
     SUM_DOWN,
     SUM_UP,
+    SUMS,
     TOTAL_UP,
     ChartTable,
     Scored,
     empty_state,
 )
-from tradeworthy.judge.monitor.control_charts.cusum import excursions, watch
+from tradeworthy.judge.monitor.control_charts.cusum import excursions, run_chart, watch
 from tradeworthy.judge.monitor.control_charts.views import write_scores
 
 
@@ -159,3 +161,29 @@ def test_excursions_of_separate_runs_do_not_join():
     peaks = np.empty(4)
     assert excursions(scores, 0.0, 0.0, peaks) == 2
     assert peaks[:2].tolist() == [2.0, 2.0]
+
+
+def test_an_excursion_is_told_as_if_it_were_followed_row_by_row():
+    """Since when, how many and what they add up to are those of plain bookkeeping, past pauses and missing scores."""
+    rng = np.random.default_rng(3)
+    scores = rng.standard_normal(700)
+    scores[rng.random(700) < 0.05] = np.nan
+    own, sums, counts = np.zeros(CONSTANTS), np.zeros(SUMS), np.zeros(COUNTS, np.int64)
+    own[[ALLOWANCE, LIMIT_UP, LIMIT_DOWN]], counts[QUIET] = (0.2, 1e9, 1e9), 30
+    told = [[0.0, 0.0, 0, 0], [0.0, 0.0, 0, 0]]  # sum, total, count and since of each side
+    passed = 0
+    for place, score in enumerate(scores):
+        passed += int(np.isfinite(score))
+        for side, sign in enumerate((1.0, -1.0)):
+            total, added, seen, since = told[side]
+            if np.isfinite(score) and passed > 30:
+                fresh = max(0.0, total + (sign * score - 0.2))
+                since, added, seen = (since, added, seen) if total > 0.0 else (place, 0.0, 0)
+                told[side] = [fresh, added + 2.0 * score, seen + 1, since] if fresh > 0.0 else [0.0, 0.0, 0, 0]
+    for first in range(0, 700, 70):
+        part = scores[first : first + 70]
+        scored = Scored(part, 2.0 * part, np.arange(first, first + 70))
+        assert run_chart(own, sums, counts, scored) == 70
+    for side, expected in enumerate(told):
+        found = sums[SUM_UP + side], sums[TOTAL_UP + side], counts[N_UP + side], counts[SINCE_UP + side]
+        assert found == tuple(expected)

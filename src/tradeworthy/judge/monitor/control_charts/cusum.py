@@ -17,14 +17,11 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     AWAKE,
     LIMIT_DOWN,
     LIMIT_UP,
-    N_DOWN,
     N_UP,
     QUIET,
-    SINCE_DOWN,
     SINCE_UP,
     SUM_DOWN,
     SUM_UP,
-    TOTAL_DOWN,
     TOTAL_UP,
     ChartState,
     ChartTable,
@@ -39,35 +36,61 @@ TILE = 256
 
 
 @kernel
+def _pass_quietly(counts: Longs, scores: Floats) -> int:
+    """Let known scores pass while the chart is quiet; return the first that it shall hear, or how many there are."""
+    at = 0
+    while counts[QUIET] > 0 and at < len(scores):
+        if not np.isnan(scores[at]):
+            counts[QUIET] -= 1
+        at += 1
+    return at
+
+
+@kernel
+def _date(state: ChartState, side: int, reached: float, scored: Scored, heard: tuple[int, int, int]) -> None:
+    """Say of one side's excursion since when it lasts and what its values add up to; nothing of a sum of zero.
+
+    `state` is one chart's (SUMS,) and (COUNTS,); `heard` are the first of the scores that it heard, the one after the
+    last, and the last at which the sum was zero, or -1.
+    """
+    (sums, counts), (start, stop, last_zero) = state, heard
+    total, seen, since = sums[TOTAL_UP + side], counts[N_UP + side], counts[SINCE_UP + side]
+    if last_zero >= 0 or sums[SUM_UP + side] == 0.0:
+        total, seen, since = 0.0, 0, 0
+    for i in range(max(start, last_zero + 1), stop if reached > 0.0 else 0):
+        if not np.isnan(scored.scores[i]):
+            since = scored.ts_ns[i] if seen == 0 else since
+            total += scored.told[i]
+            seen += 1
+    sums[SUM_UP + side], sums[TOTAL_UP + side] = reached, total
+    counts[N_UP + side], counts[SINCE_UP + side] = seen, since
+
+
+@kernel
 def run_chart(own: Floats, sums: Floats, counts: Longs, scored: Scored) -> int:
-    """Move one chart through (n,) scores; return the score at which it alarms (consumed), or n."""
-    scores, told, ts_ns, n = scored.scores, scored.told, scored.ts_ns, len(scored.scores)
+    """Move one chart through (n,) scores; return the score at which it alarms (consumed), or n.
+
+    The loop moves both sums alone; what else is told of an excursion is added up afterwards, from where it began.
+    """
+    scores, n = scored.scores, len(scored.scores)
     allowance, limit_up, limit_down = own[ALLOWANCE], own[LIMIT_UP], own[LIMIT_DOWN]
-    up, down, total_up, total_down = sums[SUM_UP], sums[SUM_DOWN], sums[TOTAL_UP], sums[TOTAL_DOWN]
-    n_up, n_down, since_up, since_down = counts[N_UP], counts[N_DOWN], counts[SINCE_UP], counts[SINCE_DOWN]
-    quiet, awake, place = counts[QUIET], counts[AWAKE], n
-    for i in range(n):
-        score, value = scores[i], told[i]
+    up, down, awake, place = sums[SUM_UP], sums[SUM_DOWN], counts[AWAKE], n
+    zero_up, zero_down, start = -1, -1, _pass_quietly(counts, scores)
+    for i in range(start, n):
+        score = scores[i]
         if np.isnan(score):
             continue
-        if quiet > 0:
-            quiet -= 1
-            continue
         awake += 1
-        before, up = up, max(0.0, up + (score - allowance))
-        since_up = ts_ns[i] if before == 0.0 else since_up
-        total_up = total_up if up == 0.0 else value + (0.0 if before == 0.0 else total_up)
-        n_up = n_up if up == 0.0 else 1 + (0 if before == 0.0 else n_up)
-        before, down = down, max(0.0, down + (-score - allowance))
-        since_down = ts_ns[i] if before == 0.0 else since_down
-        total_down = total_down if down == 0.0 else value + (0.0 if before == 0.0 else total_down)
-        n_down = n_down if down == 0.0 else 1 + (0 if before == 0.0 else n_down)
+        up, down = up + (score - allowance), down + (-score - allowance)
+        up, zero_up = (up, zero_up) if up > 0.0 else (0.0, i)
+        down, zero_down = (down, zero_down) if down > 0.0 else (0.0, i)
         if up > limit_up or down > limit_down:
             place = i
             break
-    sums[SUM_UP], sums[SUM_DOWN], sums[TOTAL_UP], sums[TOTAL_DOWN] = up, down, total_up, total_down
-    counts[N_UP], counts[N_DOWN], counts[SINCE_UP], counts[SINCE_DOWN] = n_up, n_down, since_up, since_down
-    counts[QUIET], counts[AWAKE], counts[ALARM] = quiet, awake, 0
+    state, stop = ChartState(sums, counts), min(n, place + 1)
+    _date(state, 0, up, scored, (start, stop, zero_up))
+    _date(state, 1, down, scored, (start, stop, zero_down))
+    counts[AWAKE], counts[ALARM] = awake, 0
     if place < n:
         counts[ALARM] = 1 if up / limit_up >= down / limit_down else -1
     return place
