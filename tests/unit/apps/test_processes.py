@@ -25,7 +25,7 @@ def running(tmp_path):
 def test_the_watchers_job_can_be_read_again(tmp_path):
     """What the engine's side writes, the watcher reads: every setting survives the way through the file."""
     project = at("promoted", tmp_path)
-    job = msgspec.json.decode(_write_job(project).read_bytes(), type=WatchJob)
+    job = msgspec.json.decode(_write_job(project, market_past=True).read_bytes(), type=WatchJob)
     assert job.monitors == project.settings.monitor
     assert job.instruments == project.settings.instrument
     assert job.conduct.limits == project.settings.limits
@@ -35,7 +35,7 @@ def test_the_watchers_job_can_be_read_again(tmp_path):
 def test_the_watcher_retrains_on_the_projects_history(tmp_path):
     """What happened before the tape comes from the project's files, cut where training ended."""
     project = at("promoted", tmp_path)
-    job = msgspec.json.decode(_write_job(project).read_bytes(), type=WatchJob)
+    job = msgspec.json.decode(_write_job(project, market_past=True).read_bytes(), type=WatchJob)
     events = read_history(job.conduct.history, job.instruments)
     assert events.tobytes() == project.history().tobytes()
 
