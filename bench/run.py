@@ -36,6 +36,7 @@ FAMILIES = (
     "watch",
     "explain",
     "serve",
+    "page",
     "attack",
 )
 DOCUMENT = ROOT / "docs" / "benchmarks.md"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,14 +12,35 @@ from pathlib import Path
 import pytest
 
 from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.reports.monitored import explainer_of
+from tradeworthy.change.watch.findings import read_cases
+from tradeworthy.change.watch.monitors import monitors_of
+from tradeworthy.change.watch.sight import SightKeeper
+from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.findings import Finding
+from tradeworthy.record.reader import TapeReader
 from tradeworthy.testing.projects import write_project
 
 PASSWORD = "a long enough password"  # noqa: S105
 SCRIPT = "<script>document.title = 'owned'</script>"
 SYMBOL, ALERTS = f"ABC{SCRIPT}", "told.jsonl"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUICK_MONITORS = """
+[monitor]
+off = ["class_balance", "estimated", "reasons"]
+
+[monitor.drift.charts]
+runs = 20
+run_length = 2000
+
+[monitor.performance.charts]
+runs = 20
+run_length = 2000
+"""
+"""Calibrations that take little time."""
+
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -52,14 +74,15 @@ def make_desk(folder: Path) -> Project:
     project.run(watch=False)
     for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin"), ("lou", "trader")):
         project.people.add(name, [role], PASSWORD, actor="test", reason=f"joins {SCRIPT}")
-    now_ns = project.clock.now_ns()
+    made = TapeReader(project.places.tape).read("decisions")
+    made = made[made["role"] == Role.CHAMPION]
     finding = Finding(
         monitor="drift",
         subject=f"return_1 {SCRIPT}",
         kind="data_drift",
-        sequence=100,
-        ts_event_ns=now_ns,
-        since_ns=now_ns,
+        sequence=int(made["sequence"][-1]),
+        ts_event_ns=int(made["ts_event_ns"][-1]),
+        since_ns=int(made["ts_event_ns"][-400]),
         observed=0.5,
         reference=0.0,
         unit="sd",
@@ -69,14 +92,35 @@ def make_desk(folder: Path) -> Project:
         sentence=f"The level of return_1 has moved by half a deviation {SCRIPT}.",
     )
     project.ledger.append(facts.FindingRaised(finding=finding), actor="watcher", reason="drift")
+    _watch(project)
     return project
+
+
+def _watch(project: Project) -> None:
+    """Let the champion's monitors read the whole tape, some hundred records a look, and explain what was found."""
+    watch = Watch(
+        project.places.watcher,
+        project.places.tape,
+        project.ledger,
+        lambda number: monitors_of(project.registry, number, project.settings.instrument, project.settings.monitor),
+        clock=project.clock,
+        batch=400,
+    )
+    digest = project.registry.standing().champion
+    keeper = SightKeeper(project.places.watcher, project.settings.monitor, clock=project.clock)
+    while watch.step(version_number(digest)):
+        time.sleep(0.25)
+        keeper.look(digest[:16], watch.market_ns, watch.monitors)
+    keeper.write(watch.monitors)
+    for case in read_cases(project.ledger).unsettled():
+        explainer_of(project).now(case)
 
 
 def _hostile(folder: Path) -> Path:
     """Give the instrument a name that would like to be run, and alerts a place to go."""
     path = folder / "tradeworthy.toml"
     text = path.read_text("utf-8").replace('"ABC"', f'"{SYMBOL}"')
-    path.write_text(f'{text}\n[[alert]]\nto = "file"\nname = "log-book"\npath = "{ALERTS}"\n', "utf-8")
+    path.write_text(f'{text}\n[[alert]]\nto = "file"\nname = "log-book"\npath = "{ALERTS}"\n{QUICK_MONITORS}', "utf-8")
     return folder
 
 
