@@ -13,9 +13,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tradeworthy.apps.cli import findings, keys, people, serving, steering, watching
+from tradeworthy.apps.cli import findings, keys, people, reporting, serving, steering, watching
 from tradeworthy.apps.cli.explaining import add_to as add_explaining
-from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Subject, Version
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
 from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
 from tradeworthy.apps.cli.show import (
@@ -208,21 +208,6 @@ def replay(project: Folder = HERE, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def report(
-    what: Annotated[Subject, typer.Argument(help="The whole run, or everything that monitors found.")] = Subject.RUN,
-    project: Folder = HERE,
-    *,
-    output: Annotated[Path | None, typer.Option(help="The file to write; in the state folder if left out.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Write one HTML file with what happened; or with what was found: since when, why, at what cost."""
-    desk = _project(project)
-    with waiting("replaying, verifying, drawing" if what is Subject.RUN else "explaining what was found, drawing"):
-        result = desk.report(output) if what is Subject.RUN else desk.report_monitoring(output)
-    _finish(result, as_json=as_json)
-
-
-@app.command()
 def verify(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Check every byte of the tape, the ledger's chain and all signatures; exit code 1 on damage."""
     with waiting("verifying the record"):
@@ -316,6 +301,7 @@ app.command("page")(people.page)
 app.command("override")(steering.override)
 app.command("promote")(steering.promote)
 app.command("resize")(steering.resize)
+app.command("report")(reporting.report)
 app.command("shadows")(steering.shadows)
 app.add_typer(steering.policy, name="policy")
 

@@ -26,6 +26,9 @@ class Subject(StrEnum):
 
     RUN = "run"
     MONITORING = "monitoring"
+    RTS6 = "rts6"
+    MODEL_CARD = "model-card"
+    DECISIONS = "decisions"
 
 
 def open_project(folder: Path) -> "Project":
