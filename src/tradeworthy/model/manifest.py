@@ -107,6 +107,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     next_review: str = ""
 
 
+_LATER = ("machine", "packages")
+"""What manifests of older releases do not say, and nothing that the version does depends on."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The signed statement of what a version is; see `Lineage`, `Card` and `Signal` for its parts.
 
@@ -151,8 +155,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     packages: dict[str, str] = {}
 
     def to_bytes(self) -> bytes:
-        """Return the canonical JSON text."""
-        return msgspec.json.encode(self, order="sorted")
+        """Return the canonical JSON text; what older releases could not say is left out where it is not said."""
+        said = msgspec.to_builtins(self)
+        for name in _LATER:
+            if not said[name]:
+                del said[name]
+        return msgspec.json.encode(said, order="sorted")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Manifest":

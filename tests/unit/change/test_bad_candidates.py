@@ -92,6 +92,18 @@ def test_trials_are_counted_once_a_strategy(home):
     assert record.evidence["trials"] == 2
 
 
+def test_trials_that_cannot_be_read_are_missing_not_forgotten(home):
+    """A damaged version of the registry was a trial too: how often was tried is not known, and the report says why."""
+    other = register(home, candidate(seed=2))
+    digest = register(home, candidate())
+    path = home.folder / "versions" / other[:16] / "profile.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    report = judged(home, digest, profile="full", only=(TrackRecord,))
+    (record,) = (result for result in report.results if result.name == "deflated_sharpe")
+    assert record.verdict == "missing"
+    assert other[:12] in record.measured
+
+
 def test_a_bad_candidate_with_a_leaky_feature_is_refused_for_it(home):
     """A column of the file that knows the next returns: far too good, and nothing else says so."""
     text = STRATEGY.replace('"volatility_12"', '"volume": tw.log(bar.volume), "volatility_12"')

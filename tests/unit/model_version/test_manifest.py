@@ -94,6 +94,22 @@ def test_an_older_releases_text_says_what_it_lacks_and_what_to_do(left_out):
         Manifest.from_bytes(old)
 
 
+def test_a_text_that_names_no_machine_is_read_as_it_was_written():
+    """Releases that did not record where a version was registered wrote manifests that stay what they are."""
+    whole = msgspec.json.decode(manifest(machine="x86_64", packages={"numpy": "2.0"}).to_bytes())
+    old = msgspec.json.encode({k: v for k, v in whole.items() if k not in {"machine", "packages"}}, order="sorted")
+    read = Manifest.from_bytes(old)
+    assert (read.machine, read.packages) == ("", {})
+    assert read.to_bytes() == old
+
+
+def test_no_machine_is_not_said_twice():
+    """An empty machine that is spelled out is another spelling of none, and refused."""
+    whole = msgspec.json.decode(manifest().to_bytes())
+    with pytest.raises(BundleRefused, match=r"manifest\.json"):
+        Manifest.from_bytes(msgspec.json.encode({**whole, "machine": ""}, order="sorted"))
+
+
 def test_a_newer_schema_says_upgrade():
     """A manifest of a newer release is told apart from a damaged one."""
     with pytest.raises(BundleRefused, match="upgrade"):

@@ -21,6 +21,7 @@ from tradeworthy.change.train.dataset import Dataset, build_dataset, traded_inst
 from tradeworthy.change.train.folds import Fold
 from tradeworthy.change.train.refit import Refits, Training
 from tradeworthy.change.train.training import TrainingSettings, training_folds
+from tradeworthy.core.errors import BundleRefused
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
@@ -207,20 +208,39 @@ class Context:
 
     @cached_property
     def trials(self) -> list[tuple[Version, Candidate]]:
-        """The other trials in the registry: the latest version of each other strategy or set of parameters."""
-        found: dict[Trial, str] = {}
+        """The other trials in the registry: the latest version of each other strategy or set of parameters.
+
+        Raises
+        ------
+        NotGathered
+            A version of the registry cannot be read, so nobody can say how often was tried.
+        """
+        found: dict[Trial, Version] = {}
         for digest in self.registry.standing().registered:
-            found[_trial(self.registry.load(digest).manifest.lineage)] = digest
+            version = self._registered(digest)
+            found[_trial(version.manifest.lineage)] = version
         found.pop(_trial(self.candidate.lineage), None)
-        return [(self.registry.load(digest), self.registry.candidate(digest)) for digest in found.values()]
+        return [(version, self.registry.candidate(version.digest)) for version in found.values()]
 
     @cached_property
     def champion(self) -> tuple[Version, Candidate] | None:
-        """The version that acts now, and how it was trained; None where there is none, or it is this one."""
+        """The version that acts now, and how it was trained; None where there is none, or it is this one.
+
+        Raises
+        ------
+        NotGathered
+            It cannot be read.
+        """
         digest = self.registry.standing().champion
         if digest is None or digest == self.version.digest:
             return None
-        return self.registry.load(digest), self.registry.candidate(digest)
+        return self._registered(digest), self.registry.candidate(digest)
+
+    def _registered(self, digest: str) -> Version:
+        try:
+            return self.registry.load(digest)
+        except BundleRefused as refusal:
+            raise NotGathered(f"version {digest[:12]} of the registry cannot be read: {refusal}") from refusal
 
     def fit(self, trainings: Iterable[Training]) -> Iterator[Predictor]:
         """Fit the strategy's model on each pair of rows and labels, lazily and in order.
