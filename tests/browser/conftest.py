@@ -17,9 +17,9 @@ def address(desk):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(desk):
-    """Open a browser; after the desk, which needs this thread's event loop for itself."""
+    """Open a browser after the desk, and close it with the file: both, and other tests, need this thread's loop."""
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
         yield opened

@@ -107,7 +107,7 @@ def _watch(project: Project) -> None:
         batch=400,
     )
     digest = project.registry.standing().champion
-    keeper = SightKeeper(project.places.watcher, project.settings.monitor, clock=project.clock)
+    keeper = SightKeeper(project.places.watcher, lambda _: project.settings.monitor, clock=project.clock)
     while watch.step(version_number(digest)):
         time.sleep(0.25)
         keeper.look(digest[:16], watch.market_ns, watch.monitors)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tradeworthy.apps.demo.pacing import BEHIND_MAX, KEPT_FOR_SHADOW, LIVE_SECONDS, Pacing
+from tradeworthy.apps.demo.pacing import BEHIND_MAX, HELD_SECONDS_MAX, KEPT_FOR_SHADOW, LIVE_SECONDS, Pacing
 from tradeworthy.apps.demo.steps import rollback_ms, steps_of
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
@@ -56,8 +56,12 @@ def paced(bars=6_000):
     return pacing, len(feed) / LIVE_SECONDS
 
 
-def looked(pacing, *written: facts.Fact, shadowing=(), behind=0, is_over=False):
-    pacing.look(stand(lines(*written)), list(shadowing), behind=behind, is_over=is_over)
+def looked(pacing, *written: facts.Fact, shadowing=(), watched=None, behind=0, is_over=False):
+    """Return the pace; the version that acts is watched, if nothing else is said."""
+    standing = stand(lines(*written))
+    acting = (standing.canary or standing.champion or "")[:16]
+    who = acting if watched is None else watched
+    pacing.look(standing, list(shadowing), watched=who, behind=behind, is_over=is_over)
     return pacing.pace()
 
 
@@ -79,6 +83,32 @@ def test_events_that_the_story_needs_are_kept():
     pacing, _ = paced(bars=KEPT_FOR_SHADOW // 2)
     assert looked(pacing, *CHALLENGED[:2]) == 0.0
     assert looked(pacing, *CHALLENGED, judged(B, "latency")) > 0.0
+
+
+def test_a_shadow_that_scores_is_not_waited_for():
+    """What only events can bring about would never come if events waited for it."""
+    pacing, _ = paced(bars=KEPT_FOR_SHADOW // 2)
+    assert looked(pacing, *LIFE[:5]) == 0.0
+    assert looked(pacing, *LIFE[:5], shadowing=[B[:16]]) > 0.0
+    assert looked(pacing, *LIFE[:6], shadowing=[B[:16]]) > 0.0
+
+
+@pytest.mark.parametrize(("steps", "before"), [(1, ""), (6, A[:16])])
+def test_monitors_are_calibrated_before_the_market_goes_on(steps, before):
+    """While the version that acts has no monitors at work, events only trickle; for a bounded time."""
+    pacing, base = paced()
+    assert looked(pacing, *LIFE[:steps], watched=before) == pytest.approx(0.02 * base)
+    assert pacing.doing == "trading slowly, monitors are calibrated"
+    assert looked(pacing, *LIFE[:steps]) > 0.02 * base
+
+
+def test_a_watcher_that_never_comes_is_waited_for_only_so_long():
+    """After the longest hold the market goes on without monitors."""
+    clock = VirtualClock(START_NS)
+    pacing, feed = Pacing(1.0), ReplayFeed(market(6_000), clock=clock)
+    pacing.start(feed, clock)
+    clock.advance_to(START_NS + int(HELD_SECONDS_MAX * NS_PER_S))
+    assert looked(pacing, promoted(A), watched="") == len(feed) / LIVE_SECONDS
 
 
 def test_while_harm_is_done_events_wait_for_the_watcher():

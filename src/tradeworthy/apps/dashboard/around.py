@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.apps.dashboard.deciding import Decided, symbols_of
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.explaining import recorded_row
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import FIELDS, Kind, Word
 from tradeworthy.core.instruments import Instrument
@@ -200,15 +201,10 @@ def _values(event: np.void) -> dict[str, float]:
 
 def _features(reader: TapeReader, record: np.void, version: Version) -> list[Placed]:
     """Return the row that a decision was made on, each value beside training."""
-    stream = f"rows-{version.short}"
-    if stream not in reader.streams():
+    row, names = recorded_row(reader, version, record), version.program.names
+    if row is None:
         return []
-    near = reader.read(stream, after=int(record["input_sequence"]), limit=BESIDE)
-    own = near["row"][near["decision"] == record["sequence"]]
-    if not own.size:
-        return []
-    names = version.program.names
-    return [place(version.profile, n, names[n], float(value)) for n, value in enumerate(own[0]) if np.isfinite(value)]
+    return [place(version.profile, n, names[n], float(value)) for n, value in enumerate(row) if np.isfinite(value)]
 
 
 def _checks(reader: TapeReader, record: np.void, instrument: Instrument, bounds: Limits) -> list[Checked]:

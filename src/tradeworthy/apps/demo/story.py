@@ -80,7 +80,7 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     folder : Path
         Made anew; a folder that is not a demo's is left alone.
     speed : float
-        Of the live part: 1 takes about 25 s.
+        Of the live part: 1 takes about 20 s.
     stay : bool
         Open the desk's page at the start, and keep it open until interrupted.
     summary_path : Path, optional
@@ -260,6 +260,7 @@ class Story:
             self._pacing.look(
                 self._standing,
                 now.shadows,
+                watched=self._pulse.version if self._pulse else "",
                 behind=now.last_sequence - (self._pulse.reached if self._pulse else 0),
                 is_over=self._harmed in self._standing.retired,
             )

@@ -109,8 +109,7 @@ def explain_since(project: "Project", which: str, since: str) -> Compared:
                 + ("compare one event under both: --under VERSION" if field == "version" else "name one instrument's")
             )
     version = project.registry.load(int(after["version"]))
-    rows = rows_of(reader, version)
-    _, difference = explain_change(version, _row_of(rows, before), _row_of(rows, after))
+    _, difference = explain_change(version, _row_of(reader, version, before), _row_of(reader, version, after))
     return _compared(
         project,
         after,
@@ -134,7 +133,7 @@ def explain_under(project: "Project", which: str, other: str) -> Compared:
     reader = recorded(project)
     decision = find_decision(reader, which)
     own, second = project.registry.load(int(decision["version"])), project.registry.load(project.resolve(other))
-    row = _row_of(rows_of(reader, own), decision)
+    row = _row_of(reader, own, decision)
     other_row = _row_under(reader, own, second, decision, row)
     difference = explain_versions(own, row, second, other_row)
     return _compared(
@@ -150,6 +149,19 @@ def rows_of(reader: TapeReader, version: Version) -> npt.NDArray[Any]:
     """Return all recorded rows of a version; none where it has scored nothing."""
     stream = f"rows-{version.short}"
     return reader.read(stream) if stream in reader.streams() else np.empty(0, [("decision", "<u8")])
+
+
+def recorded_row(reader: TapeReader, version: Version, decision: np.void) -> Floats | None:
+    """Return the feature row that a decision was made on; None where the tape has none.
+
+    Rows are written many at once, in the order of their decisions and after them.
+    """
+    stream, sequence = f"rows-{version.short}", int(decision["sequence"])
+    for part in reader.scan(stream, after=sequence) if stream in reader.streams() else ():
+        place = int(np.searchsorted(part["decision"], sequence))
+        if place < part.size:
+            return part["row"][place].copy() if part["decision"][place] == sequence else None
+    return None
 
 
 def symbol_of(project: "Project", decision: np.void) -> str:
@@ -170,13 +182,12 @@ def chosen(word: str) -> Any:
     return word
 
 
-def _row_of(rows: npt.NDArray[Any], decision: np.void) -> Floats:
+def _row_of(reader: TapeReader, version: Version, decision: np.void) -> Floats:
     """Return the feature row that a decision was made on."""
-    found = rows[rows["decision"] == decision["sequence"]]
-    if not found.size:
+    row = recorded_row(reader, version, decision)
+    if row is None:
         why = DenialCode(int(decision["verdict"])).text
         raise NotFound(f"decision {decision['sequence']} was made without features ({why}); name another")
-    row: Floats = found["row"][0].copy()
     return row
 
 

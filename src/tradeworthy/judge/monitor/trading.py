@@ -58,6 +58,9 @@ Floats = npt.NDArray[np.float64]
 NAME = "trading"
 KIND = "trading"
 COSTLY, REFUSED, SENT, LOST = range(4)
+_NEAR = 0.75
+"""The part of an allowed drawdown from which a finding is a warning; before, it is said and no more."""
+
 QUESTIONS = ("slippage", "orders refused", "turnover", "trades lost")
 ORDERS_MAX = 10_000
 RECENT = 200
@@ -336,7 +339,7 @@ class TradingMonitor:
                 monitor=NAME,
                 subject="drawdown",
                 kind=KIND,
-                severity="critical" if now >= limit else "warning",
+                severity="critical" if now >= limit else "warning" if now >= _NEAR * limit else "info",
                 sequence=int(event["sequence"]),
                 ts_event_ns=int(event["ts_event_ns"]),
                 since_ns=int(event["ts_event_ns"]),
