@@ -33,5 +33,4 @@ def watch_job(home, state="watcher"):
         monitors=MonitorSettings(
             drift=DriftSettings(quiet_rows=100, charts=CHARTS), performance=PerformanceSettings(charts=CHARTS)
         ),
-        stop_with_parent=True,
     )

@@ -30,7 +30,7 @@ def home(tmp_path):
 def start(home):
     """Start a watcher process."""
     path = home.folder / "job.json"
-    path.write_bytes(msgspec.json.encode(watch_job(home)))
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(watch_job(home), parent=os.getpid())))
     return subprocess.Popen([sys.executable, "-m", "tradeworthy.change.watch.watcher", str(path)])
 
 
@@ -96,6 +96,14 @@ def test_it_says_how_long_its_looks_take(home):
     pulse = read_pulse(home.folder / "watcher")
     watcher.close()
     assert 0 < pulse.step_ns_last <= pulse.step_ns_max < made
+
+
+def test_a_watcher_whose_desk_died_before_it_began_ends(home):
+    """A desk killed while its watcher still came up leaves no process behind."""
+    path = home.folder / "orphan.json"
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(watch_job(home), parent=1)))
+    orphan = subprocess.Popen([sys.executable, "-m", "tradeworthy.change.watch.watcher", str(path)])
+    assert orphan.wait(timeout=120) == 0
 
 
 def test_without_a_champion_it_waits(home):

@@ -221,7 +221,7 @@ def _write_job(project: "Project", *, market_past: bool) -> Path:
         instruments=project.settings.instrument,
         monitors=project.settings.monitor,
         conduct=conduct_settings(project),
-        stop_with_parent=True,
+        parent=os.getpid(),
         desk=project.settings.desk.name,
         alerts=[located(alert, project.folder, place) for place, alert in enumerate(project.settings.alert, 1)],
         market_past=market_past,

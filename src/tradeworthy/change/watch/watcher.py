@@ -59,8 +59,8 @@ class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
         Path of the key that signs challengers.
     poll_ms : int
         Pause between two looks at the tape.
-    stop_with_parent : bool
-        End when the process that started it has ended.
+    parent : int
+        The process that started it, whose end is its own, even one before it began to watch; 0 for none.
     desk : str
         Its name, for alerts.
     alerts : list of AlertSettings
@@ -81,7 +81,7 @@ class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
     conduct: ConductSettings
     monitors: MonitorSettings = MonitorSettings()
     poll_ms: int = 50
-    stop_with_parent: bool = False
+    parent: int = 0
     desk: str = "desk"
     alerts: list[AlertSettings] = []
     market_past: bool = False
@@ -192,10 +192,9 @@ class Watcher:
 
     def run(self, stop: Stop) -> None:
         """Step until told to stop, then save."""
-        parent = os.getppid()
         self._deliveries.start()
         while not stop.is_set():
-            if self._job.stop_with_parent and os.getppid() != parent:
+            if self._job.parent and os.getppid() != self._job.parent:
                 break
             observed = self.step()
             if self.is_ready:
