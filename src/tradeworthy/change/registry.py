@@ -16,7 +16,7 @@ import msgspec
 from tradeworthy.change.release.standing import Standing, stand
 from tradeworthy.change.train.candidate import Candidate, load_candidate, save_candidate
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_name
+from tradeworthy.core.decisions import SHORT, version_name
 from tradeworthy.core.errors import BundleRefused, NotFound, SettingsInvalid, near
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.gate import GateReport
@@ -25,7 +25,6 @@ from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.model.version import Version, load_version, write_version
 from tradeworthy.record.ledger import Ledger
 
-SHORT = 16
 WORDS = ("champion", "previous", "shadow", "newest")
 
 

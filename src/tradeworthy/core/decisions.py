@@ -11,6 +11,12 @@ import numpy as np
 
 from tradeworthy.core.events import FRAME
 
+SHORT = 16
+"""Characters of a digest by which people, decisions and folders name a version: its 64-bit number."""
+
+ROWS = "rows-"
+"""What the tape's streams of feature rows begin with; a version's name follows."""
+
 
 class Role(IntEnum):
     """What a version's decision may do: a champion acts, a shadow only watches."""
@@ -65,10 +71,15 @@ def row_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
 
 
 def version_name(version: int) -> str:
-    """Write a version's 64-bit number as the first 16 characters of its digest."""
-    return f"{version:016x}"
+    """Write a version's 64-bit number as the first `SHORT` characters of its digest."""
+    return f"{version:0{SHORT}x}"
+
+
+def rows_stream(version: int) -> str:
+    """Return the name of the tape's stream of one version's feature rows and scores."""
+    return f"{ROWS}{version_name(version)}"
 
 
 def version_number(digest: str) -> int:
     """Return the 64-bit number of a version's hexadecimal digest (or its first 16 characters)."""
-    return int(digest[:16], 16)
+    return int(digest[:SHORT], 16)

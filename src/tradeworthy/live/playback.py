@@ -27,14 +27,8 @@ Records = npt.NDArray[np.void]
 
 DECISIONS = "decisions"
 ORDERS = "orders"
-ROWS = "rows-"
 _FIRST = np.zeros(1, np.int64)  # the rules of a checkpoint that does not say by which it was made
 ANSWERS = (int(Kind.FILL), int(Kind.REJECT))
-
-
-def rows_stream(pipeline: Pipeline) -> str:
-    """Return the name of a version's stream of rows."""
-    return f"{ROWS}{pipeline.name}"
 
 
 def read_or_none(reader: TapeReader, stream: str, dtype: np.dtype[np.void], after: int = 0) -> Records:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, ORDER, version_name
+from tradeworthy.core.decisions import DECISION, ORDER, ROWS, rows_stream, version_name
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FRAME, Kind, Word
 from tradeworthy.core.kernel_cache import fingerprint
@@ -23,12 +23,10 @@ from tradeworthy.live.pipeline import Played
 from tradeworthy.live.playback import (
     DECISIONS,
     ORDERS,
-    ROWS,
     Playback,
     inputs_after,
     read_or_none,
     restored_desk,
-    rows_stream,
 )
 from tradeworthy.live.reconcile import NEVER_SENT
 from tradeworthy.live.staging import INPUTS
@@ -159,11 +157,11 @@ class Comparison:
     def _compare_rows(self, made: Played, names: npt.NDArray[np.uint64]) -> None:
         number, rows = made.pipeline.number, made.rows.copy()
         if number not in self._rows:
-            stream = read_or_none(self._reader, rows_stream(made.pipeline), made.rows.dtype, self._after)
+            stream = read_or_none(self._reader, rows_stream(made.pipeline.number), made.rows.dtype, self._after)
             self._rows[number] = stream[np.argsort(stream["decision"], kind="stable")]
         known = made.row_decisions < len(names)
         rows["decision"][known] = names[made.row_decisions[known]]
-        rows = self._kept(rows, self._rows[number], rows_stream(made.pipeline))
+        rows = self._kept(rows, self._rows[number], rows_stream(made.pipeline.number))
         done = self._rows_done.get(number, 0)
         self._rows_done[number] = done + rows.size
         self.rows += rows.size

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION
+from tradeworthy.core.decisions import DECISION, rows_stream
 from tradeworthy.core.errors import RecordCorrupt, TradeworthyError
 from tradeworthy.core.events import WIDTH_MIN, EventBatch
 from tradeworthy.core.instruments import Instrument
@@ -26,7 +26,6 @@ from tradeworthy.live.playback import (
     inputs_after,
     read_or_none,
     restored_desk,
-    rows_stream,
 )
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.state import DeskSettings
@@ -190,6 +189,6 @@ class _Completion:
         """Return what the tape had of a version, before anything was completed."""
         if pipeline.number not in self._known:
             decisions = self._decisions[self._decisions["version"] == pipeline.number]
-            rows = read_or_none(self._reader, rows_stream(pipeline), pipeline.rows.dtype, self._after)
+            rows = read_or_none(self._reader, rows_stream(pipeline.number), pipeline.rows.dtype, self._after)
             self._known[pipeline.number] = _Known.of(decisions, rows)
         return self._known[pipeline.number]

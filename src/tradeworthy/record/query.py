@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from tradeworthy.core.decisions import DECISION, ORDER, row_dtype
+from tradeworthy.core.decisions import DECISION, ORDER, ROWS, row_dtype
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import QueryInvalid
 from tradeworthy.core.events import event_dtype
@@ -33,7 +33,6 @@ from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import STREAMS
 from tradeworthy.record.snapshot import Snapshot
 
-ROWS = "rows-"
 _STREAMS = {
     "inputs": (event_dtype(), views.input_views),
     "decisions": (DECISION, views.decision_views),

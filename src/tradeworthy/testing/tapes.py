@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, version_name
+from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, rows_stream
 from tradeworthy.core.events import FRAME, Kind, event_dtype
 from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_S, VirtualClock
 from tradeworthy.record.disk import Disk
@@ -72,7 +72,7 @@ def write_trading(folder: Path, minutes: int = 200, *, first: int = 0, segment_b
             "inputs": event_dtype(),
             "decisions": DECISION,
             "orders": ORDER,
-            f"rows-{version_name(VERSION)}": ROW,
+            rows_stream(VERSION): ROW,
         }
         inputs, decisions, orders, rows = (tape.stream(name, dtype) for name, dtype in streams.items())
         for minute in range(first, first + minutes):

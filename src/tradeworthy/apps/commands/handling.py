@@ -6,12 +6,11 @@ import msgspec
 
 from tradeworthy.change.watch.findings import Case, acknowledge, close, read_cases
 from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, read_pulse
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import NS_PER_S, iso
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
-
-SHORT = 16
 
 
 class CaseLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.apps.commands.handling import SHORT, CaseLine, WatcherStatus, findings_of, watcher_status
+from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, findings_of, watcher_status
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.decisions import SHORT, Role, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.time import NS_PER_S, iso

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.change.watch.monitors import monitor_settings
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import Role, rows_stream
 from tradeworthy.core.errors import NotFound
 from tradeworthy.judge.explain.attribution import Explainer
 from tradeworthy.judge.explain.explaining import make_explainer
@@ -147,7 +147,7 @@ def _decisions(tape: TapeReader, number: int) -> Records:
 
 def _recorded(version: "Version", made: Records, tape: TapeReader) -> Records:
     """Return what is on the tape of the version's feature rows."""
-    stream = f"rows-{version.short}"
+    stream = rows_stream(version.number)
     return tape.read(stream, after=int(made["sequence"][0])) if stream in tape.streams() else np.empty(0)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tradeworthy.change.registry import SHORT
 from tradeworthy.change.release.comparing import read_comparisons
 from tradeworthy.change.release.shadow import Comparison
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.judge.sequential import Anytime
 
 if TYPE_CHECKING:

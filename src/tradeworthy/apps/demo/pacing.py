@@ -8,8 +8,8 @@ Units:  events a second; infinity does not wait, zero pauses.
 
 import math
 
-from tradeworthy.change.registry import SHORT
 from tradeworthy.change.release.standing import Standing
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.live.feeds.replay import ReplayFeed
 

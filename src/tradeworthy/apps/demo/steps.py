@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tradeworthy.change.registry import SHORT
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.time import NS_PER_MS
 from tradeworthy.record.ledger import Entry
 

@@ -28,7 +28,7 @@ from tradeworthy.apps.deployment.desk import Running, run_files
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import Pulse, read_pulse
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.summary import RunSummary
@@ -37,7 +37,6 @@ from tradeworthy.testing.adversary import Adversary, wanted_by
 EVENTS_BEFORE_HARM, HARMED_BARS_MAX, HARM_BPS = 400, 600, 50.0
 LOOK_EVERY_S, LOOK_HARMED_S = 0.1, 0.005
 TOLD = (facts.GateJudged, facts.VersionPromoted, facts.FindingAnswered, facts.VersionRolledBack)
-SHORT = 16
 AUTHOR, OFFICER = "ada", "riya"
 MARKER = ".tradeworthy-demo"
 

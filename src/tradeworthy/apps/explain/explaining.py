@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
-from tradeworthy.core.decisions import version_name
+from tradeworthy.core.decisions import rows_stream, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
@@ -147,7 +147,7 @@ def explain_under(project: "Project", which: str, other: str) -> Compared:
 
 def rows_of(reader: TapeReader, version: Version) -> npt.NDArray[Any]:
     """Return all recorded rows of a version; none where it has scored nothing."""
-    stream = f"rows-{version.short}"
+    stream = rows_stream(version.number)
     return reader.read(stream) if stream in reader.streams() else np.empty(0, [("decision", "<u8")])
 
 
@@ -156,7 +156,7 @@ def recorded_row(reader: TapeReader, version: Version, decision: np.void) -> Flo
 
     Rows are written many at once, in the order of their decisions and after them.
     """
-    stream, sequence = f"rows-{version.short}", int(decision["sequence"])
+    stream, sequence = rows_stream(version.number), int(decision["sequence"])
     for part in reader.scan(stream, after=sequence) if stream in reader.streams() else ():
         place = int(np.searchsorted(part["decision"], sequence))
         if place < part.size:

@@ -18,7 +18,7 @@ from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Catalogued, InBulk
 from tradeworthy.apps.explain.explaining import catalogue_of, chosen
 from tradeworthy.apps.explain.finding_decisions import DECISIONS
-from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.decisions import Role, rows_stream, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_S
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
     from tradeworthy.change.train.training import Report
 
-ROWS = "rows-"
 BATCH = 4_096
 REASONS_FILE = "reasons.toml"
 
@@ -65,7 +64,7 @@ def explain_all(project: "Project", path: Path, *, report: "Report | None" = Non
     if not made.size:
         raise NotFound("nothing was decided yet; run: tradeworthy run")
     numbers = sorted({int(number) for number in made["version"]})
-    versions = [project.registry.load(number) for number in numbers if _stream(number) in reader.streams()]
+    versions = [project.registry.load(number) for number in numbers if rows_stream(number) in reader.streams()]
     book = _Book(project, made, versions)
     half = path.with_name(f"{path.name}.part")
     with pq.ParquetWriter(half, book.schema, compression="zstd") as writer:
@@ -88,7 +87,7 @@ def explain_all(project: "Project", path: Path, *, report: "Report | None" = Non
 
 def batches(reader: TapeReader, version: Version) -> Iterator[npt.NDArray[Any]]:
     """Yield a version's recorded rows, at most 4,096 together."""
-    for segment in reader.scan(_stream(version.number)):
+    for segment in reader.scan(rows_stream(version.number)):
         for first in range(0, len(segment), BATCH):
             yield segment[first : first + BATCH]
 
@@ -173,8 +172,3 @@ def check_reasons(project: "Project", version: str) -> Catalogued:
     return Catalogued(
         path=str(path), version=catalogue.version, reasons=len(catalogue.reason), missing=missing, next=advice
     )
-
-
-def _stream(number: int) -> str:
-    """Return the name of a version's stream of rows."""
-    return f"{ROWS}{version_name(number)}"

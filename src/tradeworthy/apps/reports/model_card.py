@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradeworthy.apps.reports.document import Document, Line, Part
-from tradeworthy.change.registry import SHORT
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import iso
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.manifest import Manifest

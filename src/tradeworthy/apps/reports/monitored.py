@@ -16,6 +16,7 @@ from tradeworthy.change.watch.explaining import CaseEvidence, FindingExplainer, 
 from tradeworthy.change.watch.findings import Case, Cases
 from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from tradeworthy.apps.commands.project import Project
     from tradeworthy.record.ledger import Entry
-
-SHORT = 16
 
 
 def write_monitoring(project: "Project", output: Path | None = None) -> Page:

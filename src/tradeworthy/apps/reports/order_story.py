@@ -8,9 +8,8 @@ from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.explain.finding_decisions import find_decision
 from tradeworthy.apps.reports.document import Document, Line, Part
-from tradeworthy.change.registry import SHORT
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import DECISION, ORDER, Role, version_name
+from tradeworthy.core.decisions import DECISION, ORDER, SHORT, Role, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FIELDS, Kind

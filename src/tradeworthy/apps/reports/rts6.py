@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.reports.document import Document, Line, Part
 from tradeworthy.change.access.roles import ACTIONS, roles_that_may
-from tradeworthy.change.registry import SHORT
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, Pulse, read_pulse
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S, iso

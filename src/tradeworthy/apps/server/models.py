@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import msgspec
 
 from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import near
 from tradeworthy.live.engine import Engine
 from tradeworthy.model.version import Version
 
 CHAMPION, PREVIOUS = "champion", "previous"
 PROMOTED = (CHAMPION, PREVIOUS, "shadow")
-SHORT = 16
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,14 +10,12 @@ import numpy as np
 
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.server.scores import PREFIX
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
-
-SHORT = 16
 
 
 class RescoredLine(msgspec.Struct, frozen=True, kw_only=True):

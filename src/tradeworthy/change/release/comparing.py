@@ -13,8 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from tradeworthy.change.alerts.delivery import replace_file
-from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.shadow import Comparison, Reasons, Side, compare, label_inputs
+from tradeworthy.core.decisions import SHORT, rows_stream, version_number
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
@@ -68,7 +69,7 @@ class Comparer:
 
     def _side(self, reader: TapeReader, digest: str, since: int) -> Side:
         """Read what one version did after an input."""
-        known, stream, reasons = self._known_version(digest), f"rows-{digest[:SHORT]}", None
+        known, stream, reasons = self._known_version(digest), rows_stream(version_number(digest)), None
         if known.explainer is not None and stream in reader.streams():
             reasons = Reasons(known.names, reader.read(stream, after=since), known.explainer)
         return Side(digest, reader.read("decisions", after=since), reasons)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
-from tradeworthy.change.registry import SHORT, VersionSettings
+from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, said
 from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.policy import (
@@ -36,7 +36,7 @@ from tradeworthy.change.train.history import History, TapeHistory
 from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.change.train.worker import CANDIDATE, TrainJob, training
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.core.decisions import SHORT, Role, version_number
 from tradeworthy.core.errors import NotFound, TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.standing import OverrideGiven, Standing
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.time import NS_PER_DAY, iso
 from tradeworthy.judge.validate.gate import GateReport, Override

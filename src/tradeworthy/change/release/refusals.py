@@ -8,11 +8,11 @@ State:  the ledger; the same refusal is told once.
 from collections.abc import Mapping
 
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.findings import Finding
 from tradeworthy.record.ledger import Ledger
 
 NAME = KIND = "release"
-SHORT = 16
 
 
 def refusal(version: str, why: str, *, now_ns: int, sequence: int = 0, severity: str = "warning") -> Finding:

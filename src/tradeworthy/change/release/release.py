@@ -10,10 +10,10 @@ Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and re
 from collections.abc import Sequence
 from typing import Literal
 
-from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import decisions, facts
-from tradeworthy.core.decisions import version_name, version_number
+from tradeworthy.core.decisions import SHORT, version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import iso

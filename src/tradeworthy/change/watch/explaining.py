@@ -22,7 +22,7 @@ from tradeworthy.change.attempts import Attempt, Job, run_attempt
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitors_of
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import rows_stream, version_number
 from tradeworthy.core.errors import DataInvalid, NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
@@ -236,7 +236,7 @@ def _change(job: ExplainJob, registry: Registry, version: Version, tape: TapeRea
 
 def _rows(version: Version, decisions: Records, tape: TapeReader) -> Floats:
     """Return the feature rows of decisions."""
-    stream = f"rows-{version.short}"
+    stream = rows_stream(version.number)
     if stream not in tape.streams():
         raise NotFound(f"version {version.short} has no rows on the tape")
     pairing = RowPairing(version.number, len(version.program.names))
@@ -287,7 +287,7 @@ def _slices(tape: TapeReader, version: Version, last: int) -> Iterator[list[Reco
         return
     first = int(own["input_sequence"][0])
     known = tape.streams()
-    names = [name for name in (INPUTS, DECISIONS, f"rows-{version.short}") if name in known]
+    names = [name for name in (INPUTS, DECISIONS, rows_stream(version.number)) if name in known]
     streams = [tape.read(name, after=first - 1) for name in names]
     ends = np.linspace(first, last, POINTS_MAX + 1).astype(np.uint64)[1:]
     places = [np.append(0, np.searchsorted(_order(records), ends, side="right")) for records in streams]

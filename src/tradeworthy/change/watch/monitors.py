@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from tradeworthy.change.attempts import Attempt, Job, State, run_attempt
-from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.registry import Registry
 from tradeworthy.change.train.candidate import Candidate
 from tradeworthy.change.watch.watch import Monitors
-from tradeworthy.core.decisions import version_name, version_number
+from tradeworthy.core.decisions import SHORT, version_name, version_number
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock, SystemClock
 from tradeworthy.judge.monitor.budget import budgeted, events_per_day

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tradeworthy.change.watch.health import RecordHealth
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.decisions import Role, rows_stream
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
@@ -197,7 +197,7 @@ class Watch:
         succeed(made, self._monitors)
         self._monitors = made
         self._cursors.clear()
-        self._offsets.streams[_rows(champion)] = self._offsets.streams.get(DECISIONS, 0)
+        self._offsets.streams[rows_stream(champion)] = self._offsets.streams.get(DECISIONS, 0)
         self.save()
 
     def _look_at_record(self) -> list[Finding]:
@@ -212,7 +212,7 @@ class Watch:
     def _observe(self) -> tuple[int, bool]:
         """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
         observed, drained = 0, True
-        for stream in (INPUTS, DECISIONS, _rows(self._offsets.version)):
+        for stream in (INPUTS, DECISIONS, rows_stream(self._offsets.version)):
             records = self._poll(stream)
             drained &= len(records) < self._batch
             if len(records) == 0:
@@ -252,10 +252,6 @@ class Watch:
                 fact = facts.FindingRaised(finding=finding, ts_origin_ns=origin_ns)
                 self._ledger.append(fact, actor=ACTOR, reason=finding.sentence)
         self._offsets.pending = []
-
-
-def _rows(version: int) -> str:
-    return f"rows-{version_name(version)}"
 
 
 def _offsets(state: State) -> _Offsets:

@@ -6,11 +6,11 @@ Everything that comes from outside (names, measured text) is escaped for its for
 from html import escape
 from xml.etree import ElementTree as ET
 
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import iso
 from tradeworthy.judge.validate.check import CheckResult
 from tradeworthy.judge.validate.gate import GateReport
 
-SHORT = 16
 _SKIPPED = frozenset({"info", "inapplicable", "overridden"})
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tradeworthy.change.registry import SHORT, Registry
+from tradeworthy.change.registry import Registry
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import Clock, VirtualClock
 from tradeworthy.judge.monitor.base import State
 from tradeworthy.judge.monitor.drift import DriftMonitor, drift_monitor

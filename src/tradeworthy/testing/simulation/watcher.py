@@ -6,6 +6,7 @@ Idea:   its findings must be those of a watcher that read the finished tape in o
 import msgspec
 import numpy as np
 
+from tradeworthy.core.decisions import rows_stream
 from tradeworthy.core.findings import Finding
 from tradeworthy.judge.monitor.base import State
 from tradeworthy.judge.monitor.drift import DriftMonitor
@@ -26,7 +27,7 @@ class Watcher:
 
     def __init__(self, reader: TapeReader, cast: Cast) -> None:
         self._reader, self._cast = reader, cast
-        self._streams = (*STREAMS, f"rows-{cast.numbers[0]:016x}")
+        self._streams = (*STREAMS, rows_stream(cast.numbers[0]))
         self._monitor = cast.drift_monitor()
         self._cursors = {name: reader.follow(name) for name in self._streams}
         self.findings: list[Finding] = []
