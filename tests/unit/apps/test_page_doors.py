@@ -1,5 +1,7 @@
 """Who comes in: every route but a few needs somebody signed in, every step its role and its token."""
 
+from typing import Never
+
 import pytest
 from page_visitors import EVERYBODY, ask, do, sign_in, token, visiting
 from small_project import at
@@ -8,6 +10,7 @@ from tradeworthy.apps.admin.app import make_app
 from tradeworthy.change.access.people import TRIES_MAX
 from tradeworthy.change.access.roles import ACTIONS
 from tradeworthy.core import facts
+from tradeworthy.core.errors import NotFound
 
 OPEN = {"/signin", "/invited", "/static", "/static/{file_path:path}", "/health", "/report.css"}
 STEPS = {
@@ -43,6 +46,16 @@ def routes(project):
     return [
         (route.path, sorted(route.methods - {"OPTIONS", "HEAD"})) for route in app.routes if hasattr(route, "methods")
     ]
+
+
+def during_a_view(client, path, **fields: object):
+    """Have a form sent while the view of fairness is on its way."""
+
+    def insight() -> Never:
+        do(client, path, **fields)
+        raise NotFound("nothing to say yet")
+
+    client.app.state.deployment.insight = insight
 
 
 def test_every_other_route_needs_somebody_signed_in(project):
@@ -87,6 +100,35 @@ def test_a_step_asks_for_its_role(project, action):
             assert answer.status_code == 403, (name, action)
             assert "ask somebody" in answer.json()["error"]
             assert project.ledger.head() == before
+
+
+def test_a_form_sent_while_a_view_is_on_its_way_tells_what_it_did(tmp_path):
+    """The view that was asked for before the form brings no older session back; the next view tells, once."""
+    with visiting(at("promoted", tmp_path), "rita") as client:
+        during_a_view(client, "/do/halt", scope="all")
+        assert "next order there is refused" not in client.get("/fairness").text
+        assert "next order there is refused" in client.get("/record").text
+        assert "next order there is refused" not in client.get("/record").text
+
+
+def test_signing_out_while_a_view_is_on_its_way_is_for_good(tmp_path):
+    """The view comes back after the sign-out and signs nobody in again."""
+    with visiting(at("promoted", tmp_path), "rita") as client:
+        during_a_view(client, "/signout")
+        assert client.get("/fairness").status_code == 200
+        assert client.get("/").headers["location"] == "/signin"
+
+
+def test_looking_keeps_a_session_and_its_cookie_alive(tmp_path):
+    """Each view sends the cookie of the same session for another twelve hours; nobody's has none."""
+    with visiting(at("promoted", tmp_path)) as client:
+        assert "tradeworthy=" not in client.get("/signin").headers["set-cookie"]
+        sign_in(client, "tom")
+        number = client.cookies["tradeworthy"]
+        sent = client.get("/").headers["set-cookie"]
+        assert f"tradeworthy={number}" in sent
+        for words in ("Max-Age=43200", "HttpOnly", "SameSite=strict", "Path=/"):
+            assert words in sent, words
 
 
 def test_five_wrong_passwords_lock_a_name_and_are_a_finding(tmp_path):

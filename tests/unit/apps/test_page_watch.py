@@ -118,6 +118,16 @@ def test_the_evidence_is_gathered_when_asked_for(tmp_path):
         assert client.get(f"/api/v1/findings/{number}/evidence").json()["number"] == number
 
 
+def test_a_part_of_a_page_takes_no_notice(tmp_path):
+    """What a form did is told by the whole page, whoever asked for a part of it in between."""
+    project = at("promoted", tmp_path)
+    number = project.ledger.append(facts.FindingRaised(finding=FINDING), actor="watcher", reason="found")
+    with visiting(project, "tom") as client:
+        do(client, f"/do/watch/{number}/acknowledge", reason="mine")
+        assert "Acknowledged." not in client.get(f"/watch/{number}/evidence").text
+        assert "Acknowledged." in client.get(f"/watch/{number}").text
+
+
 def test_what_does_not_exist_is_not_found(tmp_path):
     """Neither a case nor its evidence: 404 in words; nothing to gather either."""
     with visiting(at("promoted", tmp_path), "tom") as client:

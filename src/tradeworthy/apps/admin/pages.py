@@ -58,9 +58,8 @@ class Pages(Controller):
         deployment = deployment_of(request)
         wanted = _wanted(request, Filter)
         found, failure = _found(deployment, wanted)
-        visit = visit_of(request, failure=failure)
         view = decisions.decisions_view(wanted, found, deployment.symbols)
-        return shown(request, visit, "Decisions", view)
+        return shown(request, visit_of(request), "Decisions", view, failure=failure)
 
     @get("/decisions/rows", sync_to_thread=True)
     def decision_rows(self, request: Asked) -> Html:

@@ -8,7 +8,7 @@ from litestar.response import Redirect, Response
 from litestar.utils.scope.state import ScopeState
 
 from tradeworthy.apps.admin.deployment import Deployment
-from tradeworthy.apps.dashboard.layout import Visit, page
+from tradeworthy.apps.dashboard.layout import Told, Visit, page
 from tradeworthy.apps.reports.markup import Markup
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import require
@@ -69,21 +69,20 @@ def token_of(request: Request[Any, Any, Any]) -> str:
     return token if isinstance(token, str) else ""
 
 
-def shown(request: Asked, visit: Visit, title: str, *content: Markup, lead: str = "") -> Html:
-    """Return a view in its frame."""
-    return html(page(visit, deployment_of(request).frame(), title, *content, lead=lead))
+def shown(request: Asked, visit: Visit, title: str, *content: Markup, lead: str = "", failure: str = "") -> Html:
+    """Return a view in its frame; what the last form did is told by the first view after it, once."""
+    frame, told = deployment_of(request).frame(), {key: str(request.session.pop(key, "")) for key in (NOTICE, FAILURE)}
+    said = Told(notice=told[NOTICE], failure=failure or told[FAILURE])
+    return html(page(visit, frame, title, *content, lead=lead, said=said))
 
 
-def visit_of(request: Asked, *, failure: str = "") -> Visit:
-    """Return what a page needs to know of this request; what the last form did is told once."""
-    told = {key: str(request.session.pop(key, "")) for key in (NOTICE, FAILURE)}
+def visit_of(request: Asked) -> Visit:
+    """Return what a page needs to know of this request."""
     return Visit(
         person=request.user,
         token=token_of(request),
         path=request.url.path,
         scopes=deployment_of(request).scopes(),
-        notice=told[NOTICE],
-        failure=failure or told[FAILURE],
         caption=deployment_of(request).caption(),
     )
 

@@ -43,8 +43,6 @@ class Visit:
         The page's address.
     scopes : sequence of str
         What can be halted: ``all``, and each instrument and version at work.
-    notice, failure : str
-        What the last form did, or why it did not.
     caption : Caption, optional
         What a story that plays on the desk tells now.
     """
@@ -53,13 +51,19 @@ class Visit:
     token: str
     path: str
     scopes: tuple[str, ...] = ("all",)
-    notice: str = ""
-    failure: str = ""
     caption: Caption | None = None
 
     def may(self, action: str) -> bool:
         """Tell whether this person may do an action."""
         return may(self.person.roles, action)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a page says first: what the last form did, or why something could not be done."""
+
+    notice: str = ""
+    failure: str = ""
 
 
 def document(title: str, *content: Markup, signed_in: bool = True) -> str:
@@ -78,11 +82,11 @@ def document(title: str, *content: Markup, signed_in: bool = True) -> str:
     return f"<!doctype html>\n{tag('html', head, tag('body', *content, class_='app'), lang='en')}\n"
 
 
-def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "") -> str:
+def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "", said: Told) -> str:
     """Build one view."""
     skip = tag("a", "Skip to content", href="#content", class_="skip")
     words = tag("p", lead, class_="lead") if lead else None
-    main = tag("main", _told(visit), tag("h1", title), words, *content, id="content", tabindex="-1")
+    main = tag("main", _told(said), tag("h1", title), words, *content, id="content", tabindex="-1")
     live = tag("div", strip(frame), sse_swap="strip", id="strip", aria_live="off")
     told = tag("div", caption(visit.caption), sse_swap="caption", class_="caption", aria_live="polite")
     bar = tag("div", live, halt_button(), class_="topline")
@@ -205,11 +209,11 @@ def _account(visit: Visit) -> Markup:
     return tag("div", name, form(visit, "/signout", out, class_="inline"), class_="account")
 
 
-def _told(visit: Visit) -> Markup | None:
+def _told(said: Told) -> Markup | None:
     """Return what the last form did."""
-    if visit.failure:
-        return tag("p", visit.failure, class_="told bad", role="alert")
-    return tag("p", visit.notice, class_="told good", role="status") if visit.notice else None
+    if said.failure:
+        return tag("p", said.failure, class_="told bad", role="alert")
+    return tag("p", said.notice, class_="told good", role="status") if said.notice else None
 
 
 def _tone(good: bool) -> Tone:  # noqa: FBT001  # one word chosen by one fact
