@@ -81,6 +81,7 @@ def test_records_that_a_power_cut_took_are_told_and_left_behind(tmp_path, ledger
     while watch.step(VERSION):
         pass
     assert watch.reached == reached
+    market_ns = watch.market_ns
     watch.save()
     shutil.copyfile(tape / "epochs.log", tmp_path / "durable" / "epochs.log")  # synced when the tape was opened
     shutil.rmtree(tape)
@@ -94,6 +95,7 @@ def test_records_that_a_power_cut_took_are_told_and_left_behind(tmp_path, ledger
     assert (finding.kind, finding.severity, finding.sequence) == ("storage", "critical", kept)
     assert f"Records {kept + 1} to {reached} were read" in finding.sentence
     assert finding.observed == reached - kept
+    assert finding.ts_event_ns == market_ns > 0, "the market's time before the cut, though nothing was read since"
     assert min(counts.seen) == kept + 1
     assert watch.reached == TapeReader(tape).last_sequence()
     watch.save()

@@ -52,6 +52,7 @@ class _Offsets(msgspec.Struct, kw_only=True):
     pending_since_ns: int = 0
     caught_up_ns: int = 0
     looked_ns: int = 0
+    market_ns: int = 0
     epoch: int = 0
     ledger_number: int = 0
 
@@ -101,7 +102,6 @@ class Watch:
         self._health = RecordHealth(tape, clock=clock)
         self._saved_ns = clock.monotonic_ns()
         self._cursors: dict[str, Cursor] = {}
-        self._market_ns = 0  # the time of the last input read
         self._monitors: Monitors = {}
         if self._offsets.version:
             self._monitors = make_monitors(self._offsets.version)
@@ -151,7 +151,7 @@ class Watch:
     @property
     def market_ns(self) -> int:
         """The event time of the last input observed; 0 before the first."""
-        return self._market_ns
+        return self._offsets.market_ns
 
     @property
     def monitors(self) -> Monitors:
@@ -207,7 +207,7 @@ class Watch:
         if cut is not None:
             offsets.streams = {name: min(place, cut.kept) for name, place in offsets.streams.items()}
             self._cursors.clear()
-        return self._health.findings(reached, cut, self._market_ns)
+        return self._health.findings(reached, cut, offsets.market_ns)
 
     def _observe(self) -> tuple[int, bool]:
         """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
@@ -220,7 +220,7 @@ class Watch:
             for monitor in self._monitors.values():
                 monitor.observe(records)
             if stream == INPUTS:
-                self._market_ns = int(records["ts_event_ns"][-1])
+                self._offsets.market_ns = int(records["ts_event_ns"][-1])
             if stream == DECISIONS:
                 self._offsets.decisions += int(np.count_nonzero(records["role"] == Role.CHAMPION))
             self._offsets.streams[stream] = int(records["sequence"][-1])
