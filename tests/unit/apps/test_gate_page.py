@@ -114,6 +114,10 @@ def test_a_check_is_set_aside_by_two_people_and_every_format_says_so(tmp_path, c
     words = ("override", "newest", "latency", "--reason", "a slow machine", "--project", project.folder)
     _, _, said = tell(capsys, *words, "--until", "Friday", "--actor", ADA)
     assert "until is 'Friday', allowed is a day such as" in said
+    for until in ("9999-12-31", f"{day}T12:00-05:00"):
+        code, _, said = tell(capsys, *words, "--until", until, "--actor", ADA)
+        assert code == 2
+        assert f"until is {until!r}, allowed is a day such as" in said
     _, said, _ = tell(capsys, *words, "--until", day, "--actor", ADA)
     assert "another person runs: tradeworthy override" in said
     _, said, _ = tell(capsys, *words, "--until", day, "--actor", "bob", "--json")

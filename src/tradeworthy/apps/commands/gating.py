@@ -1,12 +1,12 @@
 """Judging a version of a project, and its report in every format: for a ledger, for CI, for a reader."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeworthy.apps.reports.gate_report import gate_page
 from tradeworthy.change.evidence.gather import gather
-from tradeworthy.change.release.overriding import Overriding, override, overrides_in_force
+from tradeworthy.change.release.overriding import DAYS_MAX, Overriding, override, overrides_in_force
 from tradeworthy.change.train.training import Report
 from tradeworthy.core.errors import ReleaseRefused
 from tradeworthy.core.time import NS_PER_S
@@ -64,10 +64,10 @@ def override_check(project: "Project", version: str, check: str, *, until: str, 
 def _day_ns(day: str) -> int:
     """Return the end of a UTC day."""
     try:
-        begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    except ValueError:
-        raise ReleaseRefused(f"until is {day!r}, allowed is a day such as 2027-01-31") from None
-    return int((begins + timedelta(days=1)).timestamp()) * NS_PER_S
+        ends = date.fromisoformat(day) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise ReleaseRefused(f"until is {day!r}, allowed is a day such as 2027-01-31, within {DAYS_MAX} days") from None
+    return int(datetime.combine(ends, time.min, UTC).timestamp()) * NS_PER_S
 
 
 def _write_beside(project: "Project", judged: GateReport, path: Path) -> None:
