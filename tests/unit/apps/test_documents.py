@@ -167,6 +167,9 @@ def test_each_report_is_a_command(tmp_path, capsys, words, said):
         (["decisions"], "--order"),
         (["decisions", "--order", "abc"], "abc"),
         (["rts6", "--year", "1999"], "1999"),
+        (["rts6", "--year", "20261"], f"nothing of 20261; it has facts of {THIS_YEAR}"),
+        (["rts6", "--year", "0"], f"nothing of 0; it has facts of {THIS_YEAR}"),
+        (["rts6", "--year", "-1"], "the year is '-1'; allowed is a calendar year"),
         (["model-card", "--version", "nobody"], "nobody"),
     ],
 )

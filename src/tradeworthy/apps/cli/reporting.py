@@ -55,8 +55,8 @@ def _write(
         return desk.report(output)
     if what is Subject.MONITORING:
         return desk.report_monitoring(output)
-    which = {Subject.RTS6: str(year or ""), Subject.MODEL_CARD: version, Subject.DECISIONS: order or ""}[what]
-    if not which:
+    which = {Subject.RTS6: year, Subject.MODEL_CARD: version, Subject.DECISIONS: order}[what]
+    if which in {None, ""}:
         example = "--year 2026" if what is Subject.RTS6 else "--order 123"
         raise SettingsInvalid(f"a report on {what.value} needs to know which: add {example}")
-    return write_document(desk, what.value, which, output)
+    return write_document(desk, what.value, str(which), output)

@@ -8,7 +8,6 @@ Reference: Commission Delegated Regulation (EU) 2017/589, articles 1, 5, 7 to 18
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.reports.document import Document, Line, Part
@@ -19,7 +18,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.limits import Limits
-from tradeworthy.core.time import NS_PER_S, iso
+from tradeworthy.core.time import iso
 from tradeworthy.record.ledger import Entry
 
 if TYPE_CHECKING:
@@ -65,12 +64,13 @@ def assess(project: "Project", year: int) -> Document:
     NotFound
         The record holds nothing of that year.
     """
-    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) * NS_PER_S for each in (year, year + 1))
-    everything = project.ledger.facts()
-    entries = [entry for entry in everything if begin <= entry.ts_ns < end]
-    if not entries:
-        years = sorted({iso(entry.ts_ns)[:4] for entry in everything})
-        raise NotFound(f"the ledger holds nothing of {year}; it has facts of {', '.join(years) or 'no year'}")
+    by_year: dict[int, list[Entry]] = {}
+    for entry in project.ledger.facts():
+        by_year.setdefault(int(iso(entry.ts_ns)[:4]), []).append(entry)
+    if year not in by_year:
+        years = ", ".join(map(str, sorted(by_year)))
+        raise NotFound(f"the ledger holds nothing of {year}; it has facts of {years or 'no year'}")
+    entries = by_year[year]
     found = Year(
         year,
         project.env,
