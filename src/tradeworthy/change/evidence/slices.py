@@ -46,11 +46,7 @@ def regimes(walk: PaperWalk) -> Iterator[Slice]:
     known = np.isfinite(walk.volatility)
     if not known.any():
         return
-    calm, wild = np.quantile(walk.volatility[known], [1 / 3, 2 / 3])
-    volatility = np.nan_to_num(walk.volatility, nan=-1.0)
-    yield Slice("volatility", "calm", known & (volatility <= calm))
-    yield Slice("volatility", "middling", known & (volatility > calm) & (volatility <= wild))
-    yield Slice("volatility", "wild", known & (volatility > wild))
+    yield from _thirds("volatility", walk.volatility, ("calm", "middling", "wild"))
     trend = np.nan_to_num(walk.trend)
     yield Slice("trend", "rising", known & (trend > 0))
     yield Slice("trend", "falling", known & (trend <= 0))
@@ -58,11 +54,14 @@ def regimes(walk: PaperWalk) -> Iterator[Slice]:
 
 def tiers(walk: PaperWalk) -> Iterator[Slice]:
     """Yield thirds by how much was traded, or shown, in the events before each score; none where that is not known."""
-    known = np.isfinite(walk.liquidity)
+    yield from _thirds("liquidity", walk.liquidity, ("thin", "middling", "deep"))
+
+
+def _thirds(by: str, values: npt.NDArray[np.float64], names: tuple[str, str, str]) -> Iterator[Slice]:
+    """Yield the rows whose value is known in thirds from low to high; none where no value is known."""
+    known = np.isfinite(values)
     if not known.any():
         return
-    thin, deep = np.quantile(walk.liquidity[known], [1 / 3, 2 / 3])
-    liquidity = np.nan_to_num(walk.liquidity, nan=-1.0)
-    yield Slice("liquidity", "thin", known & (liquidity <= thin))
-    yield Slice("liquidity", "middling", known & (liquidity > thin) & (liquidity <= deep))
-    yield Slice("liquidity", "deep", known & (liquidity > deep))
+    low, high = np.quantile(values[known], [1 / 3, 2 / 3])
+    for name, inside in zip(names, (values <= low, (values > low) & (values <= high), values > high), strict=True):
+        yield Slice(by, name, known & inside)
