@@ -154,12 +154,13 @@ def last_known(project: "Project") -> dict[tuple[int, Kind], Known]:
     reader = TapeReader(project.places.tape)
     if "inputs" not in reader.streams():
         return {}
-    inputs = reader.read("inputs")
-    believed = inputs[(inputs["kind"] <= Kind.BOOK) & (inputs["flags"] == DenialCode.NONE)]
-    return {
-        (int(each["instrument"]), Kind(int(each["kind"]))): Known(int(each["ts_event_ns"]), int(each["reference"]))
-        for each in _last_of_each(believed)
-    }
+    found = {}
+    for inputs in reader.scan("inputs"):
+        believed = inputs[(inputs["kind"] <= Kind.BOOK) & (inputs["flags"] == DenialCode.NONE)]
+        for each in _last_of_each(believed):
+            lane = (int(each["instrument"]), Kind(int(each["kind"])))
+            found[lane] = Known(int(each["ts_event_ns"]), int(each["reference"]))
+    return found
 
 
 def _last_of_each(events: EventBatch) -> EventBatch:
