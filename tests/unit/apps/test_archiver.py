@@ -96,6 +96,13 @@ def test_it_leaves_with_its_parent(sealed, monkeypatch):
     assert next(parents, None) is None
 
 
+def test_a_parent_that_ended_before_it_began_is_gone_too(sealed):
+    """A desk killed while its archiver still came up leaves no process behind, and nothing is archived for it."""
+    stop = After(99)
+    assert archiver.archive_on(sealed, 0.01, stop, parent=0) == 0
+    assert stop.waited == [0.01]
+
+
 @pytest.mark.parametrize("every_s", [0.0, -1.0])
 def test_a_pause_must_be_positive(every_s):
     """Archiving without a pause is refused where it is declared."""

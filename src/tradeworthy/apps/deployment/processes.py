@@ -159,7 +159,8 @@ def start_keepers(project: "Project", running: Companions) -> None:
     """Start to make an open tape durable and, where the settings say so, to archive what is sealed."""
     _start_syncer(project, running)
     if project.settings.archive.every_s is not None:
-        running.start("archiver", "tradeworthy.apps.deployment.archiver", str(project.folder.resolve()))
+        folder, parent = str(project.folder.resolve()), str(os.getpid())
+        running.start("archiver", "tradeworthy.apps.deployment.archiver", folder, parent)
 
 
 def _start_syncer(project: "Project", running: Companions) -> None:
