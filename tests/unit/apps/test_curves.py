@@ -22,6 +22,14 @@ def fills(instrument, stamps, quantities, prices, fees):
     return events_from_columns(Kind.FILL, instrument, np.asarray(stamps, np.int64), columns)
 
 
+def quotes(stamp, bid, ask, kind=Kind.QUOTE):
+    """Return one quote, or a book of one level, which is laid out as one."""
+    columns = {"bid": [bid], "ask": [ask], "bid_size": [1.0], "ask_size": [1.0]}
+    events = events_from_columns(Kind.QUOTE, 0, np.array([stamp]), columns)
+    events["kind"] = kind
+    return events
+
+
 def test_equity_is_cash_and_what_is_held_at_the_last_price():
     """Bought at 10 with a fee of 1, worth 12 later, of two instruments with their multipliers."""
     events = merge([bars(0, [1, 3, 5], [10, 12, 11]), fills(0, [2], [2.0], [10.0], [1.0]), bars(1, [4], [7])])
@@ -89,13 +97,26 @@ def test_a_stretch_is_cut_out(from_ns, to_ns, seen):
 
 
 def test_prices_of_every_kind():
-    """A bar's close, a trade's price, a quote's middle; nothing of a fill."""
+    """A bar's close, a trade's price, the middle of a quote or book; nothing of a fill."""
     trade = events_from_columns(Kind.TRADE, 0, np.array([2]), {"price": [5.0], "size": [1.0], "side": [1.0]})
-    quote = events_from_columns(
-        Kind.QUOTE, 0, np.array([3]), {"bid": [4.0], "ask": [6.0], "bid_size": [1.0], "ask_size": [1.0]}
+    events = merge(
+        [
+            bars(0, [1], [3]),
+            trade,
+            quotes(3, 4.0, 6.0),
+            quotes(4, 6.0, 8.0, Kind.BOOK),
+            fills(0, [5], [1.0], [5.0], [0.0]),
+        ]
     )
-    events = merge([bars(0, [1], [3]), trade, quote, fills(0, [4], [1.0], [5.0], [0.0])])
-    np.testing.assert_array_equal(price_of(events), [3.0, 5.0, 5.0, np.nan])
+    np.testing.assert_array_equal(price_of(events), [3.0, 5.0, 5.0, 7.0, np.nan])
+
+
+def test_a_desk_on_books_has_a_price_and_an_equity():
+    """A position bought at 5 is worth the middle of the next book."""
+    curves = Curves([A])
+    curves.take(merge([fills(0, [1], [1.0], [5.0], [0.0]), quotes(2, 6.0, 8.0, Kind.BOOK)]))
+    assert curves.prices[0].values.tolist() == [7.0]
+    assert curves.equity.values.tolist() == [2.0]
 
 
 def test_gaps_are_filled_from_before():

@@ -22,7 +22,6 @@ Longs = npt.NDArray[np.int64]
 Records = npt.NDArray[Any]
 
 POINTS_MAX = 200_000
-COLUMNS = 2_000
 
 _PRICE = {Kind.BAR: FIELDS[Kind.BAR].index("close"), Kind.TRADE: FIELDS[Kind.TRADE].index("price")}
 
@@ -86,7 +85,7 @@ class Curves:
     Attributes
     ----------
     prices : list of Line
-        By instrument: closes, trade prices or the middles of quotes.
+        By instrument: closes, trade prices or the middles of quotes and books.
     trades : list of Trades
         By instrument.
     equity : Line
@@ -134,13 +133,13 @@ class Curves:
 
 
 def price_of(events: Records) -> Floats:
-    """Return each event's price: a close, a trade's price, the middle of a quote; NaN for all other kinds."""
+    """Return each event's price: a close, a trade's price, the middle of a quote or book; NaN for all other kinds."""
     price = np.full(events.size, np.nan)
     for kind, place in _PRICE.items():
         of_kind = events["kind"] == kind
         price[of_kind] = events["values"][of_kind, place]
-    quotes = events["kind"] == Kind.QUOTE
-    price[quotes] = events["values"][quotes, :2].mean(axis=1)
+    two_sided = np.isin(events["kind"], (Kind.QUOTE, Kind.BOOK))
+    price[two_sided] = events["values"][two_sided, :2].mean(axis=1)
     return price
 
 

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, findings_of, watcher_status
+from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, Role, version_name
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.events import FIELDS, Kind
+from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_S, iso
 from tradeworthy.record.epochs import writer_alive
 from tradeworthy.record.reader import Cursor, TapeReader
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Records = npt.NDArray[Any]
 LATEST = 8
-CLOSE, PRICE = FIELDS[Kind.BAR].index("close"), FIELDS[Kind.TRADE].index("price")
 
 
 class DecisionLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,14 +191,9 @@ class Follower:
         np.add.at(self._held, fills["instrument"], quantity)
         np.add.at(self._fees, fills["instrument"], fee)
         np.add.at(self._cash, fills["instrument"], -quantity * price * multipliers - fee)
-        for kind, place in ((Kind.BAR, CLOSE), (Kind.TRADE, PRICE), (Kind.QUOTE, None), (Kind.BOOK, None)):
-            self._mark(good[good["kind"] == kind], place)
-
-    def _mark(self, priced: Records, place: int | None) -> None:
-        """Keep each instrument's last price; of a quote or book, its middle."""
-        for number in np.unique(priced["instrument"]):
-            values = priced["values"][priced["instrument"] == number][-1]
-            self._marks[number] = values[:2].mean() if place is None else values[place]
+        prices = price_of(good)
+        known = np.isfinite(prices)
+        self._marks[good["instrument"][known]] = prices[known]  # the last of several counts
 
     def _take_decisions(self, decisions: Records) -> None:
         """Count the champions' decisions, and what was refused."""
