@@ -2,11 +2,12 @@
 
 import msgspec
 import pytest
+from cases_sample import FINDING
 from page_visitors import visiting
 from small_project import at, looked_at
 
 from tradeworthy.apps.admin.app import make_app
-from tradeworthy.apps.admin.looking import speed_of
+from tradeworthy.apps.admin.looking import speed_of, stretches_of
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Speed, exposure_table, figures
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.layout import strip
@@ -98,6 +99,42 @@ def test_facts_are_read_once(tmp_path):
     after = deployment.facts()
     assert len(after) == len(before) + 1
     assert isinstance(after[-1].fact, facts.TradingHalted)
+
+
+def test_cases_are_added_up_once(tmp_path):
+    """Until the ledger has grown the same cases are handed out; then the new one is among them."""
+    project = at("promoted", tmp_path)
+    deployment = make_app(project).state.deployment
+    before = deployment.told()
+    assert deployment.told() is before
+    number = project.ledger.append(facts.FindingRaised(finding=FINDING), actor="watcher", reason="found")
+    assert [case.number for case in deployment.cases()] == [number]
+    assert deployment.case_page(number).case is deployment.told().cases.of(number)
+    assert not before.cases.by_number
+
+
+def test_stretches_follow_roles_through_promotion_and_roll_back(tmp_path):
+    """Who was in which role from when to when, over a promotion and the way back; roles that stand end now."""
+    project = at("promoted", tmp_path)
+    first = project.resolve("champion")
+    steps = [
+        facts.VersionPromoted(version="b" * 64, role="shadow", env="paper"),
+        facts.VersionPromoted(version="b" * 64, role="champion", env="paper"),
+        facts.VersionRolledBack(version="b" * 64, to=first),
+    ]
+    for fact in steps:
+        project.ledger.append(fact, actor="tom", reason="test")
+    entries = project.ledger.facts()
+    moved = project.ledger.facts(facts.VersionPromoted, facts.VersionRolledBack)
+    begun, shadowed, crowned, back = (entry.ts_ns for entry in moved)
+    now = back + 5
+    found = {(each.version, each.role, each.first_ns, each.last_ns) for each in stretches_of(entries, now)}
+    assert found == {
+        (first, "champion", begun, crowned),
+        ("b" * 64, "shadow", shadowed, crowned),
+        ("b" * 64, "champion", crowned, back),
+        (first, "champion", back, now),
+    }
 
 
 def test_who_halted_when_and_why_stands_on_the_desk(tmp_path):

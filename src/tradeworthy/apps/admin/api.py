@@ -22,7 +22,7 @@ from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.versions import Step as Lived
 from tradeworthy.apps.explain.explained import Explained
-from tradeworthy.apps.reports.monitored import case_page, gather
+from tradeworthy.apps.reports.monitored import gather
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
@@ -155,10 +155,11 @@ class Reading(Controller):
     @get("/versions/{word:str}", sync_to_thread=True)
     def version(self, request: Asked, word: Word) -> VersionLife:
         """Return one version and its life, approvals included."""
-        project = deployment_of(request).project
+        deployment = deployment_of(request)
+        project = deployment.project
         digest = project.resolve(word)
         info = next(each for each in project.registry.list() if each.version == digest)
-        return VersionLife(version=info, life=life_of(project.ledger.facts(), digest))
+        return VersionLife(version=info, life=life_of(deployment.facts(), digest))
 
     @get("/versions/{word:str}/gate", sync_to_thread=True)
     def gate(self, request: Asked, word: Word) -> GateReport:
@@ -173,7 +174,7 @@ class Reading(Controller):
     @get("/findings/{number:int}/evidence", sync_to_thread=True)
     def evidence(self, request: Asked, number: Number) -> CaseEvidence:
         """Return what explains a finding: its statistic's path, what moved, what that costs, by which feature."""
-        page = case_page(deployment_of(request).project, number)
+        page = deployment_of(request).case_page(number)
         if page.evidence is None:
             raise NotFound(f"nothing was gathered for finding {number} yet; post to /findings/{number}/explain")
         return page.evidence
@@ -181,7 +182,7 @@ class Reading(Controller):
     @get("/facts", sync_to_thread=True)
     def facts(self, request: Asked, count: Count = 100) -> list[FactLine]:
         """Return the newest facts, the newest first."""
-        return facts_of(deployment_of(request).project.ledger.facts(), count)
+        return facts_of(deployment_of(request).facts(), count)
 
     @get("/reports/{kind:str}", sync_to_thread=True, media_type=MediaType.HTML)
     def report(self, request: Asked, kind: Word) -> str:

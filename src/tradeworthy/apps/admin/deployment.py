@@ -19,7 +19,9 @@ from tradeworthy.apps.dashboard.insight import Insight, insight_of
 from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.telling import difference
 from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
-from tradeworthy.change.watch.findings import Case, read_cases
+from tradeworthy.apps.reports.case_story import CasePage
+from tradeworthy.apps.reports.monitored import Told, case_page, told_of
+from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.sight import Sight, read_sight
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound, near
@@ -62,7 +64,7 @@ class Deployment:
         self._insight: Insight | None = None
         self._reading = threading.Lock()
         self._entries: list[Entry] = []
-        self._cases: tuple[int, list[Case]] | None = None
+        self._told: Told | None = None
         self._verified: Verified | None = None
         self._bounds: tuple[str, Limits] | None = None
         self.instruments = project.settings.instrument
@@ -121,11 +123,25 @@ class Deployment:
             return self._entries
 
     def cases(self) -> list[Case]:
-        """Return every case, the oldest first; added up again only when the ledger has grown."""
-        head = self.project.ledger.head()[0]
-        if self._cases is None or self._cases[0] != head:
-            self._cases = head, [*read_cases(self.project.ledger).by_number.values()]
-        return self._cases[1]
+        """Return every case, the oldest first."""
+        return [*self.told().cases.by_number.values()]
+
+    def case_page(self, number: int) -> CasePage:
+        """Return one case with what is known of it.
+
+        Raises
+        ------
+        NotFound
+            There is no such case.
+        """
+        return case_page(self.project, self.told(), number)
+
+    def told(self) -> Told:
+        """Return what the facts add up to, case by case; added up again only when the ledger has grown."""
+        entries, kept = self.facts(), self._told
+        if kept is None or kept.entries is not entries:
+            kept = self._told = told_of(entries)
+        return kept
 
     def sight(self) -> Sight | None:
         """Return what each monitor at work sees; None where no watcher has said it."""

@@ -11,7 +11,7 @@ from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt, Speed
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.telling import said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
-from tradeworthy.change.release.standing import stand
+from tradeworthy.change.release.standing import Standing, stand, stand_on
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import NS_PER_MS, NS_PER_US, iso
@@ -133,12 +133,12 @@ def stretches_of(entries: Iterable[Entry], now_ns: int) -> list[Stretch]:
     """Return who was in which role when."""
     found: list[Stretch] = []
     since: dict[str, tuple[str, int]] = {}
-    so_far: list[Entry] = []
+    standing = Standing()
     for entry in entries:
-        so_far.append(entry)
+        stand_on(standing, entry)
         if not isinstance(entry.fact, facts.VersionPromoted | facts.VersionRolledBack):
             continue
-        roles = {v: role for v, role in stand(so_far).roles().items() if role in ("champion", "shadow", "canary")}
+        roles = {v: role for v, role in standing.roles().items() if role in ("champion", "shadow", "canary")}
         for version, (role, first_ns) in list(since.items()):
             if roles.get(version) != role:
                 found.append(Stretch(version, role, first_ns, entry.ts_ns))

@@ -31,7 +31,6 @@ from tradeworthy.apps.dashboard.settings import Configured, settings_view
 from tradeworthy.apps.dashboard.storing import storage_of
 from tradeworthy.apps.deployment.desk import limits_by_scope
 from tradeworthy.apps.explain.explained import Explained
-from tradeworthy.apps.reports.monitored import case_page
 from tradeworthy.change.watch.sight import MonitorSight, Sight
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError, near
 from tradeworthy.judge.validate.gate import GateReport
@@ -108,21 +107,21 @@ class Pages(Controller):
     def case(self, request: Asked, number: FromPath[int]) -> Html:
         """Show one case."""
         visit = visit_of(request)
-        page = case_page(deployment_of(request).project, number)
+        page = deployment_of(request).case_page(number)
         return shown(request, visit, f"Finding {number}", watch.case_view(visit, page))
 
     @get("/watch/{number:int}/evidence", sync_to_thread=True)
     def evidence(self, request: Asked, number: FromPath[int]) -> Html:
         """Return what explains a case, as far as it is gathered."""
-        page = case_page(deployment_of(request).project, number)
+        page = deployment_of(request).case_page(number)
         return html(watch.evidence_part(visit_of(request), page))
 
     @get("/versions", sync_to_thread=True)
     def versions(self, request: Asked) -> Html:
         """List versions."""
-        visit = visit_of(request)
-        project = deployment_of(request).project
-        stretches = stretches_of(project.ledger.facts(), project.clock.now_ns())
+        visit, deployment = visit_of(request), deployment_of(request)
+        project = deployment.project
+        stretches = stretches_of(deployment.facts(), project.clock.now_ns())
         return shown(request, visit, "Versions", versions.versions_view(visit, project.registry.list(), stretches))
 
     @get("/versions/compare", sync_to_thread=True)
@@ -135,12 +134,12 @@ class Pages(Controller):
     @get("/versions/{word:str}", sync_to_thread=True)
     def version(self, request: Asked, word: FromPath[str]) -> Html:
         """Show one version."""
-        visit = visit_of(request)
-        project = deployment_of(request).project
+        visit, deployment = visit_of(request), deployment_of(request)
+        project = deployment.project
         digest = project.resolve(word)
         info = next(each for each in project.registry.list() if each.version == digest)
         manifest = project.registry.load(digest).manifest
-        life = life_of(project.ledger.facts(), digest)
+        life = life_of(deployment.facts(), digest)
         view = versions.version_view(visit, info, manifest, life)
         return shown(request, visit, f"Version {digest[:16]}", view)
 
@@ -164,7 +163,7 @@ class Pages(Controller):
     def record(self, request: Asked) -> Html:
         """Show the record."""
         visit, deployment = visit_of(request), deployment_of(request)
-        told = facts_of(deployment.project.ledger.facts())
+        told = facts_of(deployment.facts())
         storage = storage_of(deployment.project)
         view = record.record_view(visit, storage, told, _wanted(request, FactFilter), deployment.verified)
         return shown(request, visit, "Record", view)

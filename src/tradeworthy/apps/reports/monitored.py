@@ -73,7 +73,7 @@ def explainer_of(project: "Project") -> FindingExplainer:
     )
 
 
-def case_page(project: "Project", number: int) -> CasePage:
+def case_page(project: "Project", told: "Told", number: int) -> CasePage:
     """Return one case with what is known of it; evidence that nobody has gathered is left out, and why.
 
     Raises
@@ -81,7 +81,6 @@ def case_page(project: "Project", number: int) -> CasePage:
     NotFound
         There is no such case.
     """
-    told = told_of(project.ledger.facts())
     case, work = told.cases.of(number), explanation(project.places.watcher, number)
     evidence = read_evidence(project.places.watcher, number)
     return CasePage(
@@ -124,10 +123,9 @@ def told_of(entries: "list[Entry]") -> Told:
         told.cases.apply(entry)
         if isinstance(entry.fact, facts.FindingRaised):
             finding = entry.fact.finding
-            for case in told.cases.by_number.values():
-                if case.last is finding:
-                    told.by_sentence[f"{finding.kind}: {finding.sentence}"] = case.number
-                    told.by_finding[entry.number] = case.number
+            case = next(each for each in reversed(told.cases.by_number.values()) if each.last is finding)
+            told.by_sentence[f"{finding.kind}: {finding.sentence}"] = case.number
+            told.by_finding[entry.number] = case.number
     return told
 
 
