@@ -1,5 +1,7 @@
 """A version is compared on the same events: with rules that need no model, with the champion, with what came of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from change_desk import INSTRUMENTS, START_NS, STRATEGY, TRAINING, desk, write_strategy
@@ -7,6 +9,7 @@ from gate_candidates import candidate, events, judged, register, verdicts
 
 from tradeworthy.change.evidence.comparing import losses_of, previous_label, reliability, unseen_scores
 from tradeworthy.change.evidence.context import Context
+from tradeworthy.change.evidence.performance import fold_table, reliability_table
 from tradeworthy.change.train.candidate import OutOfFold
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import train
@@ -15,6 +18,7 @@ from tradeworthy.core.time import VirtualClock
 from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.fairness import Groups
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.model.features.labels import outcome
 
 GUESSING = STRATEGY.replace(
     '    """Fit a few small trees."""',
@@ -164,6 +168,14 @@ def test_reliability_tells_honest_scores_from_overconfident_ones():
     assert len(pushed) == 2
     assert all(abs(foreseen - share) > 0.2 for foreseen, share, _, _ in pushed)
     assert sum(n for _, _, _, n in pushed) == 20_000
+
+
+def test_what_is_drawn_of_outcomes_is_as_sure_however_late_they_are_known():
+    """Outcomes do not overlap: their bounds do not widen with the rows that it takes to know them."""
+    soon, late = (replace(candidate(), label=outcome("bad", known_after)) for known_after in (1, 500))
+    assert reliability_table(soon) == reliability_table(late)
+    first, second = (fold_table(each, np.random.default_rng(4)) for each in (soon, late))
+    assert first == second
 
 
 def test_a_bad_candidate_that_is_too_sure_of_itself_is_refused_for_its_calibration(home):

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from tape_slices import VERSION, bars, decisions_on, outcomes_of, rows_of
@@ -13,9 +14,11 @@ from tradeworthy.judge.monitor.class_balance import BalanceSettings
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.estimated import EstimatedSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings, resume, standing_set
+from tradeworthy.model.features.labels import outcome
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.season import Season
 from tradeworthy.testing.predictors import random_forest
@@ -91,6 +94,23 @@ def test_without_a_walk_harm_is_not_tested(known):
             monitor.observe(records)
     assert monitors["performance"].findings() == []
     assert monitors["drift"].findings()
+
+
+@pytest.mark.parametrize("known_after", [1, 1_080])
+def test_outcomes_that_are_known_late_count_as_much_as_those_known_at_once(known_after):
+    """A loan's outcome months later is still one case of its own: a gap between groups is told as surely."""
+    fairness = FairnessSettings(by=("fast",), window=500)
+    settings = msgspec.structs.replace(SETTINGS, fairness=fairness)
+    monitors = standing_set(version(), ETH, label=outcome("bad", known_after), walk=walk(1_000), settings=settings)
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((500, 2))
+    decisions = decisions_on(bars(np.ones(500)), np.where(rows[:, 0] > 0.5, 0.8, 0.2))
+    for records in (decisions, rows_of(decisions, rows), outcomes_of(decisions, (rng.random(500) < 0.5).astype(float))):
+        for monitor in monitors.values():
+            monitor.observe(records)
+    (found,) = monitors["fairness"].findings()
+    assert found.observed == 1.0
+    assert found.statistic > 0.8
 
 
 def test_a_killed_watcher_goes_on_where_it_was(tmp_path):

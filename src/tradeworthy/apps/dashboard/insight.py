@@ -209,7 +209,7 @@ def _tables(
         instruments=[each.symbol for each in project.settings.instrument],
         features=list(version.program.names),
         fields=list(version.program.row_fields),
-        horizon=candidate.label.horizon,
+        horizon=candidate.label.reach,
         settings=msgspec.structs.replace(settings, window=NO_LOOK),
     )
     for records in (*behind, joined):

@@ -1,7 +1,7 @@
 """Gathers how right the out-of-fold scores were: the figures of training, each fold with its interval, reliability.
 
 Units:  intervals hold under overlapping labels: by bootstrap of blocks for an AUC, and with counts that weigh one in
-        `horizon` (Wilson's) for a share.
+        `reach` (Wilson's) for a share.
 """
 
 import msgspec
@@ -35,7 +35,7 @@ def fold_table(candidate: Candidate, rng: np.random.Generator) -> Table:
     rows: list[list[Cell]] = []
     for number in np.unique(walk.fold).tolist():
         own = walk.fold == number
-        found = auc_interval(walk.scores[own], up[own], horizon=candidate.label.horizon, rng=rng, draws=DRAWS)
+        found = auc_interval(walk.scores[own], up[own], horizon=candidate.label.reach, rng=rng, draws=DRAWS)
         rows.append([f"fold {number + 1}", found.estimate, found.low, found.high, int(own.sum())])
     rows.append(["all folds", known.auc, known.auc_low, known.auc_high, known.n])
     return Table(
@@ -58,7 +58,7 @@ def reliability_table(candidate: Candidate) -> Table:
     for place in np.unique(places).tolist():
         own = places == place
         share, n = float(labels[own].mean()), int(own.sum())
-        low, high = wilson(share, n / candidate.label.horizon)
+        low, high = wilson(share, n / candidate.label.reach)
         rows.append([float(scores[own].mean()), share, low, high, n])
     return Table(
         title="Reliability: what scores foretold and what came",

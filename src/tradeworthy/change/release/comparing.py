@@ -60,7 +60,7 @@ class Comparer:
             self._side(reader, shadow, since),
             label_inputs(inputs[inputs["flags"] == 0], label, self._instruments),
             decisions=decisions,
-            horizon=label.horizon,
+            horizon=label.reach,
             binary=label.kind != "forward_return",
             cost_bps=self._cost_bps,
         )

@@ -224,7 +224,7 @@ def _change(job: ExplainJob, registry: Registry, version: Version, tape: TapeRea
         walk_scores=candidate.walk.scores,
         walk_labels=candidate.walk.labels,
         binary=candidate.walk.binary,
-        horizon=candidate.label.horizon,
+        horizon=candidate.label.reach,
     )
     join = OutcomeJoin(candidate.label, instruments=job.instruments, versions=[version.number])
     inputs = tape.read(INPUTS, after=int(own["input_sequence"][0]) - 1)

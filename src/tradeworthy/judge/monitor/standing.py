@@ -106,11 +106,11 @@ def standing_set(
         Defaults if left out.
     """
     settings = settings or MonitorSettings()
-    symbols, horizon = [each.symbol for each in instruments], label.horizon if label is not None else 1
+    symbols, reach = [each.symbol for each in instruments], label.reach if label is not None else 1
     known = _trained(version, walk, walk_times)
     pairing = RowPairing(version.number, len(version.program.names))
     rows = _last_rows(version, known, pairing)
-    classes = _of_classes(version, symbols, walk, settings, horizon=horizon, rows=rows)
+    classes = _of_classes(version, symbols, walk, settings, horizon=reach, rows=rows)
     fairness = _fairness(version, symbols, label, known, settings.fairness)
     listeners = _wanted({**classes, "fairness": fairness}, settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
@@ -248,7 +248,7 @@ def _fairness(
         instruments=symbols,
         features=list(program.names),
         fields=list(program.row_fields),
-        horizon=label.horizon if label is not None else 1,
+        horizon=label.reach if label is not None else 1,
         trained=trained,
         outcomes=label is None or label.is_reported,
         settings=settings,
@@ -270,8 +270,8 @@ def _performance(
     """Return a performance monitor, with a reference where there are enough out-of-fold scores."""
     reference = None
     if walk is not None and np.size(walk[0]) >= WALK_MIN:
-        horizon = label.horizon if label is not None else 1
-        reference = performance_reference(*walk, horizon=horizon, settings=settings)
+        reach = label.reach if label is not None else 1
+        reference = performance_reference(*walk, horizon=reach, settings=settings)
     return PerformanceMonitor(join, reference, settings)
 
 

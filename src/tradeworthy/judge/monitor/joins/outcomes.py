@@ -83,6 +83,10 @@ class MarketLabel(Protocol):
         """The kind of event that the horizon counts."""
 
     @property
+    def reach(self) -> int:
+        """How many decisions share the moments of one label: 1 of outcomes, whose horizon only delays them."""
+
+    @property
     def is_reported(self) -> bool:
         """Whether an OUTCOME event may bring it still, when the events have passed without it."""
 
