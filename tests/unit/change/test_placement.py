@@ -76,3 +76,10 @@ def test_a_start_that_ends_without_a_score_is_no_evidence(home):
     (home.folder / "versions" / digest[:16]).rename(home.folder / "gone")
     with pytest.raises(NotGathered, match=r"a new process ended without a score: .*NotFound"):
         gather_startup(context, Work("starting", 1.0, timer=processor_ns, report=lambda *_: None))
+
+
+def test_a_start_that_takes_too_long_is_no_evidence(home):
+    """A process that has not scored in time is stopped, and the gate goes on: nothing was gathered."""
+    context = context_of(home, register(home, candidate()), candidate())
+    with pytest.raises(NotGathered, match=r"gave no score within 0\.01 s"):
+        gather_startup(context, Work("starting", 1.0, timer=processor_ns, report=lambda *_: None), seconds_max=0.01)

@@ -34,13 +34,13 @@ class _Asked(msgspec.Struct, frozen=True):
     instruments: list[Instrument]
 
 
-def gather_startup(context: Context, work: Work) -> Startup:
+def gather_startup(context: Context, work: Work, *, seconds_max: float = SECONDS_MAX) -> Startup:
     """Start a process that loads the version and scores one row.
 
     Raises
     ------
     NotGathered
-        It ended without a score.
+        It ended without a score, or took too long.
     """
     registry, version = context.registry, context.version
     asked = _Asked(
@@ -51,19 +51,22 @@ def gather_startup(context: Context, work: Work) -> Startup:
     spent, memory = [], 0.0
     for number in range(STARTS):
         begun = perf_counter_ns()
-        memory = max(memory, _started(asked))
+        memory = max(memory, _started(asked, seconds_max))
         spent.append((perf_counter_ns() - begun) / NS_PER_S)
         work.tell((number + 1) / STARTS)
     size = sum(len(data) for data in files_of(version.predictor).values())
     return Startup(starts=STARTS, ready_s=min(spent), memory_mb=memory, artifact_mb=size / KIB_PER_MIB**2)
 
 
-def _started(asked: _Asked) -> float:
+def _started(asked: _Asked, seconds_max: float) -> float:
     """Start the process, wait for its score, and return the memory it took."""
     words = [sys.executable, "-m", __name__]
-    done = subprocess.run(  # noqa: S603  # our own interpreter and module
-        words, input=msgspec.json.encode(asked), capture_output=True, check=False, timeout=SECONDS_MAX
-    )
+    try:
+        done = subprocess.run(  # noqa: S603  # our own interpreter and module
+            words, input=msgspec.json.encode(asked), capture_output=True, check=False, timeout=seconds_max
+        )
+    except subprocess.TimeoutExpired:
+        raise NotGathered(f"a new process gave no score within {seconds_max:g} s") from None
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise NotGathered(f"a new process ended without a score: {' '.join(last) or done.returncode}")
