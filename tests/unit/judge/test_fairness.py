@@ -235,6 +235,18 @@ def test_training_gaps_are_put_up_with():
     assert found["without"]
 
 
+def test_the_state_of_a_release_that_asked_for_no_inputs_is_gone_on_from():
+    """A watcher that is upgraded starts its counts afresh where the older state does not have them, and hears gaps."""
+    fresh = region_monitor()
+    older = {
+        name: array for name, array in region_monitor().state().items() if not name.startswith(("asked.", "misses."))
+    }
+    fresh.restore(older)
+    found = run(fresh, [*pushed(0.4)])
+    assert found
+    assert found == run(region_monitor(), [*pushed(0.4)])
+
+
 def test_columns_that_are_unknown_are_named():
     """A misspelt column makes no groups, and the monitor says which."""
     settings = FairnessSettings(by=("instrument", "regoin", "venue"))

@@ -114,7 +114,9 @@ class AskedAt:
         }
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back what `state` returned; of other fields or instruments, start afresh."""
+        """Take back what `state` returned; of other fields or instruments, or of nothing, start afresh."""
+        if "memory" not in state:
+            return
         if state["memory"].shape != self._memory.shape or state["values"].shape[1] != self._values.shape[1]:
             return
         self._memory, self._asked = state["memory"].copy(), state["asked"].copy()
