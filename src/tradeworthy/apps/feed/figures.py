@@ -57,14 +57,14 @@ def written(figures: Figures) -> str:
 
 
 async def write_figures(running: Running) -> None:
-    """Keep a run's figures written."""
+    """Keep a run's figures written, beside the loop: no event waits for the disk."""
     folder, feed = running.project.places.feed, running.feed
-    folder.mkdir(parents=True, exist_ok=True)
     while isinstance(feed, ExchangeFeed):
-        _write(folder, feed.figures)
+        text, figures = written(feed.figures).encode(), msgspec.json.encode(feed.figures)
+        await asyncio.to_thread(_write, folder, text, figures)
         await asyncio.sleep(WRITE_EVERY_S)
 
 
-def _write(folder: Path, figures: Figures) -> None:
-    replace_file(folder / FILE, written(figures).encode())
-    replace_file(folder / JSON_FILE, msgspec.json.encode(figures))
+def _write(folder: Path, text: bytes, figures: bytes) -> None:
+    replace_file(folder / FILE, text)
+    replace_file(folder / JSON_FILE, figures)
