@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
@@ -107,18 +107,38 @@ def run_files(
     rate = math.inf if speed is None else speed
     feed = ReplayFeed(events, clock=clock, pace=pace or (lambda: rate))
     started_ns = project.clock.monotonic_ns()
-    with ExitStack() as stack:
-        beside = stack.enter_context(companions(project, watch=watch))
-        tape = open_tape(project, stack, clock)
-        engine = open_engine(project, tape, clock)
-        stack.callback(engine.close)
-        start_keepers(project, beside)
-        with collector_off():
-            running = Running(project, engine, feed, beside, tape, clock)
-            summary = asyncio.run(trade(running, alongside, None if around is None else around(running)))
-        beside.wait()
+    with at_work(project, clock, watch=watch) as work, collector_off():
+        running = Running(project, work.engine, feed, work.companions, work.tape, clock)
+        summary = asyncio.run(trade(running, alongside, None if around is None else around(running)))
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+class AtWork(NamedTuple):
+    """What a run has before its first event."""
+
+    companions: Companions
+    tape: TapeWriter
+    engine: Engine
+
+
+@contextmanager
+def at_work(project: "Project", clock: Clock, *, watch: bool, market_past: bool = True) -> Iterator[AtWork]:
+    """Start companions, open the tape and wire an engine to it around a block; see what is expected of them through.
+
+    Raises
+    ------
+    ProcessFailed
+        A companion ended early, or was not ready in time.
+    """
+    with ExitStack() as stack:
+        beside = stack.enter_context(companions(project, watch=watch, market_past=market_past))
+        tape = stack.enter_context(_open_tape(project, clock))
+        engine = _open_engine(project, tape, clock)
+        stack.callback(engine.close)
+        start_keepers(project, beside)
+        yield AtWork(beside, tape, engine)
+        beside.wait()
 
 
 def telling(report: Callable[[str, float], None]) -> Alongside:
@@ -148,20 +168,18 @@ def together(*parts: Alongside) -> Alongside:
     return go_on
 
 
-def open_tape(project: "Project", stack: ExitStack, clock: Clock) -> TapeWriter:
-    """Open the tape for writing; `stack` closes it."""
+def _open_tape(project: "Project", clock: Clock) -> TapeWriter:
+    """Open the tape for writing; closing it is the caller's."""
     settings = project.settings
-    return stack.enter_context(
-        TapeWriter.open(
-            project.places.tape,
-            clock=clock,
-            segment_s=settings.archive.rotate_every_s,
-            meta={"desk": settings.desk.name},
-        )
+    return TapeWriter.open(
+        project.places.tape,
+        clock=clock,
+        segment_s=settings.archive.rotate_every_s,
+        meta={"desk": settings.desk.name},
     )
 
 
-def open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
+def _open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
     """Wire an engine to a tape; closing both is the caller's."""
     settings = project.settings
     project.release.reconcile()

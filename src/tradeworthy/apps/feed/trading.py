@@ -7,7 +7,6 @@ Flow:   companions start → the engine resumes from the tape → the feed conne
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +17,16 @@ from tradeworthy.apps.commands import results
 from tradeworthy.apps.commands.settings import Settings
 from tradeworthy.apps.deployment.desk import (
     Alongside,
+    AtWork,
     Running,
+    at_work,
     collector_off,
-    open_engine,
-    open_tape,
     record_limits,
     require_champion,
     together,
     trade,
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
-from tradeworthy.apps.deployment.processes import companions, start_keepers
 from tradeworthy.apps.feed.figures import write_figures
 from tradeworthy.apps.feed.sockets import Sockets
 from tradeworthy.core.denials import DenialCode
@@ -73,27 +71,22 @@ def run_exchange(project: "Project", *, watch: bool = True, alongside: Alongside
     record_limits(project)
     started_ns = project.clock.monotonic_ns()
     known = last_known(project)
-    with ExitStack() as stack:
-        beside = stack.enter_context(companions(project, watch=watch, market_past=False))
-        tape = open_tape(project, stack, project.clock)
-        engine = open_engine(project, tape, project.clock)
-        stack.callback(engine.close)
-        require_trigger(project, engine.desk.acting.version.program)
-        start_keepers(project, beside)
+    with at_work(project, project.clock, watch=watch, market_past=False) as work:
+        require_trigger(project, work.engine.desk.acting.version.program)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-
-            async def run() -> RunSummary:
-                width = engine.desk.config.width
-                feed = make_feed(
-                    project.folder, project.settings, project.clock, known=known, width=width, deliver=engine.consume
-                )
-                running = Running(project, engine, feed, beside, tape, project.clock)
-                return await _until_told(running, feed, alongside)
-
-            summary = runner.run(run())
-        beside.wait()
+            summary = runner.run(_run(project, work, known, alongside))
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+
+
+async def _run(
+    project: "Project", work: AtWork, known: Mapping[tuple[int, Kind], Known], alongside: Alongside | None
+) -> RunSummary:
+    """Make the feed in the loop that reads it, and trade."""
+    width, deliver = work.engine.desk.config.width, work.engine.consume
+    feed = make_feed(project.folder, project.settings, project.clock, known=known, width=width, deliver=deliver)
+    running = Running(project, work.engine, feed, work.companions, work.tape, project.clock)
+    return await _until_told(running, feed, alongside)
 
 
 def make_feed(

@@ -7,7 +7,6 @@ Flow:   companions start → the engine resumes from the tape → the port opens
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,15 @@ from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.desk import (
     Alongside,
     Running,
+    at_work,
     collector_off,
     look_after,
-    open_engine,
-    open_tape,
     record_limits,
     require_champion,
     telling_refusals,
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
-from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.apps.deployment.processes import Companions
 from tradeworthy.apps.feed.figures import written
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
@@ -69,16 +67,10 @@ def serve_project(
     require_champion(project)
     record_limits(project)
     started_ns = project.clock.monotonic_ns()
-    with ExitStack() as stack:
-        beside = stack.enter_context(companions(project, watch=watch))
-        tape = open_tape(project, stack, project.clock)
-        engine = open_engine(project, tape, project.clock)
-        stack.callback(engine.close)
-        start_keepers(project, beside)
-        port = Port(project, engine, tape, project.clock, settings)
+    with at_work(project, project.clock, watch=watch) as work:
+        port = Port(project, work.engine, work.tape, project.clock, settings)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            summary = runner.run(_serve(port, engine, beside, opened))
-        beside.wait()
+            summary = runner.run(_serve(port, work.engine, work.companions, opened))
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
 
