@@ -8,12 +8,14 @@ import numpy.typing as npt
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt, Speed
+from tradeworthy.apps.dashboard.limits import in_words, unit_of
 from tradeworthy.apps.dashboard.record import FactLine
 from tradeworthy.apps.dashboard.telling import said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import Standing, stand, stand_on
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
+from tradeworthy.core.limits import LIMIT_FIELDS
 from tradeworthy.core.time import NS_PER_MS, NS_PER_US, iso
 from tradeworthy.live.desk import is_own
 from tradeworthy.record.ledger import Entry
@@ -22,8 +24,6 @@ from tradeworthy.record.reader import TapeReader
 RECENT = 20_000
 A_DAY_MS = 86_400_000.0
 """Events that come later than this, or not later at all, are those of a market of the past."""
-
-UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "orders": "times", "ms": "ms"}
 
 
 def desk_of(deployment: Deployment) -> Desk:
@@ -60,19 +60,7 @@ def exposures_of(deployment: Deployment) -> list[Exposure]:
     bounds = deployment.bounds()
     counts = limits if bounds is None else limits.tightest(bounds)
     used = _used(deployment)
-    return [
-        Exposure(_named(name), used.get(name), getattr(counts, name), _unit(name)) for name in counts.__struct_fields__
-    ]
-
-
-def _named(name: str) -> str:
-    """Return what a limit is called, without its unit, which stands beside its number."""
-    words = name.removesuffix("_max").split("_")
-    return " ".join(words[:-1] if words[-1] in ("bps", "ms") else words)
-
-
-def _unit(name: str) -> str:
-    return next((unit for word, unit in UNITS.items() if word in name), "")
+    return [Exposure(in_words(name), used.get(name), getattr(counts, name), unit_of(name)) for name in LIMIT_FIELDS]
 
 
 def _used(deployment: Deployment) -> dict[str, float]:

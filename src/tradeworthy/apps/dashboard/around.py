@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.apps.dashboard.deciding import Decided, symbols_of
+from tradeworthy.apps.dashboard.limits import in_words
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explaining import recorded_row
 from tradeworthy.core.denials import DenialCode
@@ -22,7 +23,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.refusals import explain_refusal
-from tradeworthy.live.risk.judge import CHECKS, Check
+from tradeworthy.live.risk.judge import CHECKS
 from tradeworthy.model.profile import LEVELS, Profile
 from tradeworthy.model.version import Version
 from tradeworthy.record.reader import TapeReader
@@ -40,7 +41,6 @@ SHOWN_LEVELS = (0.005, 0.995)
 
 BPS = 10_000.0
 FIRST_ORDER_CODE = DenialCode.HALTED
-_POSITION = {DenialCode.POSITION_QUANTITY, DenialCode.POSITION_VALUE}
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +223,7 @@ def _checks(reader: TapeReader, record: np.void, instrument: Instrument, bounds:
         found.append(
             Checked(
                 code=check.code.name,
-                name=_name(check),
+                name=in_words(check.limit),
                 outcome="denied" if denied else "passed" if named and number < stopped else "not asked",
                 observed=seen.get(check.code) if number <= stopped and named else None,
                 limit=_known(record["limit"]) if denied else getattr(limits, check.limit),
@@ -231,15 +231,6 @@ def _checks(reader: TapeReader, record: np.void, instrument: Instrument, bounds:
             )
         )
     return found
-
-
-def _name(check: Check) -> str:
-    """Name a control in words, as its limit is named but for the unit.
-
-    >>> _name(CHECKS[0]), _name(CHECKS[5])
-    ('price collar', 'duplicate window')
-    """
-    return " ".join(word for word in check.limit.split("_") if word not in {"bps", "ms", "max"})
 
 
 def _before_all(record: np.void, verdict: DenialCode) -> Checked:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tradeworthy.apps.commands.handling import CaseLine
 from tradeworthy.apps.dashboard.following import DecisionLine, Frame
-from tradeworthy.apps.dashboard.layout import Visit, positions, reason_form
+from tradeworthy.apps.dashboard.layout import Visit, money_text, positions, reason_form
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
@@ -237,11 +237,6 @@ def _used(each: Exposure) -> tuple[Markup | str, ...]:
     share = min(1.0, abs(used) / each.limit) if each.limit else 1.0
     meter = tag("meter", f"{share:.0%}", value=share, high=0.75, max=1.0, aria_label=f"{each.name}: {share:.0%} used")
     return f"{used:,.6g}", f"{each.limit:,.6g}", each.unit, meter
-
-
-def money_text(value: float) -> str:
-    """Write an amount with its sign."""
-    return f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _most(denials: dict[str, int]) -> str:

@@ -126,8 +126,12 @@ def positions(frame: Frame) -> str:
 
 def money(value: float) -> Markup:
     """Write an amount with its sign; a loss is told by the sign, not by colour alone."""
-    text = f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
-    return tag("span", text, class_="good" if value > 0 else "bad" if value < 0 else None)
+    return tag("span", money_text(value), class_="good" if value > 0 else "bad" if value < 0 else None)
+
+
+def money_text(value: float) -> str:
+    """Write an amount with its sign."""
+    return f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def halt_button() -> Markup:

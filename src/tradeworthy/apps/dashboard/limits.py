@@ -107,8 +107,8 @@ def _looser(name: str, value: float, than: float) -> bool:
 def in_words(name: str) -> str:
     """Write a limit's name without its unit.
 
-    >>> in_words("market_age_ms_max")
-    'market age'
+    >>> in_words("market_age_ms_max"), in_words("price_collar_bps_max"), in_words("duplicate_window_ms")
+    ('market age', 'price collar', 'duplicate window')
     """
     return " ".join(word for word in name.split("_") if word not in {"bps", "ms", "max"})
 
