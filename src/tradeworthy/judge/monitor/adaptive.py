@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_rows, followed_by
+from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_rows, followed_by, part_of
 from tradeworthy.judge.monitor.joins.pairing import PAIRED, RowPairing
 from tradeworthy.judge.monitor.label_shift import Platt, fit_platt
 
@@ -140,8 +140,7 @@ class LastRows:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back what `state` returned; the state of a release that kept no rows starts afresh."""
         if "heads" in state:
-            part = "pairing."
-            self._pairing.restore({k.removeprefix(part): v for k, v in state.items() if k.startswith(part)})
+            self._pairing.restore(part_of(state, "pairing."))
             self._heads, self._rows = state["heads"].astype(PAIRED), state["rows"].copy()
 
 

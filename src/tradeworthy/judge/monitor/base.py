@@ -77,6 +77,11 @@ def to_bytes(value: object) -> npt.NDArray[np.uint8]:
     return np.frombuffer(msgspec.json.encode(value), np.uint8).copy()
 
 
+def part_of(state: Mapping[str, npt.NDArray[Any]], prefix: str) -> State:
+    """Return the arrays of a state whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
 def chosen(records: Records, wanted: npt.NDArray[np.bool_]) -> Records:
     """Return the wanted records: the very same array if all are, else a copy; cheaper than a mask of records."""
     places = np.flatnonzero(wanted)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
@@ -158,11 +158,7 @@ class ClassBalanceMonitor:
         """Go on from a state that `state` returned."""
         self._counts = state["counts"].copy()
         self._queue.from_array(state["findings"])
-        self._recent = {
-            int(name.removeprefix("recent.")): array.copy()
-            for name, array in state.items()
-            if name.startswith("recent.")
-        }
+        self._recent = {int(key): recent.copy() for key, recent in part_of(state, "recent.").items()}
         self._labels.take_back(state, "labels.")
         self._scores.take_back(state, "scores.")
 

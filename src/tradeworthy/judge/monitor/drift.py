@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, to_bytes
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
@@ -142,7 +142,7 @@ class DriftMonitor:
         """Make a monitor from a state alone, without calibrating again."""
         about = msgspec.json.decode(state["monitor"].tobytes(), type=_About)
         monitor = cls(
-            Charts.from_arrays(_part(state, "charts.")),
+            Charts.from_arrays(part_of(state, "charts.")),
             about.version,
             about.instruments,
             quiet_rows=about.quiet_rows,
@@ -211,7 +211,7 @@ class DriftMonitor:
         DataInvalid
             The state belongs to another version or to other features.
         """
-        charts = Charts.from_arrays(_part(state, "charts."))
+        charts = Charts.from_arrays(part_of(state, "charts."))
         about = msgspec.json.decode(state["monitor"].tobytes(), type=_About)
         if charts.names != self._charts.names or about.version != self._about.version:
             raise DataInvalid(
@@ -219,17 +219,17 @@ class DriftMonitor:
                 f"{self._about.version:016x} with {len(self._charts.names)}; resume the state's own monitor"
             )
         self._charts = charts
-        season = _part(state, "season.")  # states written before there were seasons have none
+        season = part_of(state, "season.")  # states written before there were seasons have none
         self._season = Season(**season) if season else Season.unknown(len(charts.columns))
-        self._pairing.restore(_part(state, "pairing."))
+        self._pairing.restore(part_of(state, "pairing."))
         self._queue.from_array(state["findings"])
         self._memories = {
             int(key): ChartState(sums.copy(), state[f"counts.{key}"].copy())
-            for key, sums in _part(state, "sums.").items()
+            for key, sums in part_of(state, "sums.").items()
         }
-        self._group_left = {int(key): int(left[0]) for key, left in _part(state, "group.").items()}
+        self._group_left = {int(key): int(left[0]) for key, left in part_of(state, "group.").items()}
         if self._expected is not None:
-            self._expected.restore(_part(state, "recent."))
+            self._expected.restore(part_of(state, "recent."))
 
     def _watch(self, instrument: int, heads: Records, rows: Floats, as_they_were: Floats) -> None:
         """Step one instrument's charts through its rows at a usual hour; tell what alarms."""
@@ -327,11 +327,6 @@ class DriftMonitor:
         columns = [int(own[COLUMN]), *([int(own[PARTNER])] if own[VIEW] == PAIR else [])]
         seasonal = changes.any() if columns[0] == len(changes) else changes[columns].any()
         return "; what is usual at that hour of the week is taken out" if seasonal else ""
-
-
-def _part(state: Mapping[str, npt.NDArray[Any]], prefix: str) -> State:
-    """Return the arrays whose names begin with a prefix, without it."""
-    return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
 
 
 def calibrate_drift(

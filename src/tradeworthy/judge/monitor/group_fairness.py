@@ -25,6 +25,7 @@ from tradeworthy.judge.monitor.base import (
     are_rows,
     chosen,
     followed_by,
+    part_of,
     places_of,
 )
 from tradeworthy.judge.monitor.class_balance import Z_LEVEL
@@ -221,8 +222,7 @@ class FairnessMonitor:
         if state["pauses"].shape == self._pauses.shape:
             self._pauses = state["pauses"].copy()
         self._queue.from_array(state["findings"])
-        part = "asked."
-        self._asked.restore({name.removeprefix(part): each for name, each in state.items() if name.startswith(part)})
+        self._asked.restore(part_of(state, "asked."))
         for name, counts in self._named_counts().items():
             if f"misses.{name}" in state and state[name].shape == counts.cases.shape:
                 counts.cases[:], counts.misses[:] = state[name], state[f"misses.{name}"]

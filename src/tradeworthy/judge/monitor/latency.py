@@ -27,6 +27,7 @@ from tradeworthy.judge.monitor.base import (
     chosen,
     fields_as,
     latest,
+    part_of,
     places_of,
 )
 from tradeworthy.judge.monitor.control_charts.rate_kernels import upper_chance
@@ -159,7 +160,7 @@ class LatencyMonitor:
         """Go on from a state that `state` returned."""
         self._limits, self._totals = state["limits"].copy(), state["totals"].copy()
         self._inputs, self._decisions = state["inputs"].astype(SEEN_INPUT), state["decisions"].astype(DECIDED)
-        self._first = {int(k.removeprefix("first.")): v.copy() for k, v in state.items() if k.startswith("first.")}
+        self._first = {int(key): first.copy() for key, first in part_of(state, "first.").items()}
         self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
 

@@ -19,7 +19,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
@@ -282,7 +282,7 @@ class PerformanceMonitor:
         """Go on from a state that `state` returned."""
         self._last, self._totals = state["last"].astype(JOINED), state["totals"].copy()
         self._queue.from_array(state["findings"])
-        self._join.restore({k.removeprefix("join."): v for k, v in state.items() if k.startswith("join.")})
+        self._join.restore(part_of(state, "join."))
         self._memories = {}
         for key in {int(k.split(".")[1]) for k in state if k.startswith("memory.")}:
             parts = [state[f"memory.{key}.{place}"].copy() for place in range(5)]

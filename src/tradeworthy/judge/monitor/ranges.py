@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
@@ -148,7 +148,7 @@ class RangeMonitor:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
         self._queue.from_array(state["findings"])
-        self._pairing.restore({k.removeprefix("pairing."): v for k, v in state.items() if k.startswith("pairing.")})
+        self._pairing.restore(part_of(state, "pairing."))
         self._charts.take_back(state, "charts.")
 
     def _finding(self, first: int, head: np.void, row: Floats) -> Finding:

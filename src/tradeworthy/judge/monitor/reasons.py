@@ -24,7 +24,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explainer
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, followed_by, to_bytes
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, followed_by, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import REFERENCE_MIN, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, SeriesWatch
 from tradeworthy.judge.monitor.gauges import Gauge
@@ -197,15 +197,12 @@ class ReasonsMonitor:
         names = msgspec.json.decode(state["names"].tobytes(), type=list[str])
         if names != self._names:
             raise DataInvalid(f"the state watches {', '.join(names)}; this version has {', '.join(self._names)}")
-        part = "pairing."
-        pairing = {key.removeprefix(part): array for key, array in state.items() if key.startswith(part)}
-        self._pairing.restore(pairing)
+        self._pairing.restore(part_of(state, "pairing."))
         for place, chart in enumerate(self._charts):
             chart.take_back(state, f"chart{place}.")
-        part = "heads."
         self._open = {
-            int(key): _Open(state[f"heads.{key}"].copy(), state[f"sizes.{key}"].copy())
-            for key in (name.removeprefix(part) for name in state if name.startswith(part))
+            int(key): _Open(heads.copy(), state[f"sizes.{key}"].copy())
+            for key, heads in part_of(state, "heads.").items()
         }
         self._group_left = {int(instrument): int(left) for instrument, left in state["groups"]}
         self._queue.from_array(state["findings"])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
@@ -153,10 +153,7 @@ class ReliabilityMonitor:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
-        part = "last."
-        self._last = {
-            int(name.removeprefix(part)): each.astype(JOINED) for name, each in state.items() if name.startswith(part)
-        }
+        self._last = {int(key): last.astype(JOINED) for key, last in part_of(state, "last.").items()}
         self._queue.from_array(state["findings"])
         for side, chart in self._charts.items():
             chart.take_back(state, f"{side}.")

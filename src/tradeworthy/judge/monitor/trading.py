@@ -30,6 +30,7 @@ from tradeworthy.judge.monitor.base import (
     chosen,
     fields_as,
     followed_by,
+    part_of,
 )
 from tradeworthy.judge.monitor.control_charts.rate_kernels import LEARN
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
@@ -211,7 +212,7 @@ class TradingMonitor:
         self._fills, self._orders = state["fills"].astype(FILLED), state["orders"].astype(SENT_ORDER)
         self._newest, self._counts = int(state["newest"][0]), state["counts"].copy()
         self._slippage = state["slippage"].copy()
-        self._recent = {int(k.removeprefix("recent.")): v.copy() for k, v in state.items() if k.startswith("recent.")}
+        self._recent = {int(key): recent.copy() for key, recent in part_of(state, "recent.").items()}
         self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
 
