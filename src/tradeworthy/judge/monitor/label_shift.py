@@ -60,7 +60,7 @@ def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: Floats | No
 
     Where (n,) weights are given, of mean 1, a case counts as often as they say.
     """
-    x, y = _logit(np.asarray(scores, np.float64)), np.asarray(labels, np.float64) > 0.5
+    x, y = log_odds(np.asarray(scores, np.float64)), np.asarray(labels, np.float64) > 0.5
     w = np.ones(len(y)) if weights is None else weights
     n_yes, n = float(w[y].sum()), len(y)
     target = np.where(y, (n_yes + 1.0) / (n_yes + 2.0), 1.0 / (n - n_yes + 2.0))
@@ -210,7 +210,8 @@ def _seeded(n: int, block: int, seed: int) -> Longs:
     return _places(n, block, np.random.default_rng(int(seed))) if n else np.empty(0, np.int64)
 
 
-def _logit(p: Floats) -> Floats:
+def log_odds(p: Floats) -> Floats:
+    """Return the logarithms of odds of probabilities, none infinite."""
     bounded = np.clip(p, EDGE, 1.0 - EDGE)
     odds: Floats = np.log(bounded / (1.0 - bounded))
     return odds

@@ -26,7 +26,7 @@ from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
-from tradeworthy.judge.monitor.label_shift import EDGE
+from tradeworthy.judge.monitor.label_shift import EDGE, log_odds
 
 Floats = npt.NDArray[np.float64]
 Side = Literal["bias", "confidence"]
@@ -100,7 +100,7 @@ class ReliabilityMonitor:
         self._settings = each = settings or ReliabilitySettings()
         self._version, self._instruments = version, list(instruments)
         p, y = np.asarray(scores, np.float64), (np.asarray(labels, np.float64) > 0.5).astype(np.float64)
-        odds = _log_odds(p)
+        odds = log_odds(p)
         self._usual, self._spread = float(odds.mean()), max(float(odds.std()), EDGE)
         self._before = calibration_error(p, y)
         self._charts = {
@@ -160,7 +160,7 @@ class ReliabilityMonitor:
 
     def _misses(self, p: Floats, y: Floats) -> dict[Side, Floats]:
         """Return the (n,) misses, and the misses in proportion to how far scores are from usual."""
-        far = np.clip((_log_odds(p) - self._usual) / self._spread, -FAR, FAR)
+        far = np.clip((log_odds(p) - self._usual) / self._spread, -FAR, FAR)
         return {"bias": y - p, "confidence": (y - p) * far}
 
     def _watch(self, instrument: int, own: Records) -> None:
@@ -210,10 +210,3 @@ class ReliabilityMonitor:
 def _error(outcomes: Records) -> float:
     """Return the expected calibration error of outcomes."""
     return calibration_error(outcomes["score"], outcomes["label"] > 0.5)
-
-
-def _log_odds(p: Floats) -> Floats:
-    """Return the logarithms of odds of probabilities, none infinite."""
-    bounded = np.clip(p, EDGE, 1.0 - EDGE)
-    odds: Floats = np.log(bounded / (1.0 - bounded))
-    return odds
