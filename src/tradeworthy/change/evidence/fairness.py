@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.change.evidence.context import Context, NotGathered, Work
-from tradeworthy.change.evidence.overfitting import up_of
 from tradeworthy.change.evidence.slices import periods, regimes, sessions, tiers
 from tradeworthy.change.train.folds import out_of_fold
 from tradeworthy.core.errors import near
@@ -38,7 +37,7 @@ class Tested(NamedTuple):
 def gather_groups(context: Context, _work: Work) -> Groups:
     """Take the AUC apart by quarter and session and, where trades can be counted, by regime and liquidity."""
     walk = context.candidate.walk
-    scores, up = walk.scores, up_of(walk.labels, walk.values)
+    scores, up = walk.scores, walk.up
     if not context.counts_money:
         slices = [*periods(walk.ts_event_ns), *sessions(walk.ts_event_ns)]
     else:
@@ -84,7 +83,7 @@ def gather_protected(context: Context, _work: Work) -> Protected:
         raise NotGathered("no column is protected; name some in [gate.fairness] protected")
     data, places = context.dataset, out_of_fold(context.folds)
     walk = context.candidate.walk
-    tested = Tested(walk.scores, up_of(walk.labels, walk.values), data.rows[places], context.reach)
+    tested = Tested(walk.scores, walk.up, data.rows[places], context.reach)
     columns, tables = [], []
     for name in settings.protected:
         groups, names = groups_of(_column(context, name)[places], name)

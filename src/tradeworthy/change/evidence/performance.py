@@ -31,7 +31,7 @@ def gather_performance(context: Context, _work: Work) -> DrawnPerformance:
 def fold_table(candidate: Candidate, rng: np.random.Generator) -> Table:
     """Return the AUC of each fold of the walk-forward between its bounds, and that of all of them."""
     walk, known = candidate.walk, candidate.performance
-    up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
+    up = walk.up
     rows: list[list[Cell]] = []
     for number in np.unique(walk.fold).tolist():
         own = walk.fold == number

@@ -58,6 +58,11 @@ class OutOfFold:
     fold: npt.NDArray[np.int64]
     binary: bool
 
+    @property
+    def up(self) -> Floats:
+        """Labels as classes: directions as they are, forward returns by their sign."""
+        return self.labels if self.binary else (self.values > 0).astype(np.float64)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Candidate:

@@ -161,12 +161,11 @@ def measure(walk: OutOfFold, horizon: int, rng: np.random.Generator, level: floa
 
     A label of a forward return is judged by its sign for the AUC, and by squared errors; it has no log loss (NaN).
     """
-    up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
-    interval = auc_interval(walk.scores, up, horizon=horizon, rng=rng, level=level)
+    interval = auc_interval(walk.scores, walk.up, horizon=horizon, rng=rng, level=level)
     losses = _losses(walk, walk.scores)
     baseline = _losses(walk, walk.baseline)
     return Performance(
-        n=len(up),
+        n=len(walk.scores),
         auc=interval.estimate,
         auc_low=interval.low,
         auc_high=interval.high,
@@ -186,7 +185,7 @@ def walk_metrics(walk: OutOfFold, horizon: int, rng: np.random.Generator) -> dic
 
     The interval of the gain is wide where the edge is small: it is kept with the version for people to see.
     """
-    up = walk.labels if walk.binary else (walk.values > 0).astype(np.float64)
+    up = walk.up
     found: dict[str, float] = {}
     for number in np.unique(walk.fold):
         of_fold = walk.fold == number
