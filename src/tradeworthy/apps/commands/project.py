@@ -8,33 +8,22 @@ Idea:   a project is a folder with `tradeworthy.toml`, a strategy, and a state f
 >>> project.train(); project.register(); project.gate("newest").passed  # doctest: +SKIP
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.commands.keys import own_key
-from tradeworthy.apps.commands.places import Places
-from tradeworthy.apps.commands.settings import load_settings
+from tradeworthy.apps.commands.opened import Opened
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.change.access.roles import roles_that_may
-from tradeworthy.change.registry import Registry, VersionSettings
 from tradeworthy.change.release.answers import rehearse
-from tradeworthy.change.release.release import CANARY_SHARE, Release
+from tradeworthy.change.release.release import CANARY_SHARE
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
 from tradeworthy.core.errors import NotFound, SettingsInvalid
-from tradeworthy.core.events import EventBatch
-from tradeworthy.core.time import Clock, SystemClock, iso
 from tradeworthy.judge.explain.catalogue import Catalogue, read_catalogue
-from tradeworthy.live.control import ControlBlock
-from tradeworthy.live.feeds.quality import FileReport
-from tradeworthy.live.feeds.rows import read_events, read_row_file, require_fields
-from tradeworthy.model.trust import TrustStore
-from tradeworthy.record.ledger import Ledger
+from tradeworthy.live.feeds.rows import read_row_file, require_fields
 from tradeworthy.record.retention import Hold
 
 if TYPE_CHECKING:
@@ -45,93 +34,16 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.handling import CaseLine, Findings
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
-    from tradeworthy.change.access.people import People
     from tradeworthy.change.release.overriding import Overriding
     from tradeworthy.judge.validate.gate import GateReport
     from tradeworthy.record.query import Answer
 
 
-class Project:
-    """A deployment in a folder.
+class Project(Opened):
+    """A deployment in a folder, and what can be done with it.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Where `tradeworthy.toml` is.
-    clock : Clock, optional
-        The machine's, if left out.
-
-    Raises
-    ------
-    SettingsInvalid
-        The settings are missing or do not fit.
+    Its parameters are those of `Opened`.
     """
-
-    def __init__(self, folder: str | Path = ".", *, clock: Clock | None = None) -> None:
-        self.folder = Path(folder)
-        self.settings = load_settings(self.folder)
-        self.clock = clock or SystemClock()
-        self.places = Places.of(self.folder, self.settings.desk.state)
-        self.places.root.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def env(self) -> str:
-        """``paper`` or ``live``."""
-        return self.settings.desk.env
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The deployment's facts."""
-        return Ledger(self.places.ledger, clock=self.clock)
-
-    @cached_property
-    def trust(self) -> TrustStore:
-        """Whose signatures count here."""
-        return TrustStore(self.places.trust)
-
-    @cached_property
-    def registry(self) -> Registry:
-        """Every version of the deployment."""
-        return Registry(self.places.root, ledger=self.ledger, trust=self.trust, env=self.env)
-
-    @cached_property
-    def control(self) -> ControlBlock:
-        """The words that the running engine reads."""
-        return ControlBlock(self.places.control)
-
-    @cached_property
-    def people(self) -> "People":
-        """Who may sign in, and with which roles."""
-        try:
-            from tradeworthy.change.access.people import People  # noqa: PLC0415  # an optional package
-        except ImportError as error:
-            raise NotFound("people need further packages: pip install 'tradeworthy[page]'") from error
-
-        return People(self.ledger, self.places.passwords, clock=self.clock)
-
-    @property
-    def release(self) -> Release:
-        """The steps that change what the engine does."""
-        return Release(self.registry, self.control, self.settings.instrument)
-
-    @cached_property
-    def market(self) -> tuple[EventBatch, list[FileReport]]:
-        """All declared market data, merged in the order of event time, and what was found in it."""
-        settings = self.settings
-        return read_events(settings.market, settings.rows, settings.instrument, folder=self.folder)
-
-    @property
-    def training_end_ns(self) -> int:
-        """The event time up to which is trained; what follows is traded."""
-        events, _ = self.market
-        traded = [n for n, instrument in enumerate(self.settings.instrument) if instrument.traded]
-        stamps = events["ts_event_ns"][np.isin(events["instrument"], traded)]
-        return int(stamps[max(int(len(stamps) * self.settings.training.share) - 1, 0)])
-
-    def history(self) -> EventBatch:
-        """Return the events of the training part."""
-        events, _ = self.market
-        return events[events["ts_event_ns"] <= self.training_end_ns]
 
     def look(self) -> results.Look:
         """Say what is in the market and row files and what was done with it."""
@@ -163,15 +75,6 @@ class Project:
         key = own_key(self.places.author_key, actor, self.trust)
         digest = self.registry.register(candidate, self.version_settings(name), key=key, author=actor, reason=reason)
         return results.Registered(version=digest, name=name, author=actor, env=self.env)
-
-    def version_settings(self, name: str) -> VersionSettings:
-        """Return what this desk adds to a trained model: thresholds, bounds and the card."""
-        settings = self.settings
-        return VersionSettings(name=name, signal=settings.signal, bounds=settings.bounds, card=settings.card)
-
-    def resolve(self, word: str) -> str:
-        """Return the digest of a version; see `Registry.resolve`."""
-        return self.registry.resolve(word)
 
     def gate(
         self, version: str = "newest", *, profile: str = "quick", actor: str, report: Report | None = None
@@ -385,12 +288,3 @@ class Project:
         roles = roles_that_may(action)
         people = [person.name for person in self.people.everybody() if set(person.roles) & set(roles)]
         return results.WhoCan(action=action, roles=list(roles), people=people)
-
-    def _scope(self, word: str) -> str:
-        """Return a scope's full name; people in a hurry write the symbol alone."""
-        symbols = [instrument.symbol for instrument in self.settings.instrument]
-        return f"instrument:{word}" if word in symbols else word
-
-    def timestamp(self) -> str:
-        """Return this moment as text, for file names and captions."""
-        return iso(self.clock.now_ns())
