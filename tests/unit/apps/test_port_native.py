@@ -294,7 +294,7 @@ def test_an_oversize_message_closes_the_socket(desk):
     with socket_of(desk) as stream:
         stream.send("x" * (desk.port.settings.body_bytes_max + 1))
         with pytest.raises(ConnectionClosedError) as closed:
-            stream.recv()
+            stream.recv(60)
         assert closed.value.rcvd.code == 1009
     assert decide(desk, later(desk))[0] == 200
 

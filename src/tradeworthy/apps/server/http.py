@@ -90,6 +90,7 @@ class Connection(asyncio.Protocol):
         "_in_headers",
         "_known",
         "_last",
+        "_leaving",
         "_out",
         "_parser",
         "_partial",
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Asked] = deque()
         self._turn: asyncio.Future[bytes] | None = None
         self._stream: Stream | None = None
-        self._partial = self._in_headers = self._closing = False
+        self._partial = self._in_headers = self._closing = self._leaving = False
         self._begun = self._header_bytes = self._since_ns = 0
         self.address = ""
         self.remembered: tuple[bytes, Holder] | None = None
@@ -156,10 +157,12 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def sweep(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
-        """Close the connection if its request takes too long to arrive, or nobody uses it."""
+        """Close a connection whose request comes too slowly, that nobody uses, or whose caller never hangs up."""
+        waited_ns = now_ns - self._since_ns
+        if self._leaving and waited_ns > request_ns:
+            self._transport.abort()
         if self._turn is not None or self._stream is not None or self._closing:
             return
-        waited_ns = now_ns - self._since_ns
         if self._partial and waited_ns > request_ns:
             self._refuse(RequestRefused(408, f"the request was not whole after {request_ns / 1e9:g} s"))
             self._flush()
@@ -176,14 +179,24 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._transport.close()
 
+    def leave(self) -> None:
+        """Say no more, and hear the caller out: closed with its bytes unread, TCP would take our last word back."""
+        if not self._transport.can_write_eof():
+            self.close()
+        elif not self._closing:
+            self._closing = self._leaving = True
+            self._since_ns = self._port.open_turn()
+            self._transport.write_eof()
+            self._transport.resume_reading()
+
     # -- reading -------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; every request that they complete is answered before this returns."""
+        if self._closing:
+            return
         if self._stream is not None:
             self._stream.receive(data)
-            return
-        if self._closing:
             return
         now_ns, begun = self._port.open_turn(), self._begun
         fresh = not self._partial
@@ -347,7 +360,7 @@ class Connection(asyncio.Protocol):
         """Give the connection to a stream."""
         self._flush()
         self._stream = stream
-        stream.begin(self._transport.write, self.close)
+        stream.begin(self._transport.write, self.leave)
 
     def _refuse(self, refused: RequestRefused) -> None:
         """Refuse what cannot be read any further, and close."""
@@ -355,7 +368,7 @@ class Connection(asyncio.Protocol):
         self._out.append(reply)
         self._port.figures.answered(NOWHERE, reply, self._port.now_ns)
         self._flush()
-        self.close()
+        self.leave()
 
     def _flush(self) -> None:
         if self._out:
