@@ -14,7 +14,7 @@ import msgspec
 
 from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.registry import Registry
-from tradeworthy.change.release.shadow import Comparison, Reasons, Side, compare, label_inputs
+from tradeworthy.change.release.shadow import Comparison, Reasons, Records, Side, compare, label_inputs
 from tradeworthy.core.decisions import SHORT, rows_stream, version_number
 from tradeworthy.core.errors import ModelMismatch
 from tradeworthy.core.instruments import Instrument
@@ -54,10 +54,10 @@ class Comparer:
     def compare(self, champion: str, shadow: str, *, since: int, decisions: int) -> Comparison:
         """Compare two versions, by digest, from the input that the shadow scored first; and write it down."""
         reader, label = TapeReader(self._tape), self._known_version(shadow).label
-        inputs = reader.read("inputs", after=max(since - 1, 0))
+        inputs, decided = reader.read("inputs", after=max(since - 1, 0)), reader.read("decisions", after=since)
         found = compare(
-            self._side(reader, champion, since),
-            self._side(reader, shadow, since),
+            self._side(reader, champion, decided, since),
+            self._side(reader, shadow, decided, since),
             label_inputs(inputs[inputs["flags"] == 0], label, self._instruments),
             decisions=decisions,
             horizon=label.reach,
@@ -67,12 +67,12 @@ class Comparer:
         replace_file(self._folder / f"{shadow[:SHORT]}.mp", msgspec.msgpack.encode(found))
         return found
 
-    def _side(self, reader: TapeReader, digest: str, since: int) -> Side:
-        """Read what one version did after an input."""
+    def _side(self, reader: TapeReader, digest: str, decided: Records, since: int) -> Side:
+        """Return what one version did after an input: its decisions are among those of both."""
         known, stream, reasons = self._known_version(digest), rows_stream(version_number(digest)), None
         if known.explainer is not None and stream in reader.streams():
             reasons = Reasons(known.names, reader.read(stream, after=since), known.explainer)
-        return Side(digest, reader.read("decisions", after=since), reasons)
+        return Side(digest, decided, reasons)
 
     def _known_version(self, digest: str) -> "_Known":
         """Load a version, once."""
