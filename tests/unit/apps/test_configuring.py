@@ -17,6 +17,17 @@ from tradeworthy.core.facts import KeyIssued, LimitsChanged
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 
 FILE_ALERT = '\n[[alert]]\nto = "file"\nname = "log-book"\npath = "told.jsonl"\n'
+HOOK_AND_MAIL = """
+[[alert]]
+to = "webhook"
+url = "https://hooks.example/services/T0P-SECRET"
+secret_file = "hook.key"
+[[alert]]
+to = "email"
+host = "mail.example"
+sender = "desk@example.com"
+recipients = ["rita@example.com", "o'neil@example.com"]
+"""
 NOWHERE = '\n[[alert]]\nto = "file"\nname = "nowhere"\npath = "no/such/folder/told.jsonl"\n'
 
 
@@ -201,6 +212,21 @@ def test_a_way_of_telling_is_tried(tmp_path):
     assert "This is a test by rita" in told
     assert len(list(project.ledger.facts())) == count
     assert [(way.name, way.kind, way.sent) for way in ways_of(project)] == [("log-book", "file", 0)]
+
+
+def test_where_alerts_go_is_shown_without_what_would_let_a_stranger_send(tmp_path):
+    """Of a hook the host alone, since its path is its secret; of mail every address; of a file its path."""
+    project = promoted(tmp_path, FILE_ALERT + HOOK_AND_MAIL)
+    ways = {way.name: way.where for way in ways_of(project)}
+    assert ways == {
+        "log-book": str((project.folder / "told.jsonl").resolve()),
+        "webhook-2": "hooks.example",
+        "email-3": "rita@example.com, o'neil@example.com",
+    }
+    with visiting(project, "tom") as client:
+        text = client.get("/settings").text
+    assert "hooks.example" in text
+    assert "T0P-SECRET" not in text
 
 
 def test_a_way_that_leads_nowhere_says_why(tmp_path):

@@ -1,12 +1,20 @@
 """Where alerts of a deployment go: how each way fares, and trying one."""
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tradeworthy.change.alerts.alert import Alert, AlertFailed
 from tradeworthy.change.alerts.delivery import STATES, SinkState
-from tradeworthy.change.alerts.settings import AlertSettings, located
+from tradeworthy.change.alerts.settings import (
+    AlertSettings,
+    AppriseAlert,
+    EmailAlert,
+    FileAlert,
+    WebhookAlert,
+    located,
+)
 from tradeworthy.change.alerts.sinks import make_sink
 from tradeworthy.core.errors import NotFound, near
 from tradeworthy.core.findings import Finding
@@ -21,11 +29,9 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     kind, where : str
-        What it is, and where it leads; never a secret.
+        What it is, and where it leads; of an address the host alone, since the rest of it may be a secret.
     severity_min : str
         Only alerts at least so grave go this way.
-    kinds : list of str
-        Only of these kinds; of all where empty.
     sent, failed : int
         Alerts delivered; alerts given up. 0 before the watcher has run.
     error : str
@@ -36,18 +42,9 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     where: str
     severity_min: str
-    kinds: list[str]
     sent: int
     failed: int
     error: str
-
-
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of trying a way."""
-
-    name: str
-    delivered: bool
-    said: str
 
 
 def ways_of(project: "Project") -> list[Way]:
@@ -55,7 +52,7 @@ def ways_of(project: "Project") -> list[Way]:
     return [_way(project, alert) for alert in _located(project)]
 
 
-def try_way(project: "Project", name: str, *, actor: str) -> Tried:
+def try_way(project: "Project", name: str, *, actor: str) -> None:
     """Send one alert, marked as a test, the way that the settings describe; the ledger and its findings stay untouched.
 
     Raises
@@ -64,6 +61,8 @@ def try_way(project: "Project", name: str, *, actor: str) -> Tried:
         No way is called so.
     SettingsInvalid
         Its secret cannot be used.
+    AlertFailed
+        It did not take the alert.
     """
     known = {alert.name: alert for alert in _located(project)}
     if name not in known:
@@ -73,8 +72,7 @@ def try_way(project: "Project", name: str, *, actor: str) -> Tried:
     try:
         sink.send(_test_alert(project, actor))
     except AlertFailed as error:
-        return Tried(name=name, delivered=False, said=str(error))
-    return Tried(name=name, delivered=True, said=f"{name} took the test alert")
+        raise AlertFailed(f"{name} did not take the test alert: {error}") from error
 
 
 def _located(project: "Project") -> list[AlertSettings]:
@@ -84,17 +82,27 @@ def _located(project: "Project") -> list[AlertSettings]:
 def _way(project: "Project", alert: AlertSettings) -> Way:
     path = project.places.watcher / STATES / f"{alert.name}.json"
     state = msgspec.json.decode(path.read_bytes(), type=SinkState) if path.exists() else SinkState(name=alert.name)
-    leads = next((str(getattr(alert, key)) for key in ("url", "path", "recipients") if getattr(alert, key, "")), "")
     return Way(
         name=alert.name,
         kind=str(alert.__struct_config__.tag),
-        where=leads.strip("()").replace("'", "").rstrip(","),
+        where=_where(alert),
         severity_min=alert.severity_min,
-        kinds=list(alert.kinds),
         sent=state.sent,
         failed=state.failed,
         error=state.error,
     )
+
+
+def _where(alert: AlertSettings) -> str:
+    match alert:
+        case FileAlert(path=path):
+            return path
+        case WebhookAlert(url=url):
+            return urlsplit(url).hostname or ""
+        case EmailAlert(recipients=recipients):
+            return ", ".join(recipients)
+        case AppriseAlert():
+            return ""
 
 
 def _test_alert(project: "Project", actor: str) -> Alert:
