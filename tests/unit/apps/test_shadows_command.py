@@ -51,6 +51,19 @@ def test_each_figure_has_bounds_and_a_unit(tmp_path, capsys):
         assert words in said
 
 
+def test_a_comparison_that_cannot_be_read_is_named(tmp_path, capsys):
+    """A file that is damaged, or of another edition, is not taken for no comparison: exit code 2, and what to do."""
+    project = at("promoted", tmp_path)
+    left_by_a_watcher(project)
+    path = project.places.watcher / COMPARISONS / "damaged.mp"
+    for data in (b"", b"junk", msgspec.msgpack.encode({"version": "a"})):
+        path.write_bytes(data)
+        code, _, said = tell(capsys, "shadows", "--project", project.folder)
+        assert code == 2
+        assert "damaged.mp is no comparison of this edition" in said
+        assert "remove it" in said
+
+
 def test_the_path_is_there_for_a_drawing(tmp_path, capsys):
     """Programs get every look; too few decisions are null, never a number."""
     project = at("promoted", tmp_path)

@@ -16,7 +16,7 @@ from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.shadow import Comparison, Reasons, Records, Side, compare, label_inputs
 from tradeworthy.core.decisions import SHORT, rows_stream, version_number
-from tradeworthy.core.errors import ModelMismatch
+from tradeworthy.core.errors import DataInvalid, ModelMismatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.model.features.labels import Label
@@ -101,6 +101,21 @@ def _explainer(version: Version) -> TreeShap | None:
 
 
 def read_comparisons(folder: Path) -> list[Comparison]:
-    """Return every comparison that a watcher's state folder holds, by version; those of the past too."""
-    paths = sorted((folder / COMPARISONS).glob("*.mp"))
-    return [msgspec.msgpack.decode(path.read_bytes(), type=Comparison) for path in paths]
+    """Return every comparison that a watcher's state folder holds, by version; those of the past too.
+
+    Raises
+    ------
+    DataInvalid
+        A file is damaged, or of another edition.
+    """
+    return [_read(path) for path in sorted((folder / COMPARISONS).glob("*.mp"))]
+
+
+def _read(path: Path) -> Comparison:
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=Comparison)
+    except msgspec.DecodeError as error:
+        raise DataInvalid(
+            f"{path} is no comparison of this edition ({error}); remove it: it is written again while its "
+            "version is in shadow"
+        ) from error
