@@ -39,7 +39,17 @@ def test_values_arrive(tmp_path):
         ("drawdown_value_max", "drawdown_max", "[limits] has no key 'drawdown_max' (near: 'drawdown_value_max')"),
         ("folds = 3", 'folds = "three"', "$.training.folds"),
         ('name = "small"', "", "name"),
-        ('name = "small"', 'name = "small"\nenv = "test"', "'test'"),
+        ('name = "small"', 'name = "small"\nenv = "test"', "[desk] env is 'test'; allowed are paper, live"),
+        (
+            "[training]",
+            '[feed]\nkind = "exchang"\n[training]',
+            "kind is 'exchang' (near: 'exchange'); allowed are files, ",
+        ),
+        (
+            "[training]",
+            '[feed]\nchannels = ["bar", "trades"]\n[training]',
+            "[feed] channels is 'trades' (near: 'trade')",
+        ),
         ('bar_time = "open"', "", "bar_time"),
         ('period = "30m"', 'period = "half"', "such as '30m'"),
         ('instrument = "ABC"', 'instrument = "ABD"', "(near: 'ABC')"),

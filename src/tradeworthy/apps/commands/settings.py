@@ -6,7 +6,7 @@ This module only reads the file and checks how the sections fit together; it def
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -104,12 +104,12 @@ def load_settings(folder: Path) -> Settings:
 
 
 def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str = "") -> None:
-    """Refuse a key that a section does not have, with the nearest one that it has.
+    """Refuse a key that a section does not have, or a word that a key does not allow, with the nearest that it does.
 
     Raises
     ------
     SettingsInvalid
-        There is such a key.
+        There is such a key or word.
     """
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in data.items():
@@ -117,10 +117,18 @@ def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str =
             where = f"[{place}] has no key" if place else "there is no section"
             raise SettingsInvalid(f"{where} {key!r}{near(key, fields)}; allowed are {', '.join(fields)}")
         for part in value if isinstance(value, list) else [value]:
+            _check_word(part, fields[key], f"[{place}] {key}")
             for section in sections_of(fields[key]):
                 if isinstance(part, Mapping) and _is_meant(part, section):
                     told = {name: held for name, held in part.items() if name != section.__struct_config__.tag_field}
                     check_keys(told, section, f"{place}.{key}" if place else key)
+
+
+def _check_word(value: Any, kind: Any, where: str) -> None:
+    """Refuse a word that a field's type does not allow, with the nearest that it does."""
+    allowed = words_of(kind)
+    if allowed and isinstance(value, str) and value not in allowed:
+        raise SettingsInvalid(f"{where} is {value!r}{near(value, allowed)}; allowed are {', '.join(allowed)}")
 
 
 def sections_of(kind: Any) -> list[type[msgspec.Struct]]:
@@ -132,6 +140,18 @@ def sections_of(kind: Any) -> list[type[msgspec.Struct]]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return [kind]
     return [section for part in get_args(kind) for section in sections_of(part)]
+
+
+def words_of(kind: Any) -> list[str]:
+    """Return the words that a field's type allows, alone or in a list; none where it allows every text or no text.
+
+    >>> words_of(tuple[Literal["bar", "trade"], ...])
+    ['bar', 'trade']
+    """
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        return [part for part in parts if isinstance(part, str)]
+    return [] if str in parts else [word for part in parts for word in words_of(part)]
 
 
 def _is_meant(data: Mapping[str, Any], section: type[msgspec.Struct]) -> bool:
