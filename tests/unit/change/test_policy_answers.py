@@ -13,6 +13,7 @@ from tradeworthy.change.release.policy import (
     decide,
 )
 from tradeworthy.change.release.standing import stand
+from tradeworthy.change.watch.findings import ALONE
 from tradeworthy.core import facts
 from tradeworthy.core.errors import SettingsInvalid
 
@@ -56,6 +57,14 @@ def test_a_milder_finding_is_left_alone():
     """A rule for critical findings does not answer a warning."""
     assert answer(promoted("a"), raised("performance")) is None
     assert answer(promoted("a"), graver("performance")).do == "halt"
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_what_is_wrong_with_the_machine_can_be_answered_too(kind):
+    """A desk may halt when records are lost, the clock is set, or a stranger knocks; no other kind's rule does it."""
+    rule = Reaction(on=kind, do="halt")
+    assert answer(promoted("a"), raised(kind), reactions=(rule,)).do == "halt"
+    assert answer(promoted("a"), raised(kind)) is None
 
 
 def test_a_finding_is_answered_once():

@@ -32,6 +32,8 @@ KINDS = (
     "latency",
     "security",
     "release",
+    "storage",
+    "clock",
 )
 """What findings are about."""
 
