@@ -7,6 +7,7 @@ Time:   a market of the past is traded in market time, with the machine's own ti
 import asyncio
 import gc
 import math
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -294,6 +295,15 @@ async def trade(running: Running, alongside: Alongside | None, feed: Feed | None
         running.feed.close()
         for task in others:
             task.cancel()
+        await asyncio.gather(engine, *others, return_exceptions=True)
+
+
+async def until_told(running: Running, *parts: Alongside) -> RunSummary:
+    """Trade until SIGTERM or SIGINT closes the feed; `parts` go on alongside."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.feed.close)
+    return await trade(running, together(*parts) if parts else None)
 
 
 async def _beside(alongside: Alongside, running: Running) -> None:

@@ -5,7 +5,6 @@ Flow:   companions start → the engine resumes from the tape → the feed conne
 """
 
 import asyncio
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,7 @@ from tradeworthy.apps.deployment.desk import (
     collector_off,
     record_limits,
     require_champion,
-    together,
-    trade,
+    until_told,
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.feed.figures import write_figures
@@ -86,7 +84,7 @@ async def _run(
     width, deliver = work.engine.desk.config.width, work.engine.consume
     feed = make_feed(project.folder, project.settings, project.clock, known=known, width=width, deliver=deliver)
     running = Running(project, work.engine, feed, work.companions, work.tape, project.clock)
-    return await _until_told(running, feed, alongside)
+    return await until_told(running, write_figures, *([] if alongside is None else [alongside]))
 
 
 def make_feed(
@@ -177,12 +175,3 @@ def require_trigger(project: "Project", program: Program) -> None:
         raise SettingsInvalid(
             f"the champion decides on {name} events, [feed] channels are {project.settings.feed.channels}; add {name!r}"
         )
-
-
-async def _until_told(running: Running, feed: ExchangeFeed, alongside: Alongside | None) -> RunSummary:
-    """Trade until a signal, keeping the feed's figures written."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, feed.close)
-    parts = [write_figures, *([alongside] if alongside is not None else [])]
-    return await trade(running, together(*parts))

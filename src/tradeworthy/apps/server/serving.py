@@ -5,7 +5,6 @@ Flow:   companions start → the engine resumes from the tape → the port opens
 """
 
 import asyncio
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,21 +15,19 @@ import uvloop
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.desk import (
     Alongside,
+    AtWork,
     Running,
     at_work,
     collector_off,
-    look_after,
     record_limits,
     require_champion,
-    telling_refusals,
+    until_told,
 )
 from tradeworthy.apps.deployment.keeping import keep_summary
-from tradeworthy.apps.deployment.processes import Companions
 from tradeworthy.apps.feed.figures import written
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.core.time import NS_PER_S
-from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.live.summary import RunSummary
@@ -68,9 +65,9 @@ def serve_project(
     record_limits(project)
     started_ns = project.clock.monotonic_ns()
     with at_work(project, project.clock, watch=watch) as work:
-        port = Port(project, work.engine, work.tape, project.clock, settings)
+        port = port_beside(settings=settings, opened=opened)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            summary = runner.run(_serve(port, work.engine, work.companions, opened))
+            summary = runner.run(_serve(project, work, port))
     keep_summary(project, summary)
     return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
 
@@ -111,26 +108,7 @@ def port_beside(*, settings: ServeSettings | None = None, opened: Opened | None 
     return serve
 
 
-async def _serve(port: Port, engine: Engine, beside: Companions, opened: Opened | None) -> RunSummary:
+async def _serve(project: "Project", work: AtWork, port: Alongside) -> RunSummary:
     """Serve in this loop until a signal, or until something fails."""
-    feed, loop = PushedFeed(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, feed.close)
-    running = asyncio.create_task(engine.run(feed))
-    tell = telling_refusals(port.project, engine)
-    others = [asyncio.create_task(look_after(beside, tell)), asyncio.create_task(port.attend())]
-    try:
-        addresses = await port.open()
-        if opened is not None:
-            opened(addresses)
-        await asyncio.wait({running, *others}, return_when=asyncio.FIRST_COMPLETED)
-        for task in others:
-            if task.done():
-                task.result()
-        return await running
-    finally:
-        feed.close()
-        for task in others:
-            task.cancel()
-        await asyncio.gather(running, *others, return_exceptions=True)
-        await port.close()
+    running = Running(project, work.engine, PushedFeed(), work.companions, work.tape, project.clock)
+    return await until_told(running, port)
