@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from change_desk import INSTRUMENTS, START_NS, STRATEGY, TRAINING, desk, market, trained, write_strategy
+from change_lender import STRATEGY as LENDER
 
 from tradeworthy.change.evidence.context import Context, NotGathered
+from tradeworthy.change.train.dataset import Training
 from tradeworthy.change.train.refit import Refits
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import fit
@@ -17,10 +19,10 @@ RNG_SEED = 3
 
 
 def data(count=4, rows=300):
-    """Return pairs of rows and labels, each its own."""
+    """Return trainings, each its own."""
     rng = np.random.default_rng(RNG_SEED)
     drawn = [rng.standard_normal((rows, 3)) for _ in range(count)]
-    return [(each, (each[:, 0] + rng.standard_normal(rows) > 0).astype(float)) for each in drawn]
+    return [Training(each, (each[:, 0] + rng.standard_normal(rows) > 0).astype(float)) for each in drawn]
 
 
 def test_fits_are_those_of_this_process_in_the_order_given(tmp_path):
@@ -30,9 +32,9 @@ def test_fits_are_those_of_this_process_in_the_order_given(tmp_path):
     strategy = load_strategy(path)
     with Refits(path, tmp_path / "fits") as refits:
         found = list(refits.fits(data()))
-    for predictor, (rows, labels) in zip(found, data(), strict=True):
-        here = import_model(fit(strategy, rows, labels), 3)
-        np.testing.assert_array_equal(predictor.many(rows), here.many(rows))
+    for predictor, training in zip(found, data(), strict=True):
+        here = import_model(fit(strategy, training), 3)
+        np.testing.assert_array_equal(predictor.many(training.rows), here.many(training.rows))
     assert refits.spent_ns > 0
     assert list((tmp_path / "fits").iterdir()) == []
 
@@ -130,3 +132,16 @@ def test_fold_predictors_score_the_walk(context, tmp_path):
             p.many(able.dataset.rows[f.test])[:, 0] for p, f in zip(able.fold_predictors, able.folds, strict=True)
         ]
     np.testing.assert_allclose(np.concatenate(scores), trained().walk.scores, atol=1e-12)
+
+
+def test_reweighed_fits_are_those_of_this_process(tmp_path):
+    """Groups travel with rows and labels: the worker weighs as training does, and a fit without them weighs nothing."""
+    path = write_strategy(tmp_path, LENDER)
+    (tmp_path / "fits").mkdir()
+    (rows, labels, _), groups = data(1)[0], np.arange(300) % 2
+    wanted = [Training(rows[:, :2], labels, groups), Training(rows[:, :2], labels)]
+    with Refits(path, tmp_path / "fits", workers=1) as refits:
+        found = [each.many(rows[:, :2]) for each in refits.fits(wanted)]
+    here = [import_model(fit(load_strategy(path), each), 2).many(rows[:, :2]) for each in wanted]
+    np.testing.assert_array_equal(found, here)
+    assert not np.array_equal(*found)

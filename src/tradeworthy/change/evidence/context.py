@@ -17,10 +17,10 @@ from tradeworthy.change.evidence.stream import StreamRun, run_stream
 from tradeworthy.change.evidence.walk import PaperWalk, paper_walk
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.train.candidate import Candidate
-from tradeworthy.change.train.dataset import Dataset, build_dataset, traded_instrument
+from tradeworthy.change.train.dataset import Dataset, Training, build_dataset, traded_instrument
 from tradeworthy.change.train.folds import Fold
-from tradeworthy.change.train.refit import Refits, Training
-from tradeworthy.change.train.training import TrainingSettings, training_folds
+from tradeworthy.change.train.refit import Refits
+from tradeworthy.change.train.training import TrainingSettings, reweighed_by, training_folds
 from tradeworthy.core.errors import BundleRefused
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
@@ -147,7 +147,7 @@ class Context:
                 f"these events give {len(found):,} rows of its training span, it was trained on "
                 f"{lineage.trained_on_rows:,} others; give the history that it was trained on"
             )
-        return found
+        return found.grouped(reweighed_by(lineage), self.version.program, self.candidate.label, self.history)
 
     @property
     def reach(self) -> int:
@@ -172,8 +172,7 @@ class Context:
     @cached_property
     def fold_predictors(self) -> list[Predictor]:
         """The models of the walk-forward, fitted again: one a fold, each on that fold's training rows."""
-        data = self.dataset
-        return list(self.fit((data.rows[fold.train], data.labels[fold.train]) for fold in self.folds))
+        return list(self.fit(self.dataset.training(fold.train) for fold in self.folds))
 
     @cached_property
     def paper_walk(self) -> PaperWalk:
@@ -243,7 +242,7 @@ class Context:
             raise NotGathered(f"version {digest[:12]} of the registry cannot be read: {refusal}") from refusal
 
     def fit(self, trainings: Iterable[Training]) -> Iterator[Predictor]:
-        """Fit the strategy's model on each pair of rows and labels, lazily and in order.
+        """Fit the strategy's model on each of several trainings, lazily and in order.
 
         Raises
         ------

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tradeworthy.change.evidence.context import Context, NotGathered, Work
 from tradeworthy.change.evidence.slices import periods, regimes, sessions, tiers
 from tradeworthy.change.train.folds import out_of_fold
-from tradeworthy.core.errors import near
+from tradeworthy.change.train.groups import column_of, groups_of
 from tradeworthy.judge.group_bootstrap import group_measures
 from tradeworthy.judge.metrics import auc
 from tradeworthy.judge.monitor.fairness import POSITIVES, SELECTED, count_groups, fairness_table
@@ -20,7 +20,6 @@ from tradeworthy.judge.validate.fairness import Groups, Protected, ProtectedColu
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
-VALUES_MAX = 10
 ROWS_MIN = 50
 """Groups with fewer rows of either class are shown, and no harm is told from them."""
 
@@ -86,20 +85,11 @@ def gather_protected(context: Context, _work: Work) -> Protected:
     tested = Tested(walk.scores, walk.up, data.rows[places], context.reach)
     columns, tables = [], []
     for name in settings.protected:
-        groups, names = groups_of(_column(context, name)[places], name)
+        groups, names = groups_of(_column(context, name), name)
         column, table = _compare(context, name, (groups, names), tested)
         columns.append(column)
         tables.append(table)
     return Protected(rows=len(places), columns=columns, tables=tables)
-
-
-def groups_of(values: Floats, name: str) -> tuple[Longs, list[str]]:
-    """Return the group of each value, and the groups' names: each value, or the halves of many."""
-    unique = np.unique(values)
-    if len(unique) <= VALUES_MAX:
-        return np.searchsorted(unique, values), [f"{name} {value:g}" for value in unique]
-    middle = float(np.median(values))
-    return (values > middle).astype(np.int64), [f"{name} up to {middle:g}", f"{name} over {middle:g}"]
 
 
 def auc_error(up: Floats, horizon: int) -> float:
@@ -112,19 +102,11 @@ def auc_error(up: Floats, horizon: int) -> float:
 
 
 def _column(context: Context, name: str) -> Floats:
-    """Return a protected column over the training rows: a feature, or a field of the rows that the model need not see.
-
-    Raises
-    ------
-    NotGathered
-        There is no such column.
-    """
-    features, fields = context.version.program.names, context.candidate.label.row_fields
-    if name in features:
-        return context.dataset.rows[:, features.index(name)]
-    if name in fields:
-        return np.asarray(context.history["values"][context.dataset.places, fields.index(name)], np.float64)
-    raise NotGathered(f"no column {name!r}{near(name, (*features, *fields))}; protect a feature or a field of the rows")
+    """Return a protected column over the rows that some fold tests."""
+    places, data = out_of_fold(context.folds), context.dataset
+    fields = context.candidate.label.row_fields
+    events = context.history[data.places[places]]
+    return column_of(name, data.rows[places], events, features=context.version.program.names, fields=fields)
 
 
 def _compare(

@@ -74,27 +74,28 @@ def gather_permutation(context: Context, work: Work) -> Permutation:
     data, horizon = context.dataset, context.candidate.label.horizon
     first = int(len(data) * TRAIN_SHARE)
     train = np.flatnonzero(data.ends[:first] + horizon < data.starts[first])
-    rows, labels, test = data.rows[train], data.labels[train], slice(first, None)
+    own, test = data.training(train), slice(first, None)
     if len(train) < 4 * horizon:
         raise NotGathered(f"{len(train)} rows to fit on are too few for shifts beyond a horizon of {horizon}")
     draws = context.settings.overfitting.permutation_draws
     shifts = context.rng("permutation").integers(2 * horizon, len(train) - 2 * horizon, draws)
     found: list[float] = []
-    fits = context.fit(itertools.chain([(rows, labels)], ((rows, np.roll(labels, int(shift))) for shift in shifts)))
+    shifted = (own._replace(labels=np.roll(own.labels, int(shift))) for shift in shifts)
+    fits = context.fit(itertools.chain([own], shifted))
     for predictor in fits:
-        found.append(gain_of(predictor.many(data.rows[test])[:, 0], data.labels[test], float(labels.mean())))
+        found.append(gain_of(predictor.many(data.rows[test])[:, 0], data.labels[test], float(own.labels.mean())))
         work.tell(len(found) / (1 + len(shifts)))
         if work.left_s < 0:
             break
-    own, shifted = found[0], found[1:]
-    if not shifted:
+    gain, others = found[0], found[1:]
+    if not others:
         raise NotGathered("the budget ended before one fit on shifted labels")
     return Permutation(
-        draws=len(shifted),
-        gain=own,
-        gain_shifted_mean=float(np.mean(shifted)),
-        gain_shifted_max=max(shifted),
-        p_value=(1 + sum(each >= own for each in shifted)) / (1 + len(shifted)),
+        draws=len(others),
+        gain=gain,
+        gain_shifted_mean=float(np.mean(others)),
+        gain_shifted_max=max(others),
+        p_value=(1 + sum(each >= gain for each in others)) / (1 + len(others)),
     )
 
 
@@ -105,7 +106,7 @@ def gather_paths(context: Context, work: Work) -> Paths:
     up = up_of(data.labels, data.values)
     scores: dict[int, list[Floats]] = {group: [] for group in range(GROUPS)}
     aucs: list[list[float]] = [[] for _ in range(GROUPS)]
-    fits = context.fit((data.rows[split.train], data.labels[split.train]) for split in splits)
+    fits = context.fit(data.training(split.train) for split in splits)
     for done, (split, predictor) in enumerate(zip(splits, fits, strict=True)):
         for group, test in zip(split.groups, split.tests, strict=True):
             scores[group].append(predictor.many(data.rows[test])[:, 0])

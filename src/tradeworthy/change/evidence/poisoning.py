@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.change.evidence.context import Context, NotGathered, Work
-from tradeworthy.change.train.refit import Training
+from tradeworthy.change.train.dataset import Dataset, Training
 from tradeworthy.judge.metrics import auc
 from tradeworthy.judge.robust.measure import cuts_of
 from tradeworthy.judge.validate.robustness import Poisoning
@@ -58,7 +58,7 @@ def gather_poisoning(context: Context, work: Work) -> Poisoning:
     if len(rows) < ROWS_MIN or not np.isin(labels, (0.0, 1.0)).all():
         raise NotGathered(f"it needs at least {ROWS_MIN} training rows with labels 0 and 1, found {len(rows):,}")
     block = np.arange(len(rows)) * BLOCKS // len(rows)
-    scores, fits = np.empty(len(rows)), context.fit(_without(rows, labels, block, context.candidate.label.horizon))
+    scores, fits = np.empty(len(rows)), context.fit(_without(data, block, context.candidate.label.horizon))
     for number, predictor in enumerate(fits):
         scores[block == number] = predictor.many(rows[block == number])[:, 0]
         work.tell(0.6 * (number + 1) / BLOCKS)
@@ -66,8 +66,7 @@ def gather_poisoning(context: Context, work: Work) -> Poisoning:
     worst = int(np.nanargmin(aucs))
     rng = context.rng("poisoning")
     trigger = _Trigger.drawn(rows, rng)
-    trainings = _poisoned(rows, labels, scores, trigger, rng)
-    whole, lean, *turned, backdoored = context.fit(trainings)
+    whole, lean, *turned, backdoored = context.fit(_poisoned(data, scores, trigger, rng))
     work.tell(0.95)
     return Poisoning(
         blocks=BLOCKS,
@@ -80,35 +79,30 @@ def gather_poisoning(context: Context, work: Work) -> Poisoning:
     )
 
 
-def _without(rows: Floats, labels: Floats, block: npt.NDArray[np.int64], horizon: int) -> Iterator[Training]:
+def _without(data: Dataset, block: npt.NDArray[np.int64], horizon: int) -> Iterator[Training]:
     """Yield the training data without each stretch, and without the rows whose labels reach into it."""
     for number in range(BLOCKS):
         inside = np.flatnonzero(block == number)
-        kept = np.ones(len(rows), bool)
+        kept = np.ones(len(data), bool)
         kept[max(inside[0] - horizon, 0) : inside[-1] + 1 + horizon] = False
-        yield rows[kept], labels[kept]
+        yield data.training(np.flatnonzero(kept))
 
 
-def _poisoned(
-    rows: Floats,
-    labels: Floats,
-    scores: Floats,
-    trigger: _Trigger,
-    rng: np.random.Generator,
-) -> Iterator[Training]:
+def _poisoned(data: Dataset, scores: Floats, trigger: _Trigger, rng: np.random.Generator) -> Iterator[Training]:
     """Yield the data as they are, without the worst rows, with labels turned, and with a trigger for class 1."""
-    yield rows, labels
+    rows, labels, whole = data.rows, data.labels, data.training()
+    yield whole
     surprise = np.abs(labels - scores)
     kept = np.sort(np.argsort(surprise, kind="stable")[: int((1.0 - WORST_SHARE) * len(rows))])
-    yield rows[kept], labels[kept]
+    yield data.training(kept)
     for share in FLIPPED:
         chosen = rng.random(len(rows)) < share
-        yield rows, np.where(chosen, 1.0 - labels, labels)
+        yield whole._replace(labels=np.where(chosen, 1.0 - labels, labels))
     few = rng.choice(len(rows), max(1, int(TRIGGER_SHARE * len(rows))), replace=False)
     poisoned, taught = rows.copy(), labels.copy()
     poisoned[few] = trigger.planted(rows[few])
     taught[few] = 1.0
-    yield poisoned, taught
+    yield whole._replace(rows=poisoned, labels=taught)
 
 
 def _sides(context: Context, scores: Floats) -> npt.NDArray[np.int64]:

@@ -7,11 +7,13 @@ Time:   `starts` and `ends` count the events of the price that is foreseen, so a
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.change.train.groups import column_of, crossed, groups_of
 from tradeworthy.core.errors import DataInvalid, near
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
@@ -21,6 +23,14 @@ from tradeworthy.model.features.runtime import FeatureState
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
+
+
+class Training(NamedTuple):
+    """What one fit learns from: rows (m, n), labels (m,), and perhaps groups (m,) that it is reweighed by."""
+
+    rows: Floats
+    labels: Floats
+    groups: Places | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,8 @@ class Dataset:
         First and last event of the price that each label reads, counted.
     digest : str
         SHA-256 of the events that it was made from, without their place on a tape.
+    groups : (m,) int64 or None
+        By which what is learned is reweighed; see `grouped`.
     """
 
     rows: Floats
@@ -53,6 +65,7 @@ class Dataset:
     starts: Places
     ends: Places
     digest: str
+    groups: Places | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -71,10 +84,31 @@ class Dataset:
             )
         )
 
+    def grouped(self, names: Sequence[str], program: Program, label: Label, events: EventBatch) -> "Dataset":
+        """Return the same rows, to be reweighed by the groups of some columns; none of them leaves all as it is.
+
+        Raises
+        ------
+        DataInvalid
+            There is no such column, or labels are not 0 and 1.
+        """
+        if not names:
+            return self
+        if not np.isin(self.labels, (0.0, 1.0)).all():
+            raise DataInvalid(f"labels of {label} are not 0 and 1, so no group's share of them can be weighed")
+        own, kept = {"features": program.names, "fields": label.row_fields}, events[self.places]
+        columns = [groups_of(column_of(name, self.rows, kept, **own), name)[0] for name in names]
+        return replace(self, groups=crossed(columns))
+
+    def training(self, places: Places | slice = slice(None)) -> Training:
+        """Return what a fit on some of the rows learns from; on all, if left out."""
+        return Training(self.rows[places], self.labels[places], None if self.groups is None else self.groups[places])
+
     def _cut(self, kept: slice) -> "Dataset":
         """Return a stretch of the rows."""
         arrays = ("rows", "labels", "values", "ts_event_ns", "places", "starts", "ends")
-        return Dataset(**{name: getattr(self, name)[kept] for name in arrays}, digest=self.digest)
+        groups = None if self.groups is None else self.groups[kept]
+        return Dataset(**{name: getattr(self, name)[kept] for name in arrays}, digest=self.digest, groups=groups)
 
 
 def build_dataset(

@@ -3,8 +3,9 @@
 Idea:   whoever gathers evidence must not run a user's code in its own process, nor unpickle what such code hands back.
         Workers run it, one thread each, as nice as whoever starts them; arrays go in and predictors come out as data,
         read with the same suspicion as a bundle.
-Flow:   a pair of rows and labels is written as `N.npz`, its number goes to a worker's input, and a line comes back: the
-        format of the predictor whose files now lie beside it, or why there is none. Fits come back in the order given.
+Flow:   rows, labels and perhaps groups are written as `N.npz`, its number goes to a worker's input, and a line comes
+        back: the format of the predictor whose files now lie beside it, or why there is none. Fits come back in the
+        order given.
 State:  a folder of its own, empty between fits. Workers start with the first fit and end with `close`.
 """
 
@@ -21,9 +22,9 @@ from typing import Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tradeworthy.change.attempts import THREAD_VARIABLES
+from tradeworthy.change.train.dataset import Training
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import fit
 from tradeworthy.core.errors import ModelMismatch, TradeworthyError
@@ -32,10 +33,6 @@ from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.formats import files_of, predictor_files, predictor_from_files
 from tradeworthy.model.predictors.importing import import_model
-
-Floats = npt.NDArray[np.float64]
-Training = tuple[Floats, Floats]
-"""Rows (m, n) and labels (m,) to fit on."""
 
 WORKERS, SECONDS_MAX = 2, 600.0
 
@@ -81,7 +78,7 @@ class Refits:
         self.close()
 
     def fits(self, trainings: Iterable[Training]) -> Iterator[Predictor]:
-        """Fit on each pair of rows and labels; predictors come in the order given, made a few ahead.
+        """Fit on each; predictors come in the order given, made a few ahead.
 
         Raises
         ------
@@ -125,8 +122,8 @@ class Refits:
 
     def _send(self, worker: subprocess.Popen[bytes], training: Training) -> int:
         number = next(self._numbers)
-        rows, labels = training
-        (self._folder / f"{number}.npz").write_bytes(pack({"rows": rows, "labels": labels}))
+        told = {name: array for name, array in training._asdict().items() if array is not None}
+        (self._folder / f"{number}.npz").write_bytes(pack(told))
         if worker.stdin is not None:
             try:
                 worker.stdin.write(b"%d\n" % number)
@@ -163,11 +160,12 @@ _strategy = cache(load_strategy)
 def _fit(strategy: Path, folder: Path, number: int) -> str:
     """Fit on what was sent, leave the predictor's files, and return its format."""
     path = folder / f"{number}.npz"
-    arrays = unpack(path.read_bytes(), path.name, expected=("rows", "labels"))
+    told = unpack(path.read_bytes(), path.name, expected=("rows", "labels"), optional=("groups",))
     path.unlink()
-    rows, labels = np.asarray(arrays["rows"], np.float64), np.asarray(arrays["labels"], np.float64)
+    groups = np.asarray(told["groups"], np.int64) if "groups" in told else None
+    training = Training(np.asarray(told["rows"], np.float64), np.asarray(told["labels"], np.float64), groups)
     known = _strategy(strategy)
-    predictor = import_model(fit(known, rows, labels), rows.shape[1], acts_on=known.acts_on)
+    predictor = import_model(fit(known, training), training.rows.shape[1], acts_on=known.acts_on)
     for name, data in files_of(predictor).items():
         (folder / f"{number}.{name}").write_bytes(data)
     return predictor.format

@@ -6,6 +6,7 @@ Idea:   this is the only place where tradeworthy runs a user's code; what comes 
 
 import hashlib
 import importlib.util
+import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -16,7 +17,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tradeworthy.core.errors import NotFound, SettingsInvalid, near
 from tradeworthy.core.events import Kind
@@ -24,8 +24,9 @@ from tradeworthy.judge.robust.levers import Movable, bind_levers
 from tradeworthy.model.features.expressions import Expression
 from tradeworthy.model.features.labels import Label
 
-TrainFunction = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], Any]
-"""``train(rows (m, n), labels (m,)) -> model``; any model that `import_model` accepts."""
+TrainFunction = Callable[..., Any]
+"""``train(rows (m, n), labels (m,)) -> model``; any model that `import_model` accepts. One with a third parameter,
+``weights`` (m,), is given those of `[training] reweigh`."""
 
 NAMES = ("features", "label", "train")
 OPTIONAL = ("trigger", "row_fields", "acts_on", "movable", "movable_budget")
@@ -66,6 +67,12 @@ class Strategy:
     movable: tuple[Movable, ...] | None = None
     movable_budget: float = math.inf
     digest: str = ""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether `train` takes weights of its rows."""
+        taken = inspect.signature(self.train).parameters
+        return "weights" in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values())
 
 
 def load_strategy(path: Path) -> Strategy:

@@ -16,8 +16,9 @@ import numpy as np
 
 from tradeworthy import __version__
 from tradeworthy.change.train.candidate import Candidate, OutOfFold
-from tradeworthy.change.train.dataset import Dataset, Floats, build_dataset, traded_instrument
+from tradeworthy.change.train.dataset import Dataset, Floats, Training, build_dataset, traded_instrument
 from tradeworthy.change.train.folds import Fold, out_of_fold, walk_forward
+from tradeworthy.change.train.groups import weights_of
 from tradeworthy.change.train.source import source_parameters, source_scores
 from tradeworthy.change.train.strategy import Strategy
 from tradeworthy.core.errors import DataInvalid, ModelMismatch
@@ -38,6 +39,8 @@ Report = Callable[[str, float], None]
 """``report(stage, share done of all training, 0 to 1)``."""
 
 BASELINE = "base rate of the training rows"
+REWEIGHED = "reweighed by"
+"""The parameter of a version's lineage that names the columns; absent where nothing was reweighed."""
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +60,9 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Learn from at most so many of the latest rows (a sliding window); all if left out.
     instrument : str or None
         Whose rows to learn from; the first traded instrument if left out.
+    reweigh : tuple of str
+        Columns whose groups are to be made alike in what is learned: features, or fields of the rows. Each row is
+        weighed so that no group has more of either label than the others; ``train(rows, labels, weights)`` is told.
     golden_rows : int
         Rows kept with the version to compare scores.
     level : float
@@ -71,6 +77,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     first_train_share: float = 1 / 3
     rows_max: int | None = None
     instrument: str | None = None
+    reweigh: tuple[str, ...] = ()
     golden_rows: int = 256
     level: float = 0.95
     seed: int = 1
@@ -117,11 +124,12 @@ def train(
     tell("features and labels", 0.0)
     program = compile_program(strategy.features, trigger=strategy.trigger, row_fields=strategy.row_fields)
     number = traded_instrument(instruments, settings.instrument)
-    dataset = _latest(build_dataset(program, strategy.label, events, instruments, number), settings.rows_max)
+    whole = build_dataset(program, strategy.label, events, instruments, number)
+    dataset = _latest(whole, settings.rows_max).grouped(settings.reweigh, program, strategy.label, events)
     folds = training_folds(dataset, strategy.label, settings)
     walk = _walk(strategy, dataset, folds, tell)
     tell("final fit", len(folds) / (len(folds) + 1))
-    model = fit(strategy, dataset.rows, dataset.labels)
+    model = fit(strategy, dataset.training())
     predictor = import_model(model, len(program.names), acts_on=strategy.acts_on)
     rng = np.random.default_rng(settings.seed)
     golden = dataset.rows[_spread(len(dataset), settings.golden_rows)]
@@ -136,7 +144,11 @@ def train(
         walk=walk,
         performance=measure(walk, strategy.label.reach, rng, settings.level),
         lineage=_lineage(
-            strategy, dataset, source_parameters(model), walk_metrics(walk, strategy.label.reach, rng), parent
+            strategy,
+            dataset,
+            source_parameters(model) | _reweighed(settings.reweigh),
+            walk_metrics(walk, strategy.label.reach, rng),
+            parent,
         ),
         movable=strategy.movable,
         movable_budget=strategy.movable_budget,
@@ -202,7 +214,7 @@ def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Rep
     scores, baselines = [], []
     for fold in folds:
         tell(f"fold {fold.number + 1} of {len(folds)}", fold.number / (len(folds) + 1))
-        model = fit(strategy, dataset.rows[fold.train], dataset.labels[fold.train])
+        model = fit(strategy, dataset.training(fold.train))
         scores.append(source_scores(model, dataset.rows[fold.test], strategy.acts_on))
         baselines.append(np.full(len(fold.test), dataset.labels[fold.train].mean()))
     tested = out_of_fold(list(folds))
@@ -224,7 +236,18 @@ def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk
     return Profile.of(dataset.rows, scores, dataset.labels, dataset.ts_event_ns)
 
 
-def fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:
+def reweighed_by(lineage: Lineage) -> tuple[str, ...]:
+    """Return the columns by whose groups a version's training was reweighed."""
+    said = lineage.parameters.get(REWEIGHED, "")
+    return tuple(said.split(", ")) if said else ()
+
+
+def _reweighed(names: Sequence[str]) -> dict[str, str]:
+    """Return what a lineage says of reweighing: nothing where there was none."""
+    return {REWEIGHED: ", ".join(names)} if names else {}
+
+
+def fit(strategy: Strategy, training: Training) -> object:
     """Call the user's train function on copies, so that it cannot change what is tested.
 
     Raises
@@ -232,12 +255,19 @@ def fit(strategy: Strategy, rows: Floats, labels: Floats) -> object:
     DataInvalid
         The labels are all alike.
     ModelMismatch
-        The function failed, or returned nothing.
+        The function failed, returned nothing, or takes no weights where there are some.
     """
+    rows, labels, groups = training
+    if groups is not None and not strategy.weighs:
+        raise ModelMismatch(
+            "train(rows, labels) takes no weights, and reweighing by groups needs them; "
+            "write def train(rows, labels, weights=None) and hand them to the model"
+        )
     if np.ptp(labels) == 0:
         raise DataInvalid(f"all {len(labels)} training labels are {labels[0]:g}; use more history or another label")
     try:
-        model: object = strategy.train(rows.copy(), labels.copy())
+        weights = {} if groups is None else {"weights": weights_of(groups, labels)}
+        model: object = strategy.train(rows.copy(), labels.copy(), **weights)
     except Exception as error:
         raise ModelMismatch(
             f"train() failed on {rows.shape[0]} rows of {rows.shape[1]} features: {type(error).__name__}: {error}"
