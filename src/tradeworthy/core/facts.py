@@ -178,6 +178,18 @@ class RecordDeleted(Fact, frozen=True, kw_only=True, tag=True):
     digest: str
 
 
+class FillsReconciled(Fact, frozen=True, kw_only=True, tag=True):
+    """Orders, fills and positions were compared with an account of the venue's; the digest is a statement's SHA-256."""
+
+    against: str
+    digest: str
+    through_sequence: int
+    orders: int
+    fills: int
+    differences: int
+    first: str = ""
+
+
 class KeyIssued(Fact, frozen=True, kw_only=True, tag=True):
     """An API key was made; the ledger keeps the SHA-256 of its secret, bounds are absent where None."""
 
@@ -216,6 +228,7 @@ AnyFact = (
     | LegalHoldPlaced
     | LegalHoldLifted
     | RecordDeleted
+    | FillsReconciled
     | KeyIssued
     | KeyRevoked
     | RolesGiven

@@ -13,6 +13,8 @@ from tradeworthy.apps.reports.model_card import model_card
 from tradeworthy.apps.reports.order_story import order_story
 from tradeworthy.apps.reports.rts6 import ARTICLES, assess
 from tradeworthy.core.errors import NotFound
+from tradeworthy.core.facts import CheckOverridden
+from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.reader import TapeReader
 
 THIS_YEAR = datetime.now(UTC).year
@@ -35,7 +37,7 @@ def test_every_article_has_lines_and_each_a_verdict(traded):
     document = assess(traded, THIS_YEAR)
     assert [part.name.split(":")[0] for part in document.parts] == [f"Article {each[0]}" for each in ARTICLES]
     assert all(part.lines for part in document.parts)
-    free = {"deleted by age", "legal holds"}
+    free = {"deleted by age", "legal holds", "checks that people set aside; each counts once two of them did"}
     verdicts = {line.verdict for part in document.parts for line in part.lines if line.name not in free}
     assert verdicts == {"evidence", "missing"}
 
@@ -60,6 +62,34 @@ def test_what_was_done_becomes_evidence(tmp_path):
     assert (authorised.verdict, authorised.said) == ("evidence", f"approved by {BOB}, made by {ADA}")
     assert {line.verdict for line in lines(document, "Article 12").values()} == {"evidence"}
     assert "a drill" in lines(document, "Article 12")["trading was halted, in earnest or as a drill"].said
+
+
+def test_a_reconciliation_is_evidence_and_its_breaks_are_told(tmp_path):
+    """Who compared what with whom; one that found differences counts as done, and says what parted."""
+    project = at("traded", tmp_path)
+    project.reconcile(actor=BOB, reason="monthly")
+    told = lines(assess(project, THIS_YEAR), "Article 17")
+    assert {line.verdict for line in told.values()} == {"evidence"}
+    assert f"{BOB}: 399 fills up to record" in told["fills were compared with the venue's own record"].said
+    statement = tmp_path / "venue.csv"
+    statement.write_text("order,instrument,quantity,price\n", "utf-8")
+    assert len(project.reconcile(statement, actor=BOB).differences) == 399
+    agreed = lines(assess(project, THIS_YEAR), "Article 17")[
+        "all that was compared agreed, or the differences were told as findings"
+    ]
+    assert "1 of 2 agreed" in agreed.said
+    assert "venue.csv differ in 399 ways" in agreed.said
+
+
+def test_checks_that_people_set_aside_are_told(tmp_path):
+    """Which check of which version, until when, by whom and why; where there were none, that is said."""
+    project, name = at("gated", tmp_path), "checks that people set aside; each counts once two of them did"
+    version = project.resolve("newest")
+    assert lines(assess(project, THIS_YEAR), "Article 7")[name].said == "none"
+    fact = CheckOverridden(version=version, check="poisoning", until_ns=1_800_000_000 * NS_PER_S, report_digest="")
+    project.ledger.append(fact, actor=BOB, reason="the data are our own")
+    told = lines(assess(project, THIS_YEAR), "Article 7")[name].said
+    assert f"{BOB}: poisoning of {version[:16]} until 2027-01-15 (the data are our own)" in told
 
 
 def test_a_damaged_record_is_no_evidence(tmp_path):

@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from tradeworthy.apps.cli import findings, keys, people, reporting, serving, steering, watching
+from tradeworthy.apps.cli.examining import add_to as add_examining
 from tradeworthy.apps.cli.explaining import add_to as add_explaining
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
 from tradeworthy.apps.cli.options import open_project as _project
@@ -291,6 +292,7 @@ def demo(
 
 app.command()(serving.serve)
 add_explaining(app)
+add_examining(app)
 app.command()(serving.rescore)
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")

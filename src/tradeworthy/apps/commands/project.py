@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.calibrating import Calibrated
     from tradeworthy.apps.commands.feature_check import FeatureCheck
     from tradeworthy.apps.commands.handling import CaseLine, Findings
+    from tradeworthy.apps.commands.reconciling import Reconciled
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.change.release.overriding import Overriding
@@ -179,6 +180,12 @@ class Project(Opened):
         from tradeworthy.apps.commands.verifying import verify_project  # noqa: PLC0415
 
         return verify_project(self)
+
+    def reconcile(self, statement: Path | None = None, *, actor: str, reason: str = "reconciliation") -> "Reconciled":
+        """Compare orders, fills and positions with a venue's statement, or with the paper venue's own account."""
+        from tradeworthy.apps.commands.reconciling import reconcile_project  # noqa: PLC0415
+
+        return reconcile_project(self, statement, actor=actor, reason=reason)
 
     def archive(self, *, actor: str, reason: str = "storage policy") -> results.Archived:
         """Move sealed segments into the archive, delete what is past its days, and watch the disk budget."""

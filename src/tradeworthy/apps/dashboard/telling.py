@@ -102,6 +102,9 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.LegalHoldLifted: lambda f: f"Legal hold {f.name} was lifted.",
     facts.RolesGiven: _roles,
     facts.RecordDeleted: lambda f: f"{f.records:,} records of {f.stream} were deleted by age.",
+    facts.FillsReconciled: lambda f: (
+        f"{f.fills:,} fills were compared with {f.against}: {f.differences:,} differences."
+    ),
     facts.KeyIssued: lambda f: f"Key {f.key} for {f.owner} was made: {', '.join(f.scopes)}.",
     facts.KeyRevoked: lambda f: f"Key {f.key} was revoked.",
 }

@@ -9,13 +9,13 @@ from tradeworthy.live.summary import RunSummary, SwapSummary
 from tradeworthy.record.reader import TapeReader
 
 if TYPE_CHECKING:
-    from tradeworthy.apps.commands.project import Project
+    from tradeworthy.apps.commands.opened import Opened
 
 
 STREAMS = "streams"
 
 
-def recorded(project: "Project") -> TapeReader:
+def recorded(project: "Opened") -> TapeReader:
     """Open the tape for reading.
 
     Raises
@@ -28,14 +28,14 @@ def recorded(project: "Project") -> TapeReader:
     return TapeReader(project.places.tape)
 
 
-def keep_summary(project: "Project", summary: RunSummary) -> None:
+def keep_summary(project: "Opened", summary: RunSummary) -> None:
     """Write a run's summary under the time of its end."""
     folder = project.places.runs
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{project.clock.now_ns()}.json").write_bytes(msgspec.json.encode(summary))
 
 
-def read_swaps(project: "Project") -> list[SwapSummary]:
+def read_swaps(project: "Opened") -> list[SwapSummary]:
     """Return the changes of champion of every run, the earliest first."""
     paths = sorted(project.places.runs.glob("*.json"))
     runs = [msgspec.json.decode(path.read_bytes(), type=RunSummary) for path in paths]

@@ -171,7 +171,15 @@ def _testing(year: Year) -> list[Line]:
     return [
         _line("versions of another environment are kept out", apart if envs else ""),
         _line("tests before deployment", _told(judged, lambda e: f"{e.fact.version[:SHORT]} {_gate(e.fact)}")),
+        Line(
+            name="checks that people set aside; each counts once two of them did",
+            said=_told(year.of(facts.CheckOverridden), lambda e: _override(e.fact)) or "none",
+        ),
     ]
+
+
+def _override(fact: facts.CheckOverridden) -> str:
+    return f"{fact.check} of {fact.version[:SHORT]} until {iso(fact.until_ns)[:10]}"
 
 
 def _gate(fact: facts.GateJudged) -> str:
@@ -244,8 +252,25 @@ def _monitoring(year: Year) -> list[Line]:
     ]
 
 
-def _reconciliation(_: Year) -> list[Line]:
-    return [_line("fills were compared with the venue's own record", "")]
+def _reconciliation(year: Year) -> list[Line]:
+    compared = year.of(facts.FillsReconciled)
+    apart = [each for each in compared if each.fact.differences]
+    return [
+        _line("fills were compared with the venue's own record", _told(compared, lambda e: _compared(e.fact))),
+        _line(
+            "all that was compared agreed, or the differences were told as findings",
+            "" if not compared else f"{len(compared) - len(apart)} of {len(compared)} agreed" + _breaks(year),
+        ),
+    ]
+
+
+def _compared(fact: facts.FillsReconciled) -> str:
+    return f"{fact.fills:,} fills up to record {fact.through_sequence} with {fact.against}, {fact.differences:,} apart"
+
+
+def _breaks(year: Year) -> str:
+    found = [each for each in year.of(facts.FindingRaised) if each.fact.finding.kind == "reconciliation"]
+    return "; " + _told(found, lambda e: e.fact.finding.sentence) if found else ""
 
 
 def _access(year: Year) -> list[Line]:

@@ -34,6 +34,7 @@ KINDS = (
     "release",
     "storage",
     "clock",
+    "reconciliation",
 )
 """What findings are about."""
 
