@@ -234,6 +234,7 @@ class Registry:
             bounds=settings.bounds,
             lineage=candidate.lineage,
             card=settings.card,
+            prior=candidate.prior,
         )
         save_candidate(candidate, self.folder / "candidates" / digest[:SHORT])
         home = self.folder / "versions" / digest[:SHORT]

@@ -13,6 +13,7 @@ import msgspec
 
 from tradeworthy.core.errors import BundleRefused
 from tradeworthy.core.limits import Limits
+from tradeworthy.model.prior import PriorCorrection
 
 SCHEMA = 1
 
@@ -107,8 +108,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     next_review: str = ""
 
 
-_LATER = ("machine", "packages")
-"""What manifests of older releases do not say, and nothing that the version does depends on."""
+_LATER = ("machine", "packages", "prior")
+"""What manifests of older releases do not say; nothing that the version does depends on it."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,6 +135,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         On which its golden rows were scored when it was registered.
     packages : dict of str to str
         The versions of the packages that scored them.
+    prior : PriorCorrection, optional
+        That its scores are those of the version in `lineage.parent`, made right for another mix of classes.
     """
 
     schema: int = SCHEMA
@@ -153,6 +156,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: dict[str, str]
     machine: str = ""
     packages: dict[str, str] = {}
+    prior: PriorCorrection | None = None
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON text; what older releases could not say is left out where it is not said."""

@@ -24,6 +24,7 @@ from tradeworthy.model.manifest import Card, Lineage, Manifest, Signal, digest_o
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.formats import files_of, predictor_files, predictor_from_files
 from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.prior import PriorCorrection
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.running import machine_here, packages_here
 from tradeworthy.model.trust import PublicKey, SigningKey, TrustStore
@@ -111,6 +112,7 @@ def write_version(
     lineage: Lineage | None = None,
     card: Card | None = None,
     outputs: list[str] | None = None,
+    prior: PriorCorrection | None = None,
 ) -> str:
     """Write and sign a version's bundle, and return its digest.
 
@@ -126,6 +128,8 @@ def write_version(
         Who vouches for the bundle.
     outputs : list of str, optional
         Names of the scores; `score` where there is one.
+    prior : PriorCorrection, optional
+        What was done to the predictor's scores; see `predictors.correcting`.
 
     Raises
     ------
@@ -158,6 +162,7 @@ def write_version(
         "files": {file: digest_of(data) for file, data in files.items()},
         "machine": machine_here(),
         "packages": packages_here(),
+        "prior": prior,
     }
     manifest = _make_manifest(facts)
     _check_fit(manifest, program, predictor, profile, golden)

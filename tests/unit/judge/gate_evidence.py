@@ -19,6 +19,7 @@ from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttack, EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
@@ -74,6 +75,21 @@ GOOD = Evidence(
             tables=[],
         ),
         Calibration(rows=9_000, error=0.01, tables=[]),
+        PriorEvidence(
+            learned=0.5,
+            share=0.6,
+            same_model=True,
+            counted=800,
+            outcomes=800,
+            share_seen=0.61,
+            share_low=0.55,
+            share_high=0.66,
+            gain=0.02,
+            gain_low=0.01,
+            gain_high=0.03,
+            apart_before=0.1,
+            apart_after=0.01,
+        ),
         ModelCard(empty=[], entries=6, next_review="2027-01-01", days_to_review=90.0),
         ChangeFromChampion(
             champion="c" * 64,

@@ -29,6 +29,7 @@ from tradeworthy.judge.validate.overfitting import (
 )
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance, PerformanceSettings
+from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
@@ -64,6 +65,8 @@ PART = {
     "naive_rules": NaiveRules,
     "against_champion": AgainstChampion,
     "calibration": Calibration,
+    "prior_supported": PriorEvidence,
+    "prior_correction": PriorEvidence,
     "duplicated_rows": FoldContact,
     "feature_too_good": Foresight,
     "shifted_label": Foresight,
@@ -149,6 +152,12 @@ BAD = [
     ("placement", Placement, {"served_by": "ONNX Runtime"}),
     ("placement", Placement, {"back_ends": [OWN, msgspec.structs.replace(OWN, name="other", us=OWN.us / 3.0)]}),
     ("calibration", Calibration, {"error": 0.16}),
+    ("prior_supported", PriorEvidence, {"share": 0.67}),
+    ("prior_supported", PriorEvidence, {"same_model": False}),
+    ("prior_supported", PriorEvidence, {"outcomes": 199}),
+    ("prior_correction", PriorEvidence, {"gain_low": -0.001}),
+    ("prior_correction", PriorEvidence, {"apart_after": 0.1}),
+    ("prior_correction", PriorEvidence, {"outcomes": 199}),
     ("beats_baseline", Performance, {"auc": 0.55, "baseline_auc": 0.56}),
     ("parity_golden", Parity, {"golden_error_max": 1e-3}),
     ("parity_golden", Parity, {"golden_rows": 0}),

@@ -81,8 +81,9 @@ def show_explanation(found: "Explained", *, as_json: bool) -> None:
     console.print(Text(found.said))
     if found.reasons:
         console.print(_contributions(found))
+        prior = f" + prior correction {found.prior:+.6f}" if found.prior else ""
         console.print(
-            f"baseline {found.baseline:+.6f} + contributions = margin {found.margin:+.6f} "
+            f"baseline {found.baseline:+.6f}{prior} + contributions = margin {found.margin:+.6f} "
             f"(off by {found.sum_error:.1e}), score {found.score:.6f}"
         )
     if found.counterfactual is not None:

@@ -1,4 +1,4 @@
-"""``tradeworthy promote``, ``override``, ``resize``, ``shadows``, ``policy``: what acts, how much, and what might."""
+"""``promote``, ``override``, ``correct-prior``, ``resize``, ``shadows``, ``policy``: what acts, and what might."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version, open_project
+from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
 
 if TYPE_CHECKING:
@@ -45,6 +46,23 @@ def override(
     """Set a check that stops a version aside for a time; it counts once a second person says so."""
     told = open_project(project).override(version, check, until=until, actor=actor, reason=reason)
     show(told, as_json=as_json)
+
+
+def correct_prior(
+    version: Version,
+    project: Folder = HERE,
+    *,
+    since: Annotated[
+        str, typer.Option(help="UTC time from which outcomes count; since the latest finding of a changed mix.")
+    ] = "",
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Make a version's scores right for the recorded mix of classes, as a version of its own that the gate judges."""
+    with waiting("joining scores with what came of them"):
+        found = open_project(project).correct_prior(version, since=since, actor=actor, reason=reason)
+    show(found, as_json=as_json)
 
 
 def resize(

@@ -118,7 +118,7 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
             case PerformanceMonitor(reference=None):
                 notes.append(f"{name}: too few out-of-fold outcomes to test for harm; it is measured, not judged")
             case PerformanceMonitor(reference=reference) if reference is not None:
-                walk, rng = candidate.walk, np.random.default_rng(settings.performance.seed)
+                walk, rng = candidate.foreseen, np.random.default_rng(settings.performance.seed)
                 tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
             case FairnessMonitor(unknown=[column, *_]):
                 known = (*OF_DECISIONS, *version.program.names, *version.program.row_fields)
@@ -139,7 +139,7 @@ def rate_lines(
     version: Version, candidate: Candidate, instruments: Sequence[Instrument], settings: MonitorSettings
 ) -> list[RateLine]:
     """Return the false alarms a day of each monitor, asked and seen on what was held out, and of all together."""
-    walk, per_day = candidate.walk, events_per_day(candidate.walk.ts_event_ns)
+    walk, per_day = candidate.foreseen, events_per_day(candidate.walk.ts_event_ns)
     walked = Walked(walk.scores, walk.labels, walk.ts_event_ns)
     counts = held_out(version, instruments, label=candidate.label, walk=walked, settings=settings)
     asked = {name: rate for name, rate in rates_of(settings).items() if name in counts or name in LIVE}

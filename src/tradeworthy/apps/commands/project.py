@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tradeworthy.apps.commands.calibrating import Calibrated
+    from tradeworthy.apps.commands.correcting import Corrected
     from tradeworthy.apps.commands.feature_check import FeatureCheck
     from tradeworthy.apps.commands.handling import CaseLine, Findings
     from tradeworthy.apps.commands.reconciling import Reconciled
@@ -76,6 +77,12 @@ class Project(Opened):
         key = own_key(self.places.author_key, actor, self.trust)
         digest = self.registry.register(candidate, self.version_settings(name), key=key, author=actor, reason=reason)
         return results.Registered(version=digest, name=name, author=actor, env=self.env)
+
+    def correct_prior(self, version: str, *, since: str = "", actor: str, reason: str) -> "Corrected":
+        """Register a version's scores made right for the mix of classes that was recorded; the gate must approve it."""
+        from tradeworthy.apps.commands.correcting import correct_prior  # noqa: PLC0415
+
+        return correct_prior(self, version, since=since, actor=actor, reason=reason)
 
     def gate(
         self, version: str = "newest", *, profile: str = "quick", actor: str, report: Report | None = None

@@ -92,6 +92,8 @@ def _why(explained: Explained | None) -> Markup | None:
     steps = [Step(f"{each.feature} = {compact(each.value)}", each.contribution, each.sentence) for each in shown]
     if rest:
         steps.append(Step(plural(len(rest), "more feature"), sum(each.contribution for each in rest)))
+    if explained.prior:
+        steps.insert(0, Step("prior correction", explained.prior))
     chart = waterfall(
         "From the baseline to the score",
         steps,

@@ -51,10 +51,12 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a decision was made: `baseline` plus all contributions is `margin`, up to `sum_error`.
+    """Why a decision was made: `baseline` plus `prior` and all contributions is `margin`, up to `sum_error`.
 
     Attributes
     ----------
+    prior : float
+        What the version's prior correction adds to every score; 0 without one.
     said : str
         The decision and its main reasons in words.
     headline : str
@@ -86,6 +88,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     reasons: list[Reason]
     identical: bool
+    prior: float = 0.0
     place: Place | None = None
     refusal: Refusal | None = None
     codes: ReasonCodes | None = None

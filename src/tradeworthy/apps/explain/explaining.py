@@ -57,7 +57,14 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     row, held = own["row"][0].copy(), float(decision["position"])
     told = project.settings.explain
     explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
-    found = explain_row(version.predictor, row, version.program.names, version.profile, explainer=explainer)
+    found = explain_row(
+        version.predictor,
+        row,
+        version.program.names,
+        version.profile,
+        explainer=explainer,
+        prior=version.manifest.prior,
+    )
     signal = version.manifest.signal
     place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
     told_reasons = _reasons(found, version, place)
@@ -72,6 +79,7 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
         score=found.score,
         margin=found.margin,
         baseline=found.baseline,
+        prior=found.prior,
         sum_error=found.sum_error,
         method=found.method,
         reasons=told_reasons,

@@ -23,7 +23,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.judge.explain.catalogue import generated_catalogue, to_toml
-from tradeworthy.judge.explain.explaining import make_explainer
+from tradeworthy.judge.explain.explaining import make_explainer, prior_term
 from tradeworthy.model.version import Version
 from tradeworthy.record.reader import TapeReader
 
@@ -108,7 +108,8 @@ class _Book:
                 ("decision", pa.uint64()),
                 ("time", pa.timestamp("ns", "UTC")),
                 *((name, pa.string()) for name in ("instrument", "version", "role", "verdict")),
-                *((name, pa.float64()) for name in ("target", "quantity", "score", "margin", "baseline", "sum_error")),
+                *((name, pa.float64()) for name in ("target", "quantity", "score", "margin")),
+                *((name, pa.float64()) for name in ("baseline", "prior", "sum_error")),
                 ("identical", pa.bool_()),
                 *((f"{kind}:{name}", pa.float64()) for name in self._names for kind in ("value", "contribution")),
             ]
@@ -120,6 +121,7 @@ class _Book:
         """Return the explanations of a version's rows."""
         found = self._explainers[version.number].explain(np.ascontiguousarray(rows["row"]))
         decisions = self._made[np.searchsorted(self._made["sequence"], rows["decision"])]
+        prior = prior_term(version.predictor, version.manifest.prior, found.baseline)
         off = np.abs(found.baseline + found.contributions.sum(axis=1) - found.explained)
         identical = found.scores == rows["scores"][:, 0]
         self.done += len(rows)
@@ -136,7 +138,8 @@ class _Book:
             "quantity": decisions["quantity"],
             "score": found.scores,
             "margin": found.explained,
-            "baseline": np.full(len(rows), found.baseline),
+            "baseline": np.full(len(rows), found.baseline - prior),
+            "prior": np.full(len(rows), prior),
             "sum_error": off,
             "identical": identical,
         }

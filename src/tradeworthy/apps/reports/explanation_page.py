@@ -78,7 +78,7 @@ def _contributions(found: Explained) -> Section:
     sentence = "What each feature added to the margin, in units of the margin; the parts add up to the whole."
     if not found.reasons:
         return Section("why", "Why", sentence, paragraph("Nothing was scored, so there is nothing to split.", "empty"))
-    steps = _steps(found.reasons)
+    steps = _steps(found)
     levels = []
     if found.place is not None and found.place.margin_threshold is not None and math.isfinite(found.place.distance):
         levels = [(found.place.margin_threshold, f"threshold {decimal(found.place.margin_threshold, 3)}")]
@@ -99,10 +99,11 @@ def _contributions(found: Explained) -> Section:
     return Section("why", "Why", sentence, join(drawn, force, said, table(head, rows, align="lrrrl")))
 
 
-def _steps(reasons: list[Reason]) -> list[Step]:
-    """Return the largest contributions, and the rest in one step."""
-    shown, rest = reasons[:SHOWN], reasons[SHOWN:]
-    steps = [Step(f"{each.feature} = {compact(each.value)}", each.contribution, each.sentence) for each in shown]
+def _steps(found: Explained) -> list[Step]:
+    """Return the prior correction, if there is one, the largest contributions, and the rest in one step."""
+    shown, rest = found.reasons[:SHOWN], found.reasons[SHOWN:]
+    steps = [Step("prior correction", found.prior)] if found.prior else []
+    steps += [Step(f"{each.feature} = {compact(each.value)}", each.contribution, each.sentence) for each in shown]
     if rest:
         steps.append(Step(plural(len(rest), "other feature"), sum(each.contribution for each in rest)))
     return steps

@@ -100,6 +100,8 @@ def _reasons(explained: "Explained") -> list[Line]:
         Line(name="the version gives it again, bit for bit", said="yes" if explained.identical else "no"),
         Line(name="baseline", said=f"{explained.baseline:.6g}"),
     ]
+    if explained.prior:
+        head.append(Line(name="prior correction", said=f"{explained.prior:+.6g}"))
     return head + [
         Line(name=each.feature, said=f"value {each.value:.6g}, contribution {each.contribution:+.6g}")
         for each in explained.reasons

@@ -277,6 +277,7 @@ def _explained(project: "Project") -> tuple[tuple[data.Explained, ...], tuple[st
         ts_ns=_ns_of(project, found.decision),
         heading="The largest trade",
         baseline=found.baseline,
+        prior=found.prior,
         margin=found.margin,
         score=found.score,
         contributions=tuple(

@@ -222,7 +222,7 @@ class Contribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision, explained: `baseline` plus all contributions is `margin`, up to `sum_error`."""
+    """One decision, explained: `baseline` plus `prior` and all contributions is `margin`, up to `sum_error`."""
 
     decision: int
     version: str
@@ -236,6 +236,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     sum_error: float
     method: str
     unit: str = "log-odds"
+    prior: float = 0.0
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):

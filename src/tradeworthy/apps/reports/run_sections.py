@@ -67,6 +67,8 @@ def _drawn(item: Explained, ordered: Sequence[Contribution]) -> Markup:
     steps = [Step(f"{c.feature} = {compact(c.value)}", c.contribution, c.sentence) for c in shown]
     if rest:
         steps.append(Step(plural(len(rest), "other feature"), sum(c.contribution for c in rest)))
+    if item.prior:
+        steps.insert(0, Step("prior correction", item.prior))
     exact = f"Contributions sum to the score within {item.sum_error:.1e}."
     return waterfall(
         f"{item.heading}, {minute(item.ts_ns)}",

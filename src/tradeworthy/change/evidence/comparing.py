@@ -30,7 +30,7 @@ BINS = 10
 
 def gather_naive_rules(context: Context, work: Work) -> NaiveRules:
     """Compare out-of-fold scores with rules that need no model, and what they earn with doing nothing, or holding."""
-    walk, label = context.candidate.walk, context.candidate.label
+    walk, label = context.candidate.foreseen, context.candidate.label
     own = losses_of(walk, walk.scores)
     rules = {"base rate": walk.baseline, "previous label": previous_label(walk, label.horizon)}
     found = [_compared(context, f"{name}, loss", losses_of(walk, scores) - own) for name, scores in rules.items()]
@@ -57,7 +57,7 @@ def gather_against_champion(context: Context, work: Work) -> AgainstChampion:
     if context.champion is None:
         return AgainstChampion(champion="", compared=[], tables=[])
     champion, trained = context.champion
-    mine, theirs = context.candidate.walk, unseen_scores(context, champion, trained)
+    mine, theirs = context.candidate.foreseen, unseen_scores(context, champion, trained)
     work.tell(0.5)
     _, own, other = np.intersect1d(mine.ts_event_ns, theirs.ts_event_ns, assume_unique=True, return_indices=True)
     if not len(own):
@@ -83,7 +83,7 @@ def gather_calibration(context: Context, _work: Work) -> Calibration:
     NotGathered
         Scores are no probabilities.
     """
-    walk = context.candidate.walk
+    walk = context.candidate.foreseen
     if not walk.binary:
         raise NotGathered("scores of forward returns are no probabilities")
     lines = [*reliability(walk.scores, walk.labels, context.reach)]

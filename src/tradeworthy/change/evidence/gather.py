@@ -183,7 +183,8 @@ def _own_candidate(registry: Registry, version: Version) -> Candidate:
     candidate = registry.candidate(version.digest)
     files = files_of(candidate.predictor)
     same = candidate.program.digest == version.program.digest and files == files_of(version.predictor)
-    if not same or candidate.lineage != version.manifest.lineage:
+    told = (candidate.lineage, candidate.prior) == (version.manifest.lineage, version.manifest.prior)
+    if not (same and told):
         raise BundleRefused(f"the candidate kept for version {version.short} is not the one it was made from")
     return candidate
 

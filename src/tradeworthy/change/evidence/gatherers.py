@@ -23,6 +23,7 @@ from tradeworthy.change.evidence.parity import gather_parity
 from tradeworthy.change.evidence.performance import gather_performance
 from tradeworthy.change.evidence.placement import gather_placement
 from tradeworthy.change.evidence.poisoning import gather_poisoning
+from tradeworthy.change.evidence.prior import gather_prior
 from tradeworthy.change.evidence.robustness import gather_feature_attacks
 from tradeworthy.change.evidence.startup import gather_startup
 from tradeworthy.change.evidence.tampered import gather_event_attacks
@@ -38,6 +39,7 @@ from tradeworthy.judge.validate.limits import LimitsInForce
 from tradeworthy.judge.validate.overfitting import Memory, Paths, Permutation, Selection, TrackRecord
 from tradeworthy.judge.validate.parity import Parity
 from tradeworthy.judge.validate.performance import Performance
+from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
 
@@ -50,6 +52,7 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(NaiveRules, gather_naive_rules, "comparing with naive rules", budget_s=2.0),
     Gatherer(AgainstChampion, gather_against_champion, "comparing with the champion, event by event", budget_s=3.0),
     Gatherer(Calibration, gather_calibration, "holding scores against what came", budget_s=1.0),
+    Gatherer(PriorEvidence, gather_prior, "holding the prior correction against outcomes", budget_s=1.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
     Gatherer(Startup, gather_startup, "starting a new process", budget_s=4.0, quick=False),

@@ -65,7 +65,7 @@ def _result(context: Context, version: Version, candidate: Candidate) -> tuple[P
     if not candidate.label.is_reported:
         walk = context.walk_of(version, candidate)
         return walk.ts_event_ns, walk.net()
-    seen = candidate.walk
+    seen = candidate.foreseen
     return seen.ts_event_ns, log_losses(seen.baseline, seen.labels) - log_losses(seen.scores, seen.labels)
 
 

@@ -30,7 +30,7 @@ def gather_performance(context: Context, _work: Work) -> DrawnPerformance:
 
 def fold_table(candidate: Candidate, rng: np.random.Generator) -> Table:
     """Return the AUC of each fold of the walk-forward between its bounds, and that of all of them."""
-    walk, known = candidate.walk, candidate.performance
+    walk, known = candidate.foreseen, candidate.performance
     up = walk.up
     rows: list[list[Cell]] = []
     for number in np.unique(walk.fold).tolist():
@@ -48,7 +48,7 @@ def fold_table(candidate: Candidate, rng: np.random.Generator) -> Table:
 
 def reliability_table(candidate: Candidate) -> Table:
     """Return what scores foretold and what came, in ten bins of about as many rows each."""
-    walk = candidate.walk
+    walk = candidate.foreseen
     scores, labels = walk.scores.ravel(), walk.labels.ravel()
     known = np.isfinite(scores) & np.isfinite(labels)
     scores, labels = scores[known], labels[known]

@@ -9,9 +9,9 @@ State:  one folder that appears whole or not at all: `candidate.json`, `program.
 import math
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -26,10 +26,12 @@ from tradeworthy.model.features.program import Program
 from tradeworthy.model.manifest import Lineage
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.formats import files_of, predictor_files, predictor_from_files
+from tradeworthy.model.prior import PriorCorrection
 from tradeworthy.model.profile import Profile
 
 NOTE_FILE, PROGRAM_FILE, PROFILE_FILE, EVIDENCE_FILE = "candidate.json", "program.json", "profile.npz", "evidence.npz"
 _WALK = ("scores", "labels", "values", "baseline", "ts_event_ns", "fold")
+_OF_RECORDED = ("scores", "labels", "ts_event_ns")
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,6 +65,47 @@ class OutOfFold:
         """Labels as classes: directions as they are, forward returns by their sign."""
         return self.labels if self.binary else (self.values > 0).astype(np.float64)
 
+    def with_share(self, share: float) -> Self:
+        """Return the rows that are left when class 1 is to be so large a share of them.
+
+        The class of which there are too many is thinned evenly over time; nothing is drawn. This is what is to be
+        expected of scores where only the mix of classes has changed.
+        """
+        up = self.labels > 0.5
+        odds = share / (1.0 - share) * float((~up).sum()) / max(1.0, float(up.sum()))
+        kept = _evenly(up, min(1.0, odds)) | _evenly(~up, min(1.0, 1.0 / odds))
+        return replace(self, **{name: getattr(self, name)[kept] for name in _WALK})
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Scores that a version gave on the tape, in order of time, with the labels that came of them.
+
+    Attributes
+    ----------
+    scores, labels : (m,) float64
+        As it gave them, uncorrected; 0.0 or 1.0.
+    ts_event_ns : (m,) int64
+        Of the decisions.
+    """
+
+    scores: Floats
+    labels: Floats
+    ts_event_ns: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.scores)
+
+    def parts(self) -> tuple["Recorded", "Recorded"]:
+        """Return the older half, in which shares are counted, and the newer, by which the correction is judged."""
+        middle = len(self) // 2
+        older, newer = (
+            Recorded(self.scores[part], self.labels[part], self.ts_event_ns[part])
+            for part in (slice(None, middle), slice(middle, None))
+        )
+        return older, newer
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Candidate:
@@ -80,6 +123,10 @@ class Candidate:
         The figures drawn from them.
     movable, movable_budget
         As the strategy declared them.
+    prior : PriorCorrection or None
+        That its scores were made right for another mix of classes; those of `walk` are so as well.
+    recorded : Recorded or None
+        The outcomes that the correction rests on.
     """
 
     created_ns: int
@@ -94,6 +141,23 @@ class Candidate:
     lineage: Lineage
     movable: tuple[Movable, ...] | None = None
     movable_budget: float = math.inf
+    prior: PriorCorrection | None = None
+    recorded: Recorded | None = None
+
+    @property
+    def foreseen(self) -> OutOfFold:
+        """The walk-forward as it would be under the mix of classes that the scores are right for.
+
+        Losses, calibration and monitors go by it; what was traded in the past stays what it was, in `walk`.
+        """
+        return self.walk if self.prior is None else self.walk.with_share(self.prior.share)
+
+
+def _evenly(rows: npt.NDArray[np.bool_], share: float) -> npt.NDArray[np.bool_]:
+    """Return every so many-th of the rows that are marked."""
+    passed = np.floor(np.cumsum(rows) * share)
+    kept: npt.NDArray[np.bool_] = rows & (np.diff(passed, prepend=0.0) > 0.0)
+    return kept
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +171,7 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lineage: Lineage
     movable: tuple[Movable, ...] | None = None
     movable_budget: float | None = None
+    prior: PriorCorrection | None = None
 
 
 def save_candidate(candidate: Candidate, folder: Path) -> None:
@@ -122,9 +187,12 @@ def save_candidate(candidate: Candidate, folder: Path) -> None:
         lineage=candidate.lineage,
         movable=candidate.movable,
         movable_budget=candidate.movable_budget if math.isfinite(candidate.movable_budget) else None,
+        prior=candidate.prior,
     )
     arrays = {name: getattr(candidate.walk, name) for name in _WALK}
     arrays |= {"golden_rows": candidate.golden_rows, "golden_scores": candidate.golden_scores}
+    if candidate.recorded is not None:
+        arrays |= {f"recorded_{name}": getattr(candidate.recorded, name) for name in _OF_RECORDED}
     files = {
         **files_of(candidate.predictor),
         PROGRAM_FILE: candidate.program.to_json(),
@@ -156,8 +224,12 @@ def load_candidate(folder: Path) -> Candidate:
     except msgspec.DecodeError as error:
         raise BundleRefused(f"{folder / NOTE_FILE} is not a candidate of this release: {error}; train again") from error
     arrays: dict[str, Any] = unpack(
-        (folder / EVIDENCE_FILE).read_bytes(), EVIDENCE_FILE, expected=(*_WALK, "golden_rows", "golden_scores")
+        (folder / EVIDENCE_FILE).read_bytes(),
+        EVIDENCE_FILE,
+        expected=(*_WALK, "golden_rows", "golden_scores"),
+        optional=tuple(f"recorded_{name}" for name in _OF_RECORDED),
     )
+    recorded = [arrays[name] for name in (f"recorded_{each}" for each in _OF_RECORDED) if name in arrays]
     files = {name: (folder / name).read_bytes() for name in predictor_files(note.predictor)}
     return Candidate(
         created_ns=note.created_ns,
@@ -172,6 +244,8 @@ def load_candidate(folder: Path) -> Candidate:
         lineage=note.lineage,
         movable=note.movable,
         movable_budget=math.inf if note.movable_budget is None else note.movable_budget,
+        prior=note.prior,
+        recorded=Recorded(*recorded) if len(recorded) == len(_OF_RECORDED) else None,
     )
 
 

@@ -221,8 +221,8 @@ def _change(job: ExplainJob, registry: Registry, version: Version, tape: TapeRea
         predictor=version.predictor,
         profile=version.profile,
         names=version.program.names,
-        walk_scores=candidate.walk.scores,
-        walk_labels=candidate.walk.labels,
+        walk_scores=candidate.foreseen.scores,
+        walk_labels=candidate.foreseen.labels,
         binary=candidate.walk.binary,
         horizon=candidate.label.reach,
     )

@@ -38,12 +38,13 @@ def monitors_of(
     """Make a version's monitors, calibrated on its profile and its out-of-fold scores."""
     version = registry.load(number)
     candidate = registry.candidate(version_name(number))
+    walk = candidate.foreseen
     return standing_set(
         version,
         instruments,
         label=candidate.label,
-        walk=(candidate.walk.scores, candidate.walk.labels),
-        walk_times=candidate.walk.ts_event_ns,
+        walk=(walk.scores, walk.labels),
+        walk_times=walk.ts_event_ns,
         settings=monitor_settings(candidate, settings),
     )
 

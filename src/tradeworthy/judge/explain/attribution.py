@@ -59,8 +59,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     method : str
         How it was found, and against which baseline.
     baseline, margin, score : float
-        ``baseline + sum(contributions)`` is `margin`, from which the score follows; for models without a margin,
-        margin and score are the same.
+        ``baseline + prior + sum(contributions)`` is `margin`, from which the score follows; for models without a
+        margin, margin and score are the same.
+    prior : float
+        What a prior correction adds to every score of the version; 0 without one.
     names, values, contributions, errors : tuple
         One entry a feature: its name, its value in the row, its contribution, and that one's standard error.
     """
@@ -73,11 +75,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[float, ...]
     contributions: tuple[float, ...]
     errors: tuple[float, ...]
+    prior: float = 0.0
 
     @property
     def sum_error(self) -> float:
         """Return how far the contributions are from adding up to the margin."""
-        return abs(self.baseline + float(np.sum(self.contributions)) - self.margin)
+        return abs(self.baseline + self.prior + float(np.sum(self.contributions)) - self.margin)
 
     def by_size(self) -> tuple[int, ...]:
         """Return the features' places, the largest contribution first."""

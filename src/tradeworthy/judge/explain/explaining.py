@@ -10,7 +10,9 @@ from tradeworthy.judge.explain.interventional import InterventionalShap
 from tradeworthy.judge.explain.permutation import PermutationShapley
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.model.predictors.base import Predictor, as_row
+from tradeworthy.model.predictors.correcting import margin_shift
 from tradeworthy.model.predictors.trees import Trees
+from tradeworthy.model.prior import PriorCorrection
 from tradeworthy.model.profile import LEVELS, Profile
 
 REFERENCES = 32
@@ -82,7 +84,13 @@ def width_of(profile: Profile) -> Floats:
 
 
 def explain_row(
-    predictor: Predictor, row: Floats, names: Sequence[str], profile: Profile, *, explainer: Explainer | None = None
+    predictor: Predictor,
+    row: Floats,
+    names: Sequence[str],
+    profile: Profile,
+    *,
+    explainer: Explainer | None = None,
+    prior: PriorCorrection | None = None,
 ) -> Explanation:
     """Explain the score of one (n,) row.
 
@@ -98,12 +106,16 @@ def explain_row(
         The version's.
     explainer : Explainer, optional
         From `make_explainer`, where many rows are explained.
+    prior : PriorCorrection, optional
+        The version's, told as a term of its own.
     """
     row = as_row(row, predictor.n_features)
     found = (explainer or make_explainer(predictor, profile)).explain(row[None, :])
+    shift = prior_term(predictor, prior, found.baseline)
     return Explanation(
         method=found.method,
-        baseline=found.baseline,
+        baseline=found.baseline - shift,
+        prior=shift,
         margin=float(found.explained[0]),
         score=float(found.scores[0]),
         names=tuple(names),
@@ -111,3 +123,15 @@ def explain_row(
         contributions=tuple(found.contributions[0].tolist()),
         errors=tuple(found.errors[0].tolist()),
     )
+
+
+def prior_term(predictor: Predictor, prior: PriorCorrection | None, baseline: float) -> float:
+    """Return what a prior correction does to every score, on the scale on which contributions add up.
+
+    Of trees it is the same for every row; of other models, whose scores are explained, what it does to the baseline.
+    """
+    if prior is None:
+        return 0.0
+    if isinstance(predictor, Trees):
+        return margin_shift(predictor, prior)
+    return baseline - float(prior.undone(np.array([baseline]))[0])

@@ -23,6 +23,7 @@ from tradeworthy.judge.validate.limits import LimitsSettings
 from tradeworthy.judge.validate.overfitting import OverfittingSettings
 from tradeworthy.judge.validate.parity import ParitySettings
 from tradeworthy.judge.validate.performance import PerformanceSettings
+from tradeworthy.judge.validate.prior import PriorSettings
 from tradeworthy.judge.validate.robustness import RobustnessSettings
 from tradeworthy.judge.validate.trading import TradingSettings
 
@@ -37,6 +38,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     parity: ParitySettings = ParitySettings()
     performance: PerformanceSettings = PerformanceSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    prior: PriorSettings = PriorSettings()
     leakage: LeakageSettings = LeakageSettings()
     trading: TradingSettings = TradingSettings()
     overfitting: OverfittingSettings = OverfittingSettings()

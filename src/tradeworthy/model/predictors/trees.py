@@ -140,6 +140,18 @@ class Trees:
             link=Link(self.table.link),
         )
 
+    def shifted(self, margin: float) -> Self:
+        """Return the same trees, whose first output's sum starts higher by `margin`."""
+        first, *others = self.table.bases.tolist()
+        return type(self)(
+            self._parts,
+            n_features=self.n_features,
+            outputs=self.outputs,
+            bases=[first + margin, *others],
+            scale=self.table.scale,
+            link=Link(self.table.link),
+        )
+
     @property
     def output(self) -> npt.NDArray[np.uint32]:
         """The output that each tree adds to, (trees,)."""
