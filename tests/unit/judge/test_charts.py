@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 
 from tradeworthy.judge.monitor.control_charts import chart_table as columns
+from tradeworthy.judge.monitor.control_charts import lanes, looks
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
     ALLOWANCE,
+    AWAKE,
+    CENTRE,
     CLIP,
+    COLUMN,
     CONSTANTS,
-    COUNTS,
+    DECAY,
     INNOVATION,
     LIMIT_DOWN,
     LIMIT_UP,
     N_UP,
+    OFFSET,
+    PARTNER,
     QUIET,
     RECENT,
     SCALE,
@@ -21,19 +27,18 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     SPREAD,
     SUM_DOWN,
     SUM_UP,
-    SUMS,
     TOTAL_UP,
+    VIEW,
     ChartTable,
-    Scored,
     empty_state,
 )
-from tradeworthy.judge.monitor.control_charts.cusum import excursions, run_chart, watch
-from tradeworthy.judge.monitor.control_charts.views import write_scores
+from tradeworthy.judge.monitor.control_charts.cusum import excursions, watch
 
 
 def table(n=1, **changes):  # noqa: ANN003
     """Return charts of scores as they come: allowance 0.5, limits 4, no clipping to speak of."""
     constants = np.zeros((n, CONSTANTS))
+    constants[:, COLUMN] = np.arange(n)
     constants[:, [SCALE, SPREAD, INNOVATION, CLIP, ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = 1, 1, 1, 100, 0.5, 4, 4
     for column, value in changes.items():
         constants[:, getattr(columns, column)] = value
@@ -49,10 +54,7 @@ def feed(charts, state, values, ts=None, start=0):
 
 def scores_of(charts, *columns):  # noqa: ANN002
     """Return the scores that the last chart makes of its columns."""
-    n, last = len(columns[0]), len(charts.constants) - 1
-    scored = Scored(np.empty(n), np.empty(n), np.arange(n))
-    write_scores(charts, last, empty_state(1).sums[0], np.array(columns, float), scored)
-    return scored.scores
+    return looks.scores_of(charts, np.array(columns, float).T).scores[-1]
 
 
 def page(values, allowance):
@@ -164,26 +166,88 @@ def test_excursions_of_separate_runs_do_not_join():
 
 
 def test_an_excursion_is_told_as_if_it_were_followed_row_by_row():
-    """Since when, how many and what they add up to are those of plain bookkeeping, past pauses and missing scores."""
+    """Since when, how many and what they add up to are those of plain bookkeeping, past pauses and missing values."""
     rng = np.random.default_rng(3)
-    scores = rng.standard_normal(700)
-    scores[rng.random(700) < 0.05] = np.nan
-    own, sums, counts = np.zeros(CONSTANTS), np.zeros(SUMS), np.zeros(COUNTS, np.int64)
-    own[[ALLOWANCE, LIMIT_UP, LIMIT_DOWN]], counts[QUIET] = (0.2, 1e9, 1e9), 30
+    values = rng.standard_normal(700)
+    values[rng.random(700) < 0.05] = np.nan
+    charts, state = table(ALLOWANCE=0.2, LIMIT_UP=1e9, LIMIT_DOWN=1e9), empty_state(1)
+    state.counts[0, QUIET] = 30
     told = [[0.0, 0.0, 0, 0], [0.0, 0.0, 0, 0]]  # sum, total, count and since of each side
     passed = 0
-    for place, score in enumerate(scores):
-        passed += int(np.isfinite(score))
+    for place, value in enumerate(values):
+        passed += int(np.isfinite(value))
         for side, sign in enumerate((1.0, -1.0)):
             total, added, seen, since = told[side]
-            if np.isfinite(score) and passed > 30:
-                fresh = max(0.0, total + (sign * score - 0.2))
+            if np.isfinite(value) and passed > 30:
+                fresh = max(0.0, total + (sign * value - 0.2))
                 since, added, seen = (since, added, seen) if total > 0.0 else (place, 0.0, 0)
-                told[side] = [fresh, added + 2.0 * score, seen + 1, since] if fresh > 0.0 else [0.0, 0.0, 0, 0]
+                told[side] = [fresh, added + value, seen + 1, since] if fresh > 0.0 else [0.0, 0.0, 0, 0]
     for first in range(0, 700, 70):
-        part = scores[first : first + 70]
-        scored = Scored(part, 2.0 * part, np.arange(first, first + 70))
-        assert run_chart(own, sums, counts, scored) == 70
+        stamps = np.arange(first, first + 70)
+        assert feed(charts, state, values[first : first + 70], stamps) == 70
     for side, expected in enumerate(told):
+        sums, counts = state.sums[0], state.counts[0]
         found = sums[SUM_UP + side], sums[TOTAL_UP + side], counts[N_UP + side], counts[SINCE_UP + side]
         assert found == tuple(expected)
+
+
+def mixed_table(p, rng, **changes):  # noqa: ANN003
+    """Return charts of all views over p columns, p not a multiple of the lanes: the last looks at all together."""
+    levels = table(p, **{"ALLOWANCE": 0.1, "LIMIT_UP": 25.0, "LIMIT_DOWN": 25.0} | changes).constants
+    spreads, tails, pairs, codes, joint = (levels.copy() for _ in range(5))
+    spreads[:, [VIEW, DECAY, OFFSET, SPREAD]] = lanes.WIDTH, 0.0, 0.4, 0.2
+    tails[:, [VIEW, CLIP, OFFSET, SPREAD]] = lanes.TAIL, 2.0, 0.05, 0.2
+    pairs[:, [VIEW, DECAY, OFFSET, SPREAD]] = lanes.PAIR, 0.0, 0.5, 0.5
+    pairs[:, PARTNER] = np.roll(np.arange(p), 1)
+    codes[:, [VIEW, CENTRE, OFFSET, SPREAD]] = lanes.CATEGORY, 1.0, 0.1, 0.3
+    joint[:, [COLUMN, DECAY, OFFSET, SPREAD, CLIP]] = p, 0.0, 0.4, 0.1, 4.0
+    constants = np.concatenate([levels, spreads, tails, codes[-1:], pairs, joint[:1]])
+    return ChartTable(constants, rng.standard_normal((3, p)))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.94])
+def test_many_charts_at_once_are_each_stepped_as_if_alone(decay):
+    """Sums, dates and alarms of charts side by side are those of one chart's own recursion, view by view."""
+    rng = np.random.default_rng(4)
+    p, n = 11, 400
+    rows = rng.standard_normal((n, p)) * np.where(np.arange(n) % 90 < 40, 1.0, 2.0)[:, None]
+    rows[:, -1] = rng.integers(0, 3, n)
+    rows[rng.random(rows.shape) < 0.02] = np.nan
+    rows[7, 3] = np.inf
+    charts = mixed_table(p, rng, DECAY=decay, LIMIT_UP=1e9, LIMIT_DOWN=1e9)
+    state = empty_state(len(charts.constants))
+    state.counts[::3, QUIET] = 20
+    assert feed(charts, state, rows) == n
+    seen = looks.scores_of(charts, rows)
+    for chart, own in enumerate(charts.constants):
+        scores, up, down, left = seen.scores[chart], 0.0, 0.0, 20 if chart % 3 == 0 else 0
+        for score in scores[np.isfinite(scores)][left:]:
+            up, down = max(0.0, up + (score - own[ALLOWANCE])), max(0.0, down + (-score - own[ALLOWANCE]))
+        assert state.sums[chart, SUM_UP] == up
+        assert state.sums[chart, SUM_DOWN] == down
+        assert state.counts[chart, AWAKE] == columns.LONG + np.isfinite(scores).sum() - left
+
+
+@pytest.mark.parametrize("p", [1, 8, 13])
+@pytest.mark.parametrize("decay", [0.0, 0.94])
+def test_rows_one_by_one_and_all_at_once_give_the_same_bits(p, decay):
+    """However rows are cut into slices: the same alarms, sums, dates and pauses, past missing values."""
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((600, p))
+    rows[300:] += 0.7
+    rows[rng.random(rows.shape) < 0.01] = np.nan
+    charts, told = mixed_table(p, rng, DECAY=decay), {}
+    for size in (600, 7, 1):
+        state, told[size] = empty_state(len(charts.constants)), []
+        for first in range(0, 600, size):
+            part, at = rows[first : first + size], 0
+            while at < len(part):
+                at = feed(charts, state, part, np.arange(first, first + len(part)), at)
+                if at < len(part):
+                    alarmed = np.flatnonzero(state.counts[:, ALARM])
+                    told[size].append((first + at, alarmed.tolist(), state.counts[alarmed, SINCE_UP].tolist()))
+                    state.sums[alarmed, SUM_UP : SUM_DOWN + 1], state.counts[alarmed, QUIET] = 0.0, 50
+                at += 1
+        told[size].append((state.sums.tobytes(), state.counts.tobytes()))
+    assert len(told[600]) > 2
+    assert told[600] == told[7] == told[1]

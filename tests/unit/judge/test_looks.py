@@ -7,8 +7,8 @@ from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import CENTRE, COLUMN, PARTNER, VIEW
-from tradeworthy.judge.monitor.control_charts.looks import columns_of, told_values
-from tradeworthy.judge.monitor.control_charts.views import CATEGORY, PAIR
+from tradeworthy.judge.monitor.control_charts.lanes import CATEGORY, PAIR
+from tradeworthy.judge.monitor.control_charts.looks import scores_of
 from tradeworthy.judge.monitor.control_charts.volatility import garch_histories
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, calibrate_drift
 
@@ -120,8 +120,7 @@ def test_what_is_told_is_in_natural_units(charts):
     """A spread tells distances, a pair and a code shares of rows; what is not known is NaN."""
     rows = rows_without_change(0)[:REFERENCE]
     rows[5, 0] = np.nan
-    columns = columns_of(charts.table, rows)
-    told = {name: told_values(charts.table, place, columns) for place, name in enumerate(charts.names)}
+    told = dict(zip(charts.names, scores_of(charts.table, rows).told, strict=True))
     assert np.nanmean(told["spread of calm"]) == pytest.approx(0.8, abs=0.05)
     assert np.nanmean(told["calm with follower"]) == pytest.approx(0.795, abs=0.03)
     assert told["code = 2"].mean() == pytest.approx(0.2, abs=0.03)

@@ -7,7 +7,7 @@ from test_charts import table
 
 from tradeworthy.judge.monitor.base import by_instrument, chosen, fields_as, followed_by, latest, places_of
 from tradeworthy.judge.monitor.control_charts.chart_table import ALARM, COLUMN, QUIET, SUM_UP, empty_state
-from tradeworthy.judge.monitor.control_charts.cusum import TILE, watch
+from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts
 from tradeworthy.judge.monitor.joins.pairing import PAIRED, RowPairing
@@ -29,7 +29,7 @@ def alarms_of(charts, rows, slices):
     return found, state
 
 
-@pytest.mark.parametrize("slices", [1, 7, TILE, 1_000])
+@pytest.mark.parametrize("slices", [1, 7, 256, 1_000])
 def test_charts_alarm_at_the_same_rows_however_they_are_cut(slices):
     """Alarms, their sides and all memory are those of one row at a time, to the last bit."""
     rng = np.random.default_rng(0)

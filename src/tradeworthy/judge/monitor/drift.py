@@ -35,8 +35,8 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     ChartState,
 )
 from tradeworthy.judge.monitor.control_charts.cusum import watch
+from tradeworthy.judge.monitor.control_charts.lanes import PAIR
 from tradeworthy.judge.monitor.control_charts.looks import Kind
-from tradeworthy.judge.monitor.control_charts.views import PAIR
 from tradeworthy.judge.monitor.drift_words import Moved, sentence_of, unit_of
 from tradeworthy.judge.monitor.effect import ExpectedLoss
 from tradeworthy.judge.monitor.gauges import Gauge

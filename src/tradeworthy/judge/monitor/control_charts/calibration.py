@@ -27,7 +27,6 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     RHO,
     SCALE,
     SPREAD,
-    SUMS,
     ChartState,
     ChartTable,
     empty_state,
@@ -39,12 +38,11 @@ from tradeworthy.judge.monitor.control_charts.looks import (
     Kind,
     Look,
     Plan,
-    columns_of,
-    gain_of,
+    Seen,
+    gains_of,
     level_constants,
     plan,
-    raw_scores,
-    told_values,
+    scores_of,
 )
 from tradeworthy.judge.monitor.control_charts.null import Places, is_clockwork
 
@@ -286,31 +284,29 @@ def calibrate(
     settings = settings or ChartSettings()
     places = np.arange(len(rows)) if places is None else places
     planned = plan(rows, names, _levels(rows, names, places, settings, bounded=bounded), kinds)
-    columns, points = columns_of(planned.table, rows), []
-    recent, means, deviations = np.empty((len(planned.looks), SUMS)), [], []
+    seen = scores_of(planned.table, rows)
+    gains = gains_of(planned, rows, seen.scores, settings.shift_sd)
     rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
-    for chart in range(len(planned.looks)):
-        point, recent[chart] = _fit(_Reference(planned, columns, places, rate, settings), chart, rng)
-        points.append(point)
-        told = told_values(planned.table, chart, columns)
-        means.append(float(np.nanmean(told)))
-        deviations.append(float(np.nanstd(told)))
+    fitted_to = _Reference(planned, rows, seen, places, rate, settings)
+    points = [_fit(fitted_to, chart, float(gain), rng) for chart, gain in enumerate(gains)]
+    told = np.where(np.isfinite(seen.scores), seen.told, np.nan)
     return Charts(
         operating=points,
         constants=planned.table.constants,
-        recent=recent,
+        recent=seen.memory.sums,
         axes=planned.table.axes,
-        means=np.array(means),
-        deviations=np.array(deviations),
+        means=np.nanmean(told, axis=1),
+        deviations=np.nanstd(told, axis=1),
         false_alarms_per_10k=false_alarms_per_10k,
     )
 
 
 class _Reference(NamedTuple):
-    """What charts are fitted to: the plan, its (c, n) columns and their places, at which rate, and how."""
+    """What charts are fitted to: the plan, (n, p) rows and what was seen in them, their places, which rate, and how."""
 
     planned: Plan
-    columns: Floats
+    rows: Floats
+    seen: Seen
     places: Places
     rate: float
     settings: ChartSettings
@@ -321,16 +317,14 @@ def _clustering(reference: _Reference, look: Look) -> Clustering | None:
     level = reference.planned.table.constants[min(look.column, len(reference.planned.looks) - 1)]
     if look.kind != "spread" or level[DECAY] == 0.0:
         return None
-    series = (reference.columns[look.column] - level[CENTRE]) / level[SCALE]
+    series = (reference.rows[:, look.column] - level[CENTRE]) / level[SCALE]
     return Clustering(series[np.isfinite(series)], float(level[RHO]))
 
 
-def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[Operating, Floats]:
-    """Fit one chart of a plan, in place; return what it can do and its memory."""
-    planned, columns, places, rate, settings = reference
+def _fit(reference: _Reference, chart: int, gain: float, rng: np.random.Generator) -> Operating:
+    """Fit one chart of a plan, in place, to what it saw; return what it can do."""
+    planned, rows, seen, places, rate, settings = reference
     look, own = planned.looks[chart], planned.table.constants[chart]
-    scores, state = raw_scores(planned.table, chart, columns)
-    gain = gain_of(planned, chart, columns, scores, settings.shift_sd)
     clip = float(own[CLIP]) if look.kind == "level" else 2.0
     asked = Asked(
         rate=rate,
@@ -343,12 +337,13 @@ def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[O
         regimes=settings.regimes,
         clustering=_clustering(reference, look),
     )
-    known = _known(scores, places)
+    known = _known(seen.scores[chart], places)
     fit = fit_chart(known.scores, known.breaks, asked, rng)
-    watched = not is_clockwork(_known(columns[look.column], places).scores)
+    column = seen.told[chart] if look.kind == "joint" else rows[:, look.column]
+    watched = not is_clockwork(_known(column, places).scores)
     limits = (fit.up, fit.down) if watched else (math.inf, math.inf)
     own[[OFFSET, SPREAD, ALLOWANCE, LIMIT_UP, LIMIT_DOWN]] = fit.offset, fit.spread, fit.allowance, *limits
-    point = _operating(
+    return _operating(
         look,
         fit,
         len(known.scores),
@@ -356,4 +351,3 @@ def _fit(reference: _Reference, chart: int, rng: np.random.Generator) -> tuple[O
         devolatilised=bool(own[DECAY] > 0.0),
         shift_sd=settings.shift_sd,
     )
-    return point, state.sums[0]

@@ -48,14 +48,6 @@ class ChartState(NamedTuple):
     counts: Longs
 
 
-class Scored(NamedTuple):
-    """(n,) scores of one chart, what they say in natural units, and when."""
-
-    scores: Floats
-    told: Floats
-    ts_ns: Longs
-
-
 def empty_state(n_charts: int) -> ChartState:
     """Return the memory of charts that have seen nothing."""
     state = ChartState(np.zeros((n_charts, SUMS)), np.zeros((n_charts, COUNTS), np.int64))

@@ -1,8 +1,7 @@
 """Two-sided CUSUM charts over many series at once: kernels over whole slices of rows.
 
 Idea:   a chart sums bounded scores (`views`) beyond an allowance and forgets below zero.
-Flow:   rows -> a tile of columns -> one chart's scores -> its sums, in registers. A tile in which a chart alarms is run
-        again from where it began, up to that row, so that every chart stands at the row of the alarm.
+Flow:   row -> scores -> all charts a step, eight at once (`lanes`) -> the row at which one or more alarm.
 State:  O(1) a chart. The change is dated at the row where the sum last left zero.
 Undefined: a value that is not finite is skipped; its chart stands still.
 Reference: Page (1954).
@@ -10,108 +9,132 @@ Reference: Page (1954).
 
 import numpy as np
 
-from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.control_charts.chart_table import (
-    ALARM,
+from tradeworthy.core.kernel import inlined, kernel, leaf
+from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats, Longs
+from tradeworthy.judge.monitor.control_charts.lanes import (
     ALLOWANCE,
     AWAKE,
+    BEGAN,
+    CENTRE,
+    CHART,
+    COUNT,
+    EDGE,
+    HEAD,
+    LANES,
     LIMIT_DOWN,
     LIMIT_UP,
-    N_UP,
+    OFFSET,
+    PER_SPREAD,
     QUIET,
-    SINCE_UP,
-    SUM_DOWN,
-    SUM_UP,
-    TOTAL_UP,
-    ChartState,
-    ChartTable,
-    Floats,
-    Longs,
-    Scored,
+    SCALED,
+    STANDARD,
+    SUM,
+    TOTAL,
+    VALUE,
+    Lanes,
+    packed,
+    unpack,
 )
-from tradeworthy.judge.monitor.control_charts.views import fill_columns, write_scores
+from tradeworthy.judge.monitor.control_charts.views import (
+    beyond,
+    clipped,
+    distance_of,
+    is_known,
+    look,
+    read_row,
+    same_side,
+    sized,
+)
 
-TILE = 256
-"""Rows whose scores are held at once: few enough to stay in the nearest cache."""
-
-
-@kernel
-def _pass_quietly(counts: Longs, scores: Floats) -> int:
-    """Let known scores pass while the chart is quiet; return the first that it shall hear, or how many there are."""
-    at = 0
-    while counts[QUIET] > 0 and at < len(scores):
-        if not np.isnan(scores[at]):
-            counts[QUIET] -= 1
-        at += 1
-    return at
+SPREAD, TAILS = HEAD + CHART, HEAD + 2 * CHART
+"""Where the spread and the tail charts of a block begin."""
 
 
-@kernel
-def _date(state: ChartState, side: int, reached: float, scored: Scored, heard: tuple[int, int, int]) -> None:
-    """Say of one side's excursion since when it lasts and what its values add up to; nothing of a sum of zero.
-
-    `state` is one chart's (SUMS,) and (COUNTS,); `heard` are the first of the scores that it heard, the one after the
-    last, and the last at which the sum was zero, or -1.
-    """
-    (sums, counts), (start, stop, last_zero) = state, heard
-    total, seen, since = sums[TOTAL_UP + side], counts[N_UP + side], counts[SINCE_UP + side]
-    if last_zero >= 0 or sums[SUM_UP + side] == 0.0:
-        total, seen, since = 0.0, 0, 0
-    for i in range(max(start, last_zero + 1), stop if reached > 0.0 else 0):
-        if not np.isnan(scored.scores[i]):
-            since = scored.ts_ns[i] if seen == 0 else since
-            total += scored.told[i]
-            seen += 1
-    sums[SUM_UP + side], sums[TOTAL_UP + side] = reached, total
-    counts[N_UP + side], counts[SINCE_UP + side] = seen, since
+@inlined
+def _step_side(block: Floats, at: int, gain: float, told: float, when: tuple[bool, float]) -> float:
+    """Move one side's sum, and what is told of its excursion, if it hears this row; return the sum."""
+    heard, row = when
+    before, count, total, began = block[at + SUM], block[at + COUNT], block[at + TOTAL], block[at + BEGAN]
+    fresh, goes_on = before + gain, before > 0.0
+    grown = fresh > 0.0
+    block[at + SUM] = after = (fresh if grown else 0.0) if heard else before
+    block[at + COUNT] = ((count if goes_on else 0.0) + 1.0 if grown else 0.0) if heard else count
+    block[at + TOTAL] = ((total if goes_on else 0.0) + told if grown else 0.0) if heard else total
+    block[at + BEGAN] = row if heard & (not goes_on) else began
+    return float(after)
 
 
-@kernel
-def run_chart(own: Floats, sums: Floats, counts: Longs, scored: Scored) -> int:
-    """Move one chart through (n,) scores; return the score at which it alarms (consumed), or n.
-
-    The loop moves both sums alone; what else is told of an excursion is added up afterwards, from where it began.
-    """
-    scores, n = scored.scores, len(scored.scores)
-    allowance, limit_up, limit_down = own[ALLOWANCE], own[LIMIT_UP], own[LIMIT_DOWN]
-    up, down, awake, place = sums[SUM_UP], sums[SUM_DOWN], counts[AWAKE], n
-    zero_up, zero_down, start = -1, -1, _pass_quietly(counts, scores)
-    for i in range(start, n):
-        score = scores[i]
-        if np.isnan(score):
-            continue
-        awake += 1
-        up, down = up + (score - allowance), down + (-score - allowance)
-        up, zero_up = (up, zero_up) if up > 0.0 else (0.0, i)
-        down, zero_down = (down, zero_down) if down > 0.0 else (0.0, i)
-        if up > limit_up or down > limit_down:
-            place = i
-            break
-    state, stop = ChartState(sums, counts), min(n, place + 1)
-    _date(state, 0, up, scored, (start, stop, zero_up))
-    _date(state, 1, down, scored, (start, stop, zero_down))
-    counts[AWAKE], counts[ALARM] = awake, 0
-    if place < n:
-        counts[ALARM] = 1 if up / limit_up >= down / limit_down else -1
-    return place
+@inlined
+def _step(block: Floats, at: int, raw: float, told: float, when: tuple[bool, float]) -> int:
+    """Move one lane's chart by a score, if it is known at this row and not quiet; return whether it alarms."""
+    (known, row), quiet = when, block[at + QUIET]
+    heard, less = known & (quiet <= 0.0), quiet - 1.0
+    block[at + QUIET] = (max(0.0, less)) if known else quiet
+    block[at + AWAKE] += 1.0 if heard else 0.0
+    score, allowance = (raw - block[at + OFFSET]) * block[at + PER_SPREAD], block[at + ALLOWANCE]
+    up = _step_side(block, at, score - allowance, told, (heard, row))
+    down = _step_side(block, at + LANES, -score - allowance, told, (heard, row))
+    return 1 if (up > block[at + LIMIT_UP]) | (down > block[at + LIMIT_DOWN]) else 0
 
 
-@kernel
-def _run_tile(table: ChartTable, state: ChartState, columns: Floats, ts_ns: Longs, n: int) -> int:
-    """Move all charts through the first n rows of a tile; return the first row at which one alarms, or n.
+@inlined
+def _step_level(block: Floats, lane: int, row: float) -> int:
+    """Move the level chart of one lane's column."""
+    at, value = HEAD + lane, block[VALUE + lane]
+    return _step(block, at, clipped(block[SCALED + lane], block[at + EDGE]), value, (is_known(value), row))
 
-    Charts that come before the one that alarms may have gone further.
-    """
-    scores, told, first = np.empty(n), np.empty(n), n
-    for chart in range(len(table.constants)):
-        stop = min(n, first + 1)
-        sums, counts = state.sums[chart], state.counts[chart]
-        scored = Scored(scores[:stop], told[:stop], ts_ns)
-        write_scores(table, chart, sums, columns, scored)
-        place = run_chart(table.constants[chart], sums, counts, scored)
-        if place < stop:
-            first = int(place)
-    return first
+
+@inlined
+def _step_levels(block: Floats, width: int, row: float) -> int:
+    """Move the level charts of a block's first columns; return whether one alarms."""
+    alarms = 0
+    for lane in range(width):
+        alarms |= _step_level(block, lane, row)
+    return alarms
+
+
+@leaf
+def _step_columns(block: Floats, row: float) -> int:
+    """Move the level, spread and tail charts of a block of columns; return whether one alarms."""
+    alarms = 0
+    for lane in range(LANES):
+        value = block[VALUE + lane]
+        known, far = is_known(value), beyond(block[SCALED + lane], block[TAILS + EDGE + lane])
+        alarms |= _step_level(block, lane, row)
+        distance = abs(value - block[CENTRE + lane])
+        alarms |= _step(block, SPREAD + lane, sized(block[STANDARD + lane]), distance, (known, row))
+        alarms |= _step(block, TAILS + lane, far, far, (known, row))
+    return alarms
+
+
+@inlined
+def _score_others(table: ChartTable, lanes: Lanes) -> None:
+    """Put what the charts of no single column score and tell where a level chart has its scaled value and its value."""
+    distance = distance_of(lanes) if lanes.n_axes else np.nan
+    for place in range(len(lanes.others)):
+        other = lanes.others[place]
+        block, lane = lanes.blocks[lanes.n_column_blocks + place // LANES], place % LANES
+        if other[1]:
+            one, two = lanes.blocks[other[2]], lanes.blocks[other[4]]
+            told = same_side(one[STANDARD + other[3]], two[STANDARD + other[5]])
+            block[SCALED + lane] = block[VALUE + lane] = told if is_known(one[VALUE + other[3]]) else np.nan
+        else:
+            block[SCALED + lane], block[VALUE + lane] = look(table, lanes, other[0], distance)
+
+
+@inlined
+def _step_row(table: ChartTable, lanes: Lanes, row: float) -> int:
+    """Move all charts by the row that was read; return whether one alarms."""
+    alarms, first = 0, lanes.n_column_blocks
+    _score_others(table, lanes)  # first, so that what was written one by one has settled when lanes read it
+    for b in range(first):
+        if lanes.levels_only:
+            alarms |= _step_levels(lanes.blocks[b], min(LANES, lanes.width - b * LANES), row)
+        else:
+            alarms |= _step_columns(lanes.blocks[b], row)
+    for b in range(first, len(lanes.blocks)):
+        alarms |= _step_levels(lanes.blocks[b], min(LANES, len(lanes.others) - (b - first) * LANES), row)
+    return alarms
 
 
 @kernel
@@ -134,20 +157,14 @@ def watch(table: ChartTable, state: ChartState, rows: Floats, ts_ns: Longs, star
     int
         The row that raised alarms (wholly consumed; directions in column ALARM), or n.
     """
-    n, p, at = len(rows), rows.shape[1], int(start)
-    columns = np.empty((p + 1, min(TILE, max(1, n - at))))
-    sums, counts = state.sums.copy(), state.counts.copy()
-    while at < n:
-        size = min(n - at, columns.shape[1])
-        fill_columns(table, rows[at : at + size], columns)
-        first = _run_tile(table, state, columns, ts_ns[at : at + size], size)
-        if first < size:
-            state.sums[:], state.counts[:] = sums, counts
-            _run_tile(table, state, columns, ts_ns[at : at + size], first + 1)
-            return int(at + first)
-        sums[:], counts[:] = state.sums, state.counts
-        at += size
-    return n
+    n, at, alarms = len(rows), int(start), 0
+    lanes = packed(table, state, rows.shape[1])
+    while at < n and alarms == 0:
+        read_row(lanes, rows[at])
+        alarms = _step_row(table, lanes, float(at))
+        at += 1
+    unpack(lanes, table, state, ts_ns)
+    return at - 1 if alarms else n
 
 
 @kernel

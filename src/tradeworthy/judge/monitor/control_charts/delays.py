@@ -156,21 +156,20 @@ def _flipped(rows: Floats, column: int) -> Floats:
 
 def _one(charts: Charts, chart: int) -> tuple[Charts, list[int]]:
     """Return one chart alone, last after the silenced levels of the columns that it needs, and which these are."""
-    own, p = charts.constants[chart], len(charts.columns)
-    joint = charts.operating[chart].kind == "joint"
-    needs = list(range(p)) if joint else [int(own[COLUMN])]
-    needs += [int(own[PARTNER])] if charts.operating[chart].kind == "pair" else []
-    picked = [*needs, chart]
+    own, p, kind = charts.constants[chart], len(charts.columns), charts.operating[chart].kind
+    needs = list(range(p)) if kind == "joint" else [int(own[COLUMN])]
+    needs += [int(own[PARTNER])] if kind == "pair" else []
+    picked = [*(needs if kind != "level" else []), chart]
     constants = charts.constants[picked].copy()
     constants[:-1, [LIMIT_UP, LIMIT_DOWN]] = np.inf
-    constants[:, COLUMN] = [*range(len(needs)), len(needs) if joint else 0]
+    constants[:, COLUMN] = [*range(len(picked) - 1), len(needs) if kind == "joint" else 0]
     constants[-1, PARTNER] = len(needs) - 1
     alone = msgspec.structs.replace(
         charts,
         operating=[charts.operating[place] for place in picked],
         constants=constants,
         recent=charts.recent[picked],
-        axes=charts.axes if joint else NO_AXES,
+        axes=charts.axes if kind == "joint" else NO_AXES,
         means=charts.means[picked],
         deviations=charts.deviations[picked],
     )

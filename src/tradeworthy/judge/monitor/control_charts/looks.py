@@ -3,7 +3,7 @@
 Idea:   every column is looked at by its level. A monitor of rows adds spread and tails of every column of many values,
         the frequency of every code of a column of few, the pair of every column with its closest other one, and all
         columns together along the directions in which training hardly varied: there broken relations show most.
-Flow:   reference -> looks, constants, axes -> raw scores of each look (`raw_scores`) -> `fitting`.
+Flow:   reference -> looks, constants, axes -> scores of each look (`scores_of`) -> `fitting`.
 Reference: Kuncheva and Faithfull (2014), low-variance components for change detection.
 """
 
@@ -28,20 +28,11 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
     ChartState,
     ChartTable,
     Floats,
-    Scored,
     empty_state,
 )
+from tradeworthy.judge.monitor.control_charts.lanes import AXES_MAX, CATEGORY, LEVEL, PAIR, TAIL, WIDTH
 from tradeworthy.judge.monitor.control_charts.null import Places, autoregression, clusters
-from tradeworthy.judge.monitor.control_charts.views import (
-    BOUND,
-    CATEGORY,
-    LEVEL,
-    PAIR,
-    TAIL,
-    WIDTH,
-    fill_columns,
-    write_scores,
-)
+from tradeworthy.judge.monitor.control_charts.views import BOUND, write_scores
 from tradeworthy.model.season import CODES_MAX
 
 Kind = Literal["level", "spread", "tail", "pair", "category", "joint"]
@@ -60,8 +51,6 @@ CATEGORIES_MAX = CODES_MAX
 
 TAIL_SHARE = 0.02
 """Share of the reference beyond a tail's edge."""
-
-AXES_MAX = 8
 
 SPREAD_HARM = 1.5
 """The growth of a spread that is worth an alarm."""
@@ -154,15 +143,16 @@ def plan(rows: Floats, names: Sequence[str], levels: Floats, kinds: Sequence[Kin
     for own, look in zip(table.constants, looks, strict=True):
         own[VIEW], own[COLUMN] = VIEWS[look.kind], look.column
     if len(axes):
-        distance = columns_of(table, rows)[-1]
+        table.constants[-1, [CLIP, SCALE, SPREAD]] = BOUND, 1.0, 1.0
+        distance = scores_of(table, rows).told[-1]
         table.constants[-1, [CENTRE, SCALE]] = robust_scale(distance[np.isfinite(distance)])
-        table.constants[-1, [CLIP, SPREAD]] = BOUND, 1.0
     return Plan(looks, table)
 
 
 def _of_values(name: str, column: int, level: Floats, values: Floats) -> list[tuple[Look, Floats]]:
     """Return what is looked at in one column of many values beside its level."""
-    sizes, _ = _sizes(level, values)
+    own = _changed(level, {CLIP: np.inf, COLUMN: 0, VIEW: LEVEL})
+    sizes = np.abs(scores_of(ChartTable(own[None, :]), values[:, None]).scores[0])
     edge = float(np.quantile(sizes, 1.0 - TAIL_SHARE))
     return [
         (Look(f"spread of {name}", "spread", column), _changed(level, {DECAY: 0.0})),
@@ -182,13 +172,6 @@ def _changed(own: Floats, changes: dict[int, float]) -> Floats:
     for column, value in changes.items():
         other[column] = value
     return other
-
-
-def _sizes(level: Floats, values: Floats) -> tuple[Floats, ChartState]:
-    """Return the unclipped absolute scores of a level's chart."""
-    own = _changed(level, {CLIP: np.inf, COLUMN: 0, VIEW: LEVEL})
-    scores, state = raw_scores(ChartTable(own[None, :]), 0, values[None, :])
-    return np.abs(scores), state
 
 
 def _pairs(z: Floats, many: Sequence[int]) -> list[tuple[int, int]]:
@@ -212,39 +195,37 @@ def _axes(z: Floats, many: Sequence[int], width: int) -> Floats:
     return axes
 
 
-def columns_of(table: ChartTable, rows: Floats) -> Floats:
-    """Return the (p + 1, n) columns that charts look at."""
-    columns = np.full((rows.shape[1] + 1, len(rows)), np.nan)
-    fill_columns(table, np.ascontiguousarray(rows), columns)
-    return columns
+class Seen(NamedTuple):
+    """What q charts make of n rows: (q, n) scores, NaN where one says nothing, what they tell, and their memory."""
+
+    scores: Floats
+    told: Floats
+    memory: ChartState
 
 
-def raw_scores(table: ChartTable, chart: int, columns: Floats) -> tuple[Floats, ChartState]:
-    """Return a chart's scores of (c, n) columns, as its constants centre and scale them, and its memory after them."""
-    n, state = columns.shape[1], empty_state(1)
-    scored = Scored(np.empty(n), np.empty(n), np.empty(0, np.int64))
-    write_scores(table, chart, state.sums[0], columns, scored)
-    return scored.scores, state
+def scores_of(table: ChartTable, rows: Floats) -> Seen:
+    """Return what all charts make of (n, p) rows, as their constants centre and scale them."""
+    q, n = len(table.constants), len(rows)
+    seen = Seen(np.empty((q, n)), np.empty((q, n)), empty_state(q))
+    write_scores(table, seen.memory, np.ascontiguousarray(rows), seen.scores, seen.told)
+    return seen
 
 
-def told_values(table: ChartTable, chart: int, columns: Floats) -> Floats:
-    """Return what a chart says of (c, n) columns in natural units; NaN where it says nothing."""
-    n = columns.shape[1]
-    scored = Scored(np.empty(n), np.empty(n), np.empty(0, np.int64))
-    write_scores(table, chart, empty_state(1).sums[0], columns, scored)
-    return np.where(np.isfinite(scored.scores), scored.told, np.nan)
-
-
-def gain_of(plan: Plan, chart: int, columns: Floats, scores: Floats, shift_sd: float) -> float:
-    """Return by how much the harm that a look shall hear, put into the second half, moves its mean raw score."""
-    look, half = plan.looks[chart], columns.shape[1] // 2
-    if look.kind not in ("level", "spread"):
-        return SCORE_HARMS[look.kind] * float(np.nanstd(scores))
-    moved, own = columns.copy(), columns[look.column]
-    centre = plan.table.constants[chart, CENTRE]
-    if look.kind == "level":
-        moved[look.column, half:] += shift_sd * np.nanstd(own)
-    else:
-        moved[look.column, half:] = centre + SPREAD_HARM * (own[half:] - centre)
-    change = np.nanmean(raw_scores(plan.table, chart, moved)[0][half:]) - np.nanmean(scores[half:])
-    return float(abs(change))
+def gains_of(plan: Plan, rows: Floats, scores: Floats, shift_sd: float) -> Floats:
+    """Return by how much the harm that each look shall hear, put into the second half, moves its mean raw score."""
+    levels, half = plan.table.constants[: rows.shape[1]], len(rows) // 2
+    shifted, wider = rows.copy(), rows.copy()
+    shifted[half:] += shift_sd * np.nanstd(rows, axis=0)
+    wider[half:] = levels[:, CENTRE] + SPREAD_HARM * (rows[half:] - levels[:, CENTRE])
+    harmed: dict[Kind, Floats] = {
+        "level": scores_of(plan.table, shifted).scores[:, half:],
+        "spread": scores_of(plan.table, wider).scores[:, half:],
+    }
+    gains = np.empty(len(plan.looks))
+    for chart, look in enumerate(plan.looks):
+        if look.kind in harmed:
+            change = np.nanmean(harmed[look.kind][chart]) - np.nanmean(scores[chart, half:])
+            gains[chart] = abs(float(change))
+        else:
+            gains[chart] = SCORE_HARMS[look.kind] * float(np.nanstd(scores[chart]))
+    return gains

@@ -7,36 +7,39 @@ Idea:   a view turns the values of a column (or two) into scores whose mean move
         tail      1 where the (recently scaled) value lies beyond an edge that the reference seldom passed
         pair      1 where two values are on the same side of their middles: do they still move together?
         category  1 where the value is one certain code
+        All columns together: the mean bounded distance along the axes, in units of the row's own size, as a level.
+Flow:   a row -> `standardise` each block of eight columns -> views of one column (in lanes), `look` for all others.
 Time:   the recent scale at a row comes from earlier rows only.
 Undefined: the score of a value that is not finite is NaN; the recent scale stands still.
-Units:  `told` is what the view says in natural units: the value, its distance from the centre, or a share.
+Units:  what is told is in natural units: the value, its distance from the centre, or a share.
 Reference: RiskMetrics (1996), the exponentially weighted scale.
 """
 
 import numpy as np
 
-from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.control_charts.chart_table import (
+from tradeworthy.core.kernel import inlined, kernel
+from tradeworthy.judge.monitor.control_charts import chart_table as t
+from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats
+from tradeworthy.judge.monitor.control_charts.lanes import (
     CENTRE,
-    CLIP,
-    COLUMN,
-    DECAY,
+    FRESH,
     INNOVATION,
+    LANES,
     LAST,
-    OFFSET,
-    PARTNER,
+    LEVEL,
+    PAIR,
+    PER_SCALE,
     RECENT,
     RHO,
-    SCALE,
-    SPREAD,
-    VIEW,
-    ChartTable,
-    Floats,
-    Scored,
+    SCALED,
+    STANDARD,
+    TAIL,
+    VALUE,
+    WIDTH,
+    Lanes,
+    packed,
+    unpack,
 )
-
-LEVEL, WIDTH, TAIL, PAIR, CATEGORY = range(5)
-"""Views, as in column VIEW."""
 
 RECENT_MIN = 0.05
 """The recent scale never falls below this share of its usual square."""
@@ -51,101 +54,141 @@ SIZE_USUAL, SIZE_MIN = 0.8, 0.25
 """Mean distance of a row's values from their middles, in robust scales: usual, and the least that counts."""
 
 
-@kernel
-def fill_columns(table: ChartTable, rows: Floats, columns: Floats) -> None:
-    """Turn (n, p) rows into (c, n) columns, with the mean distance along the axes last, where there are axes."""
-    n, p = rows.shape
-    for i in range(n):
-        for j in range(p):
-            columns[j, i] = rows[i, j]
-    if table.axes.shape[0] > 0:
-        _write_distance(table, columns, n, p)
+@inlined
+def is_known(value: float) -> bool:
+    """Whether a value is finite; without a branch."""
+    return (value - value) == 0.0
 
 
-@kernel
-def _write_distance(table: ChartTable, columns: Floats, n: int, p: int) -> None:
-    """Write the mean bounded distance of each row along the axes into column p, in units of the row's own size.
+@inlined
+def clipped(value: float, edge: float) -> float:
+    """Return a value between an edge and its opposite."""
+    above = max(-edge, value)
+    return min(edge, above)
 
-    So a wild day, on which all columns are far out together, is not odd by itself.
+
+@inlined
+def sized(z: float) -> float:
+    """Return a distance from the middle, bounded by one."""
+    size = abs(z)
+    return size / (1.0 + size)
+
+
+@inlined
+def beyond(z: float, edge: float) -> float:
+    """Return 1 where a value lies beyond an edge on either side."""
+    return 1.0 if abs(z) > edge else 0.0
+
+
+@inlined
+def standardise(block: Floats, lane: int) -> None:
+    """Centre and scale one lane's value; without a recent scale of its own."""
+    z = (block[VALUE + lane] - block[CENTRE + lane]) * block[PER_SCALE + lane]
+    block[STANDARD + lane] = z
+    block[SCALED + lane] = z
+
+
+@inlined
+def scale_recently(block: Floats, lane: int) -> None:
+    """Divide one lane's standard value by its recent scale, which moves on."""
+    z, recent, last, fresh = block[STANDARD + lane], block[RECENT + lane], block[LAST + lane], block[FRESH + lane]
+    block[SCALED + lane] = z / np.sqrt(recent)
+    miss, most = z - block[RHO + lane] * last, SHOCK_MAX * recent
+    shock = miss * miss * block[INNOVATION + lane]
+    moved = recent + fresh * ((min(most, shock)) - recent)
+    moves = is_known(block[VALUE + lane]) & (fresh > 0.0)
+    block[RECENT + lane] = (max(RECENT_MIN, moved)) if moves else recent
+    block[LAST + lane] = z if moves else last
+
+
+@inlined
+def read_row(lanes: Lanes, row: Floats) -> None:
+    """Put the (p,) values of a row into the blocks of columns, standardised and recently scaled."""
+    for b in range(lanes.n_column_blocks):
+        block, first = lanes.blocks[b], b * LANES
+        if lanes.width - first >= LANES:
+            for lane in range(LANES):
+                block[VALUE + lane] = row[first + lane]
+            for lane in range(LANES):
+                standardise(block, lane)
+        else:
+            for lane in range(lanes.width - first):
+                block[VALUE + lane] = row[first + lane]
+                standardise(block, lane)
+        if lanes.clusters:
+            for lane in range(LANES):
+                scale_recently(block, lane)
+
+
+@inlined
+def distance_of(lanes: Lanes) -> float:
+    """Return the mean bounded distance of a row along the axes, in units of its own size; NaN if a value is not known.
+
+    So a wild day, on which all columns are far out together, is not odd by itself. All eight axes are followed at once.
     """
-    axes, distance = table.axes, columns[p]
-    along, z, sizes = np.empty(n), np.empty((p, n)), np.zeros(n)
-    for j in range(p):
-        centre, scale = table.constants[j, CENTRE], 1.0 / table.constants[j, SCALE]
-        for i in range(n):
-            value = columns[j, i]
-            z[j, i] = min(max((value - centre) * scale, -BOUND), BOUND) if np.isfinite(value) else np.nan
-            sizes[i] += abs(z[j, i]) / p
-    distance[:n] = 0.0
-    for k in range(axes.shape[0]):
-        along[:] = 0.0
-        for j in range(p):
-            weight = axes[k, j]
-            for i in range(n):
-                along[i] += weight * z[j, i]
-        for i in range(n):
-            size = abs(along[i]) * SIZE_USUAL / max(sizes[i], SIZE_MIN)
-            distance[i] += size / (1.0 + size) / axes.shape[0]
+    a0, a1, a2, a3, a4, a5, a6, a7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    sizes, missing, axes = 0.0, 0, lanes.axes
+    for b in range(lanes.n_column_blocks):
+        block = lanes.blocks[b]
+        for lane in range(LANES):
+            z, j = clipped(block[STANDARD + lane], BOUND), b * LANES + lane
+            missing += 0 if is_known(block[VALUE + lane]) else 1
+            sizes += abs(z)
+            a0, a1, a2, a3 = a0 + axes[j, 0] * z, a1 + axes[j, 1] * z, a2 + axes[j, 2] * z, a3 + axes[j, 3] * z
+            a4, a5, a6, a7 = a4 + axes[j, 4] * z, a5 + axes[j, 5] * z, a6 + axes[j, 6] * z, a7 + axes[j, 7] * z
+    if missing > 0:
+        return np.nan
+    unit = SIZE_USUAL / max(sizes / lanes.width, SIZE_MIN)
+    first = sized(a0 * unit) + sized(a1 * unit) + sized(a2 * unit) + sized(a3 * unit)
+    last = sized(a4 * unit) + sized(a5 * unit) + sized(a6 * unit) + sized(a7 * unit)
+    return (first + last) / lanes.n_axes
 
 
-@kernel
-def _scale_recently(own: Floats, sums: Floats, z: Floats) -> None:
-    """Divide (n,) standardised values by their recent scale, in place; the scale moves on."""
-    recent, last = sums[RECENT], sums[LAST]
-    rho, innovation, fresh = own[RHO], own[INNOVATION], 1.0 - own[DECAY]
-    for i in range(len(z)):
-        value = z[i]
-        if np.isfinite(value):
-            z[i] = value / np.sqrt(recent)
-            miss = value - rho * last
-            shock = min(miss * miss * innovation, SHOCK_MAX * recent)
-            recent = max(recent + fresh * (shock - recent), RECENT_MIN)
-            last = value
-    sums[RECENT], sums[LAST] = recent, last
+@inlined
+def same_side(one: float, other: float) -> float:
+    """Return 1 where two distances from their middles have the same sign; the second is NaN where it is not known."""
+    return (1.0 if (one >= 0.0) == (other >= 0.0) else 0.0) if is_known(other) else np.nan
 
 
-@kernel
-def write_scores(table: ChartTable, chart: int, sums: Floats, columns: Floats, scored: Scored) -> None:
-    """Write the scores of one chart, and what they say in natural units; `sums` is that chart's memory."""
-    own, scores, told = table.constants[chart], scored.scores, scored.told
-    values, centre, scale = columns[int(own[COLUMN])], own[CENTRE], 1.0 / own[SCALE]
-    for i in range(len(scores)):
-        scores[i] = (values[i] - centre) * scale
-        told[i] = values[i]
-    if own[DECAY] > 0.0:
-        _scale_recently(own, sums, scores)
-    if own[VIEW] == PAIR:
-        _write_sides(table.constants[int(own[PARTNER])], columns, scores, told)
-    else:
-        _look(own, scores, told)
-    offset, spread = own[OFFSET], 1.0 / own[SPREAD]
-    for i in range(len(scores)):
-        scores[i] = (scores[i] - offset) * spread if np.isfinite(values[i]) else np.nan
+@inlined
+def look(table: ChartTable, lanes: Lanes, chart: int, distance: float) -> tuple[float, float]:
+    """Return what one chart makes of the row that was read, without its offset and spread, and what it tells.
 
-
-@kernel
-def _look(own: Floats, scores: Floats, told: Floats) -> None:
-    """Turn standardised values into the scores of a view of one column."""
-    view, clip, centre = own[VIEW], own[CLIP], own[CENTRE]
+    `distance` is that of all columns together. Both are NaN where a value is not known.
+    """
+    own = table.constants
+    view, column = own[chart, t.VIEW], int(own[chart, t.COLUMN])
+    if column == lanes.width:
+        score = clipped((distance - own[chart, t.CENTRE]) * (1.0 / own[chart, t.SCALE]), own[chart, t.CLIP])
+        return (score, distance) if is_known(distance) else (np.nan, np.nan)
+    block, lane, told = lanes.blocks[column // LANES], column % LANES, np.nan
+    value = block[VALUE + lane]
+    if not is_known(value):
+        return np.nan, np.nan
+    if view == PAIR:
+        partner = int(own[chart, t.PARTNER])
+        column = int(own[partner, t.COLUMN])
+        told = same_side(block[STANDARD + lane], lanes.blocks[column // LANES, STANDARD + column % LANES])
+        return told, told
     if view == LEVEL:
-        for i in range(len(scores)):
-            scores[i] = min(max(scores[i], -clip), clip)
-    elif view == WIDTH:
-        for i in range(len(scores)):
-            size = abs(scores[i])
-            scores[i], told[i] = size / (1.0 + size), abs(told[i] - centre)
-    elif view == TAIL:
-        for i in range(len(scores)):
-            scores[i] = told[i] = 1.0 if abs(scores[i]) > clip else 0.0
+        return clipped(block[SCALED + lane], own[chart, t.CLIP]), value
+    if view == WIDTH:
+        return sized(block[STANDARD + lane]), abs(value - own[chart, t.CENTRE])
+    if view == TAIL:
+        told = beyond(block[SCALED + lane], own[chart, t.CLIP])
     else:
-        for i in range(len(scores)):
-            scores[i] = told[i] = 1.0 if told[i] == centre else 0.0
+        told = 1.0 if value == own[chart, t.CENTRE] else 0.0
+    return told, told
 
 
 @kernel
-def _write_sides(partner: Floats, columns: Floats, scores: Floats, told: Floats) -> None:
-    """Turn standardised scores into whether they are on the same side as the partner's, whose constants are given."""
-    others, centre = columns[int(partner[COLUMN])], partner[CENTRE]
-    for i in range(len(scores)):
-        same = (scores[i] >= 0.0) == (others[i] >= centre)
-        scores[i] = told[i] = (1.0 if same else 0.0) if np.isfinite(others[i]) else np.nan
+def write_scores(table: ChartTable, state: ChartState, rows: Floats, scores: Floats, told: Floats) -> None:
+    """Write the (q, n) scores of all charts, and what they tell, of (n, p) rows; recent scales move on in memory."""
+    lanes = packed(table, state, rows.shape[1])
+    for i in range(len(rows)):
+        read_row(lanes, rows[i])
+        distance = distance_of(lanes) if lanes.n_axes else np.nan
+        for chart in range(len(table.constants)):
+            score, told[chart, i] = look(table, lanes, chart, distance)
+            scores[chart, i] = (score - table.constants[chart, t.OFFSET]) * (1.0 / table.constants[chart, t.SPREAD])
+    unpack(lanes, table, state, np.empty(0, np.int64))
