@@ -190,6 +190,17 @@ class FillsReconciled(Fact, frozen=True, kw_only=True, tag=True):
     first: str = ""
 
 
+class ConductSurveilled(Fact, frozen=True, kw_only=True, tag=True):
+    """The desk's own orders were looked at; how many new alerts each rule gave, and which lacked what they need."""
+
+    through_sequence: int
+    orders: int
+    fills: int
+    cancels: int
+    alerts: dict[str, int]
+    lacks: dict[str, str] = {}
+
+
 class KeyIssued(Fact, frozen=True, kw_only=True, tag=True):
     """An API key was made; the ledger keeps the SHA-256 of its secret, bounds are absent where None."""
 
@@ -229,6 +240,7 @@ AnyFact = (
     | LegalHoldLifted
     | RecordDeleted
     | FillsReconciled
+    | ConductSurveilled
     | KeyIssued
     | KeyRevoked
     | RolesGiven

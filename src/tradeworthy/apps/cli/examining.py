@@ -1,4 +1,4 @@
-"""``tradeworthy reconcile``: what a desk must show about its orders, examined now and kept as a fact."""
+"""``tradeworthy reconcile`` and ``surveil``: a desk's orders examined, and the outcome kept as a fact."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ Why = Annotated[str, typer.Option("--reason", help="Why; recorded.")]
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(reconcile)
+    app.command()(surveil)
 
 
 def reconcile(
@@ -30,6 +31,15 @@ def reconcile(
     """Compare orders, fills and positions with the venue's own account; exit code 1 where they differ."""
     with waiting("comparing with the venue's account"):
         result = open_project(project).reconcile(statement, actor=actor, reason=reason)
+    show(result, as_json=as_json)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def surveil(project: Folder = HERE, *, actor: Actor, reason: Why = "surveillance", as_json: Json = False) -> None:
+    """Look at the desk's own orders for what they could be taken for; exit code 1 where there is news."""
+    with waiting("looking at our own orders"):
+        result = open_project(project).surveil(actor=actor, reason=reason)
     show(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)

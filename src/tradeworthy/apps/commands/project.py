@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.feature_check import FeatureCheck
     from tradeworthy.apps.commands.handling import CaseLine, Findings
     from tradeworthy.apps.commands.reconciling import Reconciled
+    from tradeworthy.apps.commands.surveilling import Surveilled
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.change.release.overriding import Overriding
@@ -193,6 +194,12 @@ class Project(Opened):
         from tradeworthy.apps.commands.reconciling import reconcile_project  # noqa: PLC0415
 
         return reconcile_project(self, statement, actor=actor, reason=reason)
+
+    def surveil(self, *, actor: str, reason: str = "surveillance") -> "Surveilled":
+        """Look at the desk's own orders for what they could be taken for; what is new becomes findings."""
+        from tradeworthy.apps.commands.surveilling import surveil_project  # noqa: PLC0415
+
+        return surveil_project(self, actor=actor, reason=reason)
 
     def archive(self, *, actor: str, reason: str = "storage policy") -> results.Archived:
         """Move sealed segments into the archive, delete what is past its days, and watch the disk budget."""

@@ -19,6 +19,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.explain.settings import ExplainSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.surveillance import SurveillanceSettings
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
@@ -70,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
     explain: ExplainSettings = ExplainSettings()
+    surveillance: SurveillanceSettings = SurveillanceSettings()
     policy: PolicySettings = PolicySettings()
     alert: list[AlertSettings] = []
     syncer: SyncerSettings = SyncerSettings()

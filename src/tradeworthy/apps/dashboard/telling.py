@@ -105,6 +105,9 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.FillsReconciled: lambda f: (
         f"{f.fills:,} fills were compared with {f.against}: {f.differences:,} differences."
     ),
+    facts.ConductSurveilled: lambda f: (
+        f"{f.orders:,} orders of ours were looked at for abuse: {sum(f.alerts.values()):,} to ask about."
+    ),
     facts.KeyIssued: lambda f: f"Key {f.key} for {f.owner} was made: {', '.join(f.scopes)}.",
     facts.KeyRevoked: lambda f: f"Key {f.key} was revoked.",
 }

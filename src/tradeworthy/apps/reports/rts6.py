@@ -212,8 +212,25 @@ def _stopping(year: Year) -> list[Line]:
     ]
 
 
-def _surveillance(_: Year) -> list[Line]:
-    return [_line("our own orders were watched for layering, wash trades and quote stuffing", "")]
+def _surveillance(year: Year) -> list[Line]:
+    looks = year.of(facts.ConductSurveilled)
+    lacks = {rule: why for each in looks for rule, why in each.fact.lacks.items()}
+    asked = {
+        entry.number
+        for entry in year.entries
+        if isinstance(entry.fact, facts.FindingRaised) and entry.fact.finding.kind == "surveillance"
+    }
+    closed = [each for each in year.of(facts.FindingClosed) if each.fact.finding in asked]
+    return [
+        _line("our own orders were looked at, rule by rule", _told(looks, lambda e: _looked(e.fact))),
+        Line(name="alerts that were settled, and why", said=_told(closed, lambda e: str(e.fact.finding)) or "none"),
+        *(Line(name=f"could not look everywhere: {rule}", said=why, verdict="missing") for rule, why in lacks.items()),
+    ]
+
+
+def _looked(fact: facts.ConductSurveilled) -> str:
+    found = ", ".join(f"{rule} {count}" for rule, count in fact.alerts.items())
+    return f"{fact.orders:,} orders, {fact.cancels:,} cancels up to record {fact.through_sequence}: {found}"
 
 
 def _continuity(year: Year) -> list[Line]:

@@ -35,6 +35,7 @@ KINDS = (
     "storage",
     "clock",
     "reconciliation",
+    "surveillance",
 )
 """What findings are about."""
 
