@@ -26,6 +26,22 @@ class Role(IntEnum):
     CANARY = 3
 
 
+class Rule(IntEnum):
+    """What decides in the champion's place; no rule reads its score, and none but `BASE_RATE` needs a model at all.
+
+    `FLAT` wants no position, `HOLD` the one that there is; `BASE_RATE` acts as if every score were the mean label of
+    the champion's training rows.
+    """
+
+    NONE = 0
+    FLAT = 1
+    HOLD = 2
+    BASE_RATE = 3
+
+
+RULED = 2
+"""Flag of a decision that a rule made in the champion's place."""
+
 DECISION = np.dtype(
     [
         *FRAME,

@@ -53,7 +53,8 @@ class Gap(IntEnum):
 class Word(IntEnum):
     """What a control event changes; its `reference` or second value holds the argument.
 
-    `SIZE` sets the share of full size that the champion takes (its second value, 0 to 1).
+    `SIZE` sets the share of full size that the champion takes (its second value, 0 to 1); `RULE` names the
+    `core.decisions.Rule` that decides in its place.
     `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`: the desk's where the event's `reference` is 0, that of
     instrument n where it is 1 + n.
     """
@@ -65,6 +66,7 @@ class Word(IntEnum):
     SHADOW_REMOVED = 5
     STARTED = 6
     SIZE = 7
+    RULE = 8
     LIMIT = 100
 
 

@@ -67,16 +67,23 @@ class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
 
 
 class VersionRolledBack(Fact, frozen=True, kw_only=True, tag=True):
-    """The previous champion took over from `version`."""
+    """The previous champion took over from `version`, which goes on scoring as a shadow if it only stood aside."""
 
     version: str
     to: str
+    stood_aside: bool = False
 
 
 class SizeChanged(Fact, frozen=True, kw_only=True, tag=True):
     """The acting version takes this share of its full size from now on; 0 is flat."""
 
     share: float
+
+
+class RuleSet(Fact, frozen=True, kw_only=True, tag=True):
+    """A rule, a `core.decisions.Rule` in small letters, decides in the champion's place; ``none`` ends it."""
+
+    rule: str
 
 
 class FindingAnswered(Fact, frozen=True, kw_only=True, tag=True):
@@ -227,6 +234,7 @@ AnyFact = (
     | VersionPromoted
     | VersionRolledBack
     | SizeChanged
+    | RuleSet
     | FindingAnswered
     | LimitsChanged
     | TradingHalted

@@ -20,6 +20,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.decisions import Rule
 from tradeworthy.core.errors import NotFound, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.instruments import Instrument
 
@@ -31,6 +32,7 @@ _SHADOWS = slice(8, 16)
 _VERSION_HALTS = slice(16, 48)
 _WITHHELD = 48
 """Millionths of full size that the champion may not take: a block of zeros withholds nothing."""
+_RULE = 49
 _INSTRUMENT_HALTS = slice(64, 512)
 
 SHADOWS_MAX = _SHADOWS.stop - _SHADOWS.start
@@ -104,6 +106,7 @@ class ControlView(NamedTuple):
     shadows: tuple[int, ...]
     limits_generation: int
     size: float = 1.0
+    rule: Rule = Rule.NONE
 
 
 class ControlBlock:
@@ -146,6 +149,7 @@ class ControlBlock:
             shadows=tuple(int(word) for word in words[_SHADOWS] if word),
             limits_generation=int(words[LIMITS_GENERATION]),
             size=1.0 - min(int(words[_WITHHELD]), _WHOLE) / _WHOLE,
+            rule=Rule(min(int(words[_RULE]), max(Rule))),
         )
 
     def halt(self, scope: Scope | None = None) -> None:
@@ -227,6 +231,11 @@ class ControlBlock:
             raise ValueError(f"share is {share}, allowed is 0 to 1")
         with self._writing():
             self.words[_WITHHELD] = _WHOLE - round(share * _WHOLE)
+
+    def fall_back(self, rule: Rule) -> None:
+        """Ask for a rule to decide in the champion's place; for the champion itself with `Rule.NONE`."""
+        with self._writing():
+            self.words[_RULE] = int(rule)
 
     def limits_changed(self) -> None:
         """Tell the engine to read the desk's limits again."""

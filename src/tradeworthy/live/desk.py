@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.decisions import Role, Rule, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import DataInvalid, ModelMismatch, NotFound
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
@@ -39,6 +39,7 @@ from tradeworthy.model.version import Version
 
 CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
 _CONFIG = "config"
+_WHOLE = np.ones(1)
 
 
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,8 @@ class Desk:
         What is halted.
     size : float
         The share of full size that the champion takes.
+    rule : Rule
+        What decides in its place.
     """
 
     def __init__(self, config: DeskConfig, *, control: ControlWords | None = None) -> None:
@@ -97,7 +100,7 @@ class Desk:
         self.shadows: dict[int, Pipeline] = {}
         self.scopes: set[Scope] = set()
         self.set_limits = ScopedLimits(Limits()).table(len(config.instruments))
-        self.size = 1.0
+        self.size, self.rule = 1.0, Rule.NONE
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
         self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
@@ -165,7 +168,7 @@ class Desk:
         """Let a pipeline play a role; a halt that came while it was being staged counts."""
         pipeline.role = role
         pipeline.halted = Scope.version(pipeline.number) in self.scopes
-        pipeline.size = self.size if role == Role.CHAMPION else 1.0
+        pipeline.size, pipeline.rule = (self.size, self.rule) if role == Role.CHAMPION else (1.0, Rule.NONE)
 
     def remove_shadow(self, number: int) -> None:
         """Let a shadow go."""
@@ -241,7 +244,9 @@ class Desk:
         elif word == Word.SHADOW_REMOVED:
             self.remove_shadow(number)
         elif word == Word.SIZE:
-            self._resize(value)
+            self._act_at(value, self.rule)
+        elif word == Word.RULE:
+            self._act_at(self.size, Rule(int(value)))
         elif word >= Word.LIMIT:
             self.set_limits[number, word - Word.LIMIT] = value
             self._tighten()
@@ -274,11 +279,11 @@ class Desk:
                 if pipeline.number == scope.number:
                     pipeline.halted = halt
 
-    def _resize(self, share: float) -> None:
-        """Let the champion take this share of its full size; a shadow imagines all of it."""
-        self.size = share
+    def _act_at(self, share: float, rule: Rule) -> None:
+        """Let the champion take this share of its full size, or a rule decide; a shadow imagines all of itself."""
+        self.size, self.rule = share, rule
         if self.champion is not None:
-            self.champion.size = share
+            self.champion.size, self.champion.rule = share, rule
 
     def _unlatch(self) -> None:
         """Re-enable a strategy that repeated itself: a person has resumed it."""
@@ -298,7 +303,7 @@ class Desk:
         """Return the whole state as named arrays, for a checkpoint."""
         arrays: Arrays = {f"desk/{name}": array for name, array in dump_desk(self.state).items()}
         arrays["limits"] = self.set_limits.copy()
-        arrays["size"] = np.array([self.size])
+        arrays["size"] = np.array([self.size, self.rule])
         arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
         arrays["roster"] = self._roster()
         arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
@@ -322,7 +327,8 @@ class Desk:
         self.previous = self._revive(previous, arrays, load)
         revived = (self._revive(number, arrays, load) for number in shadows)
         self.shadows = {pipeline.number: pipeline for pipeline in revived if pipeline is not None}
-        self._resize(float(arrays["size"][0]) if "size" in arrays else 1.0)  # an older release had full size only
+        share, rule = (*arrays.get("size", _WHOLE).tolist(), 0.0)[:2]  # older releases had neither, or no rule
+        self._act_at(share, Rule(int(rule)))
 
     def _revive(
         self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.experimental import structref
 
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import RULED, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.held import Handle, HandleType, declare
@@ -35,7 +35,7 @@ from tradeworthy.live.inbox import (
 from tradeworthy.live.inputs import admit
 from tradeworthy.live.positions import held_quantity, on_grid
 from tradeworthy.live.risk.judge import is_halted, judge, latch_if_repeated, send_order
-from tradeworthy.live.signal import wanted_position, worst_price
+from tradeworthy.live.signal import needs_no_score, standing_in, wanted_position, worst_price
 from tradeworthy.live.state import DeskState, hold_desk
 from tradeworthy.model.features.kernel import FORGOTTEN, NO_ROW, ROW_READY, ProgramState, ProgramTable, step
 from tradeworthy.model.predictors.tree_table import NODE, SLOT, TreeTable, score_row
@@ -55,6 +55,9 @@ _WARMING = int(DenialCode.FEATURES_WARMING)
 _NOT_FINITE = int(DenialCode.FEATURES_NOT_FINITE)
 _OUT_OF_RANGE = int(DenialCode.FEATURES_OUT_OF_RANGE)
 _SCORE_NOT_FINITE = int(DenialCode.SCORE_NOT_FINITE)
+_OF_THE_MODEL = (_WARMING, _NOT_FINITE, _OUT_OF_RANGE)
+_FLAT_WITHOUT_SCORE = 3
+"""The edition of the rules (`state.MANNERS`) since which a share of nothing closes a position without a score."""
 _HALTED = int(DenialCode.HALTED)
 _REFERENCE_MISSING = int(DenialCode.REFERENCE_MISSING)
 
@@ -227,7 +230,7 @@ def write_decision(c: Circuit, at: int, place: int, score: float, held: float) -
     decision["ts_decided_ns"] = c.now_ns[place]
     decision["version"] = facts["version"]
     decision["role"] = facts["role"]
-    decision["flags"] = LATE if facts["late"] != 0 else 0
+    decision["flags"] = (LATE if facts["late"] != 0 else 0) | (RULED if c.stage.signal[0]["rule"] != 0.0 else 0)
     decision["instrument"] = instrument_of(c.words, place)
     decision["score"] = score
     decision["position"] = held
@@ -289,6 +292,13 @@ def intend(c: Circuit, at: int, place: int, score: float, held: float) -> int:
 
 
 @kernel
+def is_ruled(c: Circuit) -> bool:
+    """Tell whether the decision needs no model: then nothing that is wrong with features or score stops it."""
+    signal = c.stage.signal[0]
+    return needs_no_score(signal) and (c.desk.manners[0] >= _FLAT_WITHOUT_SCORE or signal["rule"] != 0.0)
+
+
+@kernel
 def decide(c: Circuit, at: int, place: int, verdict: int, score: float) -> bool:
     """Make decision number `at` of the run, and tell whether it sent an order."""
     instrument, facts = instrument_of(c.words, place), c.stage.facts[0]
@@ -299,8 +309,9 @@ def decide(c: Circuit, at: int, place: int, verdict: int, score: float) -> bool:
     write_decision(c, at, place, score, held)
     if acts and (facts["late"] != 0 or facts["halted"] != 0 or is_halted(c.desk, instrument)):
         verdict = _HALTED
-    elif verdict == _NONE:
-        verdict = intend(c, at, place, score, held) if np.isfinite(score) else _SCORE_NOT_FINITE
+    elif verdict == _NONE or (verdict in _OF_THE_MODEL and is_ruled(c)):
+        acted_on = standing_in(c.stage.signal[0]) if is_ruled(c) else score
+        verdict = intend(c, at, place, acted_on, held) if np.isfinite(acted_on) else _SCORE_NOT_FINITE
     c.decisions[at]["verdict"] = verdict
     if acts and verdict >= _WARMING:
         c.desk.denials[verdict] += 1

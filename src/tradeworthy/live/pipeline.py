@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, ORDER, Role, row_dtype, version_name
+from tradeworthy.core.decisions import DECISION, ORDER, Role, Rule, row_dtype, version_name
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
@@ -199,6 +199,15 @@ class Pipeline:
         self._stage.signal["share"] = share
 
     @property
+    def rule(self) -> Rule:
+        """What decides in the version's place."""
+        return Rule(int(self._stage.signal["rule"][0]))
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self._stage.signal["rule"] = rule
+
+    @property
     def late(self) -> bool:
         """Whether it decides what a crash left undecided: recorded as late, and nothing is sent."""
         return bool(self._stage.facts["late"][0])
@@ -379,7 +388,7 @@ def _new_stage(version: Version, features: FeatureState, instruments: int, setti
         facts=facts,
         table=features.table,
         state=features.state,
-        signal=signal_record(version.manifest.signal),
+        signal=signal_record(version.manifest.signal, profile.base_rate),
         lowest=profile.minimum - margin * width,
         highest=profile.maximum + margin * width,
         targets=np.zeros(instruments),

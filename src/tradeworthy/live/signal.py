@@ -12,12 +12,17 @@ Units:  quantities in units of the instrument on its lot grid; prices in its cur
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.decisions import Rule
 from tradeworthy.core.kernel import kernel
 from tradeworthy.live.positions import on_grid
 from tradeworthy.model.manifest import Signal
 
-SIGNAL = np.dtype([(name, "<f8") for name in (*Signal.__struct_fields__, "share")])
-"""A version's signal parameters as kernels read them; `share` is the part of its full size that it may take now."""
+_NOW = ("share", "rule", "base_rate")
+SIGNAL = np.dtype([(name, "<f8") for name in (*Signal.__struct_fields__, *_NOW)])
+"""A version's signal parameters as kernels read them; `share` is the part of its full size that it may take now,
+`rule` the `Rule` that decides in its place, `base_rate` the score by which one of them does."""
+
+_NONE, _FLAT, _HOLD, _BASE_RATE = (float(rule) for rule in Rule)
 
 _TOO_LARGE = 1.1
 """A position over so many times a reduced size is cut; a smaller excess is left, or every price would trade."""
@@ -26,9 +31,22 @@ _GRID_SLACK = 1e-9
 _BPS_PER_ONE = 10_000.0
 
 
-def signal_record(signal: Signal) -> npt.NDArray[np.void]:
-    """Return signal parameters as a (1,) record."""
-    return np.array([(*(float(getattr(signal, name)) for name in Signal.__struct_fields__), 1.0)], SIGNAL)
+def signal_record(signal: Signal, base_rate: float = np.nan) -> npt.NDArray[np.void]:
+    """Return signal parameters as a (1,) record: in full, and without a rule."""
+    own = (float(getattr(signal, name)) for name in Signal.__struct_fields__)
+    return np.array([(*own, 1.0, _NONE, base_rate)], SIGNAL)
+
+
+@kernel
+def needs_no_score(signal: np.void) -> bool:
+    """Tell whether what is wanted does not follow from the model: a rule decides, or the version is to be flat."""
+    return bool(signal["rule"] != _NONE or signal["share"] == 0.0)
+
+
+@kernel
+def standing_in(signal: np.void) -> float:
+    """Return the score that stands in for the model's where none is needed; NaN if the base rate is not known."""
+    return float(signal["base_rate"]) if signal["rule"] == _BASE_RATE else 0.0
 
 
 @kernel
@@ -73,10 +91,12 @@ def wanted_position(signal: np.void, score: float, held: float, price: float, mu
     """Return the target position: what is held while its side is wanted, else a new size.
 
     While the size is reduced, a position that is too large for it is cut; a share of 0 wants to be flat, and so does a
-    notional of 0.
+    notional of 0. The rules flat and hold ask nobody.
     """
+    if signal["rule"] == _HOLD and signal["share"] > 0.0:
+        return held
     side = wanted_side(signal, score, held)
-    if side == 0.0 or signal["notional"] == 0.0:
+    if side == 0.0 or signal["notional"] == 0.0 or signal["rule"] == _FLAT:
         return 0.0
     keeps = side * held > 0.0
     if keeps and signal["share"] == 1.0:

@@ -42,11 +42,11 @@ LANE_KINDS = int(Kind.ROW) + 1
 LANE_WORDS = 11
 _ADDED = ("suspicions", "heard", "heard_count", "manners")  # what checkpoints of earlier releases lack
 
-MANNERS = 2
+MANNERS = 3
 """The edition of the rules that decide to the last bit. A tape goes on under the edition of its checkpoint until an
 engine starts on it, so that records of every release replay. 0: orders were what target and position differ by, and an
 event sent again confirmed its own jump. 1: orders lie on the lot grid, and it does not. 2: a price is as old as its
-event, not as its arrival, and a feed may tell of gaps."""
+event, not as its arrival, and a feed may tell of gaps. 3: a share of nothing closes a position without a score."""
 DENIALS_MAX = 512
 
 

@@ -4,7 +4,8 @@ Idea:   the control block and the limits say how things should be; the desk says
         one event on the tape, and only the event changes the desk: replay needs neither the block nor the ledger.
 Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it
         is refused, the one before it keeps serving. A smaller size comes before the version that it is meant for, a
-        larger one only with it, so that no version ever acts at a size meant for another.
+        larger one only with it, so that no version ever acts at a size meant for another. So it is with a rule that
+        decides in the champion's place: set at once, lifted only when the version that is to decide again is there.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import Role, Rule
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.limits import Limits, ScopedLimits
@@ -99,8 +100,14 @@ class Steering:
             yield from self._limit_changes()
         if view.size < self._desk.size:
             yield self._event(Word.SIZE, value=view.size)
+        if view.rule not in (Rule.NONE, self._desk.rule):
+            yield self._event(Word.RULE, value=float(view.rule))
         yield from self._versions(view)
-        if view.size > self._desk.size and self._is_champion(view.champion):
+        if not self._is_champion(view.champion):
+            return
+        if view.rule != self._desk.rule:
+            yield self._event(Word.RULE, value=float(view.rule))
+        if view.size > self._desk.size:
             yield self._event(Word.SIZE, value=view.size)
 
     def pipeline(self, control: np.void) -> Pipeline:

@@ -29,7 +29,7 @@ from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.change.train.history import ArrayHistory
 from tradeworthy.change.train.worker import CANDIDATE, TrainJob
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.core.decisions import Role, Rule, version_number
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import LatencySettings
 
@@ -421,6 +421,65 @@ def test_a_roll_back_that_cannot_be_is_written_down(home, tape):
     policy = msgspec.structs.replace(POLICY, retrain_on=(), reaction=[Reaction(on="data_drift", do="rollback")])
     step(home, tape, policy)
     assert "no previous champion" in answered(home)[0].did
+    assert answered(home)[0].did.endswith("; nothing")
+    assert step(home, tape, policy) is None
+
+
+def at_a_loss(home):
+    """Return the findings that say that the policy has no answer."""
+    found = [entry.fact.finding for entry in home.ledger.facts(facts.FindingRaised)]
+    return [each for each in found if each.subject == "policy"]
+
+
+def test_a_policy_without_an_answer_says_so_once(home, tape):
+    """One critical finding until another version acts, however often harm is found; it says of what, and what to do."""
+    policy = msgspec.structs.replace(POLICY, retrain_on=(), reaction=[Reaction(on="data_drift", do="rollback")])
+    step(home, tape, policy)
+    home.ledger.append(raised(sequence=20), actor="watcher", reason="again")
+    step(home, tape, policy)
+    assert len(answered(home)) == 2
+    [told] = at_a_loss(home)
+    assert (told.kind, told.severity) == ("release", "critical")
+    assert told.sentence == (
+        "The policy has no answer to finding 4, data_drift: volatility rose: there is no previous champion to go back "
+        "to. Halt or resize the desk, or promote another version."
+    )
+
+
+def test_what_cannot_be_is_left_to_the_next_reaction(home, tape):
+    """The roll back that nobody can do makes room for the rule behind it, in one answer, and nobody is alarmed."""
+    reactions = [Reaction(on="data_drift", do="rollback"), Reaction(on="data_drift", do="fallback", to="flat")]
+    step(home, tape, msgspec.structs.replace(POLICY, retrain_on=(), reaction=reactions))
+    assert home.registry.standing().rule == "flat"
+    assert home.release.control.view().rule == Rule.FLAT
+    [fact] = answered(home)
+    assert fact.did == (
+        "rollback, which was refused: there is no previous champion to go back to; fall back to the rule flat"
+    )
+    assert at_a_loss(home) == []
+
+
+def test_a_dry_run_says_what_would_have_been_refused(home, tape):
+    """It knows as well as the act itself that there is nobody to go back to; nothing is changed."""
+    reactions = [Reaction(on="data_drift", do="rollback"), Reaction(on="data_drift", do="fallback", to="flat")]
+    step(home, tape, msgspec.structs.replace(POLICY, retrain_on=(), reaction=reactions, dry_run=True))
+    assert home.registry.standing().rule == "none"
+    assert answered(home)[0].did.endswith("fall back to the rule flat")
+
+
+def test_the_policy_falls_back_to_the_version_before_and_leaves_it_there(home, tape):
+    """Who stood aside is a shadow that no comparison of the policy promotes; a person may."""
+    first = home.registry.standing().champion
+    second = home.judged(home.registered(2))
+    home.release.promote(second, "champion", actor="bob", reason="a test")
+    home.ledger.append(facts.RetrainStarted(trigger="x", first_sequence=1, last_sequence=1), actor="policy", reason="x")
+    home.ledger.append(facts.RetrainEnded(version=second), actor="policy", reason="x")
+    home.ledger.append(raised("latency"), actor="watcher", reason="slow")
+    policy = msgspec.structs.replace(POLICY, retrain_on=(), reaction=[Reaction(on="latency", do="fallback")])
+    step(home, tape, policy)
+    standing = home.registry.standing()
+    assert (standing.champion, standing.shadows, standing.stood_aside) == (first, [second], {second})
+    record(home, tape, (first, Role.CHAMPION), (second, Role.SHADOW))
     assert step(home, tape, policy) is None
 
 

@@ -80,6 +80,36 @@ def test_a_finding_about_the_champion_before_is_not_answered():
     assert answer(promoted("a"), promoted("b"), raised("data_drift"), rolled_back("b", "a")) is None
 
 
+FALL_BACK = Reaction(on="performance", do="fallback", to="hold")
+ROLL_BACK = Reaction(on="performance", do="rollback")
+
+
+def test_a_reaction_that_cannot_be_leaves_the_finding_to_the_next():
+    """With nobody to go back to, the rule behind is taken; with somebody, it is only the second choice."""
+    alone = answer(promoted("a"), raised("performance"), reactions=(ROLL_BACK, REDUCE, FALL_BACK))
+    assert alone.impossible(stand(lines(promoted("a")))) == "there is no previous champion to go back to"
+    assert (alone.otherwise.do, alone.otherwise.to, alone.otherwise.otherwise) == ("fallback", "hold", None)
+    assert alone.impossible(stand(lines(promoted("a"), promoted("b")))) is None
+
+
+@pytest.mark.parametrize(("to", "words"), [("previous", "the version before"), ("base_rate", "the rule base_rate")])
+def test_a_fallback_says_to_whom(to, words):
+    """The version before, or a rule by its name; only the former needs somebody to go back to."""
+    found = answer(promoted("a"), raised("latency"), reactions=(Reaction(on="latency", do="fallback", to=to),))
+    assert said(found) == f"fall back to {words}"
+    assert (found.impossible(stand([])) is None) == (to != "previous")
+
+
+def test_a_rehearsal_passes_over_what_could_not_have_been():
+    """It says what was refused and what would have come in its place, or that nothing would have."""
+    written = lines(promoted("a"), raised("performance"), promoted("b"), raised("performance"))
+    assert [each.did for each in rehearse([ROLL_BACK, FALL_BACK], [], written)] == [
+        "rollback, which was refused: there is no previous champion to go back to; fall back to the rule hold",
+        "rollback",
+    ]
+    assert rehearse([ROLL_BACK], [], written)[0].did.endswith("to go back to; nothing")
+
+
 def test_harm_under_a_canary_takes_it_back():
     """The kinds that end a canary roll back at once, before any other rule; a champion of long standing is not."""
     assert answer(promoted("a"), CANARY, raised("performance")).do == "rollback"

@@ -4,7 +4,7 @@ import pytest
 from change_desk import desk
 
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import Rule, version_number
 from tradeworthy.core.errors import BundleRefused, NotFound, RecordUnwritable, ReleaseRefused, SettingsInvalid
 from tradeworthy.live.control import Scope
 
@@ -310,3 +310,56 @@ def test_nobody_to_resize(home):
     """Without a champion there is no size."""
     with pytest.raises(ReleaseRefused, match="nothing to resize"):
         home.release.resize(0.5, actor="rita", reason="less")
+
+
+def test_a_rule_is_a_fact_and_a_word(home):
+    """It decides until a person ends it; a part of a crash is put right by `reconcile`."""
+    champion = home.champion(1)
+    assert home.release.fall_back("hold", actor="rita", reason="it says nothing") == champion
+    assert (home.registry.standing().rule, home.release.control.view().rule) == ("hold", Rule.HOLD)
+    home.ledger.append(facts.RuleSet(rule="flat"), actor="rita", reason="died after the fact")
+    home.release.reconcile()
+    assert home.release.control.view().rule == Rule.FLAT
+    home.release.fall_back("none", actor="rita", reason="well again")
+    assert (home.registry.standing().rule, home.release.control.view().rule) == ("none", Rule.NONE)
+
+
+def test_the_base_rate_is_that_of_the_training_rows(home):
+    """A version that was taught knows it, and may be put under the rule that acts on it."""
+    champion = home.champion(1)
+    assert 0.0 < home.registry.load(champion).profile.base_rate < 1.0
+    home.release.fall_back("base_rate", actor="rita", reason="a test")
+    assert home.release.control.view().rule == Rule.BASE_RATE
+
+
+def test_another_champion_comes_without_the_rule(home):
+    """A rule was set because of the version that acted; the next one decides itself, in the block too."""
+    home.champion(1)
+    home.release.fall_back("flat", actor="rita", reason="broken")
+    promote(home, home.judged(home.registered(2)))
+    assert home.release.control.view().rule == Rule.NONE
+
+
+def test_the_version_before_takes_over_and_the_other_goes_on_scoring(home):
+    """A fallback to the previous version is a roll back whose version stays a shadow, in the block as well."""
+    first = home.champion(1)
+    second = home.judged(home.registered(2))
+    promote(home, second)
+    home.release.fall_back("previous", actor="rita", reason="slow")
+    view = home.release.control.view()
+    assert (view.champion, view.shadows) == (version_number(first), (version_number(second),))
+    assert home.registry.standing().roles() == {first: "champion", second: "shadow"}
+    with pytest.raises(ReleaseRefused, match="no previous champion"):
+        home.release.fall_back("previous", actor="rita", reason="again")
+
+
+def test_a_fallback_that_is_none_is_refused(home):
+    """Without a champion, without a reason, or to something that is not there: the message says what there is."""
+    with pytest.raises(ReleaseRefused, match="nothing to fall back from"):
+        home.release.fall_back("flat", actor="rita", reason="a test")
+    home.champion(1)
+    with pytest.raises(ReleaseRefused, match=r"near: 'hold'.*previous, none, flat, hold, base_rate"):
+        home.release.fall_back("holt", actor="rita", reason="a test")
+    with pytest.raises(ReleaseRefused, match="reason is empty"):
+        home.release.fall_back("flat", actor="rita", reason=" ")
+    assert home.registry.standing().rule == "none"

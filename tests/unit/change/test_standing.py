@@ -99,3 +99,23 @@ def test_champion_since_names_the_fact_that_made_it():
     assert stand(lines(promoted("a"), raised(), promoted("b"))).champion_since == 3
     assert stand(lines(promoted("a"), promoted("b"), rolled_back("b", "a"))).champion_since == 3
     assert stand(lines(promoted("a"), promoted("b", "shadow"))).champion_since == 1
+
+
+def test_a_version_that_stood_aside_goes_on_as_a_shadow():
+    """It is no champion and not retired; what the policy compares stays the last shadow; a person lets it act again."""
+    aside = facts.VersionRolledBack(version="b", to="a", stood_aside=True)
+    standing = stand(lines(promoted("a"), promoted("b"), promoted("c", "shadow"), aside))
+    assert (standing.champion, standing.previous, standing.retired) == ("a", None, [])
+    assert standing.shadows == ["b", "c"]
+    assert standing.stood_aside == {"b"}
+    again = stand(lines(promoted("a"), promoted("b"), aside, promoted("b")))
+    assert (again.champion, again.shadows, again.stood_aside) == ("b", [], set())
+
+
+def test_a_rule_ends_with_the_version_in_whose_place_it_decides():
+    """A person ends it, or another champion does, by promotion or by roll back; a shadow's promotion does not."""
+    ruled = (promoted("a"), promoted("b"), facts.RuleSet(rule="flat"))
+    assert stand(lines(*ruled)).rule == "flat"
+    assert stand(lines(*ruled, promoted("c", "shadow"))).rule == "flat"
+    for end in (facts.RuleSet(rule="none"), promoted("c"), rolled_back("b", "a")):
+        assert stand(lines(*ruled, end)).rule == "none"

@@ -6,7 +6,7 @@ Idea:   each call is one of `Project`'s with the role checked first and the call
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, MediaType, get, post
@@ -65,6 +65,13 @@ class Sized(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A share of the full size for the version that acts; 0 wants to be flat."""
 
     share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    reason: Text
+
+
+class FallenBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What decides in the champion's place: the version before, or a rule; ``none`` for the champion itself again."""
+
+    to: Literal["previous", "flat", "hold", "base_rate", "none"]
     reason: Text
 
 
@@ -233,6 +240,11 @@ class Steering(Controller):
     def resize(self, request: Asked, data: JSONBody[Sized]) -> Step:
         """Let the acting version take a share of its full size from the next event on."""
         return deployment_of(request).project.resize(data.share, **signed(request, "resize", data.reason))
+
+    @post("/fallback", sync_to_thread=True, status_code=200)
+    def fall_back(self, request: Asked, data: JSONBody[FallenBack]) -> Step:
+        """Let the version before, or a rule that needs no model, decide in the champion's place."""
+        return deployment_of(request).project.fall_back(data.to, **signed(request, "resize", data.reason))
 
     @post("/versions/{word:str}/approve", sync_to_thread=True, status_code=200)
     def approve(self, request: Asked, word: Word, data: JSONBody[Reasoned]) -> Step:

@@ -1,4 +1,4 @@
-"""``promote``, ``override``, ``correct-prior``, ``resize``, ``shadows``, ``policy``: what acts, and what might."""
+"""``promote``, ``override``, ``correct-prior``, ``resize``, ``fallback``, ``shadows``, ``policy``: what may act."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -75,6 +75,18 @@ def resize(
 ) -> None:
     """Let the acting version take a share of its full size, from the next event on."""
     show(open_project(project).resize(share, actor=actor, reason=reason), as_json=as_json)
+
+
+def fallback(
+    to: Annotated[str, typer.Argument(help="previous, flat, hold, base_rate; none to let the version decide again.")],
+    project: Folder = HERE,
+    *,
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Let the version before, or a rule that needs no model, decide in the champion's place from the next event on."""
+    show(open_project(project).fall_back(to, actor=actor, reason=reason), as_json=as_json)
 
 
 def shadows(project: Folder = HERE, *, as_json: Json = False) -> None:

@@ -131,6 +131,12 @@ class Project(Opened):
         self.release.resize(share, actor=actor, reason=reason)
         return results.Step(done=f"resized to {share:.0%}", version="", actor=actor, reason=reason)
 
+    def fall_back(self, to: str, *, actor: str, reason: str) -> results.Step:
+        """Let the version before, or a rule, decide in the champion's place; ``none`` ends a rule."""
+        acts = self.release.fall_back(to, actor=actor, reason=reason)
+        done = "it decides itself again" if to == "none" else f"fell back to {to}"
+        return results.Step(done=done, version=acts, actor=actor, reason=reason)
+
     def rehearse(self) -> results.Rehearsal:
         """Say what the settings' policy would have done about every finding of the past."""
         policy = self.settings.policy

@@ -227,6 +227,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     halted: list[str]
     size: float
+    rule: str
     champion: str | None
     previous: str | None
     shadows: list[str]
@@ -246,6 +247,7 @@ def status_of(project: "Project") -> Status:
         engine="running" if writer_alive(project.places.tape) else "not running",
         halted=sorted(standing.halted),
         size=standing.size,
+        rule=standing.rule,
         champion=standing.champion,
         previous=standing.previous,
         shadows=standing.shadows,

@@ -105,9 +105,11 @@ def figures(frame: Frame, desk: Desk) -> Markup:
 def _trading(frame: Frame) -> KeyFigure:
     """Say whether it trades, where, and at which size."""
     halted, running = frame.trading != "yes", frame.engine == "running"
-    reduced = frame.size < 1.0
-    said = "halted" if halted else "engine not running" if not running else "reduced" if reduced else "yes"
-    where = f"on {frame.env}" + (f", at {frame.size:.0%} of full size" if reduced else "")
+    ruled, reduced = frame.rule != "none", frame.size < 1.0 or frame.rule != "none"
+    fallen = "by a rule" if ruled else "reduced" if reduced else "yes"
+    said = "halted" if halted else "engine not running" if not running else fallen
+    where = f"on {frame.env}" + (f", at {frame.size:.0%} of full size" if frame.size < 1.0 else "")
+    where += f"; {frame.rule} decides in the version's place" if ruled else ""
     tone: Tone = "bad" if halted else "good" if running and not reduced else "warn"
     return KeyFigure("Trading", said, remark=f"{frame.trading}, {where}" if halted else where, tone=tone)
 

@@ -53,6 +53,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         ``running`` or ``not running``; ``yes``, or which scopes are halted.
     size : float
         The share of full size that is taken; below 1 the desk is reduced.
+    rule : str
+        What decides in the champion's place; ``none`` where it decides itself.
     champion, champion_age_s : str, float or None
         The first 16 characters of its digest, and for how long it has been champion.
     change : str
@@ -74,6 +76,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     trading: str
     size: float = 1.0
+    rule: str = "none"
     champion: str
     champion_age_s: float | None
     change: str
@@ -149,6 +152,7 @@ class Follower:
             engine="running" if writer_alive(project.places.tape) else "not running",
             trading=f"halted: {', '.join(sorted(standing.halted))}" if standing.halted else "yes",
             size=standing.size,
+            rule=standing.rule,
             champion=(standing.champion or "")[:SHORT],
             champion_age_s=self._champion_age_s(standing.champion_since),
             change=change_of(standing),

@@ -12,6 +12,7 @@ from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.people import PASSWORD_MIN, Person
 from tradeworthy.change.access.roles import ACTIONS, ROLES
+from tradeworthy.change.release.answers import Reaction
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.core.limits import Limits
 
@@ -62,21 +63,23 @@ def _policy(policy: PolicySettings, env: str) -> Markup:
             badge("dry run: it only writes down what it would do", "warn") if policy.dry_run else "",
         )
     )
-    rows = [(each.on.replace("_", " "), each.severity, _does(each.do, each.share)) for each in policy.reaction]
+    rows = [(each.on.replace("_", " "), each.severity, _does(each)) for each in policy.reaction]
     empty = "No finding is answered at once: alerts go out, people act."
     return join(
         words, pairs(_habits(policy, env)), table(("On a finding of", "From severity", "It does"), rows, empty=empty)
     )
 
 
-def _does(do: str, share: float) -> str:
+def _does(reaction: Reaction) -> str:
+    to = "let the version before decide" if reaction.to == "previous" else f"let the rule {reaction.to} decide"
     words = {
-        "reduce": f"reduce the size to {share:.0%}",
+        "reduce": f"reduce the size to {reaction.share:.0%}",
+        "fallback": to,
         "flat": "hold nothing",
         "halt": "halt all orders",
         "rollback": "roll back to the version before",
     }
-    return words.get(do, do)
+    return words.get(reaction.do, reaction.do)
 
 
 def _habits(policy: PolicySettings, env: str) -> list[tuple[str, str]]:

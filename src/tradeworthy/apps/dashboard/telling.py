@@ -75,6 +75,17 @@ def _held(fact: facts.LegalHoldPlaced) -> str:
     return f"Legal hold {fact.name} on {', '.join(fact.streams)}{since}{until}."
 
 
+def _rolled_back(fact: facts.VersionRolledBack) -> str:
+    aside = "; it goes on as a shadow" if fact.stood_aside else ""
+    return f"Rolled back from version {fact.version[:SHORT]} to {fact.to[:SHORT]}{aside}."
+
+
+def _rule(fact: facts.RuleSet) -> str:
+    return (
+        "The acting version decides itself." if fact.rule == "none" else f"The rule {fact.rule} decides in its place."
+    )
+
+
 def _roles(fact: facts.RolesGiven) -> str:
     return f"{fact.person} has the role {', '.join(fact.roles)}." if fact.roles else f"{fact.person} lost every role."
 
@@ -87,8 +98,9 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     ),
     facts.VersionApproved: lambda f: f"Version {f.version[:SHORT]} was approved for {f.env}.",
     facts.VersionPromoted: _promoted,
-    facts.VersionRolledBack: lambda f: f"Rolled back from version {f.version[:SHORT]} to {f.to[:SHORT]}.",
+    facts.VersionRolledBack: _rolled_back,
     facts.SizeChanged: lambda f: f"The acting version takes {f.share:.0%} of its size.",
+    facts.RuleSet: _rule,
     facts.FindingAnswered: _answered,
     facts.LimitsChanged: lambda f: f"Limits of {f.scope}: {difference(Limits(), f.limits)}.",
     facts.TradingHalted: lambda f: f"Halted {f.scope}.",

@@ -141,7 +141,7 @@ def _deployment(year: Year) -> list[Line]:
 
 
 def _changes(year: Year) -> list[Line]:
-    kinds = (facts.VersionPromoted, facts.VersionRolledBack, facts.LimitsChanged, facts.SizeChanged)
+    kinds = (facts.VersionPromoted, facts.VersionRolledBack, facts.LimitsChanged, facts.SizeChanged, facts.RuleSet)
     changed = year.of(*kinds)
     counts = Counter(type(each.fact).__name__ for each in changed)
     return [
@@ -161,6 +161,8 @@ def _change(fact: facts.Fact) -> str:
             return f"limits of {scope}"
         case facts.SizeChanged(share=share):
             return f"size {share:.0%}"
+        case facts.RuleSet(rule=rule):
+            return f"rule {rule}"
     return type(fact).__name__
 
 

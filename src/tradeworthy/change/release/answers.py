@@ -1,7 +1,8 @@
-"""How the policy answers a finding at once: less size, none at all, a halt, or the version before.
+"""How the policy answers a finding at once: less size, none at all, a rule, a halt, or the version before.
 
 Idea:   a pure function of settings and standing. Every answer takes risk away, so it needs no approver; what gives risk
-        back does. A finding is answered once, and only while the version that it was found under acts.
+        back does. A finding is answered once, and only while the version that it was found under acts. An answer that
+        cannot be, such as a roll back with nobody to go back to, leaves the finding to the next reaction that fits.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,10 @@ from tradeworthy.core.errors import SettingsInvalid, near
 from tradeworthy.core.findings import Finding
 from tradeworthy.record.ledger import Entry
 
-Do = Literal["alert", "reduce", "flat", "halt", "rollback"]
+Do = Literal["alert", "reduce", "flat", "fallback", "halt", "rollback"]
+To = Literal["previous", "flat", "hold", "base_rate"]
+
+NO_PREVIOUS = "there is no previous champion to go back to"
 
 KINDS = (
     "data_drift",
@@ -51,15 +55,20 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The least severity that it answers.
     do : str
         ``alert`` only (the alert goes out in any case), ``reduce`` the size to `share`, ``flat`` to hold nothing,
-        ``halt`` all orders, ``rollback`` to the version before.
+        ``fallback`` to what `to` names, ``halt`` all orders, ``rollback`` to the version before.
     share : float
         Of ``reduce``: the part of full size that is left.
+    to : str
+        Of ``fallback``: the ``previous`` version decides, while this one goes on as a shadow; or a rule does that needs
+        no model: ``flat`` wants no position, ``hold`` the one there is, ``base_rate`` acts on the mean label of the
+        training rows.
     """
 
     on: str
     do: Do
     severity: str = "warning"
     share: float = 0.5
+    to: To = "previous"
 
     def __post_init__(self) -> None:
         """Refuse a reaction that could never come, or would change nothing."""
@@ -74,12 +83,25 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """Answer a finding, by its ledger number."""
+    """Answer a finding, by its ledger number.
+
+    Attributes
+    ----------
+    otherwise : Answer or None
+        What the next reaction that fits asks for, where this one cannot be.
+    """
 
     finding: int
     do: Do
     share: float | None
     reason: str
+    to: To | None = None
+    otherwise: "Answer | None" = None
+
+    def impossible(self, standing: Standing) -> str | None:
+        """Return why it cannot be; None where it can."""
+        wants_previous = self.do == "rollback" or self.to == "previous"
+        return NO_PREVIOUS if wants_previous and standing.previous is None else None
 
 
 class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,14 +139,15 @@ def next_answer(reactions: Iterable[Reaction], rollback_on: Iterable[str], stand
 def answer_to(
     number: int, finding: Finding, reactions: list[Reaction], rollback_on: set[str], standing: Standing
 ) -> Answer | None:
-    """Return the answer to one finding under a standing; nothing where no rule fits."""
-    reason = f"finding {number}, {finding.kind}: {finding.sentence}"
-    if standing.canary is not None and finding.kind in rollback_on and finding.severity != "info":
-        return Answer(number, "rollback", None, f"the canary is taken back: {reason}")
-    for rule in reactions:
+    """Return the answer to one finding under a standing, with those behind it; nothing where no rule fits."""
+    reason, answer = f"finding {number}, {finding.kind}: {finding.sentence}", None
+    for rule in reversed(reactions):
         if rule.on == finding.kind and gravity(finding.severity) >= gravity(rule.severity):
-            return Answer(number, rule.do, {"reduce": rule.share, "flat": 0.0}.get(rule.do), reason)
-    return None
+            share, to = {"reduce": rule.share, "flat": 0.0}.get(rule.do), rule.to if rule.do == "fallback" else None
+            answer = Answer(number, rule.do, share, reason, to, answer)
+    if standing.canary is not None and finding.kind in rollback_on and finding.severity != "info":
+        return Answer(number, "rollback", None, f"the canary is taken back: {reason}", None, answer)
+    return answer
 
 
 def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries: Iterable[Entry]) -> list[Rehearsed]:
@@ -143,14 +166,31 @@ def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries:
                 kind=finding.kind,
                 severity=finding.severity,
                 sentence=finding.sentence,
-                did=said(answer),
+                did=_rehearsed(answer, standing),
             )
         )
     return told
+
+
+def _rehearsed(answer: Answer | None, standing: Standing) -> str:
+    """Write what would have been done: the first answer that could be, after those that could not."""
+    told = []
+    while answer is not None and (why := answer.impossible(standing)):
+        told.append(refused(answer, why))
+        answer = answer.otherwise
+    return "; ".join([*told, said(answer)])
 
 
 def said(answer: Answer | None) -> str:
     """Write an answer in words."""
     if answer is None:
         return "nothing"
-    return f"reduce to {answer.share:.0%} of full size" if answer.do == "reduce" else answer.do
+    fallback = "fall back to the version before" if answer.to == "previous" else f"fall back to the rule {answer.to}"
+    return {"reduce": f"reduce to {answer.share or 0.0:.0%} of full size", "fallback": fallback}.get(
+        answer.do, answer.do
+    )
+
+
+def refused(answer: Answer, why: str) -> str:
+    """Write an answer that could not be, in words."""
+    return f"{said(answer)}, which was refused: {why}"

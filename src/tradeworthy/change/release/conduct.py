@@ -13,7 +13,7 @@ import numpy as np
 
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import VersionSettings
-from tradeworthy.change.release.answers import Answer, next_answer, said
+from tradeworthy.change.release.answers import Answer, next_answer, refused, said
 from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.policy import (
     JudgeChallenger,
@@ -27,7 +27,7 @@ from tradeworthy.change.release.policy import (
     Step,
     decide,
 )
-from tradeworthy.change.release.refusals import refusal, tell
+from tradeworthy.change.release.refusals import refusal, tell, unanswered
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
@@ -46,6 +46,8 @@ from tradeworthy.record.reader import Cursor, TapeReader
 
 ACTOR = "policy"
 DECISIONS = "decisions"
+AT_A_LOSS = "policy"
+"""The subject of the finding that no reaction could be taken."""
 LOOKS = 50
 """A shadow is compared again after this part of its decisions: that reads the tape each time."""
 
@@ -172,15 +174,40 @@ class Conductor:
         tell(self._registry.ledger, found, actor=ACTOR)
 
     def _answer(self, answer: Answer) -> None:
-        """Take risk away because of a finding, and write down that it was answered, or why it could not be."""
-        dry_run, did = self._settings.policy.dry_run, said(answer)
-        if not dry_run:
+        """Take risk away because of a finding, and write down what was done, after what could not be."""
+        told, standing, wanted = list[str](), self._registry.standing(), answer
+        done: Answer | None = answer
+        while done is not None and (why := self._refusal_of(done, standing)) is not None:
+            told.append(refused(done, why))
+            done = done.otherwise
+        fact = facts.FindingAnswered(
+            finding=wanted.finding,
+            did="; ".join([*told, said(done)]),
+            share=None if done is None else done.share,
+            dry_run=self._settings.policy.dry_run,
+        )
+        self._registry.ledger.append(fact, actor=ACTOR, reason=wanted.reason)
+        if done is None:
+            self._tell_at_a_loss(wanted, standing)
+
+    def _refusal_of(self, answer: Answer, standing: Standing) -> str | None:
+        """Do what an answer says, unless this is a dry run; return why it cannot be, or None."""
+        why = answer.impossible(standing)
+        if why is None and not self._settings.policy.dry_run:
             try:
                 self._take_away(answer)
             except TradeworthyError as error:
-                did = f"{did}, which was refused: {error}"
-        fact = facts.FindingAnswered(finding=answer.finding, did=did, share=answer.share, dry_run=dry_run)
-        self._registry.ledger.append(fact, actor=ACTOR, reason=answer.reason)
+                return str(error)
+        return why
+
+    def _tell_at_a_loss(self, answer: Answer, standing: Standing) -> None:
+        """Tell, once under a champion, that no reaction to a finding can be taken, so that a person must act."""
+        already = {finding.subject for number, finding in standing.findings if number > standing.champion_since}
+        if AT_A_LOSS in already:
+            return
+        why = answer.impossible(standing) or "every reaction was refused"
+        found = unanswered(AT_A_LOSS, answer.reason.rstrip("."), why, now_ns=self._clock.now_ns())
+        tell(self._registry.ledger, found, actor=ACTOR)
 
     def _take_away(self, answer: Answer) -> None:
         """Do what an answer says; done twice it is the same."""
@@ -189,6 +216,8 @@ class Conductor:
             release.halt("all", actor=ACTOR, reason=reason)
         elif answer.do == "rollback":
             release.rollback(actor=ACTOR, reason=reason)
+        elif answer.to is not None:
+            release.fall_back(answer.to, actor=ACTOR, reason=reason)
         elif answer.share is not None and answer.share < self._registry.standing().size:
             release.resize(answer.share, actor=ACTOR, reason=reason)
 

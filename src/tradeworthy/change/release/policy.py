@@ -173,7 +173,7 @@ def _next_for(
     """Return the challenger's next step, and whether its story is over."""
     if version == standing.canary:
         return _after_canary(version, policy, progress, env)
-    if version in standing.champions or version in standing.retired:
+    if version in standing.champions or version in standing.retired or version in standing.stood_aside:
         return None, True
     if version not in standing.gates or not standing.gate_passed(version):
         judged = version in standing.gates

@@ -17,9 +17,20 @@ NAME = KIND = "release"
 
 def refusal(version: str, why: str, *, now_ns: int, sequence: int = 0, severity: str = "warning") -> Finding:
     """Return the finding that a version, by its digest or the beginning of it, was stopped."""
+    sentence = f"Version {version[:SHORT]} was stopped: {why}. The version before goes on as it was."
+    return _finding(version[:SHORT], sentence, now_ns=now_ns, sequence=sequence, severity=severity)
+
+
+def unanswered(subject: str, what: str, why: str, *, now_ns: int) -> Finding:
+    """Return the finding that the policy is at a loss about another one, so that a person must act."""
+    sentence = f"The policy has no answer to {what}: {why}. Halt or resize the desk, or promote another version."
+    return _finding(subject, sentence, now_ns=now_ns, severity="critical")
+
+
+def _finding(subject: str, sentence: str, *, now_ns: int, sequence: int = 0, severity: str) -> Finding:
     return Finding(
         monitor=NAME,
-        subject=version[:SHORT],
+        subject=subject,
         kind=KIND,
         severity=severity,
         sequence=sequence,
@@ -31,7 +42,7 @@ def refusal(version: str, why: str, *, now_ns: int, sequence: int = 0, severity:
         statistic=1.0,
         threshold=0.0,
         false_alarms_per_10k=0.0,
-        sentence=f"Version {version[:SHORT]} was stopped: {why}. The version before goes on as it was.",
+        sentence=sentence,
     )
 
 

@@ -7,13 +7,14 @@ Flow:   `reconcile` at the start of a process repairs what a crash cut in two; o
 Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and reason, env kept apart.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import decisions, facts
-from tradeworthy.core.decisions import SHORT, version_name, version_number
+from tradeworthy.core.decisions import SHORT, Rule, version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import iso
@@ -21,6 +22,8 @@ from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Scop
 
 ROLES = ("shadow", "canary", "champion", "retired")
 Role = Literal["shadow", "canary", "champion", "retired"]
+PREVIOUS = "previous"
+FALLBACKS = (PREVIOUS, *(rule.name.lower() for rule in Rule))
 CANARY_SHARE = 0.1
 """What a canary takes of its full size where nobody says otherwise."""
 
@@ -87,8 +90,16 @@ class Release:
         self._follow_facts()
         return digest
 
-    def rollback(self, *, actor: str, reason: str) -> str:
+    def rollback(self, *, actor: str, reason: str, stand_aside: bool = False) -> str:
         """Put the previous champion back, and return its digest.
+
+        Parameters
+        ----------
+        actor, reason : str
+            Who, and why.
+        stand_aside : bool
+            The version that acted goes on scoring as a shadow, so that one sees when it is well again; else it is
+            retired.
 
         Raises
         ------
@@ -99,7 +110,11 @@ class Release:
         standing = self.registry.standing()
         if standing.champion is None or standing.previous is None:
             raise ReleaseRefused("there is no previous champion to roll back to; promote another version, or halt")
-        fact = facts.VersionRolledBack(version=standing.champion, to=standing.previous)
+        fact = facts.VersionRolledBack(
+            version=standing.champion,
+            to=standing.previous,
+            stood_aside=stand_aside and len(standing.shadows) < SHADOWS_MAX,
+        )
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         self.control.set_champion(version_number(standing.previous))
         self._follow_facts()
@@ -121,6 +136,39 @@ class Release:
         self.registry.ledger.append(facts.SizeChanged(share=share), actor=actor, reason=reason)
         self.control.resize(share)
         self._follow_facts()
+
+    def fall_back(self, to: str, *, actor: str, reason: str) -> str:
+        """Let something else decide in the champion's place from the next event on, and return which version acts.
+
+        Parameters
+        ----------
+        to : str
+            ``previous`` for the version before, while the champion goes on as a shadow; ``flat``, ``hold`` or
+            ``base_rate`` for a rule that needs no model; ``none`` for the champion itself again.
+        actor, reason : str
+            Who, and why.
+
+        Raises
+        ------
+        ReleaseRefused
+            It is none of these, there is no version before, or nobody acts.
+        """
+        _require_words(actor=actor, reason=reason)
+        if to not in FALLBACKS:
+            raise ReleaseRefused(f"fallback is {to!r}{near(to, FALLBACKS)}; allowed are {', '.join(FALLBACKS)}")
+        if to == PREVIOUS:
+            return self.rollback(actor=actor, reason=reason, stand_aside=True)
+        champion = self.registry.standing().champion
+        if champion is None:
+            raise ReleaseRefused("no version is champion; there is nothing to fall back from")
+        if Rule[to.upper()] == Rule.BASE_RATE and math.isnan(self.registry.load(champion).profile.base_rate):
+            raise ReleaseRefused(
+                f"version {champion[:SHORT]} knows no labels, so no base rate; fall back to another rule"
+            )
+        self.registry.ledger.append(facts.RuleSet(rule=to), actor=actor, reason=reason)
+        self.control.fall_back(Rule[to.upper()])
+        self._follow_facts()
+        return champion
 
     def approve(self, version: str, *, actor: str, reason: str) -> str:
         """Record that a person other than the author approves a version for this env.
@@ -208,17 +256,20 @@ class Release:
         wanted = {version_number(digest) for digest in standing.shadows}
         champion = view.champion if standing.champion is None else version_number(standing.champion)
         resized = abs(standing.size - view.size) >= SHARE_STEP
+        rule = Rule[standing.rule.upper()]
         if resized and standing.size < view.size:  # before the version that it is meant for
             self.control.resize(standing.size)
         if champion != view.champion:
             self.control.set_champion(champion)
         if resized and standing.size > view.size:
             self.control.resize(standing.size)
+        if rule != view.rule:
+            self.control.fall_back(rule)
         for number in sorted(set(view.shadows) - wanted):
             self.control.remove_shadow(number)
         for number in sorted(wanted - set(view.shadows)):
             self.control.add_shadow(number)
-        return champion != view.champion or wanted != set(view.shadows) or resized
+        return champion != view.champion or wanted != set(view.shadows) or resized or rule != view.rule
 
     def _set(self, digest: str, fact: facts.VersionPromoted) -> None:
         """Write the role into the control block; a canary's size before it acts."""

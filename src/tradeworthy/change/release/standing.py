@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import Rule
 from tradeworthy.core.findings import Finding
 from tradeworthy.record.ledger import Entry
+
+NO_RULE = Rule.NONE.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Standing:
         The champion, while it is on probation at a share of its size.
     size : float
         The share of full size that the acting version takes.
+    rule : str
+        What decides in the acting version's place; ``none`` where it decides itself.
+    stood_aside : set of str
+        Versions that a fallback put back into shadow; only a person lets them act again.
     answered : int
         Ledger number of the last finding that the policy has answered.
     shadows, retired : list of str
@@ -73,6 +80,8 @@ class Standing:
     champion_since: int = 0
     canary: str | None = None
     size: float = 1.0
+    rule: str = NO_RULE
+    stood_aside: set[str] = field(default_factory=set)
     answered: int = 0
     shadows: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
@@ -141,6 +150,8 @@ def _apply_running(standing: Standing, entry: Entry) -> None:
             standing.halted.discard(scope)
         case facts.SizeChanged(share=share):
             standing.size = share
+        case facts.RuleSet(rule=rule):
+            standing.rule = rule
         case facts.FindingAnswered(finding=number):
             standing.answered = max(standing.answered, number)
         case facts.FindingRaised(finding=finding):
@@ -159,7 +170,8 @@ def _promoted(standing: Standing, fact: facts.VersionPromoted, number: int) -> N
     match fact.role:
         case "champion" | "canary":
             if fact.version != standing.champion:
-                standing.champion_since = number
+                standing.champion_since, standing.rule = number, NO_RULE
+            standing.stood_aside.discard(fact.version)
             _remove(standing.champions, fact.version)
             standing.champions.append(fact.version)
             standing.canary = fact.version if fact.role == "canary" else None
@@ -176,9 +188,13 @@ def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int)
         _remove(standing.champions, version)
     standing.champions.append(fact.to)
     _remove(standing.retired, fact.version)
-    standing.retired.append(fact.version)
+    if fact.stood_aside:
+        standing.stood_aside.add(fact.version)
+        standing.shadows.insert(0, fact.version)  # before a challenger that is being compared: that is the last one
+    else:
+        standing.retired.append(fact.version)
     standing.champion_since = number
-    standing.canary, standing.size = None, 1.0
+    standing.canary, standing.size, standing.rule = None, 1.0, NO_RULE
 
 
 def _retrain_ended(standing: Standing, fact: facts.RetrainEnded) -> None:
