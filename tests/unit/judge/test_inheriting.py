@@ -6,7 +6,7 @@ import pytest
 from tradeworthy.core.events import Kind, events_from_columns
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor
-from tradeworthy.judge.monitor.standing import succeed
+from tradeworthy.judge.monitor.standing import of_desk, succeed
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
 
 SYMBOLS = [Instrument(symbol="ABC", multiplier=2.0)]
@@ -42,7 +42,9 @@ def before():
 def successor(before, limit):
     """The monitor of the next champion."""
     after = TradingMonitor(SYMBOLS, TradingSettings(drawdown_value=limit))
-    succeed({"trading": after, "inputs": InputQualityMonitor(["ABC"])}, {"trading": before})
+    known = of_desk({"trading": before, "inputs": InputQualityMonitor(["ABC"])})
+    assert set(known) == {"trading"}
+    succeed({"trading": after, "inputs": InputQualityMonitor(["ABC"])}, known)
     return after
 
 

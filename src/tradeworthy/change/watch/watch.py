@@ -7,6 +7,9 @@ Time:   a finding carries the moment from which its alerts' delay counts: its ev
         the machine's time of the last look that left nothing unread, when its record was not there yet.
 Cut:    records that were read and that a power cut then took are told as a finding, and reading goes on where the
         tape now ends (`health`).
+Change: while the monitors of a new champion are being calibrated, those of the one before go on and tell what they
+        find. The new ones then begin where it became champion: they read what they missed, take over what the desk held
+        there, and leave out what was told meanwhile.
 State:  killed before the save, the same records are observed again and nothing was told; killed after it, whatever of
         the saved findings is not in the ledger yet is appended. Nothing is lost, nothing doubled.
 """
@@ -26,7 +29,7 @@ from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, to_bytes
-from tradeworthy.judge.monitor.standing import resume, succeed
+from tradeworthy.judge.monitor.standing import of_desk, resume, succeed
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.reader import Cursor, TapeReader
 
@@ -38,7 +41,17 @@ Monitors = Mapping[str, Monitor]
 MakeMonitors = Callable[[int], Monitors]
 """Calibrated monitors of a version, by its number."""
 
-_OWN = "watch"
+_OWN, _BEFORE = "watch", "before."
+"""In the state file beside the monitors' states: the offsets, and what the monitors before knew at a change."""
+
+
+class _Change(msgspec.Struct, kw_only=True):
+    """A champion whose monitors do not stand yet: where they will begin, and what others have told since then."""
+
+    champion: int
+    streams: dict[str, int]
+    caught_up_ns: int
+    told: list[tuple[str, str]] = []
 
 
 class _Offsets(msgspec.Struct, kw_only=True):
@@ -55,6 +68,7 @@ class _Offsets(msgspec.Struct, kw_only=True):
     market_ns: int = 0
     epoch: int = 0
     ledger_number: int = 0
+    change: _Change | None = None
 
 
 class Watch:
@@ -99,6 +113,7 @@ class Watch:
         self._market_past = market_past
         states = load_states(self._path)
         self._offsets = _offsets(states.pop(_OWN, {}))
+        self._before = {name.removeprefix(_BEFORE): states[name] for name in states if name.startswith(_BEFORE)}
         self._health = RecordHealth(tape, clock=clock)
         self._saved_ns = clock.monotonic_ns()
         self._cursors: dict[str, Cursor] = {}
@@ -158,21 +173,29 @@ class Watch:
         """The monitors at work, by name."""
         return self._monitors
 
-    def step(self, champion: int) -> int:
+    def step(self, champion: int, *, ready: bool = True) -> int:
         """Observe what is new, tell what was found, and return how many records were observed.
 
         Parameters
         ----------
         champion : int
-            The version to watch; another than before starts with fresh monitors from here on.
+            The version to watch; another than before starts with fresh monitors.
+        ready : bool
+            Whether these can be made at once; until then the monitors at work go on.
         """
-        if champion != self._offsets.version:
+        if champion == self._offsets.version:
+            self._offsets.change, self._before = None, {}
+        elif ready:
             self._change_to(champion)
+        else:
+            self._expect(champion)
         began_ns = self._clock.now_ns()
         health = self._look_at_record()
         observed, drained = self._observe()
         found = [finding for monitor in self._monitors.values() for finding in monitor.findings()] + health
         found.sort(key=lambda finding: finding.sequence)
+        if self._offsets.change is not None:
+            self._offsets.change.told += [(finding.monitor, finding.subject) for finding in found]
         if found or (observed and self._save_is_due()):
             self._offsets.pending, self._offsets.pending_since_ns = found, self._offsets.caught_up_ns
             self.save()
@@ -188,17 +211,46 @@ class Watch:
         self._offsets.ledger_number = self._ledger.head()[0]
         states: dict[str, State] = {_OWN: {"offsets": to_bytes(self._offsets)}}
         states |= {name: monitor.state() for name, monitor in self._monitors.items()}
+        states |= {f"{_BEFORE}{name}": state for name, state in self._before.items()}
         save_states(self._path, states)
         self._saved_ns = self._clock.monotonic_ns()
 
+    def _expect(self, champion: int) -> _Change:
+        """Note once where the monitors of a new champion will begin."""
+        change = self._offsets.change
+        if change is None or change.champion != champion:
+            offsets = self._offsets
+            change = _Change(champion=champion, streams=dict(offsets.streams), caught_up_ns=offsets.caught_up_ns)
+            offsets.change, self._before = change, of_desk(self._monitors)
+        return change
+
     def _change_to(self, champion: int) -> None:
-        self._offsets.version = champion
+        """Put the monitors of a new champion to work, and tell what they find in what they have missed."""
+        change, offsets = self._expect(champion), self._offsets
         made = self._make(champion)
-        succeed(made, self._monitors)
-        self._monitors = made
+        succeed(made, self._before)
+        self._read_missed(made, change.streams)
+        found = [finding for monitor in made.values() for finding in monitor.findings()]
+        offsets.pending = [each for each in found if (each.monitor, each.subject) not in change.told]
+        offsets.pending_since_ns = offsets.caught_up_ns = change.caught_up_ns
+        offsets.version, offsets.change = champion, None
+        offsets.streams[rows_stream(champion)] = change.streams.get(DECISIONS, 0)
+        self._monitors, self._before = made, {}
         self._cursors.clear()
-        self._offsets.streams[rows_stream(champion)] = self._offsets.streams.get(DECISIONS, 0)
         self.save()
+        self._tell()
+
+    def _read_missed(self, monitors: Monitors, since: Mapping[str, int]) -> None:
+        """Feed monitors what others have read of inputs and decisions since some place."""
+        for stream in (INPUTS, DECISIONS):
+            begin, until = since.get(stream, 0), self._offsets.streams.get(stream, 0)
+            cursor = TapeReader(self._tape).follow(stream, after=begin) if begin < until else None
+            while cursor is not None and begin < until:
+                records = cursor.poll(self._batch)
+                missed = records[records["sequence"] <= until]
+                for monitor in monitors.values():
+                    monitor.observe(missed)
+                begin = int(records["sequence"][-1]) if len(missed) else until
 
     def _look_at_record(self) -> list[Finding]:
         """Return what is wrong with the record; go back to where it ends, if less is there than was read."""

@@ -146,7 +146,7 @@ class Watcher:
         champion = standing.champion
         if champion is None:
             return 0
-        observed = self._watch.step(version_number(champion)) if self._may_watch(champion) else 0
+        observed = self._watch.step(version_number(champion), ready=self._is_calibrated(champion))
         if observed:
             self._sight.look(version_name(self._watch.version), self._watch.market_ns, self._watch.monitors)
         self._prepare(standing)
@@ -157,8 +157,8 @@ class Watcher:
             self.tell_pulse()
         return observed
 
-    def _may_watch(self, champion: str) -> bool:
-        """Whether a champion is watched, or can be without a long look away; the first is waited for in any case."""
+    def _is_calibrated(self, champion: str) -> bool:
+        """Whether a champion's monitors can be made without a long look away; for the first nobody else can look."""
         if self._watch.version in (0, version_number(champion)):
             return True
         return self._maker.state(champion) in ("done", "failed")

@@ -288,8 +288,13 @@ def resume(monitors: Mapping[str, Monitor], states: Mapping[str, State]) -> None
             monitor.restore(states[name])
 
 
-def succeed(monitors: Mapping[str, Monitor], before: Mapping[str, Monitor]) -> None:
-    """Let the monitors of a new champion take over what those before knew of the desk, such as its positions."""
+def of_desk(monitors: Mapping[str, Monitor]) -> dict[str, State]:
+    """Return the states of monitors that know of the desk what the next champion's need, such as its positions."""
+    return {name: monitor.state() for name, monitor in monitors.items() if isinstance(monitor, Heir)}
+
+
+def succeed(monitors: Mapping[str, Monitor], before: Mapping[str, State]) -> None:
+    """Let the monitors of a new champion take over what those before knew of the desk (`of_desk`)."""
     for name, monitor in monitors.items():
         if name in before and isinstance(monitor, Heir):
-            monitor.inherit(before[name].state())
+            monitor.inherit(before[name])
