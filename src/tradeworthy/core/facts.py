@@ -208,6 +208,23 @@ class ConductSurveilled(Fact, frozen=True, kw_only=True, tag=True):
     lacks: dict[str, str] = {}
 
 
+class StressTested(Fact, frozen=True, kw_only=True, tag=True):
+    """A version was driven at `factor` times the busiest recorded load: what it was given and sent, how it bore it."""
+
+    version: str
+    factor: float
+    messages_per_s: int
+    messages_per_s_driven: int
+    orders_per_minute: int
+    orders_per_minute_driven: int
+    events: int
+    dropped: int
+    us_p99: float
+    us_max: float
+    headroom: float
+    passed: bool
+
+
 class KeyIssued(Fact, frozen=True, kw_only=True, tag=True):
     """An API key was made; the ledger keeps the SHA-256 of its secret, bounds are absent where None."""
 
@@ -249,6 +266,7 @@ AnyFact = (
     | RecordDeleted
     | FillsReconciled
     | ConductSurveilled
+    | StressTested
     | KeyIssued
     | KeyRevoked
     | RolesGiven

@@ -1,11 +1,11 @@
-"""``tradeworthy reconcile`` and ``surveil``: a desk's orders examined, and the outcome kept as a fact."""
+"""``tradeworthy reconcile``, ``surveil`` and ``stress``: a desk's orders examined, and the outcome kept as a fact."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, open_project
+from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Version, open_project
 from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import show
 
@@ -16,6 +16,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(reconcile)
     app.command()(surveil)
+    app.command()(stress)
 
 
 def reconcile(
@@ -40,6 +41,23 @@ def surveil(project: Folder = HERE, *, actor: Actor, reason: Why = "surveillance
     """Look at the desk's own orders for what they could be taken for; exit code 1 where there is news."""
     with waiting("looking at our own orders"):
         result = open_project(project).surveil(actor=actor, reason=reason)
+    show(result, as_json=as_json)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def stress(
+    version: Version = "champion",
+    project: Folder = HERE,
+    *,
+    factor: Annotated[float, typer.Option(help="Times the busiest second of the record.")] = 2.0,
+    actor: Actor,
+    reason: Why = "stress",
+    as_json: Json = False,
+) -> None:
+    """Drive a version at twice the busiest load of the record, on a desk of its own; exit code 1 if it falls behind."""
+    with waiting("driving the version"):
+        result = open_project(project).stress(version, factor=factor, actor=actor, reason=reason)
     show(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.surveilling import Surveilled
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
+    from tradeworthy.change.evidence.stress import StressReport
     from tradeworthy.change.release.overriding import Overriding
     from tradeworthy.judge.validate.gate import GateReport
     from tradeworthy.record.query import Answer
@@ -206,6 +207,14 @@ class Project(Opened):
         from tradeworthy.apps.commands.surveilling import surveil_project  # noqa: PLC0415
 
         return surveil_project(self, actor=actor, reason=reason)
+
+    def stress(
+        self, version: str = "champion", *, factor: float = 2.0, actor: str, reason: str = "stress"
+    ) -> "StressReport":
+        """Drive a version at `factor` times the busiest load of the record, away from everything live."""
+        from tradeworthy.apps.commands.stressing import stress_project  # noqa: PLC0415
+
+        return stress_project(self, version, factor=factor, actor=actor, reason=reason)
 
     def archive(self, *, actor: str, reason: str = "storage policy") -> results.Archived:
         """Move sealed segments into the archive, delete what is past its days, and watch the disk budget."""

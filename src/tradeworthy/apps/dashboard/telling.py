@@ -120,6 +120,9 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.ConductSurveilled: lambda f: (
         f"{f.orders:,} orders of ours were looked at for abuse: {sum(f.alerts.values()):,} to ask about."
     ),
+    facts.StressTested: lambda f: (
+        f"Version {f.version[:SHORT]} {'bore' if f.passed else 'did not bear'} {f.factor:g} times the busiest load."
+    ),
     facts.KeyIssued: lambda f: f"Key {f.key} for {f.owner} was made: {', '.join(f.scopes)}.",
     facts.KeyRevoked: lambda f: f"Key {f.key} was revoked.",
 }

@@ -24,6 +24,9 @@ from tradeworthy.record.ledger import Entry
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
+STRESS_FACTOR_MIN = 2.0
+"""What article 10 asks for."""
+
 SHOWN = 20
 """So many facts of one kind are listed; the rest are counted."""
 
@@ -202,8 +205,32 @@ def _validation(year: Year) -> list[Line]:
     return [
         _line("the champion was judged in the year", f"{champion[:SHORT]}" if judged and champion else ""),
         _line("its next review", due),
-        _line("stress at twice the highest volume of six months (article 10)", ""),
+        *_stress(year),
     ]
+
+
+def _stress(year: Year) -> list[Line]:
+    """Tell every stress run at twice the peak or more; messages and orders are asked for apart."""
+    runs = [each for each in year.of(facts.StressTested) if each.fact.factor >= STRESS_FACTOR_MIN]
+    ordered = [
+        each for each in runs if each.fact.orders_per_minute_driven >= STRESS_FACTOR_MIN * each.fact.orders_per_minute
+    ]
+    return [
+        _line("messages at twice the highest volume of six months (article 10)", _told(runs, lambda e: _bore(e.fact))),
+        _line(
+            "orders at twice the highest volume of six months (article 10)",
+            _told(
+                ordered, lambda e: f"{e.fact.orders_per_minute_driven} a minute, {e.fact.orders_per_minute} recorded"
+            ),
+        ),
+    ]
+
+
+def _bore(fact: facts.StressTested) -> str:
+    return (
+        f"{fact.version[:SHORT]} {'kept up' if fact.passed else 'did NOT keep up'} at {fact.messages_per_s_driven} "
+        f"messages a second, {fact.messages_per_s} recorded; 99% within {fact.us_p99:,.0f} us, {fact.dropped} dropped"
+    )
 
 
 def _stopping(year: Year) -> list[Line]:
