@@ -294,6 +294,11 @@ def test_every_command_has_help_and_json(call):
         assert "--json" in out, name
 
 
+def test_help_names_sections_of_settings(call):
+    """What stands in brackets is text, not markup."""
+    assert "[feed]" in call("run", "--help")[1]
+
+
 def test_the_module_is_the_same_command(tmp_path):
     """`python -m tradeworthy.apps.cli` works where no script is installed, and keeps standard output clean."""
     shutil.copytree(looked_at("fresh").folder, tmp_path / "small")

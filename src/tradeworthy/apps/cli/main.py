@@ -34,6 +34,7 @@ app = typer.Typer(
     help="Take a trained model to a live market and keep it worthy of trading there.",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 
