@@ -78,7 +78,7 @@ def test_a_process_that_is_never_ready_is_given_up(running, tmp_path):
 
     running.start("server", "http.server", "--bind", "127.0.0.1", "0")
     running.expect(tmp_path / "never", Leaping(0))
-    with pytest.raises(ProcessFailed, match="no never file after 120 s; see the logs in"):
+    with pytest.raises(ProcessFailed, match="no never file after 300 s; see the logs in"):
         running.wait()
     with pytest.raises(ProcessFailed, match="no never file"):
         running.check()

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
 END_WITHIN_S = 20.0
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 300.0
+"""A watcher computes its limits first: seconds on a quiet core, minutes on a machine that others keep busy."""
 LAST_WORDS = 2_000
 
 
