@@ -12,9 +12,11 @@ from source_tree import ROOT
 
 from tradeworthy.apps.server.figures import PORT_METRICS
 from tradeworthy.apps.server.replies import REASONS
+from tradeworthy.apps.server.workers import WORKER_METRICS
 from tradeworthy.change.access.keys import SCOPES
 from tradeworthy.change.watch.metrics import PREFIX
 
+METRICS = {**PORT_METRICS, **WORKER_METRICS}
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^```sh\n(.*?)^```\n\n```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -46,14 +48,14 @@ def test_every_refusal_is_explained():
 
 
 def test_the_table_of_figures_is_the_list_in_the_code():
-    """Name, kind, labels and words of each family of the port, in the code's order, and nothing else."""
+    """Name, kind, labels and words of each family of the port and its workers, in the code's order."""
     row = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)
     assert row.findall(PAGE) == [
         (PREFIX + name, metric.kind, ", ".join(f"`{label}`" for label in metric.labels) or "-", metric.text)
-        for name, metric in PORT_METRICS.items()
+        for name, metric in METRICS.items()
     ]
     named = set(re.findall(rf"`{PREFIX}([a-z_]+)`", PAGE))
-    assert named <= set(PORT_METRICS)
+    assert named <= set(METRICS)
 
 
 def test_the_examples_are_answered_as_shown(desk):

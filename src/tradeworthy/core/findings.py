@@ -14,7 +14,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         ``data_drift``, ``attribution_drift``, ``concept_drift``, ``label_shift``, ``performance``,
         ``estimated_performance``, ``calibration_error``, ``fairness``, ``input_quality``, ``trading``, ``latency``,
         ``security``, ``storage``, ``clock``, ``release``,
-        ``reconciliation`` or ``surveillance``.
+        ``reconciliation``, ``surveillance`` or ``serving``.
     sequence, ts_event_ns : int
         The tape record at which the alarm was raised, and its event time.
     since_ns : int

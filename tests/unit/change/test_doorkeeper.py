@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tradeworthy.change.access.doorkeeper import Doorkeeper, DoorSettings, Holder, Refused
+from tradeworthy.change.access.doorkeeper import Doorkeeper, DoorSettings, Holder, Passed, Refused
 from tradeworthy.change.access.incidents import AGAIN_NS
 from tradeworthy.change.access.keys import Key, digest_of
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_S, VirtualClock
@@ -213,3 +213,83 @@ def test_a_door_that_cannot_open_is_refused(name):
     """Every bound is positive."""
     with pytest.raises(ValueError, match=name):
         DoorSettings(**{name: 0})
+
+
+def beside(door):
+    """Return a second door of the same house."""
+    other = Door()
+    other.clock = door.clock
+    other.keeper = Doorkeeper(door.clock, door.keeper.settings)
+    other.key = door.key
+    other.keeper.hear({door.key.key: door.key})
+    return other
+
+
+def test_a_rate_is_spent_at_all_doors_together():
+    """What was spent at one door is missing at the other, and grows back once for both."""
+    one = Door(rate_per_s=4.0)
+    other = beside(one)
+    here, there = one.knock(), other.knock()
+    assert [here.enter("infer") for _ in range(4)] == [None] * 4
+    other.keeper.hear_others(one.keeper.take_passed())
+    assert there.enter("infer").status == 429
+    one.wait(1.0)
+    assert [there.enter("infer") for _ in range(4)] == [None] * 4
+    one.keeper.hear_others(other.keeper.take_passed())
+    assert here.enter("infer").status == 429
+
+
+def test_a_budget_is_used_at_all_doors_together():
+    """Rows count everywhere until the day turns; a door that opens later hears what was used."""
+    one = Door(rows_per_day=10)
+    other = beside(one)
+    here, there = one.knock(), other.knock()
+    assert here.take_rows(7) is None
+    other.keeper.hear_others(one.keeper.take_passed())
+    assert (there.take_rows(3), there.take_rows(1).status) == (None, 429)
+    one.keeper.hear_others(other.keeper.take_passed())
+    assert (here.used_today(), here.take_rows(1).status) == (10, 429)
+    late = beside(one)
+    late.keeper.hear_others(one.keeper.today())
+    assert late.knock().take_rows(1).status == 429
+    one.wait(86_400)
+    assert (late.knock().take_rows(10), there.take_rows(10), one.keeper.today().spent) == (None, None, {})
+
+
+def test_nothing_is_passed_on_twice():
+    """What was taken is not taken again, nor is what was heard of others."""
+    one = Door(rate_per_s=4.0, rows_per_day=10)
+    other = beside(one)
+    holder = one.knock()
+    holder.enter("infer")
+    holder.take_rows(2)
+    one.knock(WRONG)
+    passed = one.keeper.take_passed()
+    assert (passed.spent, passed.failed) == ({KEY.key: (1, 2)}, [("10.0.0.1", KEY.key)])
+    assert one.keeper.take_passed() == Passed()
+    other.keeper.hear_others(passed)
+    assert other.keeper.take_passed() == Passed()
+
+
+def test_wrong_secrets_at_several_doors_lock_all_of_them():
+    """Five tries are five, wherever they were made; one door tells of it."""
+    one = Door()
+    other = beside(one)
+    other.keeper.tells_locks = False
+    for door, behind in ((one, other), (other, one)) * 2:
+        assert door.knock(WRONG).status == 401
+        behind.keeper.hear_others(door.keeper.take_passed())
+    assert other.knock(WRONG).status == 401
+    assert other.knock().status == 429
+    one.keeper.hear_others(other.keeper.take_passed())
+    assert one.knock().status == 429
+    assert (one.told(), other.told()) == (["brute force"], [])
+
+
+def test_what_happened_at_doors_adds_up():
+    """By key, failures one after the other; a key that is not known here is passed over."""
+    both = Passed({"a": (1, 2)}, [("x", "")]).plus(Passed({"a": (3, 4), "b": (5, 0)}, [("y", "a")]))
+    assert both == Passed({"a": (4, 6), "b": (5, 0)}, [("x", ""), ("y", "a")])
+    door = Door()
+    door.keeper.hear_others(both)
+    assert isinstance(door.knock(), Holder)

@@ -18,6 +18,10 @@ PortNumber = Annotated[int | None, typer.Option(help="TCP port; that of the sett
 PortBeside = Annotated[
     int | None, typer.Option("--port", help="Open the inference port here, beside the feed.", min=0, max=65_535)
 ]
+WorkerCount = Annotated[
+    int | None, typer.Option(help="Further processes that score rows, at an address of their own.", min=0)
+]
+RowsPort = Annotated[int | None, typer.Option(help="TCP port of that address.", min=0, max=65_535)]
 Socket = Annotated[str | None, typer.Option(help="Path of a unix socket to listen on instead.")]
 
 
@@ -39,6 +43,8 @@ def serve(
     host: Host = None,
     port: PortNumber = None,
     socket: Socket = None,
+    workers: WorkerCount = None,
+    rows_port: RowsPort = None,
     watch: Annotated[bool, typer.Option(help="Run the watcher beside the engine.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +52,7 @@ def serve(
     from tradeworthy.apps.server.serving import changed, serve_project  # noqa: PLC0415
 
     desk = open_project(project)
-    settings = changed(desk.settings.serve, host=host, port=port, socket=socket)
+    settings = changed(desk.settings.serve, host=host, port=port, socket=socket, workers=workers, rows_port=rows_port)
 
     def opened(addresses: list[str]) -> None:
         if as_json:

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import math
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,7 +57,7 @@ class Running:
     clock: Clock
 
 
-Alongside = Callable[[Running], Awaitable[None]]
+Alongside = Callable[[Running], Coroutine[Any, Any, None]]
 """Something that happens while events flow; it ends when it likes, and is cancelled with the run."""
 
 Around = Callable[[Running], Feed]
@@ -164,9 +164,22 @@ def together(*parts: Alongside) -> Alongside:
     """Return what does several things alongside."""
 
     async def go_on(running: Running) -> None:
-        await asyncio.gather(*(part(running) for part in parts))
+        await all_of(*(part(running) for part in parts))
 
     return go_on
+
+
+async def all_of(*parts: Coroutine[Any, Any, None]) -> None:
+    """Do several things until all have ended or one fails; return when each has ended what it had begun."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _open_tape(project: "Project", clock: Clock) -> TapeWriter:
@@ -282,7 +295,7 @@ async def trade(running: Running, alongside: Alongside | None, feed: Feed | None
     tell = telling_refusals(running.project, running.engine)
     others = [asyncio.create_task(look_after(running.companions, tell))]
     if alongside is not None:
-        others.append(asyncio.create_task(_beside(alongside, running)))
+        others.append(asyncio.create_task(alongside(running)))
     try:
         waiting = {engine, *others}
         while not engine.done():
@@ -304,11 +317,6 @@ async def until_told(running: Running, *parts: Alongside) -> RunSummary:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.feed.close)
     return await trade(running, together(*parts) if parts else None)
-
-
-async def _beside(alongside: Alongside, running: Running) -> None:
-    """Run what happens beside the events."""
-    await alongside(running)
 
 
 def telling_refusals(project: "Project", engine: Engine) -> Callable[[], None]:

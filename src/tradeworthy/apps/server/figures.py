@@ -89,6 +89,13 @@ class Figures:
         counts.total_ns += taken_ns
         counts.codes[code] = counts.codes.get(code, 0) + 1
 
+    def codes(self) -> dict[str, int]:
+        """Return how many requests were answered, by status."""
+        counted: Counter[str] = Counter()
+        for counts in self._answered.values():
+            counted.update({code.decode("latin-1"): count for code, count in counts.codes.items()})
+        return dict(counted)
+
     def written(self, port: "Port") -> str:
         """Return everything as text."""
         return exposition([*self._samples(), *_of_now(port), *_of_keys(port.keeper.holders())], PORT_METRICS)

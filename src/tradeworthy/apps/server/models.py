@@ -4,14 +4,14 @@ Idea:   the model is the desk; its versions are the deployment's. Without a vers
         to it is taken once a request, so no answer mixes two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
 from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import near
-from tradeworthy.live.engine import Engine
 from tradeworthy.model.version import Version
 
 CHAMPION, PREVIOUS = "champion", "previous"
@@ -27,6 +27,37 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Warm(Protocol):
+    """A version that is ready: a `live.pipeline.Pipeline`, or a worker's."""
+
+    @property
+    def version(self) -> Version:
+        """What scores."""
+
+    @property
+    def name(self) -> str:
+        """The first 16 characters of its digest."""
+
+
+class Roster(Protocol):
+    """Which versions serve: a `live.desk.Desk`, or a worker's."""
+
+    @property
+    def champion(self) -> Warm | None:
+        """The version that answers where none is named; None while there is none."""
+
+    @property
+    def previous(self) -> Warm | None:
+        """The champion before."""
+
+    @property
+    def acting(self) -> Warm:
+        """The champion, where there must be one."""
+
+    def pipelines(self) -> Iterable[Warm]:
+        """Return every version that is ready, the champion first."""
+
+
 class Models:
     """Finds versions by the words of a request.
 
@@ -34,7 +65,7 @@ class Models:
     ----------
     name : str
         The model's name: the desk's.
-    engine : Engine
+    desk : Roster
 
     Attributes
     ----------
@@ -44,8 +75,8 @@ class Models:
         Every registered version's role, as the facts have it.
     """
 
-    def __init__(self, name: str, engine: Engine) -> None:
-        self.name, self._desk = name, engine.desk
+    def __init__(self, name: str, desk: Roster) -> None:
+        self.name, self._desk = name, desk
         self.loaded: dict[str, Version] = {}
         self.roles: Mapping[str, str] = {}
 

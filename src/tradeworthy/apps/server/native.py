@@ -27,6 +27,7 @@ from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.judge.explain.explaining import explain_row
 from tradeworthy.judge.explain.words import reasons
+from tradeworthy.live.engine import Engine
 from tradeworthy.record.reader import TapeReader
 
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ class Native:
     Parameters
     ----------
     port : Port
+    engine : Engine
+        Decides, in the port's loop.
     """
 
-    def __init__(self, port: "Port") -> None:
-        self._port, self._engine = port, port.engine
-        self._incoming = Incoming(port.engine.desk, port.clock)
+    def __init__(self, port: "Port", engine: Engine) -> None:
+        self._port, self._engine = port, engine
+        self._incoming = Incoming(engine.desk, port.clock)
         self._labels: dict[int, tuple[float, float | None]] | None = None
         self._one_at_a_time = asyncio.Lock()
 

@@ -3,6 +3,7 @@
 Flow:   a connection reads a request → its route and its caller are looked up → the handler answers inline → bytes out.
         Ten times a second what waits for the tape is written and slow callers are closed; once a second the ledger is
         read beside the loop: new keys, revocations, roles, findings; what the doorkeeper noted is written there.
+Alone:  without an engine, as a worker is (`worker`), it scores rows and does nothing else.
 State:  connections, and what the doorkeeper and the figures count. All else is the engine's, the tape's, the ledger's.
 """
 
@@ -16,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tradeworthy.apps.server.figures import Figures
 from tradeworthy.apps.server.http import Connection
-from tradeworthy.apps.server.models import Models
+from tradeworthy.apps.server.models import Models, Roster
 from tradeworthy.apps.server.native import Native
 from tradeworthy.apps.server.openinference import OpenInference
 from tradeworthy.apps.server.replies import RequestRefused, respond
 from tradeworthy.apps.server.routes import OPEN, Headers, Request, Route, Routes
-from tradeworthy.apps.server.scores import ScoreLog
+from tradeworthy.apps.server.scores import ScoreLog, Tape
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
 from tradeworthy.apps.server.tensors import Floats
@@ -33,7 +34,6 @@ from tradeworthy.core.time import NS_PER_MS, NS_PER_S, Clock
 from tradeworthy.live.engine import Engine
 from tradeworthy.model.version import Version
 from tradeworthy.record.ledger import Entry
-from tradeworthy.record.tape import TapeWriter
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 TICKS_TO_SWEEP, TICKS_TO_FOLLOW, TICKS_TO_STAY_AWAKE = 5, 10, 150
 DEADLINE = b"x-deadline-ns"
+ROWS_ONLY = "; here rows are scored, the engine's own address does everything else"
 _SENSELESS = range(400, 423)
 _log = logging.getLogger(__name__)
 
@@ -63,9 +64,9 @@ class Port:
     ----------
     project : Project
         The deployment: its ledger and versions.
-    engine : Engine
-        Decides; it must run in the same loop.
-    tape : TapeWriter
+    engine : Engine or Roster
+        Decides; it must run in the same loop. Or only which versions serve: then rows are scored, nothing is decided.
+    tape : Tape
         The engine's.
     clock : Clock
         The engine's: stamps what is received.
@@ -74,18 +75,23 @@ class Port:
     """
 
     def __init__(
-        self, project: "Project", engine: Engine, tape: TapeWriter, clock: Clock, settings: ServeSettings | None = None
+        self,
+        project: "Project",
+        engine: Engine | Roster,
+        tape: Tape,
+        clock: Clock,
+        settings: ServeSettings | None = None,
     ) -> None:
         self.settings = settings or project.settings.serve
-        self.project, self.engine, self.clock, self._tape = project, engine, clock, tape
+        self.project, self.clock, self._tape = project, clock, tape
+        self._desk: Roster = engine.desk if isinstance(engine, Engine) else engine
         self.keeper = Doorkeeper(project.clock, self.settings.door)
-        self.models = Models(project.settings.desk.name, engine)
+        self.models = Models(project.settings.desk.name, self._desk)
         self.connections: set[Connection] = set()
         self.told = Told()
         self.load: Callable[[str], Version] = project.registry.load
         self._scores = ScoreLog(tape) if self.settings.requests_log else None
-        measured = Route("GET", "/metrics", "explain", self._metrics)
-        self.routes = Routes([*OpenInference(self).routes(), *Native(self).routes(), measured])
+        self.routes = Routes(self._table(engine), "" if isinstance(engine, Engine) else ROWS_ONLY)
         self.others: list[Callable[[], str]] = []  # who else tells figures at /metrics
         self._servers: list[asyncio.Server] = []
         self._monotonic_ns = project.clock.monotonic_ns
@@ -96,15 +102,27 @@ class Port:
         self._turn_ns = self.now_ns = self.slow = 0
         self._wait_ns_max = int(self.settings.wait_ms_max * NS_PER_MS)
 
+    def _table(self, engine: Engine | Roster) -> list[Route]:
+        """Return every route; where nothing is decided, those that score and what they need."""
+        rows = OpenInference(self).routes()
+        if not isinstance(engine, Engine):
+            return [route for route in rows if route.scope in {OPEN, "infer"}]
+        return [*rows, *Native(self, engine).routes(), Route("GET", "/metrics", "explain", self._metrics)]
+
     @property
     def tape_folder(self) -> Path:
         """Where the tape is, for reading."""
-        return self._tape.folder
+        return self.project.places.tape
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
-    async def open(self) -> list[str]:
+    async def open(self, *, shared: bool = False) -> list[str]:
         """Read the keys, begin to listen, and return the addresses.
+
+        Parameters
+        ----------
+        shared : bool
+            Other processes of ours listen at the same address; each connection goes to one of us.
 
         Raises
         ------
@@ -122,7 +140,7 @@ class Port:
             self._servers.append(server)
             return [f"unix:{path}"]
         server = await loop.create_server(
-            lambda: Connection(self), settings.host, settings.port, ssl=secure, backlog=1_024
+            lambda: Connection(self), settings.host, settings.port, ssl=secure, backlog=1_024, reuse_port=shared
         )
         self._servers.append(server)
         scheme = "https" if secure else "http"
@@ -323,7 +341,7 @@ class Port:
         """Say why the port cannot decide now; None where it can."""
         if self._tape.failure is not None:
             return "the record cannot be written"
-        return "no version is champion" if self.engine.desk.champion is None else None
+        return "no version is champion" if self._desk.champion is None else None
 
 
 def _not_open(_: Callable[[], None]) -> None:

@@ -102,10 +102,12 @@ class Routes:
     Parameters
     ----------
     routes : iterable of Route
+    elsewhere : str
+        Where else a path may be that is not here, said to who asks for it.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self.table = tuple(routes)
+    def __init__(self, routes: Iterable[Route], elsewhere: str = "") -> None:
+        self.table, self._elsewhere = tuple(routes), elsewhere
         self._known: dict[tuple[bytes, bytes], tuple[Route, tuple[str, ...], str]] = {}
         self._parts = [(route, route.path.strip("/").split("/")) for route in self.table]
 
@@ -136,7 +138,8 @@ class Routes:
         if fitting:
             allowed = ", ".join(sorted({route.method for route in fitting}))
             raise RequestRefused(405, f"{path} takes {allowed}, found {method.decode('latin-1')}")
-        raise RequestRefused(404, f"there is no {path[:200]}{near(path, [route.path for route in self.table])}")
+        hint = near(path, [route.path for route in self.table]) + self._elsewhere
+        raise RequestRefused(404, f"there is no {path[:200]}{hint}")
 
 
 def _fits(wanted: list[str], parts: list[str]) -> bool:

@@ -7,7 +7,7 @@ State:  records gather and are written many at once, at the latest at the port's
 Reference: docs/decisions/0007.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ import numpy.typing as npt
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.events import FRAME
 from tradeworthy.model.version import Version
-from tradeworthy.record.tape import Stream, TapeWriter
 
 PREFIX = "scores-"
 WAITING = 256
@@ -31,6 +30,28 @@ def scores_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
 def scores_stream(version: int) -> str:
     """Return the name of a version's stream."""
     return f"{PREFIX}{version_name(version)}"
+
+
+class Stream(Protocol):
+    """Takes records: a `record.tape.Stream`, or the way to one in another process."""
+
+    def append(self, records: npt.NDArray[Any]) -> object:
+        """Write records; RecordUnwritable where that fails."""
+
+
+class Tape(Protocol):
+    """What the port needs of the tape: a `record.tape.TapeWriter`, or the way to one in another process."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be written; None where it can."""
+
+    @property
+    def next_sequence(self) -> int:
+        """What the next record gets."""
+
+    def stream(self, name: str, dtype: np.dtype[Any], *, inline: bool = True) -> Stream:
+        """Return the stream of this name; see `record.tape.TapeWriter.stream`."""
 
 
 class _Waiting:
@@ -59,11 +80,10 @@ class ScoreLog:
 
     Parameters
     ----------
-    tape : TapeWriter
-        Open in this process.
+    tape : Tape
     """
 
-    def __init__(self, tape: TapeWriter) -> None:
+    def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._waiting: dict[int, _Waiting] = {}
 

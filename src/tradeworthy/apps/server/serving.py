@@ -17,6 +17,7 @@ from tradeworthy.apps.deployment.desk import (
     Alongside,
     AtWork,
     Running,
+    all_of,
     at_work,
     collector_off,
     record_limits,
@@ -27,6 +28,7 @@ from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.feed.figures import written
 from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
+from tradeworthy.apps.server.workers import Workers
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.pushed import PushedFeed
@@ -73,11 +75,18 @@ def serve_project(
 
 
 def changed(
-    settings: ServeSettings, *, host: str | None = None, port: int | None = None, socket: str | None = None
+    settings: ServeSettings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    socket: str | None = None,
+    workers: int | None = None,
+    rows_port: int | None = None,
 ) -> ServeSettings:
     """Return the settings with what a command line says in their place; naming an address leaves the socket out."""
-    told = {name: value for name, value in (("host", host), ("port", port), ("socket", socket)) if value is not None}
-    if told and socket is None:
+    words = {"host": host, "port": port, "socket": socket, "workers": workers, "rows_port": rows_port}
+    told = {name: value for name, value in words.items() if value is not None}
+    if socket is None and told.keys() & {"host", "port"}:
         told["socket"] = ""
     return msgspec.structs.replace(settings, **told)
 
@@ -99,13 +108,29 @@ def port_beside(*, settings: ServeSettings | None = None, opened: Opened | None 
             port.others.append(partial(written, running.feed.figures))
         try:
             addresses = await port.open()
-            if opened is not None:
-                opened(addresses)
-            await port.attend()
+            await _attend(port, running, addresses, opened)
         finally:
             await port.close()
 
     return serve
+
+
+async def _attend(port: Port, running: Running, addresses: list[str], opened: Opened | None) -> None:
+    """Attend to a port and its workers until cancelled, or until one fails; tell the addresses when all listen."""
+    workers = Workers(port, running.engine, running.tape) if port.settings.workers else None
+    parts = [port.attend(), _announce(addresses, workers, opened)]
+    if workers is not None:
+        port.others.append(workers.figures)
+        parts.append(workers.run())
+    await all_of(*parts)
+
+
+async def _announce(addresses: list[str], workers: Workers | None, opened: Opened | None) -> None:
+    """Tell the addresses once everybody listens; the last is the workers'."""
+    if workers is not None:
+        addresses = [*addresses, await workers.ready()]
+    if opened is not None:
+        opened(addresses)
 
 
 async def _serve(project: "Project", work: AtWork, port: Alongside) -> RunSummary:

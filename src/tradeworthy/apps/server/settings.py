@@ -4,6 +4,8 @@ import msgspec
 
 from tradeworthy.change.access.doorkeeper import DoorSettings
 
+WORKERS_MAX = 256
+
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the port listens and its limits.
@@ -36,6 +38,10 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         A request that waited longer than this in the loop's own turn is refused with 503: the port has too much to do.
     slow_requests_max : int
         Requests at work outside the loop (explanations, lists, loads); more are refused with 503.
+    workers : int
+        Processes beside the engine's own that score rows, at one address for all of them; they decide nothing.
+    rows_port : int
+        The TCP port of that address; 0 lets the system choose.
     requests_log : bool
         Record the rows and scores of stateless requests on the tape.
     """
@@ -54,6 +60,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idle_s_max: float = 60.0
     wait_ms_max: float = 250.0
     slow_requests_max: int = 8
+    workers: int = 0
+    rows_port: int = 8081
     requests_log: bool = True
     door: DoorSettings = DoorSettings()
 
@@ -64,5 +72,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is a positive number")
         if bool(self.certificate) != bool(self.private_key):
             raise ValueError("certificate and private_key are given together, or neither")
-        if not 0 <= self.port < 65_536:
-            raise ValueError(f"port is {self.port}, allowed is 0 to 65535")
+        for name in ("port", "rows_port"):
+            if not 0 <= getattr(self, name) < 65_536:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed is 0 to 65535")
+        if not 0 <= self.workers <= WORKERS_MAX:
+            raise ValueError(f"workers is {self.workers}, allowed is 0 to {WORKERS_MAX}")

@@ -3,7 +3,8 @@
 Idea:   a caller without a good key learns nothing but that; a refusal is a value with an HTTP status and, where waiting
         helps, how long. Who fails too often, from an address or at a key, is refused unheard for a while: others
         from that address keep what they were let in with.
-State:  rates and budgets are counted in this process, from its start; keys come from the facts (`hear`).
+State:  rates and budgets are counted in this process, from its start; keys come from the facts (`hear`). Several doors
+        of one house tell each other what they let pass (`take_passed`, `hear_others`), so that limits hold for all.
 Time:   rates on the monotonic clock, expiry and days on UTC.
 """
 
@@ -16,6 +17,8 @@ from tradeworthy.change.access.keys import Key, id_in, matches
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S, Clock
 
 _NOBODY = "0" * 64
+FAILED_MAX = 10_000
+"""Wrong credentials that are kept to be passed on."""
 BEARER = "bearer "
 
 
@@ -46,6 +49,29 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is a positive number")
 
 
+class Passed(msgspec.Struct, frozen=True):
+    """What happened at one door, for the others of the same house.
+
+    Attributes
+    ----------
+    spent : dict of str to (int, int)
+        Requests and rows, by key, of keys that have a rate or a budget.
+    failed : list of (str, str)
+        The address and key (empty for an unknown one) of each wrong credential.
+    """
+
+    spent: dict[str, tuple[int, int]] = {}
+    failed: list[tuple[str, str]] = []
+
+    def plus(self, other: "Passed") -> "Passed":
+        """Return both together."""
+        spent = dict(self.spent)
+        for key, (requests, rows) in other.spent.items():
+            had = spent.get(key, (0, 0))
+            spent[key] = had[0] + requests, had[1] + rows
+        return Passed(spent, [*self.failed, *other.failed][-FAILED_MAX:])
+
+
 class Refused(msgspec.Struct, frozen=True):
     """Why a caller was not let in: an HTTP status, words, and after how many seconds it may be worth trying again."""
 
@@ -63,13 +89,14 @@ class Holder:
         As the facts have it last.
     """
 
-    __slots__ = ("_day", "_filled_ns", "_keeper", "_tokens", "key", "rows_today", "scopes")
+    __slots__ = ("_day", "_filled_ns", "_keeper", "_tokens", "key", "requests_new", "rows_new", "rows_today", "scopes")
 
     def __init__(self, key: Key, keeper: "Doorkeeper") -> None:
         self.key, self._keeper = key, keeper
         self.scopes = frozenset(key.scopes)
         self._tokens, self._filled_ns = max(1.0, key.rate_per_s or 0.0), keeper.clock.monotonic_ns()
         self._day, self.rows_today = 0, 0
+        self.requests_new, self.rows_new = 0, 0  # since others were last told
 
     @property
     def name(self) -> str:
@@ -96,7 +123,15 @@ class Holder:
             wait_s = (1.0 - self._tokens) / rate
             return Refused(429, f"too many requests: this key may make {rate:g} a second", wait_s)
         self._tokens -= 1.0
+        self.requests_new += 1
         return None
+
+    def spend_elsewhere(self, requests: int, rows: int) -> None:
+        """Count what was spent at other doors: it is missing here."""
+        self._tokens -= requests
+        if rows:
+            self._turn_day(self._keeper.clock.now_ns() // NS_PER_DAY)
+            self.rows_today += rows
 
     def used_today(self) -> int:
         """Return how many rows or events of this UTC day's budget are used."""
@@ -109,15 +144,20 @@ class Holder:
             return None
         now_ns = self._keeper.clock.now_ns()
         day = now_ns // NS_PER_DAY
-        if day != self._day:
-            self._day, self.rows_today = day, 0
+        self._turn_day(day)
         if self.rows_today + count <= allowed:
             self.rows_today += count
+            self.rows_new += count
             return None
         left_ns = (day + 1) * NS_PER_DAY - now_ns
         self._keeper.note("budget", self.name, self.rows_today + count, allowed, "rows a day")
         used = f"{self.rows_today} of {allowed} rows of this UTC day are used"
         return Refused(429, f"the key's budget is used up: {used}, {count} more were asked for", left_ns / NS_PER_S)
+
+    def _turn_day(self, day: int) -> None:
+        """Begin a new day's budget."""
+        if day != self._day:
+            self._day, self.rows_today = day, 0
 
 
 class _Failures:
@@ -148,13 +188,16 @@ class Doorkeeper:
     ----------
     incidents : Incidents
         What somebody should know of.
+    tells_locks : bool
+        Note lock-outs; False at a door whose failures are told at another.
     """
 
     CALLERS_MAX = 10_000
 
     def __init__(self, clock: Clock, settings: DoorSettings | None = None) -> None:
         self.clock, self.settings = clock, settings or DoorSettings()
-        self.incidents = Incidents()
+        self.incidents, self.tells_locks = Incidents(), True
+        self._failed_new: list[tuple[str, str]] = []
         self._holders: dict[str, Holder] = {}
         self._failures: dict[tuple[str, str], _Failures] = {}
         self._bad: dict[tuple[str, str], _Failures] = {}
@@ -171,6 +214,29 @@ class Doorkeeper:
     def holders(self) -> list[Holder]:
         """Return every key that was heard of."""
         return [*self._holders.values()]
+
+    def take_passed(self) -> Passed:
+        """Return what happened here since this was last asked, for the other doors."""
+        spent: dict[str, tuple[int, int]] = {}
+        for name, holder in self._holders.items():
+            if holder.requests_new or holder.rows_new:
+                spent[name] = holder.requests_new, holder.rows_new
+                holder.requests_new = holder.rows_new = 0
+        failed, self._failed_new = self._failed_new, []
+        return Passed(spent, failed)
+
+    def today(self) -> Passed:
+        """Return what all doors that were heard of used of this day's budgets, for one that opens now."""
+        return Passed({name: (0, used) for name, holder in self._holders.items() if (used := holder.used_today())})
+
+    def hear_others(self, passed: Passed) -> None:
+        """Count what happened at another door as if it had happened here."""
+        for name, (requests, rows) in passed.spent.items():
+            if name in self._holders:
+                self._holders[name].spend_elsewhere(requests, rows)
+        now_ns = self.clock.monotonic_ns()
+        for address, name in passed.failed:
+            self._count_both(address, name, now_ns)
 
     def let_in(self, authorization: str, address: str) -> Holder | Refused:
         """Return who holds the secret of an Authorization header.
@@ -234,10 +300,15 @@ class Doorkeeper:
 
     def _failed(self, address: str, name: str, now_ns: int) -> Refused:
         """Count a wrong credential, and lock out where there were too many."""
+        self._count_both(address, name, now_ns)
+        if len(self._failed_new) < FAILED_MAX:
+            self._failed_new.append((address, name))
+        return Refused(401, "this key is not known here")
+
+    def _count_both(self, address: str, name: str, now_ns: int) -> None:
         self._count(address, "", self.settings.failures_per_address_max, now_ns)
         if name:
             self._count(address, name, self.settings.failures_per_key_max, now_ns)
-        return Refused(401, "this key is not known here")
 
     def _count(self, address: str, name: str, allowed: int, now_ns: int) -> None:
         failures = self._of(self._failures, (address, name))
@@ -245,7 +316,9 @@ class Doorkeeper:
         if count >= allowed:
             failures.until_ns = now_ns + int(self.settings.lock_out_s * NS_PER_S) * 2 ** min(failures.locks, 6)
             failures.locks, failures.count = failures.locks + 1, 0
-            self.note("brute force", f"{address} at {name or 'any key'}", count, allowed, "wrong credentials a minute")
+            if self.tells_locks:
+                who = f"{address} at {name or 'any key'}"
+                self.note("brute force", who, count, allowed, "wrong credentials a minute")
 
     def _of(self, known: dict[tuple[str, str], _Failures], who: tuple[str, str]) -> _Failures:
         """Return somebody's failures; where too many are remembered, the oldest are forgotten."""

@@ -40,6 +40,7 @@ KINDS = (
     "clock",
     "reconciliation",
     "surveillance",
+    "serving",
 )
 """What findings are about."""
 

@@ -24,7 +24,7 @@ from tradeworthy.record.ledger import Entry, Ledger
 
 SEVERITIES = ("info", "warning", "critical")
 REMIND_NS = NS_PER_DAY
-ALONE = ("security", "storage", "clock", "release", "reconciliation", "surveillance")
+ALONE = ("security", "storage", "clock", "release", "reconciliation", "surveillance", "serving")
 """Kinds that have no cause in common with any other."""
 
 State = Literal["open", "acknowledged", "closed"]
