@@ -142,7 +142,7 @@ def tape(n: int) -> tuple[Any, Any, Any]:
     decisions["version"], decisions["role"], decisions["price"] = VERSION, 1, closes
     decisions["score"] = rng.random(n)
     rows["sequence"], rows["decision"] = decisions["sequence"] + 1, decisions["sequence"]
-    rows["row"] = rng.standard_normal((n, FEATURES))
+    rows["row"] = related_rows(rng, n)
     return bars, decisions, rows
 
 
@@ -153,7 +153,7 @@ def standing() -> dict[str, Monitor]:
     from tradeworthy.model.season import Season  # noqa: PLC0415
 
     rng = np.random.default_rng(2)
-    sample = rng.standard_normal((REFERENCE, FEATURES))
+    sample = related_rows(rng, REFERENCE)
     profile = SimpleNamespace(
         sample=sample,
         sample_places=np.arange(REFERENCE),
@@ -168,6 +168,13 @@ def standing() -> dict[str, Monitor]:
     version: Any = SimpleNamespace(number=VERSION, program=program, profile=profile, predictor=predictor)
     walk = rng.random(3_000), (rng.random(3_000) < 0.5).astype(np.float64)
     return standing_set(version, [ETH], label=forward_direction(bar.close, 6), walk=walk)
+
+
+def related_rows(rng: np.random.Generator, n: int) -> Floats:
+    """Return (n, FEATURES) rows, every second column related to the one before it."""
+    rows = rng.standard_normal((n, FEATURES))
+    rows[:, 1::2] = 0.6 * rows[:, ::2] + 0.8 * rows[:, 1::2]
+    return rows
 
 
 @kernel

@@ -38,7 +38,7 @@ def test_streamed_counts_are_fairlearns_frames(seed):
     labels = (rng.random(5_000) < np.clip(scores + 0.1 * groups - 0.1, 0.0, 1.0)).astype(float)
     counts = GroupCounts.none(3)
     for part in np.array_split(np.arange(5_000), 37):
-        counts.add(groups[part], scores[part], labels[part], 0.4)
+        counts.add(groups[part], scores[part], labels[part], (0.4, 0.5))
     table = fairness_table(counts.cases, list("abc"), misses=counts.misses)
     measured = {
         "selection_rate": fairlearn.selection_rate,

@@ -7,10 +7,13 @@ import pytest
 from drift_streams import stream, streams
 
 from tradeworthy.core.errors import DataInvalid
+from tradeworthy.judge.monitor.control_charts import fitting
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import CENTRE, LIMIT_DOWN, LIMIT_UP, SCALE
 from tradeworthy.judge.monitor.control_charts.cusum import watch
+from tradeworthy.judge.monitor.control_charts.fitting import Asked
 from tradeworthy.judge.monitor.control_charts.looks import robust_scale
+from tradeworthy.judge.monitor.control_charts.null import fit_null
 
 QUICK = ChartSettings(runs=20, run_length=5_000)
 
@@ -201,3 +204,27 @@ def test_wild_weeks_beyond_clustering_raise_the_limits_of_spreads(values, known)
         limits.append(point.limit_up)
         assert (point.slow > 0.0) == (known and regimes)
     assert limits[1] > 1.3 * limits[0] if known else limits[1] == limits[0]
+
+
+def test_histories_of_a_persistent_series_are_watched_twice_as_long():
+    """The same limits come of half the length asked, where the series persists; of one that does not, others do."""
+    for law, is_longer in (("ar1", True), ("gauss", False)):
+        series, found = stream(law, 2_000, 3), []
+        series -= series.mean()
+        for length in (1_000, 2_000):
+            model = fit_null(series, 10, np.random.default_rng(0))
+            asked = Asked(1e-3, 0.5, 1.0, 10, length, 1.0, 0.0, regimes=False)
+            raw, _ = fitting.histories(model, series, asked, np.random.default_rng(0))
+            found.append(raw.shape[1] - len(series))
+        assert found == ([2_000, 4_000] if is_longer else [1_000, 2_000])
+
+
+def test_a_level_has_three_times_the_rate_of_any_other_chart():
+    """Beside a spread and a tail its limits are those of a level alone at three fifths of the rate."""
+    rows, names = stream("gauss", 4_000, 4)[:, None], ["a"]
+    limits = []
+    for kinds, rate in ((("level", "spread", "tail"), 1.0), (("level",), 0.6)):
+        rng = np.random.default_rng(0)
+        made = calibrate(rows, names, false_alarms_per_10k=rate, rng=rng, settings=QUICK, kinds=kinds)
+        limits.append(made.constants[0, [LIMIT_UP, LIMIT_DOWN]])
+    np.testing.assert_allclose(*limits, rtol=1e-9)

@@ -8,7 +8,7 @@ from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 
 from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
-from tradeworthy.judge.monitor.fairness import count_groups, fairness_table
+from tradeworthy.judge.monitor.fairness import GroupCounts, count_groups, fairness_table, rates_of
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
 from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
 from tradeworthy.judge.monitor.joins.asked import AskedAt
@@ -53,6 +53,22 @@ def test_intervals_cover_the_true_difference():
         gap = fairness_table(count_groups(groups, selected, np.ones(400), 2), ["a", "b"]).gaps["selection_rate"]
         held += gap.difference_low <= 0.2 <= gap.difference_high
     assert held >= 276
+
+
+def test_a_look_finds_the_gaps_that_a_table_shows():
+    """All gaps at once, as a monitor looks at them, are those of the table, groups without cases too."""
+    rng = np.random.default_rng(2)
+    counts = GroupCounts.none(4)
+    groups = rng.integers(-1, 3, 900)  # -1 is no group, and the last one has no case
+    counts.add(groups, rng.random(900), rng.integers(0, 2, 900).astype(float), (0.4, 0.5))
+    assert counts.cases[:, 0].tolist() == [*np.bincount(groups[groups >= 0], minlength=4)]
+    found = rates_of(counts.cases, counts.misses, 3, 2.5)
+    table = fairness_table(counts.cases, list("abcd"), misses=counts.misses, horizon=3, z=2.5)
+    assert found.names == (*table.gaps,)
+    for gap, row in zip(table.gaps.values(), found.gaps(), strict=True):
+        assert (gap.highest, gap.lowest) == ("abcd"[int(row[0])], "abcd"[int(row[1])])
+        assert [gap.difference, gap.difference_low, gap.difference_high] == row[2:].tolist()
+    assert np.isnan(rates_of(np.zeros((2, 5), np.int64), None, 1, 2.0).gaps()[:, 2:]).all()
 
 
 def test_bias_amplification_compares_shares_of_predicted_and_of_training_rises():

@@ -116,6 +116,32 @@ def test_a_broken_relation_of_several_columns_is_heard_jointly():
     assert "each by itself may look usual" in found[0].sentence
 
 
+def test_many_unrelated_columns_without_change_are_left_in_peace():
+    """The directions in which a reference happened to vary least are no law: rows like it raise no joint alarm."""
+    rows = np.random.default_rng(11).standard_normal((2_000 + 10_000, 24))
+    charts = fitted(rows[:2_000], [f"f{place}" for place in range(24)], ("level", "joint"))
+    assert "all features together" not in {finding.subject for finding in heard(charts, rows[2_000:])}
+
+
+def test_a_reference_is_seen_along_the_directions_of_its_other_parts():
+    """The joint distance that is usual is that of rows which had no say in the directions."""
+    rows = np.random.default_rng(12).standard_normal((3_000 + 20_000, 24))
+    charts = fitted(rows[:3_000], [f"f{place}" for place in range(24)], ("level", "joint"))
+    fresh = scores_of(charts.table, rows[3_000:]).told[-1].mean()
+    flattered = scores_of(charts.table, rows[:3_000]).told[-1].mean()
+    assert charts.means[-1] == pytest.approx(fresh, rel=0.005)
+    assert flattered < 0.99 * fresh
+
+
+def test_columns_that_chance_alone_relates_are_no_pair():
+    """Of independent columns no two are watched together; of related ones those are."""
+    rng = np.random.default_rng(13)
+    rows = rng.standard_normal((3_000, 4))
+    assert [name for name in fitted(rows, list("abcd"), ("level", "pair")).names if "with" in name] == []
+    rows[:, 3] += 0.3 * rows[:, 1]
+    assert [name for name in fitted(rows, list("abcd"), ("level", "pair")).names if "with" in name] == ["b with d"]
+
+
 def test_what_is_told_is_in_natural_units(charts):
     """A spread tells distances, a pair and a code shares of rows; what is not known is NaN."""
     rows = rows_without_change(0)[:REFERENCE]

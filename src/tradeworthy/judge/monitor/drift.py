@@ -287,11 +287,12 @@ class DriftMonitor:
     def _finding(self, instrument: int, memory: ChartState, head: np.void) -> tuple[Finding, int]:
         """Put the alarms of one row into one finding, named by the chart furthest past its limit; and rows since."""
         ratios = memory.sums[:, SUM_UP : SUM_UP + 2] / self._charts.constants[:, LIMIT_UP : LIMIT_UP + 2]
-        alarmed = memory.counts[:, ALARM] != 0
-        lead = int(np.argmax(np.where(alarmed, ratios.max(axis=1), -1.0)))
+        alarmed, highest = memory.counts[:, ALARM] != 0, ratios.max(axis=1)
+        lead = int(np.argmax(np.where(alarmed, highest, -1.0)))
         side = 0 if memory.counts[lead, ALARM] > 0 else 1
-        names, point = self._charts.names, self._charts.operating[lead]
-        others = [names[i] for i in np.argsort(-ratios.max(axis=1)) if i != lead and ratios[i].max() > LEANING]
+        points, leaning = self._charts.operating, np.flatnonzero(highest > LEANING)
+        point = points[lead]
+        others = [points[i].name for i in leaning[np.argsort(-highest[leaning])] if i != lead]
         with_it = f"; with it moved {', '.join(others[:5])}" if others else ""
         symbols = self._about.instruments
         moved = Moved(

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel
-from tradeworthy.judge.monitor.class_balance import Z_LEVEL, wilson
+from tradeworthy.judge.monitor.class_balance import Z_LEVEL
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -103,10 +103,9 @@ class GroupCounts(NamedTuple):
         """Return the counts of nothing."""
         return cls(np.zeros((groups, COUNTS), np.int64), np.zeros((groups, 2)))
 
-    def add(self, groups: Longs, scores: Floats, labels: Floats, cut: float) -> None:
-        """Add (n,) cases one after the other: group places, scores, labels of 0 and 1; scores above the cut select."""
-        add_to_groups(groups, scores > cut, labels, self.cases)
-        _add_misses(groups, scores, labels, self.misses)
+    def add(self, groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float]) -> None:
+        """Add (n,) cases one after the other: group places (-1 for none), scores and labels, and where both are cut."""
+        _add_cases(groups, scores, labels, cuts, self)
 
     def clear(self) -> None:
         """Forget all."""
@@ -114,12 +113,25 @@ class GroupCounts(NamedTuple):
 
 
 @kernel
-def _add_misses(groups: Longs, scores: Floats, labels: Floats, misses: Floats) -> None:
-    """Add how far (n,) scores lie above labels to the sums of their groups."""
+def _add_cases(groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float], counts: "GroupCounts") -> None:
+    """Add (n,) cases to the counts of their groups, and how far scores lie above labels to their sums."""
     for i in range(len(groups)):
-        miss = scores[i] - labels[i]
-        misses[groups[i], MISS] += miss
-        misses[groups[i], MISS_SQUARED] += miss * miss
+        group, yes, rose = groups[i], scores[i] > cuts[0], labels[i] > cuts[1]
+        if group >= 0:
+            _count(counts.cases, group, yes, rose)
+            miss = scores[i] - (1.0 if rose else 0.0)
+            counts.misses[group, MISS] += miss
+            counts.misses[group, MISS_SQUARED] += miss * miss
+
+
+@kernel
+def _count(counts: Longs, group: int, yes: bool, rose: bool) -> None:  # noqa: FBT001
+    """Add one case: whether it is selected, and whether its label is 1."""
+    counts[group, N] += 1
+    counts[group, SELECTED] += yes
+    counts[group, POSITIVES] += rose
+    counts[group, TRUE_POSITIVES] += yes and rose
+    counts[group, FALSE_POSITIVES] += yes and not rose
 
 
 @kernel
@@ -128,12 +140,7 @@ def add_to_groups(
 ) -> None:
     """Add (n,) rows to the counts of their groups."""
     for i in range(len(groups)):
-        own, yes, rose = counts[groups[i]], selected[i], labels[i] > 0.5
-        own[N] += 1
-        own[SELECTED] += yes
-        own[POSITIVES] += rose
-        own[TRUE_POSITIVES] += yes and rose
-        own[FALSE_POSITIVES] += yes and not rose
+        _count(counts, groups[i], selected[i], labels[i] > 0.5)
 
 
 def fairness_table(
@@ -163,12 +170,11 @@ def fairness_table(
         Normal point of the intervals.
     """
     seen = [place for place in range(len(names)) if counts[place, N] > 0]
-    groups = {names[p]: {rate: _rate(counts[p], rate, horizon, z) for rate in RATES} for p in seen}
-    if misses is not None:
-        for p in seen:
-            groups[names[p]][CALIBRATION] = _calibration(int(counts[p, N]), misses[p], horizon, z)
-    rates = RATES if misses is None else (*RATES, CALIBRATION)
-    gaps = {rate: _gap(rate, {name: each[rate] for name, each in groups.items()}, horizon, z) for rate in rates}
+    rates = rates_of(counts, misses, horizon, z)
+    by_place = {p: {name: rates.of(place, p) for place, name in enumerate(rates.names)} for p in seen}
+    found = zip(rates.names, rates.gaps().tolist(), strict=True)
+    gaps = {name: _gap(name, gap, names, by_place, horizon, z) for name, gap in found}
+    groups = {names[p]: each for p, each in by_place.items()}
     parity, odds = gaps["selection_rate"], (gaps["true_positive_rate"], gaps["false_positive_rate"])
     return FairnessTable(
         groups=groups,
@@ -186,61 +192,102 @@ def _known(values: list[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)] or [math.nan]
 
 
-def _rate(counts: Longs, rate: str, horizon: int, z: float) -> Rate:
-    """Return one rate of one group."""
-    above, below = RATES[rate]
-    hits, n = int(counts[above]), int(counts[below] if below is not None else counts[N] - counts[POSITIVES])
-    value = hits / n if n else math.nan
-    low, high = wilson(value, n / horizon, z) if n else (math.nan, math.nan)
-    return Rate(hits=hits, n=n, value=value, low=low, high=high)
+class Rates(NamedTuple):
+    """Rates of g groups at once, as (5, r, g) hits, cases, values, lower and upper bounds."""
+
+    names: tuple[str, ...]
+    table: Floats
+
+    def of(self, rate: int, group: int) -> Rate:
+        """Return one rate of one group."""
+        hits, n, value, low, high = self.table[:, rate, group].tolist()
+        return Rate(hits=int(hits), n=int(n), value=value, low=low, high=high)
+
+    def gaps(self) -> Floats:
+        """Return of each rate, (r, 5): the highest group, the lowest, their difference and its bounds.
+
+        Groups without a case do not count; where none has one, groups are -1 and differences NaN.
+        """
+        gaps = np.empty((len(self.names), 5))
+        _write_gaps(self.table, gaps)
+        return gaps
 
 
-def _calibration(n: int, sums: Floats, horizon: int, z: float) -> Rate:
-    """Return how far the scores of one group lie above its labels, on average; too few are as good as none."""
-    if n < CALIBRATION_MIN:
-        return Rate(hits=0, n=0, value=math.nan, low=math.nan, high=math.nan)
-    mean = float(sums[MISS]) / n
-    half = z * math.sqrt(max(0.0, float(sums[MISS_SQUARED]) / n - mean * mean) * horizon / n)
-    return Rate(hits=0, n=n, value=mean, low=mean - half, high=mean + half)
+def rates_of(counts: Longs, misses: Floats | None, horizon: int, z: float) -> Rates:
+    """Return the rates of (g, 5) counts and, with (g, 2) sums of misses, how far scores lie above labels."""
+    names = (*RATES,) if misses is None else (*RATES, CALIBRATION)
+    table = np.empty((5, len(names), len(counts)))
+    for place, (above, below) in enumerate(RATES.values()):
+        _write_rate(counts, (above, -1 if below is None else below), (float(horizon), z), table[:, place])
+    if misses is not None:
+        _write_calibration(counts, misses, (float(horizon), z), table[:, -1])
+    return Rates(names, table)
 
 
-def _gap(rate: str, by_group: Mapping[str, Rate], horizon: int, z: float) -> Gap:
-    """Return difference and ratio between the extreme groups."""
-    known = {name: each for name, each in by_group.items() if each.n > 0}
-    if not known:
-        none = math.nan
-        return Gap(
-            rate=rate,
-            highest="",
-            lowest="",
-            difference=none,
-            difference_low=none,
-            difference_high=none,
-            ratio=none,
-            ratio_low=none,
-            ratio_high=none,
-        )
-    top = max(known, key=lambda name: known[name].value)
-    bottom = min(known, key=lambda name: known[name].value)
-    a, b = known[top], known[bottom]
-    difference = a.value - b.value
-    down = math.hypot(a.value - a.low, b.high - b.value)
-    up = math.hypot(a.high - a.value, b.value - b.low)
-    ratio, ratio_low, ratio_high = _ratio(b, a, horizon, z) if rate in RATES else (math.nan, math.nan, math.nan)
+@kernel
+def _write_rate(counts: Longs, columns: tuple[int, int], how: tuple[float, float], table: Floats) -> None:
+    """Write one rate: (5, g) hits, cases, values, Wilson intervals; NaN for no case. -1 stands for the negatives."""
+    (above, below), (horizon, z) = columns, how
+    for g in range(len(counts)):
+        n = counts[g, N] - counts[g, POSITIVES] if below < 0 else counts[g, below]
+        table[0, g], table[1, g], table[2:, g] = counts[g, above], n, np.nan
+        if n > 0:
+            share, m = counts[g, above] / n, n / horizon
+            centre = (share + z * z / (2.0 * m)) / (1.0 + z * z / m)
+            half = z * np.sqrt(max(0.0, share * (1.0 - share)) / m + z * z / (4.0 * m * m)) / (1.0 + z * z / m)
+            table[2, g], table[3, g], table[4, g] = share, max(0.0, centre - half), min(1.0, centre + half)
+
+
+@kernel
+def _write_calibration(counts: Longs, misses: Floats, how: tuple[float, float], table: Floats) -> None:
+    """Write how far the scores of each group lie above its labels, on average; too few are as good as none."""
+    horizon, z = how
+    for g in range(len(counts)):
+        n = counts[g, N]
+        table[:2, g], table[2:, g] = 0.0, np.nan
+        if n >= CALIBRATION_MIN:
+            mean = misses[g, MISS] / n
+            half = z * np.sqrt(max(0.0, misses[g, MISS_SQUARED] / n - mean * mean) * horizon / n)
+            table[1, g], table[2, g], table[3, g], table[4, g] = n, mean, mean - half, mean + half
+
+
+@kernel
+def _write_gaps(table: Floats, gaps: Floats) -> None:
+    """Write of each rate the extreme groups, their difference, and Newcombe's bounds of it."""
+    for r in range(len(gaps)):
+        top, bottom = -1, -1
+        for g in range(table.shape[2]):
+            if table[1, r, g] > 0:
+                top = g if top < 0 or table[2, r, g] > table[2, r, top] else top
+                bottom = g if bottom < 0 or table[2, r, g] < table[2, r, bottom] else bottom
+        gaps[r, 0], gaps[r, 1], gaps[r, 2:] = top, bottom, np.nan
+        if top >= 0:
+            a, b = table[2:, r, top], table[2:, r, bottom]
+            difference = a[0] - b[0]
+            gaps[r, 2] = difference
+            gaps[r, 3] = max(-1.0, difference - np.hypot(a[0] - a[1], b[2] - b[0]))
+            gaps[r, 4] = min(1.0, difference + np.hypot(a[2] - a[0], b[0] - b[1]))
+
+
+def _gap(rate: str, gap: list[float], names: list[str], groups: Mapping[int, Mapping[str, Rate]], *how: float) -> Gap:
+    """Return difference and ratio of one rate between the extreme groups."""
+    ratios, (top, bottom) = (math.nan, math.nan, math.nan), (int(gap[0]), int(gap[1]))
+    if top >= 0 and rate in RATES:
+        ratios = _ratio(groups[bottom][rate], groups[top][rate], *how)
     return Gap(
         rate=rate,
-        highest=top,
-        lowest=bottom,
-        difference=difference,
-        difference_low=max(-1.0, difference - down),
-        difference_high=min(1.0, difference + up),
-        ratio=ratio,
-        ratio_low=ratio_low,
-        ratio_high=ratio_high,
+        highest=names[top] if top >= 0 else "",
+        lowest=names[bottom] if top >= 0 else "",
+        difference=gap[2],
+        difference_low=gap[3],
+        difference_high=gap[4],
+        ratio=ratios[0],
+        ratio_low=ratios[1],
+        ratio_high=ratios[2],
     )
 
 
-def _ratio(lower: Rate, upper: Rate, horizon: int, z: float) -> tuple[float, float, float]:
+def _ratio(lower: Rate, upper: Rate, horizon: float, z: float) -> tuple[float, float, float]:
     """Return the ratio of two rates with its interval; 0/0 is NaN."""
     if upper.value == 0.0:
         return math.nan, math.nan, math.nan

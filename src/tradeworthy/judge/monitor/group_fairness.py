@@ -36,6 +36,7 @@ from tradeworthy.judge.monitor.fairness import (
     Gap,
     GroupCounts,
     fairness_table,
+    rates_of,
 )
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
@@ -246,20 +247,25 @@ class FairnessMonitor:
 
     def _add(self, places: Longs, scores: Floats, labels: Floats, to: Sequence[GroupCounts]) -> None:
         """Add (n,) cases to counts of their groups; those in no group are left out."""
-        inside, each = np.flatnonzero(places >= 0), self._settings
-        places, scores = places[inside], np.ascontiguousarray(scores[inside])
-        up = (labels[inside] > each.label_cut).astype(np.float64)
         for counts in to:
-            counts.add(places, scores, up, each.score_cut)
+            counts.add(places, scores, labels, (self._settings.score_cut, self._settings.label_cut))
 
     def _table(
         self, counts: GroupCounts, grouping: Grouping, *, training: Longs | None = None, z: float = Z_LEVEL
     ) -> FairnessTable:
         """Return the table of counts; the calibration of a model of returns is left out."""
-        misses = counts.misses if self._settings.label_cut == LABEL_CUT else None
         return fairness_table(
-            counts.cases, grouping.names, misses=misses, training=training, horizon=self._horizon, z=z
+            counts.cases, grouping.names, misses=self._misses(counts), training=training, horizon=self._horizon, z=z
         )
+
+    def _misses(self, counts: GroupCounts) -> Floats | None:
+        """Return the sums of misses; those of a model of returns say nothing."""
+        return counts.misses if self._settings.label_cut == LABEL_CUT else None
+
+    def _is_wide(self, counts: GroupCounts, z: float) -> bool:
+        """Whether the lower bound of any gap passes what is allowed without training; cheaper than a table."""
+        lows = rates_of(counts.cases, self._misses(counts), self._horizon, z).gaps()[:, 3]
+        return bool((lows > min(self._settings.allowed, self._settings.allowed_miss)).any())
 
     def _ready(self) -> Records:
         """Return the outcomes, in order, of which all that makes their groups is read."""
@@ -278,14 +284,13 @@ class FairnessMonitor:
         """Count outcomes by group, and look at the gaps each time a window is full."""
         decisions = np.ascontiguousarray(ready["decision"])
         places = [self._places(grouping, ready, decisions) for grouping in self._groupings]
-        start = 0
+        scores, labels, start = np.ascontiguousarray(ready["score"]), np.ascontiguousarray(ready["label"]), 0
         while start < len(ready):
             end = min(len(ready), start + self._settings.window - self._seen)
             self._since_ns = self._since_ns if self._seen else int(ready["ts_event_ns"][start])
-            part = ready[start:end]
             for at in range(len(self._groupings)):
                 both = self._totals[at], self._window[at]
-                self._add(places[at][start:end], part["score"], part["label"], both)
+                self._add(places[at][start:end], scores[start:end], labels[start:end], both)
             self._seen += end - start
             if self._seen == self._settings.window:
                 self._look(ready[end - 1])
@@ -308,8 +313,9 @@ class FairnessMonitor:
         """Tell the widest gap of each grouping whose lower bound passes what is allowed, rarer while it stays."""
         z = self._critical()
         for place, grouping in enumerate(self._groupings):
-            table, told = self._table(self._window[place], grouping, z=z), []
-            for rate, gap in table.gaps.items():
+            counts, told = self._window[place], []
+            table = self._table(counts, grouping, z=z) if self._is_wide(counts, z) else None
+            for rate, gap in table.gaps.items() if table is not None else ():
                 allowed = self._settings.allowed_miss if rate == CALIBRATION else self._settings.allowed
                 allowed += self._training_gap(place, rate, gap)
                 if gap.difference_low > allowed:
@@ -317,7 +323,7 @@ class FairnessMonitor:
             pause = self._pauses[place]
             if pause[0] > 0:
                 pause[0] -= 1
-            elif not told:
+            elif table is None or not told:
                 pause[1] = 0
             else:
                 pause[:] = 2 ** min(pause[1] + 1, REPEATS_MAX) - 1, pause[1] + 1

@@ -59,7 +59,7 @@ def find_outside(rows: Floats, lowest: Floats, highest: Floats, hits: Bits) -> N
     """Write (n, p) ones where a row lies outside the range, or is not a number."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
-            hits[i, j] = not (lowest[j] <= rows[i, j] <= highest[j])
+            hits[i, j] = 1 - int((rows[i, j] >= lowest[j]) & (rows[i, j] <= highest[j]))
 
 
 class RangeMonitor:

@@ -31,6 +31,9 @@ ALLOWANCES = (0.35, 0.5, 0.65)
 
 ALLOWANCE_MIN = 0.02
 
+LONGER = 2
+"""Histories of a persistent series are watched so many times as long: so long do excursions last."""
+
 
 class Asked(NamedTuple):
     """What a chart is fitted for.
@@ -80,7 +83,7 @@ def fit_chart(scores: Floats, breaks: Places, asked: Asked, rng: np.random.Gener
     offset, spread = float(settled.mean()), max(float(settled.std()), 1e-9)
     model = fit_null(settled - offset, asked.runs, rng, breaks[breaks > early] - early)
     if asked.clustering is None:
-        raw, slow = _histories(model, settled - offset, asked, rng)
+        raw, slow = histories(model, settled - offset, asked, rng)
     else:
         raw, slow = _clustering_histories(asked.clustering, len(settled), asked, rng)
     seen, error = _watched(raw, len(settled))
@@ -124,12 +127,13 @@ def limit_of(scores: Floats, allowance: float, rate: float, lowest: float) -> fl
     return max(lowest, float(peaks[tail]) + beyond * math.log(tail / wanted))
 
 
-def _histories(model: NullModel, series: Floats, asked: Asked, rng: np.random.Generator) -> tuple[Floats, float]:
+def histories(model: NullModel, series: Floats, asked: Asked, rng: np.random.Generator) -> tuple[Floats, float]:
     """Return (runs, n) raw scores of histories without change, and the spread of their slow levels in score spreads.
 
     Each has a reference as long as the centred one given, and what is watched after it.
     """
-    raw = np.empty((asked.runs, len(series) + asked.run_length))
+    longer = LONGER if model.coefficients.shape[1] else 1
+    raw = np.empty((asked.runs, len(series) + longer * asked.run_length))
     draw_histories(model, raw, rng)
     slow = slow_levels(series, raw, rng) if asked.regimes else 0.0
     return raw, slow / max(float(series.std()), 1e-9)

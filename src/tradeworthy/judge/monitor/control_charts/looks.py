@@ -52,6 +52,12 @@ CATEGORIES_MAX = CODES_MAX
 TAIL_SHARE = 0.02
 """Share of the reference beyond a tail's edge."""
 
+PAIR_REACH = 4.0
+"""Standard errors of a correlation of independent rows, beyond which two columns are related."""
+
+FOLDS = 10
+"""Stretches of a reference, each of which is seen along the axes of all others."""
+
 SPREAD_HARM = 1.5
 """The growth of a spread that is worth an alarm."""
 
@@ -135,7 +141,7 @@ def plan(rows: Floats, names: Sequence[str], levels: Floats, kinds: Sequence[Kin
         for one, other in _pairs(whole, many):
             looks.append(Look(f"{names[one]} with {names[other]}", "pair", one, other))
             constants.append(_changed(levels[one], {DECAY: 0.0, PARTNER: other}))
-    axes = _axes(whole[:, many], many, len(names)) if "joint" in kinds and len(many) > 1 else NO_AXES
+    axes = _axes(whole, many) if "joint" in kinds and len(many) > 1 else NO_AXES
     if len(axes):
         looks.append(Look("all features together", "joint", len(names)))
         constants.append(np.zeros(CONSTANTS))
@@ -175,22 +181,22 @@ def _changed(own: Floats, changes: dict[int, float]) -> Floats:
 
 
 def _pairs(z: Floats, many: Sequence[int]) -> list[tuple[int, int]]:
-    """Return each column's closest other one, every pair once."""
+    """Return each column's closest other one, every pair once; what chance explains is no relation."""
     if len(many) < 2:
         return []
     with np.errstate(invalid="ignore", divide="ignore"):
         close = np.abs(np.nan_to_num(np.corrcoef(z[:, many].T)))
     np.fill_diagonal(close, -1.0)
-    found = {tuple(sorted((many[i], many[int(row.argmax())]))) for i, row in enumerate(close)}
-    return sorted((a, b) for a, b in found)
+    related = [(i, int(row.argmax())) for i, row in enumerate(close) if row.max() > PAIR_REACH / np.sqrt(len(z))]
+    return sorted({(many[min(pair)], many[max(pair)]) for pair in related})
 
 
-def _axes(z: Floats, many: Sequence[int], width: int) -> Floats:
-    """Return the directions of least variance, each of deviation 1 in the reference, over all columns of a row."""
-    variance, directions = np.linalg.eigh(np.cov(z.T))
+def _axes(z: Floats, many: Sequence[int]) -> Floats:
+    """Return the directions of least variance of some columns, each of deviation 1 in (n, p) rows."""
+    variance, directions = np.linalg.eigh(np.cov(z[:, many].T))
     kept = variance > 1e-9 * max(float(variance.max()), 1e-300)
     chosen = directions[:, kept][:, :AXES_MAX] / np.sqrt(variance[kept][:AXES_MAX])
-    axes = np.zeros((chosen.shape[1], width))
+    axes = np.zeros((chosen.shape[1], z.shape[1]))
     axes[:, many] = chosen.T
     return axes
 
@@ -208,6 +214,25 @@ def scores_of(table: ChartTable, rows: Floats) -> Seen:
     q, n = len(table.constants), len(rows)
     seen = Seen(np.empty((q, n)), np.empty((q, n)), empty_state(q))
     write_scores(table, seen.memory, np.ascontiguousarray(rows), seen.scores, seen.told)
+    return seen
+
+
+def seen_by(planned: Plan, rows: Floats) -> Seen:
+    """Return what the looks of a plan make of the (n, p) rows that it was made from.
+
+    The reference varies less along its own axes than any other rows do, so each of its stretches is seen along those of
+    all others.
+    """
+    table, seen = planned.table, scores_of(planned.table, rows)
+    levels = table.constants[: rows.shape[1]]
+    z = np.clip((rows - levels[:, CENTRE]) / levels[:, SCALE], -BOUND, BOUND)
+    known, many = np.isfinite(z).all(axis=1), np.flatnonzero(table.axes.any(axis=0)).tolist()
+    alone = np.vstack([levels, table.constants[-1:]])
+    for fold in np.array_split(np.arange(len(rows)), FOLDS) if len(table.axes) else ():
+        others = known.copy()
+        others[fold] = False
+        part = scores_of(ChartTable(alone, _axes(z[others], many)), rows[fold])
+        seen.scores[-1, fold], seen.told[-1, fold] = part.scores[-1], part.told[-1]
     return seen
 
 

@@ -190,6 +190,17 @@ def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) 
 
 
 @kernel
+def _all_alike(hits: Bits, start: int, stop: int) -> tuple[Bits, Bits]:
+    """Return which columns of (n, width) hits say no throughout some events, and which say nothing."""
+    any_hit, every_hit = hits[start].copy(), hits[start].copy()
+    for i in range(start + 1, stop):
+        for place in range(hits.shape[1]):
+            any_hit[place] |= hits[i, place]
+            every_hit[place] &= hits[i, place]
+    return (any_hit == 0).astype(np.uint8), (every_hit == UNSEEN).astype(np.uint8)
+
+
+@kernel
 def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, stop: int) -> int:
     """Step the charts of one lane through events, chart by chart; return the event that alarms, or `stop`.
 
@@ -200,6 +211,7 @@ def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, st
         for place in range(width):
             n = min(n, _run_chart(state, lane + place, limit, events, (place, start, stop)))
         return n
+    calm, unseen = _all_alike(events.hits, start, stop)
     charts = slice(lane, lane + width)
     saved = RateState(
         state.chances[charts].copy(),
@@ -211,7 +223,14 @@ def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, st
         state.tally[charts].copy(),
     )
     for place in range(width):
-        n = min(n, _run_chart(state, lane + place, limit, events, (place, start, n)))
+        memory = state.memory[lane + place]
+        if unseen[place]:
+            memory[ALARM] = 0
+        elif calm[place] and memory[LAST] + memory[LEARN] + memory[QUIET] + memory[ACTIVE] == 0:
+            memory[ALARM] = 0
+            memory[AWAKE] += n - start
+        else:
+            n = min(n, _run_chart(state, lane + place, limit, events, (place, start, n)))
     if n == stop:
         return stop
     state.chances[charts], state.usual[charts], state.weights[charts] = saved.chances, saved.usual, saved.weights

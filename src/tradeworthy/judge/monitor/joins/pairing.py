@@ -92,7 +92,8 @@ class RowPairing:
         """
         at = places_of(self._decisions["sequence"], self._row_keys)
         found = at >= 0
-        heads, rows = self._decisions[at[found]], self._rows if found.all() else self._rows[found]
+        heads = self._decisions.take(at[found])
+        rows = np.ascontiguousarray(self._rows if found.all() else self._rows[found])  # read by several monitors
         waiting = np.flatnonzero(~found & (self._row_keys > self._newest))
         self._row_keys, self._rows = self._row_keys[waiting], self._rows[waiting]
         if len(heads):
