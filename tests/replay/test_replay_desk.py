@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -32,11 +33,11 @@ def shelf(tmp_path_factory):
     return shelf
 
 
-def steered_run(folder, shelf):
+def steered_run(folder, shelf, settings=QUICK):
     """Run a desk through everything that people can do to it."""
     events = market(200, seed=8)
     events["values"][131, 3] = np.nan
-    with SmallDesk(folder, shelf=shelf, settings=QUICK) as small:
+    with SmallDesk(folder, shelf=shelf, settings=settings) as small:
         control, (a, b, c) = small.control, small.numbers[:3]
         actions = [
             lambda: control.add_shadow(b),
@@ -90,6 +91,14 @@ def test_two_runs_write_the_same_bytes(tmp_path, shelf):
     for name in ("a", "b"):
         steered_run(tmp_path / name, shelf)
     assert stream_bytes(tmp_path / "a") == stream_bytes(tmp_path / "b")
+
+
+def test_a_slow_machine_writes_the_same_bytes(tmp_path, shelf):
+    """On a virtual clock nothing on the tape depends on how often the engine looks up in the machine's time."""
+    hurried = msgspec.structs.replace(QUICK, steer_every_ms=1e-3)
+    for name, settings in (("seldom", QUICK), ("often", hurried)):
+        steered_run(tmp_path / name, shelf, settings)
+    assert stream_bytes(tmp_path / "seldom") == stream_bytes(tmp_path / "often")
 
 
 def test_replay_goes_through_restarts(tmp_path, shelf):

@@ -43,7 +43,11 @@ class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list of versions; `gate` is `passed`, `overridden`, `failed` or `missing`."""
+    """One line of the list of versions.
+
+    `gate` is ``passed``, ``overridden``, ``failed`` or ``missing``; `distance` is told of a version that a policy let
+    act by itself; `waits` of one that good figures do not let act, because such distances have added up to too much.
+    """
 
     version: str
     name: str
@@ -53,6 +57,8 @@ class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
     gate: str
     approved_by: list[str]
     parent: str | None
+    distance: facts.Distance | None = None
+    waits: bool = False
 
 
 class Registry:
@@ -210,6 +216,8 @@ class Registry:
                 gate=_gate_word(standing, digest),
                 approved_by=[actor for actor, _ in standing.approvals.get(digest, [])],
                 parent=fact.parent,
+                distance=standing.steps.get(digest),
+                waits=digest in standing.frozen,
             )
             for digest, fact in standing.registered.items()
         ]

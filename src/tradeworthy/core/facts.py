@@ -56,14 +56,50 @@ class VersionApproved(Fact, frozen=True, kw_only=True, tag=True):
     env: str
 
 
+class Distance(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one version lies from another, 0 (the same) to 1 each; None is not known. Sums may be larger.
+
+    Attributes
+    ----------
+    features : float or None
+        Share of the features of both that are not defined alike in both.
+    scores : float or None
+        Twice the mean difference of the ranks of both scores of an event, among all scores of both.
+    reasons : float or None
+        Share of the contributions' size that is attributed otherwise.
+    data : float or None
+        Share of the time that both learned from that not both did.
+    """
+
+    features: float | None
+    scores: float | None
+    reasons: float | None
+    data: float | None
+
+
 class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
-    """A version took a role; `share` is the part of full size that it takes where it acts, below 1 for a canary."""
+    """A version took a role; `share` is the part of full size that it takes where it acts, below 1 for a canary.
+
+    `distance`, from the champion before, is told where no person let it act: a policy did by itself.
+    """
 
     version: str
     role: str
     env: str
     previous: str | None = None
     share: float = 1.0
+    distance: Distance | None = None
+
+
+class PromotionFrozen(Fact, frozen=True, kw_only=True, tag=True):
+    """A challenger waits for a person: with it, automatic promotions would have come further than `allowed`.
+
+    `gone` adds up their distances, its own included, since the last version that a person let act.
+    """
+
+    version: str
+    gone: Distance
+    allowed: float
 
 
 class VersionRolledBack(Fact, frozen=True, kw_only=True, tag=True):
@@ -249,6 +285,7 @@ AnyFact = (
     | CheckOverridden
     | VersionApproved
     | VersionPromoted
+    | PromotionFrozen
     | VersionRolledBack
     | SizeChanged
     | RuleSet

@@ -24,7 +24,13 @@ from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.answers import Answer, Reaction
 from tradeworthy.change.release.comparing import read_comparisons
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
-from tradeworthy.change.release.policy import PolicySettings, PromoteChallenger, RetireChallenger, StartRetrain
+from tradeworthy.change.release.policy import (
+    FreezePromotion,
+    PolicySettings,
+    PromoteChallenger,
+    RetireChallenger,
+    StartRetrain,
+)
 from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.change.train.history import ArrayHistory
 from tradeworthy.change.train.worker import CANDIDATE, TrainJob
@@ -127,6 +133,9 @@ def test_a_finding_leads_to_a_new_champion_across_restarts(home, tape):
     entry = home.ledger.facts(facts.VersionPromoted)[-1]
     assert entry.actor == "policy"
     assert "log loss" in entry.reason
+    assert (entry.fact.distance.features, entry.fact.distance.data) == (0.0, 0.0)
+    assert 0.0 < entry.fact.distance.scores < 1.0
+    assert 0.0 < entry.fact.distance.reasons < 1.0
     assert step(home, home.folder / "tape2") is None
     assert kinds(home)[-6:] == [
         "RetrainStarted",
@@ -302,6 +311,27 @@ def test_a_shadow_is_compared_only_when_it_has_enough(home, tape):
     assert found.loss.low < 0.0 < found.loss.high
     assert found.reasons.estimate > 0.0
     assert home.registry.standing().shadows == [challenger]
+
+
+def test_a_good_challenger_that_is_too_far_waits_for_a_person(home, tape):
+    """It is frozen once, with a finding, and the champion stays; an approval lets the policy go on, counting anew."""
+    first, challenger = challenged(home, tape)
+    folder = home.folder / "tape2"
+    record(home, folder, (first, Role.CHAMPION), (challenger, Role.SHADOW))
+    strict = msgspec.structs.replace(POLICY, distance_max=0.01)
+    assert isinstance(step(home, folder, policy=strict), FreezePromotion)
+    assert step(home, folder, policy=strict) is None
+    assert home.registry.standing().shadows == [challenger]
+    [fact] = [entry.fact for entry in home.ledger.facts(facts.PromotionFrozen)]
+    assert fact.gone.scores > 0.01
+    told = home.ledger.facts(facts.FindingRaised)[-1].fact.finding
+    assert told.subject == challenger[:16]
+    assert "Automatic promotion is frozen" in told.sentence
+    assert [info.waits for info in home.registry.list()] == [False, True]
+    home.release.approve(challenger, actor="bob", reason="looked at what has changed")
+    assert isinstance(step(home, folder, policy=strict), PromoteChallenger)
+    standing = home.registry.standing()
+    assert (standing.champion, standing.steps, standing.frozen) == (challenger, {}, {})
 
 
 def test_a_step_that_is_refused_retires_the_challenger(home, tape):

@@ -119,7 +119,8 @@ def test_harm_under_a_canary_takes_it_back():
 def test_a_good_challenger_acts_at_a_share_first():
     """After its comparison it is canary, and champion only after so many decisions."""
     shadow = (*CHALLENGED, promoted("b", "shadow"))
-    assert step(*shadow, comparison=good()) == StartCanary("b", 0.2, step(*shadow, comparison=good()).reason)
+    found = step(*shadow, comparison=good())
+    assert found == StartCanary("b", 0.2, found.reason, good().distance)
     assert step(*shadow, CANARY, decisions=99) is None
     assert isinstance(step(*shadow, CANARY, decisions=100), PromoteChallenger)
 

@@ -135,3 +135,7 @@ def rehearse(project: Folder = HERE, *, as_json: Json = False) -> None:
         head = f"{line.finding:>5}  {line.time[:16]}  {line.kind} ({line.severity}): "
         console.print(Text.assemble(head, (line.did, "bold" if line.did != "nothing" else "dim")), soft_wrap=True)
         console.print(Text(f"       {line.sentence}", style="dim"), soft_wrap=True)
+    for each in told.promotions:
+        head = f"{each.number:>5}  {each.time[:16]}  challenger {each.version}: "
+        console.print(Text.assemble(head, (each.did, "bold")), soft_wrap=True)
+        console.print(Text(f"       with it, since a person let one act: {each.distance}", style="dim"), soft_wrap=True)

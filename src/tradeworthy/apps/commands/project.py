@@ -16,7 +16,7 @@ from tradeworthy.apps.commands.keys import own_key
 from tradeworthy.apps.commands.opened import Opened
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.change.access.roles import roles_that_may
-from tradeworthy.change.release.answers import rehearse
+from tradeworthy.change.release.answers import rehearse, rehearse_promotions
 from tradeworthy.change.release.release import CANARY_SHARE
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
@@ -141,8 +141,10 @@ class Project(Opened):
     def rehearse(self) -> results.Rehearsal:
         """Say what the settings' policy would have done about every finding of the past."""
         policy = self.settings.policy
-        told = rehearse(policy.reaction, policy.rollback_on, self.ledger.facts())
-        return results.Rehearsal.of(told)
+        entries = self.ledger.facts()
+        told = rehearse(policy.reaction, policy.rollback_on, entries)
+        promotions = rehearse_promotions(policy.distance_max, entries)
+        return results.Rehearsal.of(told, promotions)
 
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> results.Step:
         """Refuse every order in a scope from the next event on; a symbol alone is an instrument's scope."""

@@ -10,9 +10,12 @@ import msgspec
 
 from tradeworthy.apps.commands.handling import WatcherStatus, findings_of, watcher_status
 from tradeworthy.change.registry import VersionInfo
-from tradeworthy.change.release.answers import Rehearsed
+from tradeworthy.change.release.answers import Rehearsed, RehearsedPromotion
+from tradeworthy.change.release.distance import gone_by, in_words
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.train.candidate import Candidate
+from tradeworthy.core.decisions import SHORT
+from tradeworthy.core.facts import Distance
 from tradeworthy.core.time import iso
 from tradeworthy.live.feeds.quality import FileReport
 from tradeworthy.live.feeds.rows import RowReport
@@ -154,13 +157,24 @@ class RehearsedLine(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class RehearsedPromotionLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One challenger that good figures let act by itself: how far it had come, and what the policy would have done."""
+
+    number: int
+    time: str
+    version: str
+    distance: str
+    did: str
+
+
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy would have done, finding by finding; nothing was done."""
+    """What the policy would have done, finding by finding and challenger by challenger; nothing was done."""
 
     findings: list[RehearsedLine]
+    promotions: list[RehearsedPromotionLine]
 
     @classmethod
-    def of(cls, told: list[Rehearsed]) -> Self:
+    def of(cls, told: list[Rehearsed], promotions: list[RehearsedPromotion]) -> Self:
         """Take what a rehearsal told."""
         lines = [
             RehearsedLine(
@@ -173,7 +187,17 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
             )
             for each in told
         ]
-        return cls(findings=lines)
+        challengers = [
+            RehearsedPromotionLine(
+                number=each.number,
+                time=iso(each.ts_ns),
+                version=each.version[:SHORT],
+                distance=in_words(each.gone),
+                did=each.did,
+            )
+            for each in promotions
+        ]
+        return cls(findings=lines, promotions=challengers)
 
 
 class WhoCan(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +245,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a deployment stands."""
+    """Where a deployment stands; `distance` is how far automatic promotions came since a person last let one act."""
 
     env: str
     engine: str
@@ -231,6 +255,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     champion: str | None
     previous: str | None
     shadows: list[str]
+    distance: Distance
     versions: list[VersionInfo]
     findings: dict[str, int]
     findings_open: int
@@ -251,6 +276,7 @@ def status_of(project: "Project") -> Status:
         champion=standing.champion,
         previous=standing.previous,
         shadows=standing.shadows,
+        distance=gone_by(standing.champions, standing.steps)[0],
         versions=project.registry.list(),
         findings=findings_by_kind(standing),
         findings_open=len(findings_of(project, open_only=True).cases),

@@ -7,6 +7,7 @@ Idea:   the ledger keeps what was set; what that changed is the difference to th
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tradeworthy.change.release.distance import in_words
 from tradeworthy.core import facts
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import iso
@@ -99,6 +100,7 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.VersionApproved: lambda f: f"Version {f.version[:SHORT]} was approved for {f.env}.",
     facts.VersionPromoted: _promoted,
     facts.VersionRolledBack: _rolled_back,
+    facts.PromotionFrozen: lambda f: f"Version {f.version[:SHORT]} waits for a person: {in_words(f.gone)}.",
     facts.SizeChanged: lambda f: f"The acting version takes {f.share:.0%} of its size.",
     facts.RuleSet: _rule,
     facts.FindingAnswered: _answered,

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 CHECK_EVERY_S = 0.5
 TELL_EVERY_S = 0.2
+LOOK_BACK, LOOK_BACK_MORE = 100_000, 10
+"""Records at the tape's end among which the last market event is looked for first; how many more the next time."""
 SCOPE = "desk"
 SETTINGS = "settings"
 """Who changes limits when the file of settings has changed."""
@@ -279,14 +281,20 @@ def require_champion(project: "Project") -> None:
 
 
 def _last_recorded_ns(project: "Project") -> int:
-    """Return the event time of the last market event on the tape."""
+    """Return the event time of the last market event on the tape; back from its end only as far as there is none."""
     if not project.places.tape.is_dir():
         return 0
     reader = TapeReader(project.places.tape)
     if "inputs" not in reader.streams():
         return 0
-    inputs = reader.read("inputs")
-    return int(inputs["ts_event_ns"][~is_own(inputs)].max(initial=0))
+    last, back = reader.last_sequence(), LOOK_BACK
+    while True:
+        after = max(last - back, 0)
+        parts = (part["ts_event_ns"].max(initial=0, where=~is_own(part)) for part in reader.scan("inputs", after))
+        found = int(max(parts, default=0))
+        if found or after == 0:
+            return found
+        back *= LOOK_BACK_MORE
 
 
 async def trade(running: Running, alongside: Alongside | None, feed: Feed | None = None) -> RunSummary:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.reports.document import Document, Line, Part
 from tradeworthy.change.access.roles import ACTIONS, roles_that_may
+from tradeworthy.change.release.distance import gone_by, in_words
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, Pulse, read_pulse
 from tradeworthy.core import facts
@@ -150,8 +151,20 @@ def _changes(year: Year) -> list[Line]:
     return [
         _line("when, who, what, why", _told(changed, lambda e: _change(e.fact))),
         _line("by kind", ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))),
-        _line("budget of accumulated small changes since the last approval", ""),
+        _line("budget of accumulated small changes since the last approval", _accumulated(year)),
     ]
+
+
+def _accumulated(year: Year) -> str:
+    """Say how far automatic promotions have come, and which of them had to wait for a person."""
+    gone, since = gone_by(year.standing.champions, year.standing.steps)
+    if not year.standing.champions:
+        return ""
+    waited = year.of(facts.PromotionFrozen)
+    from_whom = since[:SHORT] if since else "nobody's approval"
+    return f"since {from_whom}: {in_words(gone)}; frozen {len(waited)} times" + (
+        f": {_told(waited, lambda e: e.fact.version[:SHORT])}" if waited else ""
+    )
 
 
 def _change(fact: facts.Fact) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from tradeworthy.change.release.distance import gone_by, plus, too_far
 from tradeworthy.change.release.standing import Standing, stand_on
 from tradeworthy.change.watch.findings import SEVERITIES, gravity
 from tradeworthy.core import facts
@@ -116,6 +117,16 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     did: str
 
 
+class RehearsedPromotion(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy would have done about one challenger that it let act, or let wait, by itself."""
+
+    number: int
+    ts_ns: int
+    version: str
+    gone: facts.Distance
+    did: str
+
+
 def next_answer(reactions: Iterable[Reaction], rollback_on: Iterable[str], standing: Standing) -> Answer | None:
     """Return the answer to the oldest finding that asks for one and has none.
 
@@ -170,6 +181,27 @@ def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries:
                 did=_rehearsed(answer, standing),
             )
         )
+    return told
+
+
+def rehearse_promotions(distance_max: float, entries: Iterable[Entry]) -> list[RehearsedPromotion]:
+    """Return, for every challenger that good figures let act by itself, whether it would have had to wait."""
+    standing, told = Standing(), []
+    for entry in entries:
+        match entry.fact:
+            case facts.VersionPromoted(version=version, distance=facts.Distance() as step) if (
+                version != standing.champion
+            ):
+                gone = plus(gone_by(standing.champions, standing.steps)[0], step)
+            case facts.PromotionFrozen(version=version, gone=gone):
+                pass
+            case _:
+                stand_on(standing, entry)
+                continue
+        far = too_far(gone, distance_max)
+        did = f"wait for a person: too far in {' and '.join(far)}" if far else "let it act"
+        told.append(RehearsedPromotion(number=entry.number, ts_ns=entry.ts_ns, version=version, gone=gone, did=did))
+        stand_on(standing, entry)
     return told
 
 

@@ -14,12 +14,15 @@ import msgspec
 
 from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.registry import Registry
+from tradeworthy.change.release.distance import data_apart, features_apart
 from tradeworthy.change.release.shadow import Comparison, Reasons, Records, Side, compare, label_inputs
 from tradeworthy.core.decisions import SHORT, rows_stream, version_number
 from tradeworthy.core.errors import DataInvalid, ModelMismatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.model.features.labels import Label
+from tradeworthy.model.features.program import Program
+from tradeworthy.model.manifest import Lineage
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.version import Version
 from tradeworthy.record.reader import TapeReader
@@ -64,14 +67,25 @@ class Comparer:
             binary=label.kind != "forward_return",
             cost_bps=self._cost_bps,
         )
+        found = self._with_versions(found)
         replace_file(self._folder / f"{shadow[:SHORT]}.mp", msgspec.msgpack.encode(found))
         return found
+
+    def _with_versions(self, found: Comparison) -> Comparison:
+        """Add to the distance what the versions themselves say."""
+        one, other = self._known_version(found.champion), self._known_version(found.version)
+        distance = msgspec.structs.replace(
+            found.distance,
+            features=features_apart(one.program, other.program),
+            data=data_apart(one.lineage, other.lineage),
+        )
+        return msgspec.structs.replace(found, distance=distance)
 
     def _side(self, reader: TapeReader, digest: str, decided: Records, since: int) -> Side:
         """Return what one version did after an input: its decisions are among those of both."""
         known, stream, reasons = self._known_version(digest), rows_stream(version_number(digest)), None
         if known.explainer is not None and stream in reader.streams():
-            reasons = Reasons(known.names, reader.read(stream, after=since), known.explainer)
+            reasons = Reasons(known.program.names, reader.read(stream, after=since), known.explainer)
         return Side(digest, decided, reasons)
 
     def _known_version(self, digest: str) -> "_Known":
@@ -79,7 +93,7 @@ class Comparer:
         if digest not in self._known:
             version = self._registry.load(digest)
             label = Label.from_json(version.manifest.label_json())
-            self._known[digest] = _Known(label, version.program.names, _explainer(version))
+            self._known[digest] = _Known(label, version.program, version.manifest.lineage, _explainer(version))
         return self._known[digest]
 
 
@@ -87,7 +101,8 @@ class _Known(NamedTuple):
     """What a comparison needs of a version."""
 
     label: Label
-    names: Sequence[str]
+    program: Program
+    lineage: Lineage
     explainer: TreeShap | None
 
 

@@ -15,7 +15,9 @@ from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, refused, said
 from tradeworthy.change.release.comparing import Comparer
+from tradeworthy.change.release.distance import gone_by
 from tradeworthy.change.release.policy import (
+    FreezePromotion,
     JudgeChallenger,
     PolicySettings,
     Progress,
@@ -27,7 +29,7 @@ from tradeworthy.change.release.policy import (
     Step,
     decide,
 )
-from tradeworthy.change.release.refusals import refusal, tell, unanswered
+from tradeworthy.change.release.refusals import frozen, refusal, tell, unanswered
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
@@ -221,21 +223,29 @@ class Conductor:
         elif answer.share is not None and answer.share < self._registry.standing().size:
             release.resize(answer.share, actor=ACTOR, reason=reason)
 
-    def _act_on(
-        self, action: JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger
-    ) -> None:
+    def _act_on(self, action: Step) -> None:
         match action:
             case JudgeChallenger(version=version):
                 self._judge(version)
             case StartShadow(version=version):
                 self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
-            case StartCanary(version=version, share=share, reason=reason):
-                self._release.promote(version, "canary", actor=ACTOR, reason=reason, share=share)
-            case PromoteChallenger(version=version, reason=reason):
-                self._release.promote(version, "champion", actor=ACTOR, reason=reason)
+            case StartCanary(version=version, share=share, reason=reason, distance=distance):
+                self._release.promote(version, "canary", actor=ACTOR, reason=reason, share=share, distance=distance)
+            case PromoteChallenger(version=version, reason=reason, distance=distance):
+                self._release.promote(version, "champion", actor=ACTOR, reason=reason, distance=distance)
+            case FreezePromotion():
+                self._freeze(action)
             case RetireChallenger(version=version, reason=reason):
                 self._release.promote(version, "retired", actor=ACTOR, reason=reason)
                 self._tell(version, reason, severity="info")
+
+    def _freeze(self, action: FreezePromotion) -> None:
+        """Let a challenger wait for a person, and tell why."""
+        allowed, standing = self._settings.policy.distance_max, self._registry.standing()
+        fact = facts.PromotionFrozen(version=action.version, gone=action.gone, allowed=allowed)
+        self._registry.ledger.append(fact, actor=ACTOR, reason=action.reason)
+        since = gone_by(standing.champions, standing.steps)[1]
+        tell(self._registry.ledger, frozen(fact, since, now_ns=self._clock.now_ns()), actor=ACTOR)
 
     def _attend(self, attempt: Retrain, standing: Standing) -> None:
         """Start an attempt that was only written down; end one whose process has ended."""

@@ -12,11 +12,22 @@ import math
 import msgspec
 
 from tradeworthy.change.release.answers import KINDS, Reaction
+from tradeworthy.change.release.distance import gone_by, plus, too_far
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.core.facts import Distance
 from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.sequential import BLOCKS_MIN
+
+_AT_LEAST_ZERO = (
+    "cool_down_decisions",
+    "budget",
+    "budget_window_hours",
+    "loss_margin",
+    "distance_max",
+    "canary_decisions",
+)
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +53,10 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         the champion's (nats a decision); 0 demands that it is shown to be no worse at all.
     auto_promote : bool
         Let the policy promote by itself. It does so in `paper` only; elsewhere a person does.
+    distance_max : float
+        How far automatic promotions may come, added up since the last version that a person let act: in features,
+        scores, reasons and data, each by itself, where 1 is as far as one version can lie from another. Beyond it a
+        challenger waits for a person; at 0 each one does.
     canary_share : float or None
         A challenger that passed its comparison first acts at this share of full size; at once in full if left out.
     canary_decisions : int
@@ -63,6 +78,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     shadow_decisions: int = 2_000
     loss_margin: float = 0.01
     auto_promote: bool = True
+    distance_max: float = 1.0
     canary_share: float | None = None
     canary_decisions: int = 500
     rollback_on: tuple[str, ...] = ("concept_drift", "performance", "trading", "latency")
@@ -77,7 +93,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                     raise SettingsInvalid(f"policy.{name} holds {kind!r}; allowed are {', '.join(KINDS)}")
         if self.canary_share is not None and not 0.0 < self.canary_share < 1.0:
             raise SettingsInvalid(f"policy.canary_share is {self.canary_share:g}; allowed is above 0 and below 1")
-        for name in ("cool_down_decisions", "budget", "budget_window_hours", "loss_margin", "canary_decisions"):
+        for name in _AT_LEAST_ZERO:
             if getattr(self, name) < 0:
                 raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
         if min(self.gate_tries, self.shadow_decisions, self.scheduled_every_decisions or 1) < 1:
@@ -127,17 +143,27 @@ class StartShadow(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartCanary(msgspec.Struct, frozen=True, tag=True):
-    """Let the challenger act at a share of its size."""
+    """Let the challenger act at a share of its size; `distance` as of `PromoteChallenger`."""
 
     version: str
     share: float
     reason: str
+    distance: Distance | None = None
 
 
 class PromoteChallenger(msgspec.Struct, frozen=True, tag=True):
-    """Make the challenger champion."""
+    """Make the challenger champion; `distance` from the one before, unless a person has approved it."""
 
     version: str
+    reason: str
+    distance: Distance | None = None
+
+
+class FreezePromotion(msgspec.Struct, frozen=True, tag=True):
+    """Let a good challenger wait for a person: automatic promotions would have `gone` too far with it."""
+
+    version: str
+    gone: Distance
     reason: str
 
 
@@ -148,7 +174,9 @@ class RetireChallenger(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Step = StartRetrain | JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | RetireChallenger
+Step = (
+    StartRetrain | JudgeChallenger | StartShadow | StartCanary | PromoteChallenger | FreezePromotion | RetireChallenger
+)
 
 
 def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, env: str = "paper") -> Step | None:
@@ -172,7 +200,7 @@ def _next_for(
 ) -> tuple[Step | None, bool]:
     """Return the challenger's next step, and whether its story is over."""
     if version == standing.canary:
-        return _after_canary(version, policy, progress, env)
+        return _after_canary(version, policy, standing, progress, env)
     if version in standing.champions or version in standing.retired or version in standing.stood_aside:
         return None, True
     if version not in standing.gates or not standing.gate_passed(version):
@@ -182,18 +210,20 @@ def _next_for(
         return StartShadow(version), False
     if progress.comparison is None or progress.comparison.version != version:
         return None, False
-    return _conclude(progress.comparison, policy, env)
+    return _conclude(progress.comparison, policy, standing, env)
 
 
-def _after_canary(version: str, policy: PolicySettings, progress: Progress, env: str) -> tuple[Step | None, bool]:
+def _after_canary(
+    version: str, policy: PolicySettings, standing: Standing, progress: Progress, env: str
+) -> tuple[Step | None, bool]:
     """Let a canary act in full once it has decided often enough; what goes wrong before is answered as a finding."""
     if progress.canary_decisions < policy.canary_decisions or not (policy.auto_promote and env == "paper"):
         return None, False
     said = f"{progress.canary_decisions} decisions as canary without a finding that ends it"
-    return PromoteChallenger(version, said), False
+    return PromoteChallenger(version, said, standing.steps.get(version)), False
 
 
-def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple[Step | None, bool]:
+def _conclude(comparison: Comparison, policy: PolicySettings, standing: Standing, env: str) -> tuple[Step | None, bool]:
     """Promote or retire as soon as the figures allow; where a person promotes, the challenger stays for them."""
     loss, pnl = comparison.loss, comparison.pnl_bps
     if math.isnan(loss.high):
@@ -208,19 +238,27 @@ def _conclude(comparison: Comparison, policy: PolicySettings, env: str) -> tuple
         said = f"it would earn less: {pnl.estimate:+.3g} bps a decision, at most {pnl.high:+.3g}; {said}"
         return RetireChallenger(comparison.version, said), False
     if loss.high <= policy.loss_margin:
-        return _promotion(comparison.version, said, policy, env)
+        return _promotion(comparison, said, policy, standing, env)
     if loss.low > policy.loss_margin or comparison.is_over:
         return RetireChallenger(comparison.version, said), False
     return None, False
 
 
-def _promotion(version: str, said: str, policy: PolicySettings, env: str) -> tuple[Step | None, bool]:
+def _promotion(
+    comparison: Comparison, said: str, policy: PolicySettings, standing: Standing, env: str
+) -> tuple[Step | None, bool]:
     """Let a challenger act that is good enough, if the policy may."""
-    if not policy.auto_promote or env != "paper":
+    version, distance = comparison.version, None
+    if not policy.auto_promote or env != "paper" or version in standing.frozen:
         return None, True
+    if version not in standing.approvals:
+        distance = comparison.distance
+        gone = plus(gone_by(standing.champions, standing.steps)[0], distance)
+        if too_far(gone, policy.distance_max):
+            return FreezePromotion(version, gone, said), False
     if policy.canary_share is not None:
-        return StartCanary(version, policy.canary_share, said), False
-    return PromoteChallenger(version, said), False
+        return StartCanary(version, policy.canary_share, said, distance), False
+    return PromoteChallenger(version, said, distance), False
 
 
 def _retrain(

@@ -7,6 +7,7 @@ State:  the ledger; the same refusal is told once.
 
 from collections.abc import Mapping
 
+from tradeworthy.change.release.distance import counted, in_words, too_far
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.findings import Finding
@@ -27,7 +28,33 @@ def unanswered(subject: str, what: str, why: str, *, now_ns: int) -> Finding:
     return _finding(subject, sentence, now_ns=now_ns, severity="critical")
 
 
-def _finding(subject: str, sentence: str, *, now_ns: int, sequence: int = 0, severity: str) -> Finding:
+def frozen(fact: facts.PromotionFrozen, since: str | None, *, now_ns: int) -> Finding:
+    """Return the finding that a challenger waits for a person, however good it is."""
+    version, far = fact.version[:SHORT], too_far(fact.gone, fact.allowed)
+    whom = f"version {since[:SHORT]}, the last" if since else "any version"
+    sentence = (
+        f"Automatic promotion is frozen: with version {version} it would have come too far in {' and '.join(far)} from "
+        f"{whom} that a person let act ({in_words(fact.gone)}; allowed is {fact.allowed:g}). Version {version} passed "
+        f"its comparison and waits as a shadow: look at what has changed, then run tradeworthy approve {version}, or "
+        "approve champion."
+    )
+    worst = max(counted(getattr(fact.gone, name)) for name in far)
+    return _finding(
+        version, sentence, now_ns=now_ns, severity="warning", observed=worst, threshold=fact.allowed, unit="distance"
+    )
+
+
+def _finding(
+    subject: str,
+    sentence: str,
+    *,
+    now_ns: int,
+    severity: str,
+    sequence: int = 0,
+    observed: float = 1.0,
+    threshold: float = 0.0,
+    unit: str = "refusals",
+) -> Finding:
     return Finding(
         monitor=NAME,
         subject=subject,
@@ -36,11 +63,11 @@ def _finding(subject: str, sentence: str, *, now_ns: int, sequence: int = 0, sev
         sequence=sequence,
         ts_event_ns=now_ns,
         since_ns=now_ns,
-        observed=1.0,
+        observed=observed,
         reference=0.0,
-        unit="refusals",
-        statistic=1.0,
-        threshold=0.0,
+        unit=unit,
+        statistic=observed,
+        threshold=threshold,
         false_alarms_per_10k=0.0,
         sentence=sentence,
     )

@@ -46,7 +46,16 @@ class Release:
         self.control = control
         self.instruments = tuple(instruments)
 
-    def promote(self, version: str, role: str, *, actor: str, reason: str, share: float = CANARY_SHARE) -> str:
+    def promote(
+        self,
+        version: str,
+        role: str,
+        *,
+        actor: str,
+        reason: str,
+        share: float = CANARY_SHARE,
+        distance: facts.Distance | None = None,
+    ) -> str:
         """Give a version a role, and return its digest.
 
         Parameters
@@ -60,6 +69,8 @@ class Release:
             Who, and why.
         share : float
             Of a canary: above 0 and below 1.
+        distance : Distance, optional
+            From the champion before, where no person decides.
 
         Raises
         ------
@@ -83,6 +94,7 @@ class Release:
             env=self.registry.env,
             previous=standing.champion,
             share=share if role == "canary" else 1.0,
+            distance=distance,
         )
         _check_share(fact)
         self.registry.ledger.append(fact, actor=actor, reason=reason)

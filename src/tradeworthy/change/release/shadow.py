@@ -17,8 +17,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.change.release.distance import UNKNOWN, scores_apart
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.events import EventBatch
+from tradeworthy.core.facts import Distance
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.metrics import log_losses
@@ -52,6 +54,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         Share of decisions on which they wanted another side.
     reasons : Anytime or None
         How much of the contributions' size they attribute differently.
+    distance : Distance
+        How far the challenger lies from the champion, so far.
     """
 
     version: str
@@ -62,6 +66,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     pnl_bps: Anytime
     disagreement: Anytime
     reasons: Anytime | None = None
+    distance: Distance = UNKNOWN
 
     @property
     def is_over(self) -> bool:
@@ -190,6 +195,12 @@ def compare(
         pnl_bps=anytime_mean(profits[0] - profits[1], horizon=1, tuned_for=decisions),
         disagreement=anytime_mean(_sides(ours) != _sides(theirs), horizon=horizon, tuned_for=decisions),
         reasons=None if apart is None else anytime_mean(apart, horizon=1, tuned_for=decisions // stride),
+        distance=Distance(
+            features=None,
+            scores=scores_apart(ours["score"], theirs["score"]),
+            reasons=float(apart.mean()) if apart is not None and len(apart) else None,
+            data=None,
+        ),
     )
 
 

@@ -60,6 +60,11 @@ class Standing:
         What decides in the acting version's place; ``none`` where it decides itself.
     stood_aside : set of str
         Versions that a fallback put back into shadow; only a person lets them act again.
+    steps : dict of str to Distance
+        By version that a policy promoted by itself: how far it lies from the champion before it. A person's approval,
+        or promotion, takes it out.
+    frozen : dict of str to PromotionFrozen
+        Challengers that wait for a person, because automatic promotions have come too far.
     answered : int
         Ledger number of the last finding that the policy has answered.
     shadows, retired : list of str
@@ -82,6 +87,8 @@ class Standing:
     size: float = 1.0
     rule: str = NO_RULE
     stood_aside: set[str] = field(default_factory=set)
+    steps: dict[str, facts.Distance] = field(default_factory=dict)
+    frozen: dict[str, facts.PromotionFrozen] = field(default_factory=dict)
     answered: int = 0
     shadows: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
@@ -131,10 +138,13 @@ def stand_on(standing: Standing, entry: Entry) -> None:
             standing.gates[fact.version] = fact
         case facts.VersionApproved() as fact:
             standing.approvals.setdefault(fact.version, []).append((entry.actor, fact.env))
+            _looked_at(standing, fact.version)
         case facts.CheckOverridden() as fact:
             standing.overrides.setdefault(fact.version, []).append(OverrideGiven(entry.actor, entry.reason, fact))
         case facts.VersionPromoted() as fact:
             _promoted(standing, fact, entry.number)
+        case facts.PromotionFrozen() as fact:
+            standing.frozen[fact.version] = fact
         case facts.VersionRolledBack() as fact:
             _rolled_back(standing, fact, entry.number)
         case _:
@@ -167,11 +177,16 @@ def _promoted(standing: Standing, fact: facts.VersionPromoted, number: int) -> N
     for versions in (standing.shadows, standing.retired):
         if fact.version in versions:
             versions.remove(fact.version)
+    if fact.role == "retired":
+        standing.frozen.pop(fact.version, None)
     match fact.role:
         case "champion" | "canary":
             if fact.version != standing.champion:
                 standing.champion_since, standing.rule = number, NO_RULE
             standing.stood_aside.discard(fact.version)
+            _looked_at(standing, fact.version)
+            if fact.distance is not None:
+                standing.steps[fact.version] = fact.distance
             _remove(standing.champions, fact.version)
             standing.champions.append(fact.version)
             standing.canary = fact.version if fact.role == "canary" else None
@@ -195,6 +210,12 @@ def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int)
         standing.retired.append(fact.version)
     standing.champion_since = number
     standing.canary, standing.size, standing.rule = None, 1.0, NO_RULE
+
+
+def _looked_at(standing: Standing, version: str) -> None:
+    """Begin to count distances at a version that a person approved or let act; those who wait are looked at anew."""
+    standing.steps.pop(version, None)
+    standing.frozen.clear()
 
 
 def _retrain_ended(standing: Standing, fact: facts.RetrainEnded) -> None:
