@@ -22,7 +22,8 @@ from tradeworthy.judge.robust.tree_bounds import certify
 from tradeworthy.model.predictors.importing import import_model
 
 AIMS = {
-    "attack_success_at_01": Aim("share", "higher", 0.3),
+    "attack_found_at_01": Aim("share", "higher", 0.95),
+    "attack_found_at_03": Aim("share", "higher", 0.95),
     "attack_success_at_03": Aim("share", "higher", 0.57),
     "attack_ms_per_row_at_01": Aim("ms", "lower", 5.0),
     "attack_ms_per_row_at_03": Aim("ms", "lower", 5.0),
@@ -133,8 +134,12 @@ def _told(report: Report, which: str, name: str, found: dict[str, Any]) -> None:
     """Report the middle budget's figures."""
     shares = f"{found['success']:.3f} broken, {found['certified']:.3f} certified, {found['undecided']:.3f} undecided"
     if which == "all":
-        report.add(f"attack_success_at_{name}", found["success"], note=f"all {FEATURES} features: {shares}")
-        report.add(f"attack_ms_per_row_at_{name}", found["ms_per_row"], note="certificate included, 3 random starts")
+        found_share = found["success"] / max(1.0 - found["certified"], 1e-9)
+        note = f"of the rows that are not proved safe, those broken; all {FEATURES} features: {shares}"
+        report.add(f"attack_found_at_{name}", found_share, note=note)
+        if name == "03":
+            report.add("attack_success_at_03", found["success"], note=f"all {FEATURES} features: {shares}")
+        report.add(f"attack_ms_per_row_at_{name}", found["ms_per_row"], note="proofs included, 3 random starts")
         return
     report.add(f"undecided_movable_at_{name}", found["undecided"], note=f"{MOVABLE} movable features: {shares}")
     if name == "03":

@@ -1,11 +1,11 @@
-"""An attack on trees: the cheapest-looking move of one lever at a time, until the score crosses a cut.
+"""An attack on trees: one lever at a time to where it helps most, then an exact search where that gets stuck.
 
-Idea:   a tree's score changes only where a feature crosses a threshold, so the moves worth trying are known: just
-        beyond each threshold within reach. Each pass tries them all, evaluates only the trees that look at what moves,
-        and keeps the one that brings the score furthest (for its cost, where moves cost anything). Where that gets
-        stuck it starts again from random places in the box.
-Sound:  what is found is a row, and it was scored by the very kernel that serves: a success is a fact. Not finding one
-        proves nothing; `tree_bounds` does.
+Idea:   each pass looks at every position worth trying of every lever (`tree_moves`), on what is left of the trees
+        within the box (`reachable`), and takes the one that brings the score furthest (for its cost, where moves cost
+        anything). Where that gets stuck it starts again from random places. What it does not break is searched box by
+        box (`tree_boxes`), which finds what greed misses, or proves that there is nothing.
+Sound:  what is found is a row, and it was scored by the very kernel that serves: a success is a fact. What is neither
+        broken nor proved safe is undecided.
 Reference: greedy search after Cheng et al. (2019) and Andriushchenko and Hein (2019), extended to coupled features,
         one-sided reach, steps and costs.
 """
@@ -18,244 +18,173 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel, leaf
-from tradeworthy.judge.robust.levers import Floats, Ints, Levers, moved_rows
-from tradeworthy.judge.robust.tree_bounds import certify
-from tradeworthy.model.predictors.tree_table import Link, Reading, TreeTable, first_score, read_slot, read_slots
+from tradeworthy.judge.robust.levers import Floats, Levers, moved_rows
+from tradeworthy.judge.robust.reachable import Reach, Roots, Turns, index_turns, reach_row, room_for
+from tradeworthy.judge.robust.tree_bounds import bound_row
+from tradeworthy.judge.robust.tree_boxes import FOUND, UNKNOWN, Boxes, room_for_boxes, search_boxes
+from tradeworthy.judge.robust.tree_moves import (
+    Moves,
+    list_moves,
+    list_trees,
+    place_lever,
+    room_for_moves,
+    sum_over_moves,
+)
+from tradeworthy.model.predictors.tree_table import TreeTable, first_score, read_slots
 from tradeworthy.model.predictors.trees import Trees
 
-CANDIDATES_MAX = 24
-"""Thresholds tried a feature and pass; where there are more, they are spread evenly."""
-
 PASSES_MAX = 12
-_BEYOND = 2.4e-7
-"""How far beyond a threshold a move ends, as a share of it: two roundings to float32."""
+BOXES_MAX = 2_000
+"""Boxes that the exact search looks at, a row and cut."""
 
 _TINY = 1e-12
-_NEGATED = int(Reading.NEGATED)
-
-
-class TreeIndex(NamedTuple):
-    """What a lever touches: its trees, its slots, and the values at which a tree's answer changes.
-
-    Attributes
-    ----------
-    tree_first : (l + 1,) int64, tree : (t,) int64
-        Roots of the trees that look at a lever's features.
-    weight : (t,) float64
-        Which way each tree's leaves move the first score: 1 for its own, less than 0 where it competes for shares.
-    slot_first : (l + 1,) int64, slot : (s,) int64
-        Slots that read them.
-    edge_first : (e + 1,) int64, edge : (k,) float64
-        For each feature of `Levers`, the thresholds in ascending order, in the feature's own units.
-    """
-
-    tree_first: Ints
-    tree: Ints
-    weight: Floats
-    slot_first: Ints
-    slot: Ints
-    edge_first: Ints
-    edge: Floats
 
 
 class Search(NamedTuple):
-    """What stays the same for all rows of an attack; `position` and the others are scratch."""
+    """What stays the same for all rows of an attack, and room for one of them."""
 
-    touched: TreeIndex
+    turns: Turns
     levers: Levers
+    reach: Reach
+    moves: Moves
+    boxes: Boxes
     budget: float
-    starts: Floats  # (k, l) in 0 to 1: where in the box each try begins; a NaN is the row itself
-    position: Floats  # (l,)
-    row: Floats  # (n,)
-    numbers: Floats  # (slots,)
-
-
-def index_trees(trees: Trees, levers: Levers) -> TreeIndex:
-    """Look up what each lever touches."""
-    table = trees.table
-    slot_of_node = table.nodes["slot"].astype(np.int64)
-    inner = np.flatnonzero(slot_of_node > 0)
-    root_of_node = trees.roots[np.searchsorted(trees.roots, inner, side="right") - 1].astype(np.int64)
-    slot_feature = table.slots["feature"].astype(np.int64)
-    slot_feature[0] = -1
-    found_trees, found_slots = [], []
-    for lever in range(len(levers.low)):
-        features = levers.feature[levers.first[lever] : levers.first[lever + 1]]
-        slots = np.flatnonzero(np.isin(slot_feature, features))
-        found_slots.append(slots)
-        found_trees.append(np.unique(root_of_node[np.isin(slot_of_node[inner], slots)]))
-    edges = [_edges(table, slot_of_node, np.flatnonzero(slot_feature == feature)) for feature in levers.feature]
-    touched = np.concatenate(found_trees)
-    competes = -1.0 / (trees.n_outputs - 1) if trees.table.link == Link.SOFTMAX else 0.0
-    return TreeIndex(
-        tree_first=_firsts(found_trees),
-        tree=touched,
-        weight=np.where(trees.output[np.searchsorted(trees.roots, touched)] == 0, 1.0, competes),
-        slot_first=_firsts(found_slots),
-        slot=np.concatenate(found_slots),
-        edge_first=_firsts(edges),
-        edge=np.concatenate(edges),
-    )
-
-
-def _edges(table: TreeTable, slot_of_node: Ints, slots: Ints) -> Floats:
-    """Return the finite thresholds at which slots of one feature change their answer, ascending."""
-    values = []
-    for slot in slots:
-        thresholds = table.nodes["threshold"][slot_of_node == slot]
-        values.append(-thresholds if table.slots["reading"][slot] & _NEGATED else thresholds)
-    edges = np.unique(np.concatenate([*values, np.empty(0)]))
-    finite: Floats = edges[np.isfinite(edges)]
-    return finite
-
-
-def _firsts(parts: list[Ints] | list[Floats]) -> Ints:
-    """Return where each part begins when they stand one after the other, and where the last one ends."""
-    return np.cumsum([0, *(len(part) for part in parts)]).astype(np.int64)
+    starts: Floats  # (k, l) in 0 to 1: among a lever's positions, where each try begins; a NaN is at rest
+    boxes_max: int
 
 
 @leaf
-def _place_lever(table: TreeTable, search: Search, origin: Floats, lever: int, position: float) -> None:
-    """Move one lever from the `origin` row: its features, and the slots that read them."""
-    levers, index = search.levers, search.touched
-    for at in range(levers.first[lever], levers.first[lever + 1]):
-        feature = levers.feature[at]
-        search.row[feature] = origin[feature] + levers.scale[at] * position
-    for at in range(index.slot_first[lever], index.slot_first[lever + 1]):
-        search.numbers[index.slot[at]] = read_slot(table, index.slot[at], search.row)
+def _spent(search: Search) -> float:
+    levers, moves, spent = search.levers, search.moves, 0.0
+    for lever in range(levers.low.shape[0]):
+        spent += levers.cost[lever] * abs(moves.position[moves.first[lever] + moves.now[lever]])
+    return spent
 
 
 @leaf
-def _sum_of_trees(table: TreeTable, search: Search, lever: int) -> float:
-    """Return the weighted sum of the leaves of the trees that a lever touches."""
-    index, nodes, numbers, total = search.touched, table.nodes, search.numbers, 0.0
-    for at in range(index.tree_first[lever], index.tree_first[lever + 1]):
-        place = index.tree[at]
-        while nodes[place].slot != 0:
-            node = nodes[place]
-            place = np.int64(node.child) + (0 if numbers[node.slot] <= node.threshold else 1)
-        total += index.weight[at] * nodes[place].threshold
-    return total
-
-
-@leaf
-def _onto_step(position: float, now: float, step: float) -> float:
-    """Return a position on the lever's steps that lies at least as far from `now`."""
-    if step <= 0.0:
-        return position
-    count = position / step
-    return float(np.ceil(count) if position > now else np.floor(count)) * step
-
-
-@leaf
-def _candidate(search: Search, origin: Floats, lever: int, at: int, edge: int) -> float:
-    """Return the lever's position just beyond a threshold of its feature `at`, seen from where it is; NaN if none."""
-    levers, now = search.levers, search.position[lever]
-    value, scale = search.touched.edge[edge], levers.scale[at]
-    if scale == 0.0:
-        return np.nan
-    position = (value - origin[levers.feature[at]]) / scale
-    away = 1.0 if position >= now else -1.0
-    position += away * (abs(value) * _BEYOND + _TINY) / abs(scale)
-    position = _onto_step(position, now, levers.step[lever])
-    return position if levers.low[lever] <= position <= levers.high[lever] else np.nan
-
-
-@leaf
-def _try_lever(
-    table: TreeTable, search: Search, origin: Floats, lever: int, sign: float, spent: float, best: Floats
-) -> None:
-    """Try a lever's candidates; `best` (4,) holds merit, lever, position and gain of the best move so far."""
-    levers, index, now = search.levers, search.touched, search.position[lever]
-    before = _sum_of_trees(table, search, lever)
-    cost = levers.cost[lever]
-    for at in range(levers.first[lever], levers.first[lever + 1]):
-        one = origin[levers.feature[at]] + levers.scale[at] * levers.low[lever]
-        other = origin[levers.feature[at]] + levers.scale[at] * levers.high[lever]
-        edges = index.edge[index.edge_first[at] : index.edge_first[at + 1]]
-        start = np.searchsorted(edges, min(one, other)) + index.edge_first[at]
-        stop = np.searchsorted(edges, max(one, other)) + index.edge_first[at]
-        for edge in range(start, stop, max(1, (stop - start + CANDIDATES_MAX - 1) // CANDIDATES_MAX)):
-            position = _candidate(search, origin, lever, at, edge)
-            price = cost * (abs(position) - abs(now))
-            if np.isnan(position) or spent + price > search.budget:
+def _best_move(table: TreeTable, search: Search, sign: float) -> tuple[int, int]:
+    """Return the lever and its position that bring the score furthest for their cost; (-1, 0) if none does."""
+    levers, moves, spent = search.levers, search.moves, _spent(search)
+    chosen, place, most = -1, 0, 0.0
+    for lever in range(levers.low.shape[0]):
+        if moves.size[lever] == 1 or moves.tree_first[lever] == moves.tree_first[lever + 1]:
+            continue
+        sum_over_moves(table, search.turns, levers, search.reach, moves, lever)
+        first, cost = moves.first[lever], levers.cost[lever]
+        before, now = moves.change[moves.now[lever]], abs(moves.position[first + moves.now[lever]])
+        for each in range(moves.size[lever]):
+            gain = sign * (moves.change[each] - before)
+            if gain <= _TINY:
                 continue
-            _place_lever(table, search, origin, lever, position)
-            gain = sign * (_sum_of_trees(table, search, lever) - before)
+            price = cost * (abs(moves.position[first + each]) - now)
             merit = gain / (1.0 + max(price, 0.0))
-            if gain > _TINY and merit > best[0]:
-                best[0], best[1], best[2], best[3] = merit, lever, position, gain
-    _place_lever(table, search, origin, lever, now)
+            if merit > most and spent + price <= search.budget:
+                chosen, place, most = lever, each, merit
+    return chosen, place
 
 
 @leaf
-def _climb(table: TreeTable, search: Search, origin: Floats, sign: float, cut: float, best: Floats) -> bool:
+def _climb(table: TreeTable, search: Search, origin: Floats, sign: float, cut: float) -> bool:
     """Move levers one after the other until the score has reached the cut (`sign` 1) or fallen below it (-1)."""
-    levers = search.levers
     for _ in range(PASSES_MAX):
-        read_slots(table, search.row, search.numbers)
-        score = first_score(table, search.numbers)
+        read_slots(table, search.moves.row, search.reach.numbers)
+        score = first_score(table, search.reach.numbers)
         if (sign > 0.0 and score >= cut) or (sign < 0.0 and score < cut):
             return True
-        spent = 0.0
-        for lever in range(levers.low.shape[0]):
-            spent += levers.cost[lever] * abs(search.position[lever])
-        best[0], best[1] = 0.0, -1.0
-        for lever in range(levers.low.shape[0]):
-            _try_lever(table, search, origin, lever, sign, spent, best)
-        if best[1] < 0.0:
+        lever, place = _best_move(table, search, sign)
+        if lever < 0:
             return False
-        lever = int(best[1])
-        search.position[lever] = best[2]
-        _place_lever(table, search, origin, lever, best[2])
+        place_lever(search.turns, search.levers, origin, search.reach, search.moves, lever, place)
     return False
 
 
 @leaf
-def _begin(table: TreeTable, search: Search, origin: Floats, start: int) -> None:
-    """Put the levers where a try begins: at rest, or at a random place within box, steps and budget."""
-    levers = search.levers
-    spent = 0.0
+def _begin(search: Search, origin: Floats, start: int) -> None:
+    """Put the levers where a try begins: at rest, or at random positions within the budget."""
+    levers, moves = search.levers, search.moves
     for lever in range(levers.low.shape[0]):
-        share = search.starts[start, lever]
-        position = 0.0 if np.isnan(share) else levers.low[lever] + share * (levers.high[lever] - levers.low[lever])
-        search.position[lever] = position
-        spent += levers.cost[lever] * abs(position)
+        share, count, first = search.starts[start, lever], moves.size[lever], moves.first[lever]
+        rest = np.searchsorted(moves.position[first : first + count], 0.0)
+        moves.now[lever] = rest if np.isnan(share) else int(share * count)
+    spent = _spent(search)
     shrink = search.budget / spent if spent > search.budget else 1.0
-    for feature in range(origin.shape[0]):
-        search.row[feature] = origin[feature]
-    read_slots(table, origin, search.numbers)
     for lever in range(levers.low.shape[0]):
-        position, step = search.position[lever] * shrink, levers.step[lever]
-        search.position[lever] = np.trunc(position / step) * step if step > 0.0 else position
-        _place_lever(table, search, origin, lever, search.position[lever])
+        first, place = moves.first[lever], moves.now[lever]
+        within = shrink * abs(moves.position[first + place])
+        while levers.cost[lever] > 0.0 and abs(moves.position[first + place]) > within:
+            place += 1 if moves.position[first + place] < 0.0 else -1
+        place_lever(search.turns, levers, origin, search.reach, moves, lever, place)
+
+
+@leaf
+def _greedy(table: TreeTable, search: Search, origin: Floats, below: float, above: float) -> bool:
+    """Try the nearer cut, then the other, from each start."""
+    score = first_score(table, search.reach.numbers)
+    first = 1.0 if above - score < score - below else -1.0
+    for attempt in range(2 * search.starts.shape[0]):
+        sign = first if attempt % 2 == 0 else -first
+        cut = above if sign > 0.0 else below
+        if not np.isinf(cut):
+            _begin(search, origin, attempt // 2)
+            if _climb(table, search, origin, sign, cut):
+                return True
+    return False
 
 
 @kernel
-def attack_rows(table: TreeTable, search: Search, rows: Floats, below: Floats, above: Floats, positions: Floats) -> int:
-    """Attack (m, n) rows and write the levers' (m, l) positions; NaN where no attack was found. Return how many were.
+def _exact(table: TreeTable, search: Search, origin: Floats, below: float, above: float) -> int:
+    """Search the whole box for each cut; found, none, or unknown."""
+    turns, levers, reach, moves, boxes = search.turns, search.levers, search.reach, search.moves, search.boxes
+    answer = 0
+    for sign in (1.0, -1.0):
+        cut = above if sign > 0.0 else below
+        if np.isinf(cut):
+            continue
+        told = search_boxes(
+            table, turns, levers, origin, reach, moves, boxes, sign, cut, search.budget, search.boxes_max
+        )
+        if told == FOUND:
+            return told
+        answer = UNKNOWN if told == UNKNOWN else answer
+    return answer
+
+
+@kernel
+def attack_rows(
+    table: TreeTable,
+    roots: Roots,
+    search: Search,
+    rows: Floats,
+    below: Floats,
+    above: Floats,
+    positions: Floats,
+    safe: npt.NDArray[np.bool_],
+) -> None:
+    """Attack (m, n) rows and write the levers' (m, l) positions, NaN where no attack was found; and what is safe.
 
     A row is broken when its score falls under `below` (m,) or reaches `above` (m,); infinite where there is no cut.
     """
-    broken = 0
-    best = np.zeros(4, np.float64)
+    turns, levers, reach, moves = search.turns, search.levers, search.reach, search.moves
+    margins = np.empty((3, table.bases.shape[0]))
     for number in range(rows.shape[0]):
-        origin, found = rows[number], False
-        read_slots(table, origin, search.numbers)
-        score = first_score(table, search.numbers)
-        first = 1.0 if above[number] - score < score - below[number] else -1.0
-        for attempt in range(2 * search.starts.shape[0]):
-            sign = first if attempt % 2 == 0 else -first
-            cut = above[number] if sign > 0.0 else below[number]
-            if not np.isinf(cut):
-                _begin(table, search, origin, attempt // 2)
-                found = _climb(table, search, origin, sign, cut, best)
-            if found:
-                break
-        broken += found
-        for lever in range(positions.shape[1]):
-            positions[number, lever] = search.position[lever] if found else np.nan
-    return broken
+        positions[number], origin = np.nan, rows[number]
+        end = reach_row(table, roots, turns, levers, origin, reach)
+        least, most = bound_row(table, turns, reach, margins)
+        low = below[number] if least < below[number] else -np.inf
+        high = above[number] if most >= above[number] else np.inf
+        safe[number] = np.isinf(low) and np.isinf(high)
+        if safe[number]:
+            continue
+        list_trees(turns, reach, end, moves)
+        moves.row[:] = origin
+        list_moves(turns, levers, origin, reach, moves)
+        found = _greedy(table, search, origin, low, high)
+        if not found and search.boxes_max > 0:
+            told = _exact(table, search, origin, low, high)
+            found, safe[number] = told == FOUND, told == 0
+        if found:
+            for lever in range(positions.shape[1]):
+                positions[number, lever] = moves.position[moves.first[lever] + moves.now[lever]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +198,7 @@ class TreeAttack:
     broken : (m,) bool
         Where one was found, told by the predictor's own score of the moved row.
     safe : (m,) bool
-        Where the certificate proves that there is none.
+        Where it is proved that there is none.
     """
 
     adversarial: Floats
@@ -286,6 +215,7 @@ def attack_trees(
     *,
     budget: float = np.inf,
     starts: int = 3,
+    boxes_max: int = BOXES_MAX,
     rng: np.random.Generator,
 ) -> TreeAttack:
     """Look for moves within the box that bring each row's score across a cut; a cut proved out of reach is not tried.
@@ -302,18 +232,27 @@ def attack_trees(
         What all moves of one row together may cost.
     starts : int
         Tries from a random place, after the one from the row itself.
+    boxes_max : int
+        Boxes that the exact search looks at, a row and cut, where the tries found nothing; 0 leaves it out.
     rng : Generator
         Chooses those places.
     """
     rows = np.ascontiguousarray(rows, np.float64)
     count = len(levers.low)
-    low, high = certify(trees, levers, rows)
-    places = np.concatenate([np.full((1, count), np.nan), rng.random((starts, count))])
-    scratch = (np.empty(count), np.empty(rows.shape[1]), np.empty(len(trees.table.slots)))
-    search = Search(index_trees(trees, levers), levers, float(budget), places, *scratch)
-    positions = np.empty((len(rows), count))
-    reachable = np.where(low >= below, -np.inf, below), np.where(high < above, np.inf, above)
-    attack_rows(trees.table, search, rows, *reachable, positions)
+    turns, reach = index_turns(trees, levers), room_for(trees, levers)
+    search = Search(
+        turns,
+        levers,
+        reach,
+        room_for_moves(turns, levers, len(trees.roots), reach, rows.shape[1]),
+        room_for_boxes(turns, len(levers.feature), len(trees.roots), trees.n_outputs, len(reach.stack)),
+        float(budget),
+        np.concatenate([np.full((1, count), np.nan), rng.random((starts, count))]),
+        int(boxes_max),
+    )
+    cuts = np.ascontiguousarray(below, np.float64), np.ascontiguousarray(above, np.float64)
+    positions, safe = np.empty((len(rows), count)), np.zeros(len(rows), np.bool_)
+    attack_rows(trees.table, trees.roots, search, rows, *cuts, positions, safe)
     adversarial = moved_rows(rows, levers, np.nan_to_num(positions))
     scores = trees.many(adversarial)[:, 0]
-    return TreeAttack(adversarial, (scores < below) | (scores >= above), (low >= below) & (high < above))
+    return TreeAttack(adversarial, (scores < below) | (scores >= above), safe)
