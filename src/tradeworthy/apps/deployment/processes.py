@@ -140,7 +140,8 @@ class Companions:
 def companions(project: "Project", *, watch: bool, market_past: bool = True) -> Iterator[Companions]:
     """Run the watcher, if wanted, around a block that opens the tape and then starts the syncer.
 
-    A market of the past is traded as fast as it can be read: what the watcher finds in it is then timed by the reading.
+    A market of the past is traded as fast as it can be read, and callers of a port stamp events as they like: what the
+    watcher finds is then timed by the tape.
     """
     running = Companions(project.places.root / "logs")
     try:

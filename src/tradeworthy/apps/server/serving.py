@@ -66,7 +66,7 @@ def serve_project(
     require_champion(project)
     record_limits(project)
     started_ns = project.clock.monotonic_ns()
-    with at_work(project, project.clock, watch=watch) as work:
+    with at_work(project, project.clock, watch=watch, market_past=True) as work:  # callers stamp events as they like
         port = port_beside(settings=settings, opened=opened)
         with collector_off(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             summary = runner.run(_serve(project, work, port))

@@ -91,7 +91,7 @@ class Watch:
     batch : int
         Records of a stream taken in one step.
     market_past : bool
-        The desk trades a market of the past, so that event times are not the machine's.
+        The desk trades a market of the past, or others stamp its events, so that event times are not the machine's.
     """
 
     def __init__(

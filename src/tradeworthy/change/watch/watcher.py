@@ -66,7 +66,7 @@ class WatchJob(msgspec.Struct, frozen=True, kw_only=True):
     alerts : list of AlertSettings
         Who is told of findings, with names and whole paths; they are logged in the state folder in any case.
     market_past : bool
-        The desk trades a market of the past: delays count from the tape, not from event times.
+        The desk trades a market of the past, or others stamp its events: delays count from the tape.
     """
 
     env: str

@@ -5,7 +5,9 @@ Idea:   the reference profile and the out-of-fold scores say what is normal; not
 State:  `resume` puts a set back to where its saved states were; a monitor without a saved state starts afresh.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,7 +19,7 @@ from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
 from tradeworthy.judge.monitor.base import Heir, Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
-from tradeworthy.judge.monitor.drift import DriftSettings, drift_monitor
+from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor
 from tradeworthy.judge.monitor.effect import ExpectedLoss
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
@@ -41,6 +43,8 @@ WALK_MIN = 500
 
 Walk = tuple[npt.ArrayLike, npt.ArrayLike]
 Times = npt.NDArray[np.int64]
+Makers = Mapping[str, Callable[[], Monitor]]
+"""What makes each monitor, by name; calibrating is most of it."""
 
 
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,45 +113,38 @@ def standing_set(
     symbols, reach = [each.symbol for each in instruments], label.reach if label is not None else 1
     known = _trained(version, walk, walk_times)
     pairing = RowPairing(version.number, len(version.program.names))
-    rows = _last_rows(version, known, pairing)
+    rows = partial(_last_rows, version, known, pairing)
     classes = _of_classes(version, symbols, walk, settings, horizon=reach, rows=rows)
-    fairness = _fairness(version, symbols, label, known, settings.fairness)
-    listeners = _wanted({**classes, "fairness": fairness}, settings)
+    fairness = partial(_fairness, version, symbols, label, known, settings.fairness)
+    listeners = _made({**classes, "fairness": fairness}, settings)
     join = ForwardingJoin(label, instruments=instruments, versions=[version.number], listeners=[*listeners.values()])
-    made = {
-        **_of_rows(version, symbols, walk, settings, pairing),
-        "performance": _performance(join, label, walk, settings.performance),
+    return {
+        **_made(_of_rows(version, symbols, walk, settings, pairing), settings),
+        **_made({"performance": partial(_performance, join, label, walk, settings.performance)}, settings),
         **listeners,
-        "inputs": InputQualityMonitor(symbols, settings.inputs),
-        "trading": TradingMonitor(instruments, settings.trading),
-        "latency": LatencyMonitor(symbols, settings.latency),
+        **_made(
+            {
+                "inputs": partial(InputQualityMonitor, symbols, settings.inputs),
+                "trading": partial(TradingMonitor, instruments, settings.trading),
+                "latency": partial(LatencyMonitor, symbols, settings.latency),
+            },
+            settings,
+        ),
     }
-    return _wanted(made, settings)
 
 
-def _wanted(made: Mapping[str, Monitor], settings: MonitorSettings) -> dict[str, Monitor]:
-    """Leave out what the settings switch off."""
-    return {name: monitor for name, monitor in made.items() if name not in settings.off}
+def _made(makers: Makers, settings: MonitorSettings) -> dict[str, Monitor]:
+    """Make the monitors that the settings do not switch off: the others are not even calibrated."""
+    return {name: make() for name, make in makers.items() if name not in settings.off}
 
 
 def _of_rows(
     version: Version, symbols: list[str], walk: Walk | None, settings: MonitorSettings, pairing: RowPairing
-) -> dict[str, Monitor]:
-    """Return the monitors of feature rows."""
+) -> Makers:
+    """Return what makes the monitors of feature rows."""
     names, profile = list(version.program.names), version.profile
-    season = profile.season if settings.drift.season else Season.unknown(len(names))
-    drift = drift_monitor(
-        season.taken_out(profile.sample, profile.sample_times),
-        names,
-        version=version.number,
-        instruments=symbols,
-        settings=settings.drift,
-        places=profile.sample_places,
-        pairing=pairing,
-        season=season,
-        expected=_expected_loss(version, walk, settings.drift),
-    )
-    ranges = RangeMonitor(
+    ranges = partial(
+        RangeMonitor,
         profile.minimum,
         profile.maximum,
         profile.sample,
@@ -157,7 +154,27 @@ def _of_rows(
         settings=settings.range,
         pairing=pairing,
     )
+    drift = partial(_drift, version, symbols, walk, settings.drift, pairing)
     return {"drift": drift, "range": ranges, **_of_reasons(version, symbols, settings)}
+
+
+def _drift(
+    version: Version, symbols: list[str], walk: Walk | None, settings: DriftSettings, pairing: RowPairing
+) -> DriftMonitor:
+    """Return the monitor of drift, calibrated on the profile's sample."""
+    names, profile = list(version.program.names), version.profile
+    season = profile.season if settings.season else Season.unknown(len(names))
+    return drift_monitor(
+        season.taken_out(profile.sample, profile.sample_times),
+        names,
+        version=version.number,
+        instruments=symbols,
+        settings=settings,
+        places=profile.sample_places,
+        pairing=pairing,
+        season=season,
+        expected=_expected_loss(version, walk, settings),
+    )
 
 
 def _expected_loss(version: Version, walk: Walk | None, settings: DriftSettings) -> ExpectedLoss | None:
@@ -173,19 +190,18 @@ def _expected_loss(version: Version, walk: Walk | None, settings: DriftSettings)
     return ExpectedLoss(losses, version.profile.sample, harmful_only=settings.harmful_only)
 
 
-def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings) -> dict[str, Monitor]:
-    """Return the monitor of reasons, where they are exact: those of other models cost too much at every row."""
-    if "reasons" in settings.off or not isinstance(version.predictor, Trees):
+def _of_reasons(version: Version, symbols: list[str], settings: MonitorSettings) -> Makers:
+    """Return what makes the monitor of reasons, where they are exact: others cost too much at every row."""
+    trees = version.predictor
+    if not isinstance(trees, Trees):
         return {}
-    reasons = ReasonsMonitor(
-        TreeShap(version.predictor),
-        version.profile,
-        list(version.program.names),
-        version=version.number,
-        instruments=symbols,
-        settings=settings.reasons,
-    )
-    return {"reasons": reasons}
+
+    def make() -> Monitor:
+        names = list(version.program.names)
+        shap, each = TreeShap(trees), settings.reasons
+        return ReasonsMonitor(shap, version.profile, names, version=version.number, instruments=symbols, settings=each)
+
+    return {"reasons": make}
 
 
 def _of_classes(
@@ -195,19 +211,24 @@ def _of_classes(
     settings: MonitorSettings,
     *,
     horizon: int,
-    rows: LastRows | None,
-) -> dict[str, Monitor]:
-    """Return the monitors that need a reference of directions."""
+    rows: Callable[[], LastRows | None],
+) -> Makers:
+    """Return what makes the monitors that need a reference of directions."""
     if walk is None or not _is_binary(*walk):
         return {}
-    balance = ClassBalanceMonitor(
-        *walk, version=version.number, instruments=symbols, horizon=horizon, settings=settings.class_balance
-    )
-    estimated = EstimatedPerformanceMonitor(
-        *walk, version=version.number, instruments=symbols, settings=settings.estimated, rows=rows
-    )
-    reliability = ReliabilityMonitor(*walk, version=version.number, instruments=symbols, settings=settings.reliability)
-    return {"class_balance": balance, "estimated": estimated, "reliability": reliability}
+    scores, labels = walk
+    shared: dict[str, Any] = {"version": version.number, "instruments": symbols}
+
+    def estimated() -> Monitor:
+        return EstimatedPerformanceMonitor(scores, labels, **shared, settings=settings.estimated, rows=rows())
+
+    return {
+        "class_balance": partial(
+            ClassBalanceMonitor, scores, labels, **shared, horizon=horizon, settings=settings.class_balance
+        ),
+        "estimated": estimated,
+        "reliability": partial(ReliabilityMonitor, scores, labels, **shared, settings=settings.reliability),
+    }
 
 
 def _trained(version: Version, walk: Walk | None, ts_ns: Times | None) -> Trained | None:
