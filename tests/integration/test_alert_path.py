@@ -33,14 +33,10 @@ secret_file = "secret"
 severity_min = "info"
 
 [monitor]
-off = ["reasons", "performance", "estimated", "reliability", "class_balance", "fairness"]
+off = ["drift", "range", "reasons", "performance", "estimated", "reliability", "class_balance", "fairness"]
 
-[monitor.drift]
-quiet_rows = 60
-
-[monitor.drift.charts]
-runs = 20
-run_length = 2000
+[monitor.trading]
+drawdown_value = 300.0
 
 [policy]
 retrain_on = []
@@ -143,9 +139,10 @@ def test_an_alert_comes_while_the_engine_trades(told):
         assert alert["ts_raised_ns"] <= alert["ts_emit_ns"]
         assert alert["delay_ns"] is None or alert["delay_ns"] >= alert["ts_emit_ns"] - alert["ts_raised_ns"]
         assert signed(headers, body)
-    assert "drift" in {raised[alert["entry"]].monitor for alert in alerts}
-    first = min((each for each in raised.values() if each.monitor == "drift"), key=lambda each: each.sequence)
-    assert first.ts_event_ns > market[TURN - int(BARS * 0.6)]
+    falls = [raised[alert["entry"]] for alert in alerts if raised[alert["entry"]].subject == "drawdown"]
+    assert [fall.severity for fall in falls] == ["info", "warning", "critical"]
+    assert [falls[0].observed >= 150.0, falls[1].observed >= 225.0, falls[2].observed >= 300.0] == [True] * 3
+    assert [fall.ts_event_ns for fall in falls] == sorted(fall.ts_event_ns for fall in falls)
 
 
 def signed(headers, body):

@@ -9,6 +9,7 @@ from rich.console import Console
 from small_project import at, looked_at
 
 from tradeworthy.apps.cli.watching import duration, frame_view
+from tradeworthy.apps.commands.calibrating import HarmLine, harm_lines
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus
 from tradeworthy.apps.dashboard.following import LATEST, Follower, change_of
 from tradeworthy.apps.deployment.keeping import RunSummary
@@ -228,6 +229,28 @@ def test_every_monitor_that_is_on_has_its_rate(traded, calibrated):
         assert line.per_day is None or line.low <= line.per_day <= line.high
 
 
+def test_every_typical_harm_has_its_line(traded, calibrated):
+    """Each harm says who hears it how soon, and how often that one is wrong; what nobody hears is said as well."""
+    lines = {line.harm: line for line in calibrated.harms}
+    assert list(lines) == [
+        "accuracy 52% to 50%",
+        "accuracy 55% to 50%",
+        "mean +0.1 sd",
+        "mean +0.5 sd",
+        "volatility x1.5",
+        "volatility x2",
+        "correlation flip",
+    ]
+    rates = {line.monitor: line for line in calibrated.rates}
+    for harm, line in lines.items():
+        assert line.monitor == ("performance" if harm.startswith("accuracy") else "drift")
+        assert line.rate == rates[line.monitor]
+        assert 0 <= line.heard <= line.series > 0
+        assert line.delay is None or line.delay > 0
+    assert lines["mean +0.5 sd"].delay < (lines["mean +0.1 sd"].delay or float("inf"))
+    assert harm_lines([], []) == [HarmLine(harm=harm) for harm in lines]
+
+
 def test_a_budget_a_day_sets_the_limits_of_the_watcher(traded):
     """What calibrate shows of a budget is what monitors made from the same settings alarm at."""
     found = traded.calibrate("champion", 0.2)
@@ -256,7 +279,12 @@ def test_calibrate_prints_the_table(traded, capsys, calibrated):
     code, out, _ = tell(capsys, "calibrate", "-p", traded.folder)
     assert code == 0
     assert "false alarms per 10,000" in out
-    for words in ("False alarms over 48 events a day", "all together", "learns from the live feed"):
+    for words in (
+        "False alarms over 48 events a day",
+        "all together",
+        "learns from the live feed",
+        "accuracy 52% to 50%",
+    ):
         assert words in out
     code, out, _ = tell(capsys, "calibrate", "champion", "-p", traded.folder, "--json")
     assert msgspec.json.decode(out, type=type(calibrated)) == calibrated

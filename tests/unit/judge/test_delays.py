@@ -108,10 +108,20 @@ def of_performance(accuracy, n, **changes: object):
 def test_lost_accuracy_is_named_from_the_models_own(loss):
     """The harms begin at the accuracy that the model had, and five points lost are seen no later than two."""
     table = of_performance(0.9, 6_000, loss=loss)
-    two, five = table.series[0].delays.values()
-    assert all(name.startswith(("accuracy 9", "accuracy 8")) for name in table.series[0].delays)
+    two, five, *falls = table.series[0].delays.values()
+    own = [name for name in table.series[0].delays if name.startswith(("accuracy 9", "accuracy 8"))]
+    assert (len(own), len(falls)) == (2, 2)
     assert five is not None
     assert two is None or five <= two
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.53, 0.7])
+def test_typical_falls_of_accuracy_are_told_whatever_the_models_own(accuracy):
+    """From 52 and from 55 to 50%: the larger fall is heard no later, and each has a limit of its own accuracy."""
+    delays = of_performance(accuracy, 6_000, loss="error").series[0].delays
+    small, large = delays["accuracy 52% to 50%"], delays["accuracy 55% to 50%"]
+    assert large is not None
+    assert small is None or large <= small
 
 
 def test_few_labels_are_said_to_be_few():

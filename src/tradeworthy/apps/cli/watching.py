@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tradeworthy.judge.monitor.control_charts.delays import MonitorTable
 
 RATES = "\nFalse alarms over {:,.0f} events a day, asked and found on parts of the reference that were held out:"
+HARMS = "\nTypical harms, put into the reference; delays in rows, of accuracy in labelled outcomes:"
 CASES_MAX = 5
 CHAMPION = 12
 """So many of the newest cases, and of a champion's digest, are shown: a frame fits 80 columns."""
@@ -178,6 +179,7 @@ def calibration_view(found: "Calibrated") -> Group:
         Text(f"{', '.join(names)}: {said}")
         for said, names in _said((line.monitor, line.said) for line in found.rates).items()
     ]
+    parts += [Text(HARMS), _harms(found)]
     for monitor in found.monitors:
         parts += [_heading(monitor), _operating(monitor)]
         by_words = _said((series.name, series.said) for series in monitor.series)
@@ -194,6 +196,19 @@ def _rates(found: "Calibrated") -> Table:
         rate = "" if line.asked_per_10k is None else f"{line.asked_per_10k:.3g}"
         counted = ("", "") if line.events is None else (f"{line.events:,}", f"{line.alarms}")
         table.add_row(line.monitor, f"{line.asked_per_day:.3g}", rate, *counted, seen)
+    return table
+
+
+def _harms(found: "Calibrated") -> Table:
+    """Lay out the delay of every typical harm beside how often its monitor is wrong."""
+    table = Table("harm", "heard by", "series", "delay", "asked a day", "a day (95%)", box=None, pad_edge=False)
+    for line in found.harms:
+        rate = line.rate
+        asked = "" if rate is None else f"{rate.asked_per_day:.3g}"
+        seen = "" if rate is None or rate.per_day is None else f"{rate.per_day:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+        delay = "-" if line.delay is None else f"{line.delay:,.0f}"
+        count = f"{line.heard} of {line.series}" if line.series else "none"
+        table.add_row(line.harm, line.monitor or "nobody", count, delay, asked, seen)
     return table
 
 

@@ -12,7 +12,13 @@ from tradeworthy.core.decisions import version_number
 from tradeworthy.core.errors import near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.budget import Counted, events_per_day, rate_of, rates_of, verdict
-from tradeworthy.judge.monitor.control_charts.delays import MonitorTable, drift_table, performance_table
+from tradeworthy.judge.monitor.control_charts.delays import (
+    FALLS,
+    MonitorTable,
+    drift_table,
+    fall_name,
+    performance_table,
+)
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
@@ -25,6 +31,16 @@ from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
+
+
+TYPICAL = {fall_name(*fall): fall_name(*fall) for fall in FALLS} | {
+    "mean +0.1 sd": "mean +0.1 sd",
+    "mean +0.5 sd": "mean +0.5 sd",
+    "volatility x1.5": "spread x1.5",
+    "volatility x2": "spread x2",
+    "correlation flip": "correlation flip",
+}
+"""Typical harms, and what the tables of monitors call them."""
 
 
 class RateLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +71,32 @@ class RateLine(msgspec.Struct, frozen=True, kw_only=True):
     said: str = ""
 
 
+class HarmLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What one typical harm takes to be heard, beside how often the monitor that hears it is wrong.
+
+    Attributes
+    ----------
+    harm : str
+        What happens.
+    monitor : str
+        Who hears it; empty where none of this version's does.
+    delay : float, optional
+        Rows, or labelled outcomes, until an alarm: the middle over all series that it may befall; None where fewer than
+        half of them hear it.
+    heard, series : int
+        How many of how many series hear it at all.
+    rate : RateLine, optional
+        The monitor's false alarms, asked and seen on what was held out.
+    """
+
+    harm: str
+    monitor: str = ""
+    delay: float | None = None
+    heard: int = 0
+    series: int = 0
+    rate: RateLine | None = None
+
+
 class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     """The operating table of a version's monitors.
 
@@ -66,6 +108,8 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
         Of the version's walk-forward, on a day that has any.
     rates : list of RateLine
         False alarms a day: of every monitor that is on, and of all of them last.
+    harms : list of HarmLine
+        Every typical harm, whether anything hears it or not.
     monitors : list of MonitorTable
         Those whose limits were set on the version's own reference.
     notes : list of str
@@ -75,6 +119,7 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     events_per_day: float
     rates: list[RateLine]
+    harms: list[HarmLine]
     monitors: list[MonitorTable]
     notes: list[str]
 
@@ -130,6 +175,7 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
         version=digest,
         events_per_day=events_per_day(candidate.walk.ts_event_ns),
         rates=rates,
+        harms=harm_lines(tables, rates),
         monitors=tables,
         notes=notes,
     )
@@ -151,6 +197,30 @@ def rate_lines(
     events, alarms = sum(each.events for each in seen.values()), sum(each.alarms for each in seen.values())
     rate = rate_of(seen, per_day)._asdict()
     return [*lines, msgspec.structs.replace(whole, events=events, alarms=alarms, **_named(rate))]
+
+
+def harm_lines(tables: Sequence[MonitorTable], rates: Sequence[RateLine]) -> list[HarmLine]:
+    """Return one line for every typical harm, from the tables of the monitors that can hear it."""
+    found = []
+    for harm, word in TYPICAL.items():
+        for table in tables:
+            waits = [line.delays[word] for line in table.series if word in line.delays]
+            if waits:
+                heard = [wait for wait in waits if wait is not None]
+                middle = float(np.median([*heard, *[np.inf] * (len(waits) - len(heard))]))
+                line = HarmLine(
+                    harm=harm,
+                    monitor=table.monitor,
+                    delay=middle if np.isfinite(middle) else None,
+                    heard=len(heard),
+                    series=len(waits),
+                    rate=next((rate for rate in rates if rate.monitor == table.monitor), None),
+                )
+                break
+        else:
+            line = HarmLine(harm=harm)
+        found.append(line)
+    return found
 
 
 def _rate_line(name: str, rate: float, found: Counted | None, per_day: float) -> RateLine:

@@ -28,7 +28,13 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
 from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.control_charts.harm import empty_harm, reset, watch_losses
 from tradeworthy.judge.monitor.control_charts.looks import Kind
-from tradeworthy.judge.monitor.performance import PerformanceReference, PerformanceSettings, loss_tests, losses_of
+from tradeworthy.judge.monitor.performance import (
+    PerformanceReference,
+    PerformanceSettings,
+    loss_tests,
+    losses_of,
+    performance_reference,
+)
 
 Floats = npt.NDArray[np.float64]
 Harm = Callable[[Floats], Floats]
@@ -55,6 +61,9 @@ HARMS: Mapping[Kind, Mapping[str, Harm]] = {
 
 LOST_POINTS = (2.0, 5.0)
 """Percentage points of accuracy that a model may lose."""
+
+FALLS = ((0.52, 0.5), (0.55, 0.5))
+"""From which accuracy to which other a model may fall, whatever its own is."""
 
 
 class SeriesTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,18 +238,43 @@ def performance_table(
         turned = right & (rng.random(len(right)) < lost / max(percent, lost))
         losses = losses_of(scores, np.where(turned, _other(labels, settings), labels), settings)
         delays[f"accuracy {percent:.1f}% to {percent - lost:.1f}%"] = _wait_for_harm(reference, losses, settings)
+    for before, after in FALLS:
+        calm, harmed = (_with_accuracy(scores, labels, share, settings, rng) for share in (before, after))
+        at = performance_reference(scores, calm, horizon=reference.horizon, settings=settings)
+        delays[fall_name(before, after)] = _wait_for_harm(at, losses_of(scores, harmed, settings), settings)
     point = reference.charts.operating[0]
     unseen = [harm for harm, delay in delays.items() if delay is None]
     said = f"the reference cannot support this rate for: {'; '.join(unseen)}; labels are too few" if unseen else ""
     series = SeriesTable(name=settings.loss, shift_seen_sd=point.shift_seen_sd, delays=delays, said=said)
-    calm = losses_of(scores, labels, settings)
+    own = losses_of(scores, labels, settings)
     return MonitorTable(
         monitor="performance",
         false_alarms_per_10k=settings.false_alarms_per_10k,
-        reference_rows=len(calm),
-        reference_alarms=_harms_told(reference, calm, settings),
+        reference_rows=len(own),
+        reference_alarms=_harms_told(reference, own, settings),
         series=[series],
     )
+
+
+def fall_name(before: float, after: float) -> str:
+    """Name a fall of accuracy.
+
+    >>> fall_name(0.52, 0.5)
+    'accuracy 52% to 50%'
+    """
+    return f"accuracy {before:.0%} to {after:.0%}"
+
+
+def _with_accuracy(
+    scores: Floats, labels: Floats, share: float, settings: PerformanceSettings, rng: np.random.Generator
+) -> Floats:
+    """Return labels of which scores call so large a share right; the calls that change are drawn."""
+    right = (scores > settings.score_cut) == (labels > settings.label_cut)
+    surplus = int(right.sum()) - round(share * len(right))
+    turned = rng.permutation(np.flatnonzero(right == (surplus > 0)))[: abs(surplus)]
+    changed = labels.copy()
+    changed[turned] = _other(labels[turned], settings)
+    return changed
 
 
 def _other(labels: Floats, settings: PerformanceSettings) -> Floats:
