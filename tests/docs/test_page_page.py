@@ -17,6 +17,7 @@ WORDS = {
     "limits": "resume, change limits and size",
     "approve": "approve, promote",
     "promote": "approve, promote",
+    "override": "let a refused order pass, two of them",
     "query": "ask the record",
     "people": "people and their roles, keys",
     "keys": "people and their roles, keys",

@@ -55,6 +55,8 @@ class Word(IntEnum):
 
     `SIZE` sets the share of full size that the champion takes (its second value, 0 to 1); `RULE` names the
     `core.decisions.Rule` that decides in its place.
+    `OVERRIDE` lets one order of the instrument in its third value exceed the limit at the place in its fourth, up to
+    its second value; `reference` is the decision that was refused. `OVERRIDE_ENDED` ends it, see `live.overrides.End`.
     `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`: the desk's where the event's `reference` is 0, that of
     instrument n where it is 1 + n.
     """
@@ -67,6 +69,8 @@ class Word(IntEnum):
     STARTED = 6
     SIZE = 7
     RULE = 8
+    OVERRIDE = 9
+    OVERRIDE_ENDED = 10
     LIMIT = 100
 
 

@@ -138,6 +138,34 @@ class LimitsChanged(Fact, frozen=True, kw_only=True, tag=True):
     limits: Limits
 
 
+class OrderOverridden(Fact, frozen=True, kw_only=True, tag=True):
+    """A person let a refused order pass the check that refused it; it counts once a second one, of another role, does.
+
+    `order` is the refused decision, `up_to` the value that its check may reach, `roles` those of the person.
+    """
+
+    order: int
+    check: str
+    instrument: str
+    observed: float
+    limit: float
+    up_to: float
+    until_ns: int
+    roles: list[str]
+
+
+class OrderOverrideEnded(Fact, frozen=True, kw_only=True, tag=True):
+    """An override is over.
+
+    An order was ``sent`` under it (by decision `sent`), it ``expired``, or the engine ``restarted`` and ended it.
+    """
+
+    order: int
+    instrument: str
+    how: str
+    sent: int = 0
+
+
 class TradingHalted(Fact, frozen=True, kw_only=True, tag=True):
     """Trading was halted in a scope."""
 
@@ -291,6 +319,8 @@ AnyFact = (
     | RuleSet
     | FindingAnswered
     | LimitsChanged
+    | OrderOverridden
+    | OrderOverrideEnded
     | TradingHalted
     | TradingResumed
     | FindingRaised

@@ -64,7 +64,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         for name in self.__struct_fields__:
             both = [v for v in (getattr(self, name), getattr(other, name)) if v is not None]
             if both:
-                chosen[name] = max(both) if name == "duplicate_window_ms" else min(both)
+                chosen[name] = max(both) if name in LEAST else min(both)
         return type(self)(**chosen)
 
     def missing(self) -> list[str]:
@@ -77,15 +77,32 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return np.array([np.nan if v is None else v for v in values], np.float64)
 
 
+LEAST = frozenset({"duplicate_window_ms"})
+"""Limits that are a least value: the larger is the tighter."""
+
 LIMIT_FIELDS: tuple[str, ...] = Limits.__struct_fields__
 """The places of limits in `Limits.as_array` and in control events (`Word.LIMIT + place`)."""
 
 
+class Override(NamedTuple):
+    """A refused order that may pass one check: its decision and instrument, the limit's place and value, until when."""
+
+    order: int
+    instrument: int
+    check: int
+    limit: float
+    until_ns: int
+
+
 class ScopedLimits(NamedTuple):
-    """Limits of a whole desk, and of single instruments by number; an order is held to the tighter of both."""
+    """Limits of a whole desk, and of single instruments by number; an order is held to the tighter of both.
+
+    `overrides` are the exceptions that people made of them, for one order each.
+    """
 
     desk: Limits
     instruments: Mapping[int, Limits] = {}
+    overrides: tuple[Override, ...] = ()
 
     @classmethod
     def of(cls, limits: "Limits | ScopedLimits") -> "ScopedLimits":

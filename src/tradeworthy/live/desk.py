@@ -31,6 +31,7 @@ from tradeworthy.live.control import (
 )
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import is_believable
+from tradeworthy.live.overrides import Overrides
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Arrays, Pipeline, Run, needs_of
 from tradeworthy.live.risk.judge import send_cancel
@@ -88,6 +89,8 @@ class Desk:
         The share of full size that the champion takes.
     rule : Rule
         What decides in its place.
+    overrides : Overrides
+        Orders that may pass a check which refused them.
     """
 
     def __init__(self, config: DeskConfig, *, control: ControlWords | None = None) -> None:
@@ -101,6 +104,7 @@ class Desk:
         self.scopes: set[Scope] = set()
         self.set_limits = ScopedLimits(Limits()).table(len(config.instruments))
         self.size, self.rule = 1.0, Rule.NONE
+        self.overrides = Overrides()
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
         self._settle = entry(settle, self._handle, self._answers.words, self._answers.numbers, 0)
@@ -247,6 +251,8 @@ class Desk:
             self._act_at(value, self.rule)
         elif word == Word.RULE:
             self._act_at(self.size, Rule(int(value)))
+        elif self.overrides.hear(control):
+            self._tighten()
         elif word >= Word.LIMIT:
             self.set_limits[number, word - Word.LIMIT] = value
             self._tighten()
@@ -296,6 +302,7 @@ class Desk:
         whole, *own = (limits_of(row) for row in self.set_limits)
         for number, limits in enumerate(own):
             self.state.limits[number] = whole.tightest(bounds).tightest(limits).as_array()
+        self.overrides.widen(self.state.limits)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -306,6 +313,7 @@ class Desk:
         arrays["size"] = np.array([self.size, self.rule])
         arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
         arrays["roster"] = self._roster()
+        arrays |= self.overrides.dump()
         arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
         for pipeline in self.pipelines():
             arrays |= {f"version/{pipeline.name}/{name}": array for name, array in pipeline.dump().items()}
@@ -322,6 +330,7 @@ class Desk:
         limits = np.atleast_2d(arrays["limits"])  # one row in a checkpoint from before instruments had limits
         self.set_limits[: len(limits)] = limits
         self.scopes = {Scope(int(kind), int(number)) for kind, number in arrays["scopes"]}
+        self.overrides.restore(arrays)
         champion, previous, *shadows = (int(number) for number in arrays["roster"])
         self.champion = self._revive(champion, arrays, load)
         self.previous = self._revive(previous, arrays, load)

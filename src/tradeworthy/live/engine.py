@@ -297,6 +297,7 @@ class Engine:
         if run.ordered:
             desk.name_order(last)
             self._venue.submit(desk.acting.order)
+            self._steering.sent(desk.acting.order, last)
         if desk.has_followers:
             self._follow(start, run.stop)
         return run.stop

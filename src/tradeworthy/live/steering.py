@@ -2,24 +2,27 @@
 
 Idea:   the control block and the limits say how things should be; the desk says how they are. Every difference becomes
         one event on the tape, and only the event changes the desk: replay needs neither the block nor the ledger.
-Order:  halts first, then limits, then versions. A version that is not warm yet is staged; until it is ready, or if it
-        is refused, the one before it keeps serving. A smaller size comes before the version that it is meant for, a
-        larger one only with it, so that no version ever acts at a size meant for another. So it is with a rule that
-        decides in the champion's place: set at once, lifted only when the version that is to decide again is there.
+Order:  halts first, then limits and overrides of them, then versions. A version that is not warm yet is staged; until
+        it is ready, or if it is refused, the one before it keeps serving. A smaller size comes before the version that
+        it is meant for, a larger one only with it, so that no version ever acts at a size meant for another. So it is
+        with a rule that decides in the champion's place: set at once, lifted only when the version that is to decide
+        again is there.
 """
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeworthy.core.decisions import Role, Rule
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
-from tradeworthy.core.limits import Limits, ScopedLimits
+from tradeworthy.core.limits import Limits, Override, ScopedLimits
 from tradeworthy.core.time import Clock
 from tradeworthy.live.control import GENERATION, ControlBlock, ControlView, Scope
 from tradeworthy.live.desk import Desk, control_event
+from tradeworthy.live.overrides import End
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.staging import Staging
 
@@ -81,11 +84,17 @@ class Steering:
         self.generation = int(block.view().generation) - 1
         self._limits_generation = -1
         self._wished: tuple[int, int] = (0, 0)
+        self._allowed: tuple[Override, ...] = ()
+        self._begun: dict[int, int] = {}  # until when, by order, of overrides in force
+        self._used: dict[int, int] = {}  # which decision's order was sent, by order
+        self._soonest_ns = 0
 
     @property
     def due(self) -> bool:
         """Whether anything may have to change before the next event."""
-        return self._word[GENERATION] != self.generation or self.staging.pending
+        if self._word[GENERATION] != self.generation or self.staging.pending:
+            return True
+        return bool(self._begun) and (bool(self._used) or self._clock.now_ns() >= self._soonest_ns)
 
     def wishes(self) -> Iterator[EventBatch]:
         """Yield the control events that are due; each must be applied before the next is asked for."""
@@ -98,6 +107,8 @@ class Steering:
         if view.limits_generation != self._limits_generation:
             self._limits_generation = view.limits_generation
             yield from self._limit_changes()
+        yield from self._overrides_ended()
+        yield from self._overrides_begun()
         if view.size < self._desk.size:
             yield self._event(Word.SIZE, value=view.size)
         if view.rule not in (Rule.NONE, self._desk.rule):
@@ -152,11 +163,47 @@ class Steering:
             self._block.hear_resumes(view.resumes)
 
     def _limit_changes(self) -> Iterator[EventBatch]:
-        wanted = ScopedLimits.of(self._limits()).table(len(self._desk.config.instruments))
+        limits = ScopedLimits.of(self._limits())
+        self._allowed, wanted = limits.overrides, limits.table(len(self._desk.config.instruments))
         present = self._desk.set_limits
         changed = (wanted != present) & ~(np.isnan(wanted) & np.isnan(present))
         for scope, place in np.argwhere(changed).tolist():
             yield self._event(Word.LIMIT + place, value=float(wanted[scope, place]), reference=scope)
+
+    def sent(self, order: npt.NDArray[np.void], decision: int) -> None:
+        """Note that an order was sent: an override of its instrument is used up before the next event."""
+        if self._begun:
+            instrument = int(order["instrument"][0])
+            self._used |= {
+                each.order: decision for each in self._desk.overrides.active() if each.instrument == instrument
+            }
+
+    def _overrides_ended(self) -> Iterator[EventBatch]:
+        """End what was used, what has expired, and what an earlier engine began: it may have been used already."""
+        for order in [each.order for each in self._desk.overrides.active()]:
+            if order not in self._begun:
+                end = End.RESTARTED
+            elif order in self._used:
+                end = End.SENT
+            elif self._clock.now_ns() >= self._begun[order]:
+                end = End.EXPIRED
+            else:
+                continue
+            self._begun.pop(order, None)
+            event = self._event(Word.OVERRIDE_ENDED, value=end, reference=order)
+            event["values"][0, 2] = self._used.pop(order, 0)
+            yield event
+
+    def _overrides_begun(self) -> Iterator[EventBatch]:
+        """Begin what people allowed, each once."""
+        now_ns = self._clock.now_ns()
+        for each in self._allowed:
+            if each.until_ns > now_ns and each.order not in self._desk.overrides:
+                self._begun[each.order] = each.until_ns
+                event = self._event(Word.OVERRIDE, value=each.limit, reference=each.order)
+                event["values"][0, 2:4] = each.instrument, each.check
+                yield event
+        self._soonest_ns = min(self._begun.values(), default=0)
 
     def _versions(self, view: ControlView) -> Iterator[EventBatch]:
         present = self._desk.champion.number if self._desk.champion else 0

@@ -22,6 +22,7 @@ STEPS = {
     "acknowledge": ("/api/v1/findings/1/acknowledge", {"reason": "x"}),
     "close": ("/api/v1/findings/1/close", {"reason": "x"}),
     "resize": ("/api/v1/size", {"share": 0.5, "reason": "x"}),
+    "override": ("/api/v1/decisions/1/override", {"minutes": 5, "reason": "x"}),
     "limits": ("/api/v1/limits", {"limits": {}, "reason": "x"}),
     "keys": ("/api/v1/keys", {"owner": "x", "scopes": ["infer"], "reason": "x"}),
     "query": ("/api/v1/query", {"sql": "SELECT 1"}),

@@ -26,6 +26,7 @@ from tradeworthy.apps.reports.monitored import gather
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
+from tradeworthy.change.release.order_overrides import MINUTES_MAX, Overridden
 from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.core.errors import NotFound, near
 from tradeworthy.judge.validate.gate import GateReport
@@ -72,6 +73,14 @@ class FallenBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What decides in the champion's place: the version before, or a rule; ``none`` for the champion itself again."""
 
     to: Literal["previous", "flat", "hold", "base_rate", "none"]
+    reason: Text
+
+
+class OrderException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how long a refused order may pass its check, and up to which value; what it observed, if left out."""
+
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=MINUTES_MAX)]
+    up_to: float | None = None
     reason: Text
 
 
@@ -245,6 +254,12 @@ class Steering(Controller):
     def fall_back(self, request: Asked, data: JSONBody[FallenBack]) -> Step:
         """Let the version before, or a rule that needs no model, decide in the champion's place."""
         return deployment_of(request).project.fall_back(data.to, **signed(request, "resize", data.reason))
+
+    @post("/decisions/{number:int}/override", sync_to_thread=True, status_code=200)
+    def override_order(self, request: Asked, number: Number, data: JSONBody[OrderException]) -> Overridden:
+        """Let a refused order pass the check that refused it, once; it counts once a second role says so."""
+        by, project = signed(request, "override", data.reason), deployment_of(request).project
+        return project.override_order(number, minutes=data.minutes, up_to=data.up_to, roles=request.user.roles, **by)
 
     @post("/versions/{word:str}/approve", sync_to_thread=True, status_code=200)
     def approve(self, request: Asked, word: Word, data: JSONBody[Reasoned]) -> Step:

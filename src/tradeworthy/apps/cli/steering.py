@@ -1,4 +1,4 @@
-"""``promote``, ``override``, ``correct-prior``, ``resize``, ``fallback``, ``shadows``, ``policy``: what may act."""
+"""``promote``, ``override``, ``override-order``, ``resize``, ``fallback``, ``shadows`` and more: what may act."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -63,6 +63,22 @@ def correct_prior(
     with waiting("joining scores with what came of them"):
         found = open_project(project).correct_prior(version, since=since, actor=actor, reason=reason)
     show(found, as_json=as_json)
+
+
+def override_order(
+    decision: Annotated[int, typer.Argument(help="The decision whose order was refused: its id.")],
+    project: Folder = HERE,
+    *,
+    minutes: Annotated[int, typer.Option(help="For how long, from now; at most a day.")] = 30,
+    up_to: Annotated[float | None, typer.Option(help="What the check may reach; what it observed if left out.")] = None,
+    actor: Actor,
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Let one refused order pass the check that refused it; it counts once a second person of another role says so."""
+    desk = open_project(project)
+    told = desk.override_order(decision, minutes=minutes, up_to=up_to, actor=actor, reason=reason)
+    show(told, as_json=as_json)
 
 
 def resize(

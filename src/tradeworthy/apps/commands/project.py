@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
     from tradeworthy.change.evidence.stress import StressReport
+    from tradeworthy.change.release.order_overrides import Overridden
     from tradeworthy.change.release.overriding import Overriding
     from tradeworthy.judge.validate.gate import GateReport
     from tradeworthy.record.query import Answer
@@ -99,6 +100,21 @@ class Project(Opened):
         from tradeworthy.apps.commands.gating import override_check  # noqa: PLC0415
 
         return override_check(self, version, check, until=until, actor=actor, reason=reason)
+
+    def override_order(
+        self,
+        decision: int,
+        *,
+        minutes: int,
+        up_to: float | None = None,
+        actor: str,
+        reason: str,
+        roles: "Sequence[str] | None" = None,
+    ) -> "Overridden":
+        """Let a refused order pass the check that refused it, once; it counts once a second role says so."""
+        from tradeworthy.apps.commands.overriding import let_pass  # noqa: PLC0415
+
+        return let_pass(self, decision, minutes=minutes, up_to=up_to, actor=actor, reason=reason, roles=roles)
 
     def write_gate(self, judged: "GateReport", folder: Path) -> list[Path]:
         """Write a gate report into a folder, made if absent, as `gate.json`, `.xml` (JUnit), `.md` and `.html`."""

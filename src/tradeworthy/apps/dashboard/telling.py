@@ -105,6 +105,14 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.RuleSet: _rule,
     facts.FindingAnswered: _answered,
     facts.LimitsChanged: lambda f: f"Limits of {f.scope}: {difference(Limits(), f.limits)}.",
+    facts.OrderOverridden: lambda f: (
+        f"Order {f.order} of {f.instrument} may pass {f.check} up to {f.up_to:g} (limit {f.limit:g}) until "
+        f"{iso(f.until_ns)}, by one of two people."
+    ),
+    facts.OrderOverrideEnded: lambda f: (
+        f"The override of order {f.order} of {f.instrument} is over: {f.how}"
+        + (f", by decision {f.sent}." if f.sent else ".")
+    ),
     facts.TradingHalted: lambda f: f"Halted {f.scope}.",
     facts.TradingResumed: lambda f: f"Resumed {f.scope}.",
     facts.FindingRaised: lambda f: f.finding.sentence,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.change.release.order_overrides import Endings, overrides_in_force
 from tradeworthy.change.release.refusals import Refusals
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
@@ -250,7 +251,13 @@ def scoped_limits(project: "Project") -> ScopedLimits:
     desk = known.pop(SCOPE, Limits())
     for scope in known.keys() - numbers.keys():
         desk = desk.tightest(known[scope])
-    return ScopedLimits(desk, {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()})
+    own = {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()}
+    return ScopedLimits(desk, own, overrides_in_force(project.ledger, symbols_of(project)))
+
+
+def symbols_of(project: "Project") -> list[str]:
+    """Return the symbols of a desk's instruments, by number."""
+    return [each.symbol for each in project.settings.instrument]
 
 
 def limits_by_scope(project: "Project") -> dict[str, Limits]:
@@ -328,11 +335,12 @@ async def until_told(running: Running, *parts: Alongside) -> RunSummary:
 
 
 def telling_refusals(project: "Project", engine: Engine) -> Callable[[], None]:
-    """Return what tells, as findings, which versions an engine has refused to let in since it was last called."""
-    refusals = Refusals(project.ledger)
+    """Return what tells which versions an engine has refused to let in, as findings, and which overrides are over."""
+    refusals, endings, symbols = Refusals(project.ledger), Endings(project.ledger), symbols_of(project)
 
     def tell() -> None:
         refused = {version_name(number): why for number, why in engine.refused.items()}
+        endings.tell(engine.desk.overrides.ended(), symbols)
         refusals.tell(refused, now_ns=project.clock.now_ns(), sequence=engine.counters.last_sequence)
 
     return tell

@@ -282,6 +282,13 @@ def _continuity(year: Year) -> list[Line]:
     ]
 
 
+def _overrides(year: Year) -> str:
+    """Say what was overridden and how it ended."""
+    given = _told(year.of(facts.OrderOverridden), lambda e: f"order {e.fact.order}, {e.fact.check}")
+    ended = _told(year.of(facts.OrderOverrideEnded), lambda e: f"order {e.fact.order} {e.fact.how}")
+    return "; ".join(part for part in (given, ended) if part)
+
+
 def _controls(year: Year) -> list[Line]:
     four = ("price_collar_bps_max", "order_value_max", "order_quantity_max", "orders_per_minute_max")
     throttle = year.limits.repeated_orders_max
@@ -290,7 +297,7 @@ def _controls(year: Year) -> list[Line]:
         _line(
             "repeated execution is throttled until a person resumes", "" if throttle is None else f"{throttle:g} orders"
         ),
-        _line("overrides of a hard block by two roles", ""),
+        _line("overrides of a hard block by two roles", _overrides(year)),
     ]
 
 

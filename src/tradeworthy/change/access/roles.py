@@ -30,6 +30,7 @@ ACTIONS: dict[str, tuple[Role, ...]] = {
     "resume": ("risk",),
     "resize": ("risk",),
     "limits": ("risk",),
+    "override": ("trader", "risk", "approver"),
     "acknowledge": ("trader", "risk", "approver"),
     "close": ("trader", "risk"),
     "approve": ("approver",),
