@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.explain.comparing import explain_change, explain_drift, explain_versions, nearest_rows
+from tradeworthy.judge.explain.comparing import explain_change, explain_versions, nearest_rows
 from tradeworthy.judge.explain.refusals import explain_refusal
 from tradeworthy.live.risk.judge import CHECKS
 from tradeworthy.model.predictors.trees import Trees
@@ -65,24 +64,6 @@ def test_the_same_version_does_not_differ(rows):
     found = explain_versions(one, rows[0], one, rows[0])
     assert found.before == found.after
     assert all(part.contribution == 0.0 for part in found.parts)
-
-
-def test_a_drift_is_laid_to_the_feature_that_drifted():
-    """Where features only add and one moves, its part is the whole shift of the mean margin."""
-    one = version(4, leaves=2)
-    drifted = one.profile.sample.copy()
-    drifted[:, 1] += 2.0
-    found = explain_drift(one, drifted)
-    assert found.parts[0].feature == "b"
-    assert found.parts[0].after - found.parts[0].before == pytest.approx(2.0)
-    assert found.sum_error <= 1e-9
-    assert all(part.contribution == pytest.approx(0.0, abs=1e-12) for part in found.parts[1:])
-
-
-def test_a_drift_without_rows_is_refused():
-    """An empty window explains nothing, and says so."""
-    with pytest.raises(DataInvalid, match="200 rows before and 0 after"):
-        explain_drift(version(4), np.zeros((0, 4)))
 
 
 def test_the_nearest_rows_are_nearest_in_widths():

@@ -1,21 +1,17 @@
-"""Why two scores differ: two moments, two versions, two stretches of time.
+"""Why two scores differ: two moments, two versions. Why two stretches of time differ says `change`.
 
 Idea:   a difference is split by features as a score is. Between two rows of one version the earlier row is the baseline
         of the later one, so contributions are exactly what moved. Between two versions their contributions are
-        subtracted, and what their baselines differ by is named beside them. Between two sets of rows the mean
-        contributions are subtracted: how much of a shift of the mean margin each feature brought.
+        subtracted, and what their baselines differ by is named beside them.
 Units:  of the margin.
 """
-
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.explain.attribution import Explainer, Explanation, Floats
-from tradeworthy.judge.explain.explaining import explain_row, explainer_against, make_explainer, width_of
+from tradeworthy.judge.explain.attribution import Explanation, Floats
+from tradeworthy.judge.explain.explaining import explain_row, explainer_against, width_of
 from tradeworthy.model.predictors.base import as_row
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.version import Version
@@ -104,44 +100,6 @@ def explain_versions(old: Version, old_row: Floats, new: Version, new_row: Float
         unattributed=second.baseline - first.baseline,
         parts=_by_size(parts),
     )
-
-
-def explain_shift(explainer: Explainer, names: Sequence[str], before: Floats, after: Floats) -> Difference:
-    """Say which features moved the mean margin between two sets of rows, such as a reference and a drifted window.
-
-    Parameters
-    ----------
-    explainer : Explainer
-        From `make_explainer`, of the version that watches are about.
-    names : sequence of str
-        The features' names.
-    before, after : (m, n) and (k, n) float64
-        The rows; at least one each.
-
-    Raises
-    ------
-    DataInvalid
-        One of the sets is empty.
-    """
-    if not len(before) or not len(after):
-        raise DataInvalid(f"found {len(before)} rows before and {len(after)} after; a shift needs one or more of each")
-    first, second = explainer.explain(before), explainer.explain(after)
-    moved = second.contributions.mean(axis=0) - first.contributions.mean(axis=0)
-    means = zip(names, before.mean(axis=0).tolist(), after.mean(axis=0).tolist(), moved.tolist(), strict=True)
-    parts = [Part(feature=name, before=b, after=a, contribution=c) for name, b, a, c in means]
-    return Difference(
-        method=f"difference of mean contributions; {second.method}",
-        before=float(first.explained.mean()),
-        after=float(second.explained.mean()),
-        unattributed=0.0,
-        parts=_by_size(parts),
-    )
-
-
-def explain_drift(version: Version, rows: Floats) -> Difference:
-    """Say which features moved a version's mean margin from its training to (m, n) rows of a drifted window."""
-    explainer = make_explainer(version.predictor, version.profile)
-    return explain_shift(explainer, version.program.names, version.profile.sample, rows)
 
 
 def nearest_rows(profile: Profile, row: Floats, rows: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
