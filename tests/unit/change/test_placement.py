@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 from change_desk import STRATEGY, desk
 from gate_candidates import candidate, judged, register
+from onnx import helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
 from test_compared_events import context_of
 from test_hostile_candidates import NETWORK
 
 from tradeworthy.change.evidence.context import NotGathered, Work
-from tradeworthy.change.evidence.placement import as_onnx, back_ends
+from tradeworthy.change.evidence.placement import IR_VERSION, OPSET, as_onnx, back_ends, quantised
 from tradeworthy.change.evidence.startup import gather_startup
 from tradeworthy.core.time import processor_ns
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.judge.validate.latency import Placement, Startup
+from tradeworthy.model.predictors.onnx import Onnx
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.testing.predictors import random_forest
 
@@ -59,6 +62,43 @@ def test_what_onnx_cannot_say_is_not_compared():
     several = Trees.from_forest(random_forest(rng, trees=20, n_features=4, outputs=("a", "b", "c")))
     assert [as_onnx(each) for each in (sets, several)] == [None, None]
     assert [name for name, _ in back_ends(sets)] == ["own kernel"]
+
+
+def network_of(weights):
+    """Return a network of one layer with these (6,) weights, and rows of its kind."""
+    kind = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["rows", "weights"], ["sum"]), helper.make_node("Sigmoid", ["sum"], ["score"])],
+        "layer",
+        [helper.make_tensor_value_info("rows", kind, [None, 6])],
+        [helper.make_tensor_value_info("score", kind, [None, 1])],
+        [numpy_helper.from_array(weights[:, None], "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return Onnx(model.SerializeToString()), np.random.default_rng(3).normal(size=(50, 6))
+
+
+def test_a_network_is_tried_in_8_bits_too():
+    """With weights in 8 bits a network scores nearly the same: nearly, which parity tells apart."""
+    network, rows = network_of(np.array([0.7, -1.3, 0.2, 0.05, 2.0, -0.4], np.float32))
+    named = dict(back_ends(network))
+    assert next(iter(named)) == "CPUExecutionProvider"
+    other = named["CPUExecutionProvider, 8 bits"]
+    apart = [abs(other(row) - float(network.one(row)[0])) for row in rows]
+    assert 1e-6 < max(apart) < 0.1
+
+
+def test_what_has_no_weights_to_quantise_is_not_tried_in_8_bits():
+    """Weights of 64 bits are not quantised, nor a linear model of one operator, nor what is quantised already."""
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(100, 3))
+    linear = Onnx.from_sklearn(LogisticRegression().fit(rows, rows[:, 0] > 0.0), 3)
+    weights = rng.normal(size=6)
+    assert [quantised(each.data) for each in (linear, network_of(weights)[0])] == [None, None]
+    assert [name for name, _ in back_ends(linear)] == ["CPUExecutionProvider"]
+    once = quantised(network_of(weights.astype(np.float32))[0].data)
+    assert once is not None
+    assert quantised(once) is None
 
 
 def test_a_new_process_is_timed_until_its_first_score(home):
