@@ -202,11 +202,12 @@ class FindingClosed(Fact, frozen=True, kw_only=True, tag=True):
 
 
 class RetrainStarted(Fact, frozen=True, kw_only=True, tag=True):
-    """A policy or a person started training a challenger."""
+    """A policy or a person started training a challenger; `changed_ns` is since when what triggered it holds."""
 
     trigger: str
     first_sequence: int
     last_sequence: int
+    changed_ns: int | None = None
 
 
 class RetrainEnded(Fact, frozen=True, kw_only=True, tag=True):

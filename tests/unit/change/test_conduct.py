@@ -157,6 +157,7 @@ def test_a_training_that_was_only_written_down_is_started(home, tape):
     job = msgspec.json.decode((folder / JOB).read_bytes(), type=TrainJob)
     assert (job.history[-1].first_sequence, job.history[-1].last_sequence) == (1, 100)
     assert job.parent == home.registry.resolve("champion")
+    assert job.changed_ns == raised().finding.since_ns
     pause = Event()
     for _ in range(1_200):
         if home.registry.standing().retrains[-1].ended is not None:

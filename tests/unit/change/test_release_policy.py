@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from change_comparisons import compared
-from change_facts import ended, judged, lines, promoted, raised, registered, rolled_back, started
+from change_facts import ended, finding, judged, lines, promoted, raised, registered, rolled_back, started
 
 from tradeworthy.change.release.policy import (
     JudgeChallenger,
@@ -44,8 +44,8 @@ def test_without_champion_nothing_is_retrained():
 
 
 def test_a_finding_of_a_listed_kind_starts_a_retrain():
-    """The trigger names the finding's kind and sentence."""
-    assert step(promoted("a"), raised()) == StartRetrain("data_drift: volatility rose")
+    """The trigger names the kind and sentence of the finding, and since when it holds."""
+    assert step(promoted("a"), raised()) == StartRetrain("data_drift: volatility rose", finding().since_ns)
 
 
 def test_a_finding_of_another_kind_is_left_alone():

@@ -18,6 +18,7 @@ from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.reports import run_data as data
 from tradeworthy.apps.reports.run_report import render_run
 from tradeworthy.change.registry import VersionInfo
+from tradeworthy.change.train.training import FULL_ROWS
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import NotFound
@@ -97,14 +98,13 @@ def _training(project: "Project", info: VersionInfo) -> data.Training:
     """Return how a version was trained, from its candidate."""
     candidate = project.registry.candidate(info.version)
     walk, performance, metrics = candidate.walk, candidate.performance, candidate.lineage.fold_metrics
+    untested = int(metrics.get(FULL_ROWS, candidate.lineage.trained_on_rows)) - len(walk.fold)
     folds = []
     for fold in np.unique(walk.fold):
         stamps = walk.ts_event_ns[walk.fold == fold]
         folds.append(
             data.Fold(
-                train_rows=int((walk.ts_event_ns < stamps[0]).sum())
-                + candidate.lineage.trained_on_rows
-                - len(walk.fold),
+                train_rows=int((walk.ts_event_ns < stamps[0]).sum()) + untested,
                 test_rows=len(stamps),
                 first_ns=int(stamps[0]),
                 last_ns=int(stamps[-1]),

@@ -155,7 +155,9 @@ class Conductor:
     def _act(self, action: Step, sequence: int) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
         if isinstance(action, StartRetrain):
-            fact = facts.RetrainStarted(trigger=action.trigger, first_sequence=1, last_sequence=sequence)
+            fact = facts.RetrainStarted(
+                trigger=action.trigger, first_sequence=1, last_sequence=sequence, changed_ns=action.changed_ns
+            )
             self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
             return
         try:
@@ -270,6 +272,7 @@ class Conductor:
             instruments=list(self._release.instruments),
             settings=self._settings.training,
             parent=standing.champion,
+            changed_ns=started.changed_ns,
         )
 
     def _finish(self, folder: Path) -> None:

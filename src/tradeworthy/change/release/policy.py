@@ -125,9 +125,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartRetrain(msgspec.Struct, frozen=True, tag=True):
-    """Train a challenger in another process."""
+    """Train a challenger in another process; `changed_ns` is the estimated time of the change that asks for it."""
 
     trigger: str
+    changed_ns: int | None = None
 
 
 class JudgeChallenger(msgspec.Struct, frozen=True, tag=True):
@@ -270,7 +271,7 @@ def _retrain(
     answered = max(last.number if last else 0, standing.champion_since)
     for number, finding in standing.findings:
         if number > answered and finding.kind in policy.retrain_on:
-            return StartRetrain(f"{finding.kind}: {finding.sentence}")
+            return StartRetrain(f"{finding.kind}: {finding.sentence}", finding.since_ns)
     every = policy.scheduled_every_decisions
     if every is not None and progress.decisions_since_retrain >= every:
         return StartRetrain(f"schedule: {progress.decisions_since_retrain} decisions since the last training")

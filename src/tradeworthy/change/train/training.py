@@ -16,12 +16,23 @@ import numpy as np
 
 from tradeworthy import __version__
 from tradeworthy.change.train.candidate import Candidate, OutOfFold
-from tradeworthy.change.train.dataset import Dataset, Floats, Training, build_dataset, traded_instrument
+from tradeworthy.change.train.dataset import Dataset, Floats, Places, Training, build_dataset, traded_instrument
 from tradeworthy.change.train.folds import Fold, out_of_fold, walk_forward
 from tradeworthy.change.train.groups import weights_of
 from tradeworthy.change.train.source import source_parameters, source_scores
 from tradeworthy.change.train.strategy import Strategy
-from tradeworthy.core.errors import DataInvalid, ModelMismatch
+from tradeworthy.change.train.window import (
+    Choice,
+    Model,
+    Walked,
+    Weights,
+    Window,
+    choices_of,
+    every_row,
+    learned,
+    walk_choices,
+)
+from tradeworthy.core.errors import DataInvalid, ModelMismatch, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
@@ -38,6 +49,8 @@ from tradeworthy.model.profile import Profile
 Report = Callable[[str, float], None]
 """``report(stage, share done of all training, 0 to 1)``."""
 
+FULL_ROWS = "window full: rows"
+"""In a lineage's figures where a window was chosen: how many rows there were to choose from."""
 BASELINE = "base rate of the training rows"
 REWEIGHED = "reweighed by"
 """The parameter of a version's lineage that names the columns; absent where nothing was reweighed."""
@@ -58,6 +71,12 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Share of rows that no fold tests.
     rows_max : int or None
         Learn from at most so many of the latest rows (a sliding window); all if left out.
+    window : str
+        ``full`` learns from all those rows. ``validated`` tries their latest half and quarter too, and what came after
+        the change that a finding has dated, and takes what foresaw best in the walk-forward.
+    weights : str
+        ``covariate`` or ``label`` also tries each window with rows weighted by how much they are like the latest ones;
+        ``none`` does not.
     instrument : str or None
         Whose rows to learn from; the first traded instrument if left out.
     reweigh : tuple of str
@@ -76,6 +95,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     embargo: int | None = None
     first_train_share: float = 1 / 3
     rows_max: int | None = None
+    window: Window = "full"
+    weights: Weights = "none"
     instrument: str | None = None
     reweigh: tuple[str, ...] = ()
     golden_rows: int = 256
@@ -91,6 +112,7 @@ def train(
     *,
     clock: Clock,
     parent: str | None = None,
+    changed_ns: int | None = None,
     report: Report | None = None,
 ) -> Candidate:
     """Train a candidate from history.
@@ -109,6 +131,8 @@ def train(
         Stamps the candidate.
     parent : str, optional
         Digest of the version that this one is to replace.
+    changed_ns : int, optional
+        When what is to be learned changed, as far as is known; a window to try begins there.
     report : callable, optional
         Told the stage and the share done.
 
@@ -127,27 +151,28 @@ def train(
     whole = build_dataset(program, strategy.label, events, instruments, number)
     dataset = _latest(whole, settings.rows_max).grouped(settings.reweigh, program, strategy.label, events)
     folds = training_folds(dataset, strategy.label, settings)
-    walk = _walk(strategy, dataset, folds, tell)
+    walk, walked = _walk(strategy, dataset, folds, choices_of(settings.window, settings.weights, changed_ns), tell)
     tell("final fit", len(folds) / (len(folds) + 1))
-    model = fit(strategy, dataset.training())
+    model = fit(strategy, dataset.training(learned(walked.best, dataset, every_row(dataset))[0]))
     predictor = import_model(model, len(program.names), acts_on=strategy.acts_on)
     rng = np.random.default_rng(settings.seed)
-    golden = dataset.rows[_spread(len(dataset), settings.golden_rows)]
+    kept = dataset.last(len(walked.best.taken(every_row(dataset), dataset.ts_event_ns)))
+    golden = kept.rows[_spread(len(kept), settings.golden_rows)]
     candidate = Candidate(
         created_ns=clock.now_ns(),
         program=program,
         label=strategy.label,
         predictor=predictor,
-        profile=_profile(dataset, predictor, folds, walk),
+        profile=_profile(dataset, predictor, folds, walk, len(kept)),
         golden_rows=golden,
         golden_scores=source_scores(model, golden, strategy.acts_on),
         walk=walk,
         performance=measure(walk, strategy.label.reach, rng, settings.level),
         lineage=_lineage(
             strategy,
-            dataset,
-            source_parameters(model) | _reweighed(settings.reweigh),
-            walk_metrics(walk, strategy.label.reach, rng),
+            kept,
+            source_parameters(model) | _reweighed(settings.reweigh) | chosen_window(walked),
+            walk_metrics(walk, strategy.label.reach, rng) | window_metrics(walked),
             parent,
         ),
         movable=strategy.movable,
@@ -209,31 +234,58 @@ def walk_metrics(walk: OutOfFold, horizon: int, rng: np.random.Generator) -> dic
     return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
-def _walk(strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], tell: Report) -> OutOfFold:
-    """Fit on each fold's past and score its future."""
-    scores, baselines = [], []
-    for fold in folds:
-        tell(f"fold {fold.number + 1} of {len(folds)}", fold.number / (len(folds) + 1))
-        model = fit(strategy, dataset.training(fold.train))
-        scores.append(source_scores(model, dataset.rows[fold.test], strategy.acts_on))
-        baselines.append(np.full(len(fold.test), dataset.labels[fold.train].mean()))
+def chosen_window(walked: Walked) -> dict[str, str]:
+    """Return what the card says of the window, where there was a choice."""
+    return {"window": walked.best.name} if len(walked.tried) > 1 else {}
+
+
+def window_metrics(walked: Walked) -> dict[str, float]:
+    """Return how every choice of a window fared, where there was more than one: loss, rows, what they are worth."""
+    found: dict[str, float] = {}
+    for tried in walked.tried if len(walked.tried) > 1 else ():
+        name = f"window {tried.choice.name}"
+        known = tried.losses[np.isfinite(tried.losses)]
+        found |= {f"{name}: folds": float(len(known)), f"{name}: rows": float(tried.rows)}
+        found |= {f"{name}: effective rows": tried.effective_rows}
+        found |= {f"{name}: loss": float(known.mean())} if len(known) else {}
+    return found
+
+
+def _walk(
+    strategy: Strategy, dataset: Dataset, folds: Sequence[Fold], choices: Sequence[Choice], tell: Report
+) -> tuple[OutOfFold, Walked]:
+    """Fit on each fold's past and score its future, by every choice of window."""
+
+    def fitted(places: Places) -> Model:
+        model = fit(strategy, dataset.training(places))
+        return lambda tested: source_scores(model, tested, strategy.acts_on)
+
+    def told(at: int) -> None:
+        tell(f"fold {at + 1} of {len(folds)}", at / (len(folds) + 1))
+
+    binary = bool(np.isin(dataset.labels, (0.0, 1.0)).all())
+    if not binary and any(choice.weights == "label" for choice in choices):
+        raise SettingsInvalid("training.weights is 'label', which needs labels of 1 and 0; use 'covariate' for returns")
+    walked = walk_choices(fitted, dataset, folds, choices, told)
+    baselines = [np.full(len(fold.test), dataset.labels[fold.train].mean()) for fold in folds]
     tested = out_of_fold(list(folds))
-    return OutOfFold(
-        scores=np.concatenate(scores),
+    walk = OutOfFold(
+        scores=walked.scores,
         labels=dataset.labels[tested],
         values=dataset.values[tested],
         baseline=np.concatenate(baselines),
         ts_event_ns=dataset.ts_event_ns[tested],
         fold=np.repeat([fold.number for fold in folds], [len(fold.test) for fold in folds]).astype(np.int64),
-        binary=bool(np.isin(dataset.labels, (0.0, 1.0)).all()),
+        binary=binary,
     )
+    return walk, walked
 
 
-def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk: OutOfFold) -> Profile:
-    """Describe the training rows; scores are out-of-fold where a fold tested the row, since live scores are so too."""
-    scores = predictor.many(dataset.rows)
+def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk: OutOfFold, rows: int) -> Profile:
+    """Describe the latest rows; scores are out-of-fold where a fold tested the row, since live scores are so too."""
+    scores, kept = predictor.many(dataset.rows), dataset.last(rows)
     scores[out_of_fold(list(folds)), 0] = walk.scores
-    return Profile.of(dataset.rows, scores, dataset.labels, dataset.ts_event_ns)
+    return Profile.of(kept.rows, scores[len(dataset) - rows :], kept.labels, kept.ts_event_ns)
 
 
 def reweighed_by(lineage: Lineage) -> tuple[str, ...]:

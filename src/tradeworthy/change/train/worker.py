@@ -28,6 +28,8 @@ class TrainJob(Job, frozen=True, kw_only=True):
         The desk's list.
     parent : str or None
         The version to be replaced.
+    changed_ns : int or None
+        When what is to be learned changed, as far as is known.
     """
 
     strategy: str
@@ -35,6 +37,7 @@ class TrainJob(Job, frozen=True, kw_only=True):
     instruments: list[Instrument]
     settings: TrainingSettings = TrainingSettings()
     parent: str | None = None
+    changed_ns: int | None = None
 
 
 def training(folder: Path) -> Attempt:
@@ -54,7 +57,16 @@ def run_job(job: TrainJob, folder: Path, *, clock: Clock) -> None:
     report("reading history", 0.0)
     events = read_history(job.history, job.instruments)
     strategy = load_strategy(Path(job.strategy))
-    candidate = train(strategy, events, job.instruments, job.settings, clock=clock, parent=job.parent, report=report)
+    candidate = train(
+        strategy,
+        events,
+        job.instruments,
+        job.settings,
+        clock=clock,
+        parent=job.parent,
+        changed_ns=job.changed_ns,
+        report=report,
+    )
     save_candidate(candidate, folder / CANDIDATE)
 
 
