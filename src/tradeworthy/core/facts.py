@@ -4,6 +4,8 @@ The ledger keeps them hash-chained; every alias and state is a query over them. 
 know must refuse: a newer release wrote it.
 """
 
+from typing import Any
+
 import msgspec
 
 from tradeworthy.core.findings import Finding
@@ -166,6 +168,12 @@ class OrderOverrideEnded(Fact, frozen=True, kw_only=True, tag=True):
     sent: int = 0
 
 
+class PolicyChanged(Fact, frozen=True, kw_only=True, tag=True):
+    """What the desk does by itself was set: the whole of `[policy]`, as plain values."""
+
+    policy: dict[str, Any]
+
+
 class TradingHalted(Fact, frozen=True, kw_only=True, tag=True):
     """Trading was halted in a scope."""
 
@@ -322,6 +330,7 @@ AnyFact = (
     | LimitsChanged
     | OrderOverridden
     | OrderOverrideEnded
+    | PolicyChanged
     | TradingHalted
     | TradingResumed
     | FindingRaised

@@ -24,6 +24,8 @@ STEPS = {
     "resize": ("/api/v1/size", {"share": 0.5, "reason": "x"}),
     "override": ("/api/v1/decisions/1/override", {"minutes": 5, "reason": "x"}),
     "limits": ("/api/v1/limits", {"limits": {}, "reason": "x"}),
+    "policy": ("/api/v1/policy", {"policy": {}, "reason": "x"}),
+    "set_aside": ("/api/v1/versions/newest/override", {"check": "x", "until": "2027-01-31", "reason": "x"}),
     "keys": ("/api/v1/keys", {"owner": "x", "scopes": ["infer"], "reason": "x"}),
     "query": ("/api/v1/query", {"sql": "SELECT 1"}),
 }

@@ -3,33 +3,17 @@
 import json
 
 import msgspec
-import numpy as np
 from command_words import tell
+from shadows_sample import compared, left
 from small_project import at
 
 from tradeworthy.apps.dashboard.shadowing import shadows_of
 from tradeworthy.change.release.comparing import COMPARISONS
-from tradeworthy.change.release.shadow import Comparison
-from tradeworthy.judge.sequential import anytime_mean
 
 
 def left_by_a_watcher(project, *, n=400):
-    """Leave a comparison of the champion with itself, of so many decisions."""
-    champion = project.resolve("champion")
-    rng = np.random.default_rng(1)
-    means = [anytime_mean(rng.standard_normal(n) - 0.8, horizon=1, tuned_for=n) for _ in range(3)]
-    found = Comparison(
-        version=champion,
-        champion="b" * 64,
-        decisions=n,
-        decisions_max=2_000,
-        loss=means[0],
-        pnl_bps=means[1],
-        disagreement=means[2],
-    )
-    folder = project.places.watcher / COMPARISONS
-    folder.mkdir(parents=True)
-    (folder / f"{champion[:16]}.mp").write_bytes(msgspec.msgpack.encode(found))
+    """Leave a comparison of the champion, of so many decisions, without reasons."""
+    left(project, msgspec.structs.replace(compared(n=n, version=project.resolve("champion"), spread=1.0), reasons=None))
 
 
 def test_nothing_compared_is_said(tmp_path, capsys):
@@ -47,7 +31,7 @@ def test_each_figure_has_bounds_and_a_unit(tmp_path, capsys):
     code, said, _ = tell(capsys, "shadows", "--project", project.folder)
     assert code == 0
     assert "(champion) beside bbbbbbbbbbbbbbbb, on 400 of at most 2,000 labelled decisions" in said
-    for words in ("loss", "profit", "disagreement", "below 0", "above 0", " to "):
+    for words in ("loss", "profit", "disagreement", "below 0", "above 0", " to ", "so far undecided: "):
         assert words in said
 
 

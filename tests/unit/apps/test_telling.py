@@ -38,6 +38,8 @@ def test_every_kind_of_fact_has_words():
             facts.CheckOverridden(version=DIGEST, check="poisoning", until_ns=0, report_digest=""),
             "poisoning of version abababab was set aside until 1970-01-01",
         ),
+        (facts.PolicyChanged(policy={"budget": 5}), "Policy: budget 3 → 5."),
+        (facts.PolicyChanged(policy={}), "Policy: nothing differs."),
         (facts.VersionPromoted(version=DIGEST, role="canary", env="live", share=0.1), "became canary on live at 10%"),
         (facts.VersionPromoted(version=DIGEST, role="champion", env="paper"), "became champion on paper."),
         (facts.VersionRolledBack(version=DIGEST, to="cd" * 32), "from version abababab to cdcdcdcd"),

@@ -30,12 +30,14 @@ from tradeworthy.change.release.policy import (
     PromoteChallenger,
     RetireChallenger,
     StartRetrain,
+    values_of,
 )
 from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.change.train.history import ArrayHistory
 from tradeworthy.change.train.worker import CANDIDATE, TrainJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, Rule, version_number
+from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import LatencySettings
 
@@ -358,8 +360,8 @@ def test_a_challenger_that_a_person_promotes_first_stays_champion(home, tape):
     hands = conductor(home, tape)
     before = home.registry.standing()
     home.release.promote(challenger, "champion", actor="bob", reason="quicker")
-    hands._act(PromoteChallenger(challenger, "late"), 100)
-    hands._act(RetireChallenger(challenger, "late"), 100)
+    hands._act(PromoteChallenger(challenger, "late"), 100, POLICY)
+    hands._act(RetireChallenger(challenger, "late"), 100, POLICY)
     assert before.champion != challenger
     assert home.registry.standing().champion == challenger
     assert home.registry.standing().retired == []
@@ -535,3 +537,23 @@ def test_harm_under_a_canary_goes_back_to_the_champion_in_full(home, tape):
     assert (standing.champion, standing.canary, standing.size) == (first, None, 1.0)
     assert home.release.control.view().champion == version_number(first)
     assert [fact.did for fact in answered(home)] == ["rollback"]
+
+
+def test_a_policy_that_people_changed_counts_from_the_next_step(home, tape):
+    """The fact stands before the settings: a dry run only writes down, and once it is none, the halt is made."""
+    hands = conductor(home, tape, msgspec.structs.replace(POLICY, retrain_on=()))
+    assert hands.step(home.registry.standing(), 100) is None
+    for dry_run in (True, False):
+        wanted = PolicySettings(reaction=[Reaction(on="data_drift", do="halt")], retrain_on=(), dry_run=dry_run)
+        home.ledger.append(facts.PolicyChanged(policy=values_of(wanted)), actor="rita", reason="careful")
+        hands.step(home.registry.standing(), 100)
+        assert home.registry.standing().halted == (set() if dry_run else {"all"})
+        home.ledger.append(raised(), actor="watcher", reason="once more")
+    assert [fact.dry_run for fact in answered(home)] == [True, False]
+
+
+def test_a_policy_that_a_newer_release_wrote_is_refused_by_name(home, tape):
+    """A key that is not known here is not passed over: the policy would not do what was meant."""
+    home.ledger.append(facts.PolicyChanged(policy={"sleep_on": ["drift"]}), actor="rita", reason="newer")
+    with pytest.raises(SettingsInvalid, match="sleep_on"):
+        step(home, tape)

@@ -8,7 +8,7 @@ from litestar import Controller, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from tradeworthy.apps.admin.forms import Fields, reason_of, share_of
+from tradeworthy.apps.admin.forms import Fields, reason_of, share_of, text_of
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, visit_of
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
@@ -63,6 +63,20 @@ class Actions(Controller):
         step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=reason_of(data), share=share)
         return back_to(request, f"/versions/{step.version[:16]}", f"It is {role} from the next event on.")
 
+    @post("/versions/{word:str}/override", sync_to_thread=True)
+    def override(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:
+        """Set a check that stops a version aside until a day; it counts once a second person says so."""
+        actor, check, until = actor_for(request, "set_aside"), text_of(data, "check"), text_of(data, "until")
+        project = deployment_of(request).project
+        told = project.override(word, check, until=until, actor=actor, reason=reason_of(data))
+        if not told.in_force:
+            said = f"{_words(check)} is set aside by {actor}; it counts once another person says so here."
+        elif told.still_stops:
+            said = f"{_words(check)} is set aside until {told.until}. Still stopped by {_words(*told.still_stops)}."
+        else:
+            said = f"{_words(check)} is set aside until {told.until}: the version may be given a role."
+        return back_to(request, f"/versions/{told.version[:16]}/gate", said)
+
     @post("/resize", sync_to_thread=True)
     def resize(self, request: Asked, data: Fields) -> Redirect:
         """Let the acting version take a share of its full size."""
@@ -110,3 +124,8 @@ class Actions(Controller):
         except TradeworthyError as error:
             asked = Question(sql=sql, failure=str(error))
         return shown(request, visit, "Ask the record", query_form(visit, asked))
+
+
+def _words(*names: str) -> str:
+    """Write names of checks in words."""
+    return ", ".join(name.replace("_", " ") for name in names)

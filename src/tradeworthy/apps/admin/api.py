@@ -27,6 +27,7 @@ from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
 from tradeworthy.change.release.order_overrides import MINUTES_MAX, Overridden
+from tradeworthy.change.release.overriding import Overriding
 from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.core.errors import NotFound, near
 from tradeworthy.judge.validate.gate import GateReport
@@ -59,6 +60,14 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A role for a version: shadow, champion or retired."""
 
     role: Text
+    reason: Text
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A check of the gate to be set aside; `until` is the last day, as 2027-01-31 (UTC)."""
+
+    check: Text
+    until: Text
     reason: Text
 
 
@@ -270,6 +279,12 @@ class Steering(Controller):
     def promote(self, request: Asked, word: Word, data: JSONBody[Promotion]) -> Step:
         """Give a version a role."""
         return deployment_of(request).project.promote(word, to=data.role, **signed(request, "promote", data.reason))
+
+    @post("/versions/{word:str}/override", sync_to_thread=True, status_code=200)
+    def set_aside(self, request: Asked, word: Word, data: JSONBody[SetAside]) -> Overriding:
+        """Set a check that stops a version aside until a day; it counts once a second person says so."""
+        by = signed(request, "set_aside", data.reason)
+        return deployment_of(request).project.override(word, data.check, until=data.until, **by)
 
     @post("/findings/{number:int}/acknowledge", sync_to_thread=True, status_code=200)
     def acknowledge(self, request: Asked, number: Number, data: JSONBody[Reasoned]) -> CaseLine:

@@ -1,14 +1,22 @@
-"""What people change on the view of settings: limits, keys, people; and trying where alerts go."""
+"""What people change on the view of settings: limits, policy, keys, people; and trying where alerts go."""
 
+from typing import Any
+
+import msgspec
 from litestar import Controller, post
 from litestar.response import Redirect
 
-from tradeworthy.apps.admin.forms import Fields, limits_of, number_of, reason_of, text_of, words_of
+from tradeworthy.apps.admin.forms import Fields, limits_of, number_of, policy_sent, reason_of, text_of, words_of
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, signed, visit_of
 from tradeworthy.apps.commands.access import create_key, revoke_key
 from tradeworthy.apps.commands.alerting import try_way
 from tradeworthy.apps.dashboard.keys import key_made_view
 from tradeworthy.apps.dashboard.limits import DESK, review_view
+from tradeworthy.apps.dashboard.policy import policy_review
+from tradeworthy.apps.dashboard.telling import policy_difference
+from tradeworthy.apps.deployment.policy import change_policy, policy_now
+from tradeworthy.change.release.policy import policy_of, values_of
+from tradeworthy.core.errors import SettingsInvalid
 
 VIEW = "/settings"
 
@@ -38,6 +46,29 @@ class Configuring(Controller):
         if not changed:
             return back_to(request, VIEW, "No limit differs; nothing was changed.")
         return back_to(request, VIEW, f"Changed from the next event on: {changed}.")
+
+    @post("/policy/review", sync_to_thread=True)
+    def review_policy(self, request: Asked, data: Fields) -> Html:
+        """Show what a change of the policy would change, before it is made."""
+        actor_for(request, "policy")
+        wanted, deployment = policy_sent(data), deployment_of(request)
+        before, sent = policy_now(deployment.project), msgspec.json.encode(values_of(wanted)).decode()
+        visit = visit_of(request)
+        view = policy_review(visit, before, wanted, sent, deployment.facts())
+        return shown(request, visit, "Change the policy?", view)
+
+    @post("/policy", sync_to_thread=True)
+    def policy(self, request: Asked, data: Fields) -> Redirect:
+        """Change the policy."""
+        by = signed(request, "policy", reason_of(data))
+        try:
+            wanted = policy_of(msgspec.json.decode(text_of(data, "policy"), type=dict[str, Any]))
+        except msgspec.DecodeError:
+            raise SettingsInvalid("no policy was sent that can be read; ask again under Change the policy") from None
+        before = change_policy(deployment_of(request).project, wanted, **by)
+        if before == wanted:
+            return back_to(request, VIEW, "Nothing of the policy differs; nothing was changed.")
+        return back_to(request, VIEW, f"From the watcher's next step on: {policy_difference(before, wanted)}.")
 
     @post("/keys/create", sync_to_thread=True)
     def create_key(self, request: Asked, data: Fields) -> Html:

@@ -28,8 +28,10 @@ from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
 from tradeworthy.apps.dashboard.record import FactFilter
 from tradeworthy.apps.dashboard.settings import Configured, settings_view
+from tradeworthy.apps.dashboard.shadowing import shadows_of
 from tradeworthy.apps.dashboard.storing import storage_of
 from tradeworthy.apps.deployment.desk import limits_by_scope
+from tradeworthy.apps.deployment.policy import policy_now
 from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.change.watch.sight import MonitorSight, Sight
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError, near
@@ -122,13 +124,15 @@ class Pages(Controller):
         visit, deployment = visit_of(request), deployment_of(request)
         project = deployment.project
         stretches = stretches_of(deployment.facts(), project.clock.now_ns())
-        return shown(request, visit, "Versions", versions.versions_view(visit, project.registry.list(), stretches))
+        listed, shadows = project.registry.list(), shadows_of(project).shadows
+        return shown(request, visit, "Versions", versions.versions_view(visit, listed, stretches, shadows))
 
     @get("/versions/compare", sync_to_thread=True)
     def compare(self, request: Asked, one: FromQuery[str], other: FromQuery[str]) -> Html:
         """Show two versions side by side."""
         visit, project = visit_of(request), deployment_of(request).project
-        view = comparison_view(compare(project, one, other), project.registry.list())
+        found, margin = compare(project, one, other), policy_now(project).loss_margin
+        view = comparison_view(found, project.registry.list(), margin=margin)
         return shown(request, visit, "Two versions", view)
 
     @get("/versions/{word:str}", sync_to_thread=True)
@@ -146,9 +150,11 @@ class Pages(Controller):
     @get("/versions/{word:str}/gate", sync_to_thread=True)
     def gate(self, request: Asked, word: FromPath[str]) -> Html:
         """Show what the gate said of a version."""
-        visit = visit_of(request)
-        report = GateReport.from_json(deployment_of(request).project.registry.gate_report(word))
-        return shown(request, visit, f"Gate of {report.version[:16]}", gate_view(report))
+        visit, project = visit_of(request), deployment_of(request).project
+        report = GateReport.from_json(project.registry.gate_report(word))
+        given = project.registry.standing().overrides.get(report.version, [])
+        view = gate_view(visit, report, given, project.clock.now_ns())
+        return shown(request, visit, f"Gate of {report.version[:16]}", view)
 
     @get("/fairness", sync_to_thread=True)
     def fairness(self, request: Asked) -> Html:
@@ -192,7 +198,7 @@ class Pages(Controller):
         configured = Configured(
             limits=scopes_in_order(limits_by_scope(project), traded),
             bounds=deployment.bounds(),
-            policy=project.settings.policy,
+            policy=policy_now(project),
             env=project.env,
             ways=ways_of(project),
             keys=list_keys(project).keys,

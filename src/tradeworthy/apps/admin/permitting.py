@@ -1,9 +1,9 @@
-"""What may be done here, and by whom, for programs: limits and keys, read and changed.
+"""What may be done here, and by whom, for programs: limits, the policy and keys, read and changed.
 
-Idea:   a limit or a key is a fact with the caller's name; this process and the engine read it at their next look.
+Idea:   each is a fact with the caller's name; this process, the engine and the watcher read it at their next look.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, get, post
@@ -12,7 +12,9 @@ from litestar.params import JSONBody
 from tradeworthy.apps.admin.api import Reasoned, Text, Word
 from tradeworthy.apps.admin.visitor import Asked, deployment_of, signed
 from tradeworthy.apps.commands.access import KeyLine, KeyList, KeyMade, create_key, list_keys, revoke_key
+from tradeworthy.apps.deployment.policy import change_policy, policy_now
 from tradeworthy.change.access.keys import SCOPES
+from tradeworthy.change.release.policy import PolicySettings, policy_of
 from tradeworthy.core.limits import Limits
 
 DAYS_MAX = 3_650
@@ -36,8 +38,15 @@ class KeyWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: Text
 
 
+class PolicyWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole policy; what is left out is as `docs/settings.md` says of `[policy]`."""
+
+    policy: dict[str, Any]
+    reason: Text
+
+
 class Permitting(Controller):
-    """Limits and keys."""
+    """Limits, the policy and keys."""
 
     path = "/api/v1"
     tags = ["permit"]  # noqa: RUF012  # litestar reads it from the class
@@ -53,6 +62,18 @@ class Permitting(Controller):
         deployment = deployment_of(request)
         deployment.change_limits(data.limits, **signed(request, "limits", data.reason))
         return deployment.limits()
+
+    @get("/policy", sync_to_thread=True)
+    def policy(self, request: Asked) -> PolicySettings:
+        """Return what the desk does by itself about findings."""
+        return policy_now(deployment_of(request).project)
+
+    @post("/policy", sync_to_thread=True, status_code=200)
+    def change_policy(self, request: Asked, data: JSONBody[PolicyWanted]) -> PolicySettings:
+        """Change the policy from the watcher's next step on, and return it."""
+        project = deployment_of(request).project
+        change_policy(project, policy_of(data.policy), **signed(request, "policy", data.reason))
+        return policy_now(project)
 
     @get("/keys", sync_to_thread=True)
     def keys(self, request: Asked) -> KeyList:

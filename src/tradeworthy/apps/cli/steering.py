@@ -125,6 +125,7 @@ def shadows(project: Folder = HERE, *, as_json: Json = False) -> None:
             soft_wrap=True,
         )
         console.print(_figures(line))
+        console.print(f"so far {line.decided}", soft_wrap=True)
 
 
 def _figures(line: "ShadowLine") -> Table:

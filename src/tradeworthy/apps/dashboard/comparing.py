@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.dashboard.deciding import Decided, symbols_of
+from tradeworthy.apps.dashboard.shadowing import ShadowLine, shadows_of
 from tradeworthy.apps.explain.explaining import rows_of
 from tradeworthy.change.registry import VersionInfo
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.explaining import make_explainer
@@ -93,13 +94,14 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that two versions are compared by."""
+    """Everything that two versions are compared by; `shadow` where one has scored in the shadow of the other."""
 
     one: VersionInfo
     other: VersionInfo
     metrics: list[Pair]
     importance: list[Pair]
     disagreement: Disagreement | None
+    shadow: ShadowLine | None
     gate: list[Judged]
     manifest: list[Changed]
 
@@ -121,9 +123,16 @@ def compare(project: "Project", one: str, other: str) -> Comparison:
         metrics=_pairs(first.manifest.lineage.fold_metrics, second.manifest.lineage.fold_metrics),
         importance=_importance(first, second, shared),
         disagreement=shared.disagreement(),
+        shadow=_shadow(project, first.digest, second.digest),
         gate=_gates(project, first, second),
         manifest=list(_changes(first.manifest, second.manifest)),
     )
+
+
+def _shadow(project: "Project", one: str, other: str) -> ShadowLine | None:
+    """Return how one of two fared in the shadow of the other; None where neither did."""
+    pair = {one[:SHORT], other[:SHORT]}
+    return next((line for line in shadows_of(project).shadows if {line.version, line.champion} == pair), None)
 
 
 class _Shared:

@@ -6,6 +6,7 @@ from tradeworthy.apps.dashboard.comparing import Comparison, Disagreement, Judge
 from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.decisions import compact_or_nothing
 from tradeworthy.apps.dashboard.layout import choice
+from tradeworthy.apps.dashboard.shadows import shadow_section
 from tradeworthy.apps.reports.formats import compact, decimal, plural
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, code, key_figures, more, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
@@ -31,12 +32,13 @@ def compare_form(versions: Sequence[VersionInfo], one: str = "", other: str = ""
     )
 
 
-def comparison_view(found: Comparison, versions: Sequence[VersionInfo]) -> Markup:
-    """Build the page."""
+def comparison_view(found: Comparison, versions: Sequence[VersionInfo], *, margin: float) -> Markup:
+    """Build the page; `margin` is how much more loss than the champion's the policy allows a shadow."""
     head = (_name(found.one), _name(found.other))
     return join(
         compare_form(versions, found.one.version, found.other.version),
         _section("Do they disagree?", _disagreement(found)),
+        _section("As its shadow", shadow_section(found.shadow, margin=margin)) if found.shadow else None,
         _section("What they go by", _importance(found.importance, head)),
         _section("How they did in training", _metrics(found.metrics, head)),
         _section("What the gate said", _gate(found.gate, head)),

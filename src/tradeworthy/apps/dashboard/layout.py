@@ -175,9 +175,11 @@ def entry(name: str, label: str, *, required: bool = True, type_: str = "text", 
     return tag("label", tag("span", label), field)
 
 
-def choice(name: str, label: str, options: Iterable[str], chosen: str = "") -> Markup:
-    """Return a labelled choice of a form; an empty option is any."""
-    items = (tag("option", option or "any", value=option, selected=option == chosen) for option in options)
+def choice(name: str, label: str, options: Iterable[str], chosen: str = "", *, empty: str = "any") -> Markup:
+    """Return a labelled choice of a form; `empty` is what an empty option is called."""
+    items = (
+        tag("option", option.replace("_", " ") or empty, value=option, selected=option == chosen) for option in options
+    )
     return tag("label", tag("span", label), tag("select", items, name=name))
 
 

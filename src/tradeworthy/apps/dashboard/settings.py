@@ -8,11 +8,11 @@ from tradeworthy.apps.commands.alerting import Way
 from tradeworthy.apps.dashboard.keys import keys_section
 from tradeworthy.apps.dashboard.layout import Visit, entry, form, reason_form
 from tradeworthy.apps.dashboard.limits import limits_section
-from tradeworthy.apps.reports.html import badge, code, pairs, paragraph, table
+from tradeworthy.apps.dashboard.policy import policy_section
+from tradeworthy.apps.reports.html import badge, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.people import PASSWORD_MIN, Person
 from tradeworthy.change.access.roles import ACTIONS, ROLES
-from tradeworthy.change.release.answers import Reaction
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.core.limits import Limits
 
@@ -44,65 +44,13 @@ def settings_view(visit: Visit, configured: Configured) -> Markup:
     """Build the view."""
     parts = {
         "Limits": limits_section(visit, configured.limits, configured.bounds),
-        "Policy": _policy(configured.policy, configured.env),
+        "Policy": policy_section(visit, configured.policy, configured.env),
         "Who is told": _ways(visit, configured.ways),
         "Keys of programs": keys_section(visit, configured.keys),
         "People": _people(visit, configured.people),
         "Who can do what": _who_can(),
     }
     return join(tag("section", tag("h2", heading), content) for heading, content in parts.items())
-
-
-def _policy(policy: PolicySettings, env: str) -> Markup:
-    """Say what the desk does by itself about findings."""
-    words = paragraph(
-        join(
-            "What the desk does by itself about findings: ",
-            code("[policy]"),
-            " in tradeworthy.toml, read at its start. ",
-            badge("dry run: it only writes down what it would do", "warn") if policy.dry_run else "",
-        )
-    )
-    rows = [(each.on.replace("_", " "), each.severity, _does(each)) for each in policy.reaction]
-    empty = "No finding is answered at once: alerts go out, people act."
-    return join(
-        words, pairs(_habits(policy, env)), table(("On a finding of", "From severity", "It does"), rows, empty=empty)
-    )
-
-
-def _does(reaction: Reaction) -> str:
-    to = "let the version before decide" if reaction.to == "previous" else f"let the rule {reaction.to} decide"
-    words = {
-        "reduce": f"reduce the size to {reaction.share:.0%}",
-        "fallback": to,
-        "flat": "hold nothing",
-        "halt": "halt all orders",
-        "rollback": "roll back to the version before",
-    }
-    return words.get(reaction.do, reaction.do)
-
-
-def _habits(policy: PolicySettings, env: str) -> list[tuple[str, str]]:
-    """Write the policy's numbers in words."""
-    every = policy.scheduled_every_decisions
-    promotes = policy.auto_promote and env == "paper"
-    canary = policy.canary_share
-    return [
-        ("Retrains on", _kinds(policy.retrain_on)),
-        ("Retrains without a finding", "never" if every is None else f"every {every:,} decisions"),
-        ("At most", f"{policy.budget} times in {policy.budget_window_hours:,.4g} hours"),
-        (
-            "Compares a challenger on",
-            f"up to {policy.shadow_decisions:,} decisions, within {policy.loss_margin:g} nats",
-        ),
-        ("Promotes by itself", "yes, on paper" if promotes else "no, a person does"),
-        ("Canary", "none" if canary is None else f"{canary:.0%} of its size for {policy.canary_decisions:,} decisions"),
-        ("Takes a canary back on", _kinds(policy.rollback_on)),
-    ]
-
-
-def _kinds(kinds: Sequence[str]) -> str:
-    return ", ".join(kind.replace("_", " ") for kind in kinds) or "nothing"
 
 
 def _ways(visit: Visit, ways: Sequence[Way]) -> Markup:

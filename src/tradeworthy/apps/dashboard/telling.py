@@ -1,13 +1,15 @@
 """Facts in words: what each says in one sentence, and what a change changed.
 
 Idea:   the ledger keeps what was set; what that changed is the difference to the fact before it in the same scope. So
-        facts are told in their order, with the limits that stood before.
+        facts are told in their order, with the limits and the policy that stood before.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tradeworthy.change.release.answers import Reaction
 from tradeworthy.change.release.distance import in_words
+from tradeworthy.change.release.policy import PolicySettings, policy_of
 from tradeworthy.core import facts
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import iso
@@ -20,12 +22,15 @@ _ARROW = "\N{RIGHTWARDS ARROW}"
 def told(entries: Iterable[Entry]) -> list[str]:
     """Return a sentence for each fact, oldest first; `entries` are all facts from the first on."""
     limits: dict[str, Limits] = {}
-    found = []
+    policy, found = PolicySettings(), []
     for entry in entries:
         fact = entry.fact
         if isinstance(fact, facts.LimitsChanged):
             found.append(f"Limits of {fact.scope}: {difference(limits.get(fact.scope, Limits()), fact.limits)}.")
             limits[fact.scope] = fact.limits
+        elif isinstance(fact, facts.PolicyChanged):
+            before, policy = policy, policy_of(fact.policy)
+            found.append(f"Policy: {policy_difference(before, policy)}.")
         else:
             found.append(said_of(fact))
     return found
@@ -36,6 +41,35 @@ def difference(before: Limits, after: Limits) -> str:
     changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(after, name)]
     words = (f"{name.replace('_', ' ')} {_value(before, name)} {_ARROW} {_value(after, name)}" for name in changed)
     return ", ".join(words) or "nothing differs"
+
+
+def policy_difference(before: PolicySettings, after: PolicySettings) -> str:
+    """Write what differs between two policies, as ``budget 3 → 5``."""
+    words = (f"{name} {old} {_ARROW} {new}" for name, old, new in policy_changes(before, after))
+    return ", ".join(words) or "nothing differs"
+
+
+def policy_changes(before: PolicySettings, after: PolicySettings) -> list[tuple[str, str, str]]:
+    """Return what differs between two policies: what it is called, what it was, what it is, in words."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in PolicySettings.__struct_fields__)
+    return [(name.replace("_", " "), _in_policy(a), _in_policy(b)) for name, a, b in pairs if a != b]
+
+
+def _in_policy(value: object) -> str:
+    """Write one value of a policy."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return f"{value:,.12g}"
+        case Reaction():
+            to = {"reduce": f" to {value.share:.0%}", "fallback": f" to {value.to.replace('_', ' ')}"}.get(value.do, "")
+            return f"{value.do}{to} on {value.on.replace('_', ' ')} from {value.severity}"
+        case list() | tuple():
+            return "; ".join(_in_policy(each) for each in value) or "nothing"
+    return str(value).replace("_", " ")
 
 
 def said_of(fact: facts.Fact) -> str:
@@ -113,6 +147,7 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
         f"The override of order {f.order} of {f.instrument} is over: {f.how}"
         + (f", by decision {f.sent}." if f.sent else ".")
     ),
+    facts.PolicyChanged: lambda f: f"Policy: {policy_difference(PolicySettings(), policy_of(f.policy))}.",
     facts.TradingHalted: lambda f: f"Halted {f.scope}.",
     facts.TradingResumed: lambda f: f"Resumed {f.scope}.",
     facts.FindingRaised: lambda f: f.finding.sentence,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from tradeworthy.apps.dashboard.comparison import compare_form
 from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.layout import Visit, entry, reason_form, step_form
+from tradeworthy.apps.dashboard.shadowing import ShadowLine
+from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
 from tradeworthy.apps.reports.charts import Mark
 from tradeworthy.apps.reports.html import badge, code, more, pairs, table
@@ -47,8 +49,10 @@ class Stretch:
     last_ns: int
 
 
-def versions_view(visit: Visit, versions: Sequence[VersionInfo], stretches: Sequence[Stretch]) -> Markup:
-    """Build the list, and who was in charge when."""
+def versions_view(
+    visit: Visit, versions: Sequence[VersionInfo], stretches: Sequence[Stretch], shadows: Sequence[ShadowLine]
+) -> Markup:
+    """Build the list, who was in charge when, and how shadows fare."""
     back = reason_form(visit, "/do/rollback", "Roll back", tone="stop") if visit.may("rollback") else None
     rows = [
         (
@@ -70,6 +74,7 @@ def versions_view(visit: Visit, versions: Sequence[VersionInfo], stretches: Sequ
             tag("h2", "All versions"),
             table(head, rows, empty=NO_VERSION),
         ),
+        tag("section", tag("h2", "Shadows beside the champion"), shadows_table(shadows)),
         tag("section", tag("h2", "Two beside each other"), chosen) if chosen else None,
         tag("section", tag("h2", "Back to the previous champion"), back) if back else None,
     )

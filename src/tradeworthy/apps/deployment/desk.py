@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
+from tradeworthy.apps.deployment.policy import SETTINGS, record_policy
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
 from tradeworthy.change.release.order_overrides import Endings, overrides_in_force
 from tradeworthy.change.release.refusals import Refusals
@@ -44,7 +45,6 @@ TELL_EVERY_S = 0.2
 LOOK_BACK, LOOK_BACK_MORE = 100_000, 10
 """Records at the tape's end among which the last market event is looked for first; how many more the next time."""
 SCOPE = "desk"
-SETTINGS = "settings"
 """Who changes limits when the file of settings has changed."""
 
 
@@ -107,7 +107,7 @@ def run_files(
     require_champion(project)
     events = remaining(project)
     clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
-    record_limits(project)
+    record_settings(project)
     rate = math.inf if speed is None else speed
     feed = ReplayFeed(events, clock=clock, pace=pace or (lambda: rate))
     started_ns = project.clock.monotonic_ns()
@@ -264,6 +264,12 @@ def limits_by_scope(project: "Project") -> dict[str, Limits]:
     """Return the limits that the ledger holds, by scope; the last fact of a scope counts."""
     changes = (entry.fact for entry in project.ledger.facts(facts.LimitsChanged))
     return {fact.scope: fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged)}
+
+
+def record_settings(project: "Project") -> None:
+    """Record what the settings say of limits and of the policy, where that has changed."""
+    record_limits(project)
+    record_policy(project)
 
 
 def record_limits(project: "Project") -> None:

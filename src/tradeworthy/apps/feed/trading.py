@@ -20,7 +20,7 @@ from tradeworthy.apps.deployment.desk import (
     Running,
     at_work,
     collector_off,
-    record_limits,
+    record_settings,
     require_champion,
     until_told,
 )
@@ -66,7 +66,7 @@ def run_exchange(project: "Project", *, watch: bool = True, alongside: Alongside
         The exchange refused the subscription.
     """
     require_champion(project)
-    record_limits(project)
+    record_settings(project)
     started_ns = project.clock.monotonic_ns()
     known = last_known(project)
     with at_work(project, project.clock, watch=watch, market_past=False) as work:

@@ -145,7 +145,14 @@ def _deployment(year: Year) -> list[Line]:
 
 
 def _changes(year: Year) -> list[Line]:
-    kinds = (facts.VersionPromoted, facts.VersionRolledBack, facts.LimitsChanged, facts.SizeChanged, facts.RuleSet)
+    kinds = (
+        facts.VersionPromoted,
+        facts.VersionRolledBack,
+        facts.LimitsChanged,
+        facts.PolicyChanged,
+        facts.SizeChanged,
+        facts.RuleSet,
+    )
     changed = year.of(*kinds)
     counts = Counter(type(each.fact).__name__ for each in changed)
     return [

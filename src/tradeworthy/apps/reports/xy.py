@@ -1,9 +1,9 @@
-"""Curves over a number, and what was foretold against what came.
+"""Curves over a number, a mean between its bounds, and what was foretold against what came.
 
-Undefined: a point that is not known is left out by the caller.
+Undefined: a point that is not known is left out by the caller; bounds that are NaN are not drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,42 @@ def xy_chart(
     return figure(title, said, body, keys=keys if len(curves) > 1 else [], caption=caption)
 
 
+def bounded_chart(
+    title: str,
+    rows: Floats,
+    *,
+    over: str,
+    unit: str,
+    levels: Sequence[tuple[float, str]] = (),
+    caption: str | Markup = "",
+) -> Markup:
+    """Draw a mean as it grew, between the bounds that held at each size.
+
+    Parameters
+    ----------
+    rows : (n, 4) float64
+        After how many values; the mean so far, and its bounds.
+    over, unit : str
+        What the axes show.
+    levels : sequence of (value, label)
+        Level lines, such as what is allowed.
+    """
+    known = rows[np.isfinite(rows).all(axis=1)]
+    low, high = widened(*extent([rows[:, 1:].ravel()], [value for value, _ in levels]))
+    plot = Plot.of(extent([rows[:, 0]]), (low, high), HEIGHT)
+    edge = [*known[:, [0, 2]].tolist(), *known[::-1, [0, 3]].tolist()]
+    band = tag("path", d=f"{_path(plot, edge)}Z", class_="curve band s1") if len(known) > 1 else None
+    curve = XY(title, [(at, mean) for at, mean in rows[:, :2].tolist()])
+    n, mean, *bounds = rows[-1].tolist()
+    between = f", between {bounds[0]:.4g} and {bounds[1]:.4g}" if np.isfinite(bounds).all() else ", without bounds yet"
+    said = f"{mean:.4g} {unit} after {n:,.0f} {over}{between}."
+    keys = [Key("mean", "line s1"), Key("bounds that hold at all times", "band s1")]
+    axes = (value_axis(plot, unit), number_axis(plot, over))
+    lines = [level_line(plot, value, label) for value, label in levels]
+    body = drawing(title, said, HEIGHT, *axes, join(band), _line(plot, curve, 1), *lines)
+    return figure(title, said, body, keys=keys, caption=caption)
+
+
 def reliability_chart(title: str, rows: Floats, *, over: str, unit: str, caption: str | Markup = "") -> Markup:
     """Draw what was foretold against what came.
 
@@ -91,10 +127,14 @@ def _point(plot: Plot, score: float, share: float, low: float, high: float) -> M
 
 def _line(plot: Plot, curve: XY, tone: int) -> Markup:
     """Draw one curve, with its points where they are few."""
-    places = [(plot.x.at(x), plot.y.at(y)) for x, y in curve.points]
-    path = "M" + "L".join(f"{number(x)} {number(y)}" for x, y in places)
-    dots = [tag("circle", cx=x, cy=y, r=3, class_=f"bar s{tone}") for x, y in places]
-    return join(tag("path", d=path, class_=f"curve line s{tone}"), dots if len(places) <= POINTS_SHOWN else None)
+    few = curve.points if len(curve.points) <= POINTS_SHOWN else ()
+    dots = [tag("circle", cx=plot.x.at(x), cy=plot.y.at(y), r=3, class_=f"bar s{tone}") for x, y in few]
+    return join(tag("path", d=_path(plot, curve.points), class_=f"curve line s{tone}"), dots)
+
+
+def _path(plot: Plot, points: Iterable[Sequence[float]]) -> str:
+    """Write points as one line."""
+    return "M" + "L".join(f"{number(plot.x.at(x))} {number(plot.y.at(y))}" for x, y in points)
 
 
 def _sentence(curve: XY, over: str) -> str:

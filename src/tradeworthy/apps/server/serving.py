@@ -20,7 +20,7 @@ from tradeworthy.apps.deployment.desk import (
     all_of,
     at_work,
     collector_off,
-    record_limits,
+    record_settings,
     require_champion,
     until_told,
 )
@@ -64,7 +64,7 @@ def serve_project(
         The tape failed, or another engine took it over.
     """
     require_champion(project)
-    record_limits(project)
+    record_settings(project)
     started_ns = project.clock.monotonic_ns()
     with at_work(project, project.clock, watch=watch, market_past=True) as work:  # callers stamp events as they like
         port = port_beside(settings=settings, opened=opened)

@@ -28,6 +28,7 @@ from tradeworthy.change.release.policy import (
     StartShadow,
     Step,
     decide,
+    in_force,
 )
 from tradeworthy.change.release.refusals import frozen, refusal, tell, unanswered
 from tradeworthy.change.release.release import Release
@@ -126,9 +127,10 @@ class Conductor:
             Whose monitors have read all there is, by number; 0 for none. A canary's decisions count only while it is
             watched: that nobody found anything says nothing where nobody looked.
         """
-        answer = next_answer(self._settings.policy.reaction, self._settings.policy.rollback_on, standing)
+        policy = in_force(standing, self._settings.policy)
+        answer = next_answer(policy.reaction, policy.rollback_on, standing)
         if answer is not None:  # also while a challenger trains
-            self._answer(answer)
+            self._answer(answer, dry_run=policy.dry_run)
             return answer
         if standing.retrains and standing.retrains[-1].ended is None:
             self._attend(standing.retrains[-1], standing)
@@ -136,12 +138,12 @@ class Conductor:
         progress = Progress(
             now_ns=self._clock.now_ns(),
             decisions_since_retrain=self._decisions_since(standing),
-            comparison=self._comparison(standing),
+            comparison=self._comparison(standing, policy.shadow_decisions),
             canary_decisions=self._canary_decisions(standing.canary, watched),
         )
-        action = decide(self._settings.policy, standing, progress, env=self._registry.env)
+        action = decide(policy, standing, progress, env=self._registry.env)
         if action is not None:
-            self._act(action, sequence)
+            self._act(action, sequence, policy)
         return action
 
     def attempt_folder(self, attempt: Retrain) -> Path:
@@ -152,7 +154,7 @@ class Conductor:
         """Return the folder of one attempt at a judgement; the first is 1."""
         return self._folder / "gates" / version[:SHORT] / str(attempt)
 
-    def _act(self, action: Step, sequence: int) -> None:
+    def _act(self, action: Step, sequence: int, policy: PolicySettings) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
         if isinstance(action, StartRetrain):
             fact = facts.RetrainStarted(
@@ -161,7 +163,7 @@ class Conductor:
             self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
             return
         try:
-            self._act_on(action)
+            self._act_on(action, policy)
         except TradeworthyError as error:
             self._give_up(action.version, f"{type(error).__name__}: {error}")
 
@@ -177,27 +179,27 @@ class Conductor:
         found = refusal(version, why.rstrip("."), now_ns=self._clock.now_ns(), severity=severity)
         tell(self._registry.ledger, found, actor=ACTOR)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Answer, *, dry_run: bool) -> None:
         """Take risk away because of a finding, and write down what was done, after what could not be."""
         told, standing, wanted = list[str](), self._registry.standing(), answer
         done: Answer | None = answer
-        while done is not None and (why := self._refusal_of(done, standing)) is not None:
+        while done is not None and (why := self._refusal_of(done, standing, dry_run=dry_run)) is not None:
             told.append(refused(done, why))
             done = done.otherwise
         fact = facts.FindingAnswered(
             finding=wanted.finding,
             did="; ".join([*told, said(done)]),
             share=None if done is None else done.share,
-            dry_run=self._settings.policy.dry_run,
+            dry_run=dry_run,
         )
         self._registry.ledger.append(fact, actor=ACTOR, reason=wanted.reason)
         if done is None:
             self._tell_at_a_loss(wanted, standing)
 
-    def _refusal_of(self, answer: Answer, standing: Standing) -> str | None:
+    def _refusal_of(self, answer: Answer, standing: Standing, *, dry_run: bool) -> str | None:
         """Do what an answer says, unless this is a dry run; return why it cannot be, or None."""
         why = answer.impossible(standing)
-        if why is None and not self._settings.policy.dry_run:
+        if why is None and not dry_run:
             try:
                 self._take_away(answer)
             except TradeworthyError as error:
@@ -225,10 +227,10 @@ class Conductor:
         elif answer.share is not None and answer.share < self._registry.standing().size:
             release.resize(answer.share, actor=ACTOR, reason=reason)
 
-    def _act_on(self, action: Step) -> None:
+    def _act_on(self, action: Step, policy: PolicySettings) -> None:
         match action:
             case JudgeChallenger(version=version):
-                self._judge(version)
+                self._judge(version, policy.gate_tries)
             case StartShadow(version=version):
                 self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
             case StartCanary(version=version, share=share, reason=reason, distance=distance):
@@ -243,7 +245,8 @@ class Conductor:
 
     def _freeze(self, action: FreezePromotion) -> None:
         """Let a challenger wait for a person, and tell why."""
-        allowed, standing = self._settings.policy.distance_max, self._registry.standing()
+        standing = self._registry.standing()
+        allowed = in_force(standing, self._settings.policy).distance_max
         fact = facts.PromotionFrozen(version=action.version, gone=action.gone, allowed=allowed)
         self._registry.ledger.append(fact, actor=ACTOR, reason=action.reason)
         since = gone_by(standing.champions, standing.steps)[1]
@@ -292,9 +295,8 @@ class Conductor:
         reason = error if version is None and error else f"trained version {str(version)[:SHORT]}"
         self._registry.ledger.append(fact, actor=ACTOR, reason=reason)
 
-    def _judge(self, version: str) -> None:
+    def _judge(self, version: str, tries: int) -> None:
         """Start the gate in a process of its own, record what it found, or try again; after the last try, retire."""
-        tries = self._settings.policy.gate_tries
         for attempt in range(1, tries + 1):
             work = judging(self.judging_folder(version, attempt))
             match work.state:
@@ -341,11 +343,11 @@ class Conductor:
         started = standing.retrains[-1].started.last_sequence if standing.retrains else 0
         return self._since_retrain.update(started, version=None)
 
-    def _comparison(self, standing: Standing) -> Comparison | None:
+    def _comparison(self, standing: Standing, wanted: int) -> Comparison | None:
         """Compare the newest shadow with the champion again, whenever it has decided a little more."""
         if standing.champion is None or not standing.shadows:
             return None
-        shadow, wanted = standing.shadows[-1], self._settings.policy.shadow_decisions
+        shadow = standing.shadows[-1]
         key = f"{standing.champion} {shadow}"
         count, before = self._in_shadow.update(0, version=version_number(shadow)), self._compared.get(key)
         if count < self._look_at.get(key, 1) or (before is not None and before.is_over):

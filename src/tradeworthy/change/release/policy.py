@@ -8,6 +8,8 @@ Units:  decisions are the champion's decisions on the tape; losses are log losse
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -28,6 +30,7 @@ _AT_LEAST_ZERO = (
     "distance_max",
     "canary_decisions",
 )
+WINDOW_HOURS_MAX = 87_600
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,13 +97,41 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if self.canary_share is not None and not 0.0 < self.canary_share < 1.0:
             raise SettingsInvalid(f"policy.canary_share is {self.canary_share:g}; allowed is above 0 and below 1")
         for name in _AT_LEAST_ZERO:
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
+        if self.budget_window_hours > WINDOW_HOURS_MAX:
+            found = f"policy.budget_window_hours is {self.budget_window_hours:g}"
+            raise SettingsInvalid(f"{found}; allowed is at most {WINDOW_HOURS_MAX:,} (ten years)")
         if min(self.gate_tries, self.shadow_decisions, self.scheduled_every_decisions or 1) < 1:
             raise SettingsInvalid(
                 "policy.gate_tries, shadow_decisions and scheduled_every_decisions must be at least 1; to have no "
                 "schedule, leave scheduled_every_decisions out"
             )
+
+
+def in_force(standing: Standing, settings: PolicySettings) -> PolicySettings:
+    """Return the policy that was last set; that of the settings where no fact says any."""
+    return settings if standing.policy is None else policy_of(standing.policy)
+
+
+def policy_of(values: Mapping[str, Any]) -> PolicySettings:
+    """Return the policy that plain values say, as a fact, a program or a page's form gives them.
+
+    Raises
+    ------
+    SettingsInvalid
+        A key is unknown, or a value is none of those that are allowed.
+    """
+    try:
+        return msgspec.convert(values, PolicySettings)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(f"policy: {error}") from None
+
+
+def values_of(policy: PolicySettings) -> dict[str, Any]:
+    """Return a policy as plain values, as a fact keeps it."""
+    values: dict[str, Any] = msgspec.to_builtins(policy)
+    return values
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,7 +242,7 @@ def _next_for(
         return StartShadow(version), False
     if progress.comparison is None or progress.comparison.version != version:
         return None, False
-    return _conclude(progress.comparison, policy, standing, env)
+    return conclude(progress.comparison, policy, standing, env)
 
 
 def _after_canary(
@@ -224,8 +255,11 @@ def _after_canary(
     return PromoteChallenger(version, said, standing.steps.get(version)), False
 
 
-def _conclude(comparison: Comparison, policy: PolicySettings, standing: Standing, env: str) -> tuple[Step | None, bool]:
-    """Promote or retire as soon as the figures allow; where a person promotes, the challenger stays for them."""
+def conclude(comparison: Comparison, policy: PolicySettings, standing: Standing, env: str) -> tuple[Step | None, bool]:
+    """Return the step that a comparison leads to so far, and whether its story is over.
+
+    Promote or retire as soon as the figures allow; where a person promotes, the challenger stays for them.
+    """
     loss, pnl = comparison.loss, comparison.pnl_bps
     if math.isnan(loss.high):
         said = f"{comparison.decisions} decisions are too few for bounds, which need {BLOCKS_MIN * loss.block}"

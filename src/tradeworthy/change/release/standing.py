@@ -8,7 +8,7 @@ State:  champions form a stack. A promotion pushes, a roll back pops: rolling ba
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Rule
@@ -65,6 +65,8 @@ class Standing:
         or promotion, takes it out.
     frozen : dict of str to PromotionFrozen
         Challengers that wait for a person, because automatic promotions have come too far.
+    policy : dict or None
+        The policy as it was last set; `policy.in_force` reads it. None where only the settings say it.
     answered : int
         Ledger number of the last finding that the policy has answered.
     shadows, retired : list of str
@@ -89,6 +91,7 @@ class Standing:
     stood_aside: set[str] = field(default_factory=set)
     steps: dict[str, facts.Distance] = field(default_factory=dict)
     frozen: dict[str, facts.PromotionFrozen] = field(default_factory=dict)
+    policy: dict[str, Any] | None = None
     answered: int = 0
     shadows: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
@@ -162,6 +165,8 @@ def _apply_running(standing: Standing, entry: Entry) -> None:
             standing.size = share
         case facts.RuleSet(rule=rule):
             standing.rule = rule
+        case facts.PolicyChanged(policy=policy):
+            standing.policy = policy
         case facts.FindingAnswered(finding=number):
             standing.answered = max(standing.answered, number)
         case facts.FindingRaised(finding=finding):
