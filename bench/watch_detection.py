@@ -18,7 +18,7 @@ import numpy as np
 from harness import HERE, PEERS, digits
 from jobs import Floats
 from measure import quantile_interval
-from watch_streams import correlated, errors, feature, labelled, with_code
+from watch_streams import correlated, errors, feature, labelled, promised, with_code
 
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.instruments import Instrument
@@ -35,6 +35,7 @@ from tradeworthy.judge.monitor.performance import (
     loss_tests,
     performance_reference,
 )
+from tradeworthy.judge.monitor.reliability import ReliabilityMonitor, ReliabilitySettings
 from tradeworthy.live.feeds.crypto import read_crypto
 
 REFERENCE, WATCHED, CHANGE = 5_000, 10_000, 1_000
@@ -94,6 +95,18 @@ def of_mix(reference: Floats) -> Hear:
         monitor.observe(decisions)
         monitor.observe(joined)
         return sorted({finding.sequence for finding in monitor.findings()})
+
+    return hear
+
+
+def of_promises(reference: Floats) -> Hear:
+    """Calibrate a reliability monitor on scores and labels."""
+    settings = ReliabilitySettings(false_alarms_per_10k=1.0, quiet=QUIET_EVENTS)
+    monitor = ReliabilityMonitor(reference[:, 0], reference[:, 1], version=1, settings=settings)
+
+    def hear(rows: Floats) -> list[int]:
+        told = monitor.told_of(np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
+        return sorted({place for places in told.values() for place in places})
 
     return hear
 
@@ -159,6 +172,8 @@ def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
         yield from null_line(f"errors 45%, horizon {horizon}", streams, of_errors(horizon), peers=peers)
     mixes = [labelled(0.5, n, seed) for seed in seeds]
     yield from null_line("half of the labels 1", mixes, of_mix, peers=False)
+    kept = [promised(n, seed) for seed in seeds]
+    yield from null_line("scores that keep their promise", kept, of_promises, peers=False)
 
 
 def null_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
@@ -195,6 +210,9 @@ def changes(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
     for share in (0.6, 0.7):
         mixes = [labelled(0.5, TOTAL, seed, change=AT, after=share) for seed in seeds]
         yield from change_line(f"prior 50 to {share:.0%}, scores and labels", mixes, of_mix, peers=False)
+    for words, broken in BROKEN.items():
+        streams = [promised(TOTAL, seed, change=AT, **broken) for seed in seeds]
+        yield from change_line(words, streams, of_promises, peers=False)
 
 
 def change_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
@@ -251,6 +269,13 @@ MIXES: Mapping[str, Callable[[int], Floats]] = {
     "code 50/30/20 to 40/30/30%": lambda seed: with_code(correlated(TOTAL, seed), seed, change=AT),
 }
 """Changes among several columns by name; each column by itself has the same law as before, but for the code's."""
+
+BROKEN: Mapping[str, Mapping[str, float]] = {
+    "5 points less than promised": {"less": 0.05},
+    "10 points less than promised": {"less": 0.1},
+    "scores half as sure as they say": {"slope": 0.5},
+}
+"""Promises of scores that are broken."""
 
 ERRORS = (
     (0.45, 0.55, 1),

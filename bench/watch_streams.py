@@ -77,6 +77,19 @@ def labelled(share: float, n: int, seed: int, *, change: int | None = None, afte
     return np.column_stack([1.0 / (1.0 + np.exp(-seen)), labels])
 
 
+def promised(n: int, seed: int, *, change: int | None = None, less: float = 0.0, slope: float = 1.0) -> Floats:
+    """Return (n, 2) scores, which are the chances of a 1, and labels.
+
+    From `change` on what they foretell happens less often by `less`, and their log odds are true by `slope` alone.
+    """
+    rng, sure = np.random.default_rng([80, seed]), np.ones(n)
+    odds, lost = rng.standard_normal(n), np.zeros(n)
+    if change is not None:
+        sure[change:], lost[change:] = slope, less
+    chances = 1.0 / (1.0 + np.exp(-sure * odds)) - lost
+    return np.column_stack([1.0 / (1.0 + np.exp(-odds)), rng.random(n) < chances])
+
+
 def correlated(n: int, seed: int, *, flip: int | None = None, turn: int | None = None) -> Floats:
     """Return (n, 6) Gaussian columns of unit variance; two are correlated by 0.8, the next three by a common factor.
 

@@ -206,6 +206,7 @@ def test_every_calibrated_monitor_has_its_table(traded, calibrated):
     assert {harm for line in spreads for harm in line.delays} == {"spread x1.5", "spread x2"}
     assert tables["drift"].false_alarms_per_10k == traded.settings.monitor.drift.false_alarms_per_10k
     assert all(name.startswith("accuracy") for name in tables["performance"].series[0].delays)
+    assert [line.name for line in tables["reliability"].series] == ["bias", "confidence"]
 
 
 def test_a_monitor_without_a_reference_is_named(calibrated):

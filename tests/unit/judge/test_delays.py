@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
-from tradeworthy.judge.monitor.control_charts.delays import drift_table, performance_table
+from tradeworthy.judge.monitor.control_charts.delays import drift_table, performance_table, reliability_table
 from tradeworthy.judge.monitor.drift import DriftSettings, calibrate_drift
 from tradeworthy.judge.monitor.performance import PerformanceSettings, performance_reference
+from tradeworthy.judge.monitor.reliability import ReliabilityMonitor, ReliabilitySettings
 
 QUICK = ChartSettings(runs=30, run_length=3_000)
 
@@ -134,3 +135,35 @@ def test_few_labels_are_said_to_be_few():
 def test_the_same_seed_gives_the_same_table():
     """The table is a function of its arguments."""
     assert of_performance(0.7, 1_500) == of_performance(0.7, 1_500)
+
+
+def promises(n, seed):
+    """Return scores that keep their promise, and labels."""
+    rng = np.random.default_rng(seed)
+    scores = 1.0 / (1.0 + np.exp(-rng.standard_normal(n)))
+    return scores, (rng.random(n) < scores).astype(float)
+
+
+def reliability_seen(n, rate=0.5):
+    """Return what a reliability monitor calibrated on n kept promises can see."""
+    charts = ChartSettings(shift_sd=0.2, runs=30, run_length=3_000)
+    settings = ReliabilitySettings(false_alarms_per_10k=rate, charts=charts)
+    monitor = ReliabilityMonitor(*promises(n, 3), version=1, settings=settings)
+    return reliability_table(monitor, promises(n, 3), rate, rng=np.random.default_rng(0))
+
+
+def test_broken_promises_are_waited_for():
+    """A promise broken by more is heard sooner, each by its own chart; on kept ones the charts are silent."""
+    table = reliability_seen(4_000)
+    assert (table.monitor, table.reference_alarms, table.reference_rows) == ("reliability", 0, 4_000)
+    bias, confidence = series(table, "bias").delays, series(table, "confidence").delays
+    assert bias["10 points less than promised"] < bias["5 points less than promised"]
+    assert 20 < confidence["half as sure as they say"] < 2_000
+    assert all(line.said == "" and line.shift_seen_sd > 0.0 for line in table.series)
+
+
+def test_few_labels_cannot_tell_a_broken_promise_at_too_low_a_rate():
+    """Of 300 outcomes the table says which broken promise they do not show, if next to no false alarm is allowed."""
+    bias = series(reliability_seen(300, rate=1e-6), "bias")
+    assert bias.delays["5 points less than promised"] is None
+    assert "5 points less than promised" in bias.said

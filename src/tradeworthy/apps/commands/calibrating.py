@@ -18,6 +18,7 @@ from tradeworthy.judge.monitor.control_charts.delays import (
     drift_table,
     fall_name,
     performance_table,
+    reliability_table,
 )
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
@@ -25,6 +26,7 @@ from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
 from tradeworthy.judge.monitor.grouping import OF_DECISIONS
 from tradeworthy.judge.monitor.held_out import LIVE, Walked, held_out
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
+from tradeworthy.judge.monitor.reliability import ReliabilityMonitor
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.version import Version
@@ -165,6 +167,10 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
             case PerformanceMonitor(reference=reference) if reference is not None:
                 walk, rng = candidate.foreseen, np.random.default_rng(settings.performance.seed)
                 tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
+            case ReliabilityMonitor():
+                walk, each = (candidate.walk.scores, candidate.walk.labels), settings.reliability
+                rng = np.random.default_rng(each.seed)
+                tables.append(reliability_table(monitor, walk, each.false_alarms_per_10k, rng=rng))
             case FairnessMonitor(unknown=[column, *_]):
                 known = (*OF_DECISIONS, *version.program.names, *version.program.row_fields)
                 said = f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"

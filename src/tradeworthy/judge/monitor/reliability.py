@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
-from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined
@@ -131,6 +131,19 @@ class ReliabilityMonitor:
         """Return what was found since the last call."""
         return self._queue.take()
 
+    @property
+    def operating(self) -> dict[Side, Operating]:
+        """What each chart can be expected to do."""
+        return {side: chart.operating[0] for side, chart in self._charts.items()}
+
+    def told_of(self, scores: Floats, labels: Floats) -> dict[Side, list[int]]:
+        """Return the places at which each chart would tell of (n,) outcomes, had nothing been seen before."""
+        told, stamps = dict[Side, list[int]](), np.arange(len(scores))
+        for side, misses in self._misses(scores, labels).items():
+            chart = self._charts[side].fresh()
+            told[side] = [alarm.place for alarm in chart.watch(0, misses, stamps) if self._is_worse(side, alarm)]
+        return told
+
     def gauges(self) -> list[Gauge]:
         """Return the error of the last outcomes and out of fold, and how near each chart is to an alarm."""
         found = [Gauge(family="value", subject="calibration_error_out_of_fold", value=self._before)]
@@ -163,12 +176,16 @@ class ReliabilityMonitor:
         far = np.clip((log_odds(p) - self._usual) / self._spread, -FAR, FAR)
         return {"bias": y - p, "confidence": (y - p) * far}
 
+    def _is_worse(self, side: Side, alarm: SeriesAlarm) -> bool:
+        """Whether a promise is kept worse than out of fold."""
+        return abs(alarm.mean) > abs(self._charts[side].mean)
+
     def _watch(self, instrument: int, own: Records) -> None:
         """Chart an instrument's misses; tell those alarms that are worse than out of fold."""
         labels, before = (own["label"] > 0.5).astype(np.float64), self._last.get(instrument, np.empty(0, JOINED))
         for side, misses in self._misses(np.ascontiguousarray(own["score"]), labels).items():
             for alarm in self._charts[side].watch(instrument, misses, own["ts_event_ns"]):
-                if abs(alarm.mean) > abs(self._charts[side].mean):
+                if self._is_worse(side, alarm):
                     seen = latest(before, own[: alarm.place + 1], self._settings.window)
                     self._queue.put(self._finding(side, alarm, own[alarm.place], _error(seen)))
         self._last[instrument] = latest(before, own, self._settings.window)

@@ -28,6 +28,7 @@ from tradeworthy.judge.monitor.control_charts.chart_table import (
 from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.control_charts.harm import empty_harm, reset, watch_losses
 from tradeworthy.judge.monitor.control_charts.looks import Kind
+from tradeworthy.judge.monitor.label_shift import EDGE
 from tradeworthy.judge.monitor.performance import (
     PerformanceReference,
     PerformanceSettings,
@@ -35,6 +36,7 @@ from tradeworthy.judge.monitor.performance import (
     losses_of,
     performance_reference,
 )
+from tradeworthy.judge.monitor.reliability import ReliabilityMonitor, Side
 
 Floats = npt.NDArray[np.float64]
 Harm = Callable[[Floats], Floats]
@@ -58,6 +60,15 @@ HARMS: Mapping[Kind, Mapping[str, Harm]] = {
     "joint": {"correlation flip": lambda rows: _flipped(rows, 0)},
 }
 """What may befall the columns of a look, by its kind; tails and codes have no typical harm."""
+
+BROKEN: Mapping[Side, Mapping[str, Harm]] = {
+    "bias": {
+        "5 points less than promised": lambda scores: scores - 0.05,
+        "10 points less than promised": lambda scores: scores - 0.10,
+    },
+    "confidence": {"half as sure as they say": lambda scores: _tempered(scores, 0.5)},
+}
+"""What may befall promises: how often what (n,) scores foretell happens then."""
 
 LOST_POINTS = (2.0, 5.0)
 """Percentage points of accuracy that a model may lose."""
@@ -154,6 +165,14 @@ def _said(point: Operating, shift_asked_sd: float) -> str:
             "reference, or a higher rate, sees smaller shifts"
         )
     return ""
+
+
+def _tempered(scores: Floats, share: float) -> Floats:
+    """Return probabilities whose log odds lie only so far from their middle."""
+    bounded = np.clip(scores, EDGE, 1.0 - EDGE)
+    odds = np.log(bounded / (1.0 - bounded))
+    tempered: Floats = 1.0 / (1.0 + np.exp(-(odds.mean() + share * (odds - odds.mean()))))
+    return tempered
 
 
 def _flipped(rows: Floats, column: int) -> Floats:
@@ -275,6 +294,53 @@ def _with_accuracy(
     changed = labels.copy()
     changed[turned] = _other(labels[turned], settings)
     return changed
+
+
+def reliability_table(
+    monitor: ReliabilityMonitor, walk: tuple[npt.ArrayLike, npt.ArrayLike], rate: float, *, rng: np.random.Generator
+) -> MonitorTable:
+    """Return what a reliability monitor can see.
+
+    Parameters
+    ----------
+    monitor : ReliabilityMonitor
+        Calibrated on `walk`.
+    walk : (scores, labels), (n,) arrays
+        Out of fold, in time order.
+    rate : float
+        False alarms per 10,000 labelled decisions that it was calibrated to.
+    rng : numpy.random.Generator
+        Draws what happens, where promises are broken.
+    """
+    scores, labels = (np.asarray(part, np.float64).ravel() for part in walk)
+    before = {side: len(told) for side, told in monitor.told_of(scores, labels).items()}
+    delays = dict[str, dict[str, float | None]]()
+    for side, harms in BROKEN.items():
+        harmed = {
+            name: (rng.random(len(scores)) < happens(scores)).astype(np.float64) for name, happens in harms.items()
+        }
+        delays[side] = {name: _wait_for_broken(monitor, side, scores, drawn) for name, drawn in harmed.items()}
+    series = []
+    for side, point in monitor.operating.items():
+        unseen = [harm for harm, delay in delays[side].items() if delay is None]
+        said = f"the reference cannot support this rate for: {'; '.join(unseen)}; labels are too few" if unseen else ""
+        series.append(SeriesTable(name=side, shift_seen_sd=point.shift_seen_sd, delays=delays[side], said=said))
+    return MonitorTable(
+        monitor="reliability",
+        false_alarms_per_10k=rate,
+        reference_rows=len(scores),
+        reference_alarms=sum(before.values()),
+        series=series,
+    )
+
+
+def _wait_for_broken(monitor: ReliabilityMonitor, side: Side, scores: Floats, labels: Floats) -> float | None:
+    """Return the middle wait of one chart over all starts."""
+    n, waits = len(scores), []
+    for start in _starts(n):
+        told = monitor.told_of(np.roll(scores, -start), np.roll(labels, -start))[side]
+        waits.append((told[0] if told else n) + 1)
+    return _middle(waits, n)
 
 
 def _other(labels: Floats, settings: PerformanceSettings) -> Floats:

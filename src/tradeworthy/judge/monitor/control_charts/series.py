@@ -5,7 +5,7 @@ State:  a memory an instrument.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,10 @@ class SeriesWatch:
     def mean(self) -> float:
         """Mean of the reference."""
         return float(self._charts.means[0])
+
+    def fresh(self) -> Self:
+        """Return the same chart without any memory."""
+        return type(self)(self._charts, self._quiet)
 
     def watch(self, instrument: int, values: Floats, ts_ns: Longs) -> list[SeriesAlarm]:
         """Take an instrument's next (n,) values; return the alarms among them."""
