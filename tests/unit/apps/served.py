@@ -190,7 +190,8 @@ def served(versions=1, **changes: object):
     """Serve a small desk in a folder of its own until the block ends; `changes` are settings of the port."""
     folder = Path(tempfile.mkdtemp(prefix="served-"))
     try:
-        settings = msgspec.structs.replace(ServeSettings(port=0), **changes)
+        patient = ServeSettings(port=0, wait_ms_max=60_000.0)  # a busy machine is no overload
+        settings = msgspec.structs.replace(patient, **changes)
         desk = SmallDesk(folder, versions=versions, clock=CLOCK, settings=EngineSettings(steer_every_ms=20.0))
         made = Served(folder, settings, desk)
         try:
