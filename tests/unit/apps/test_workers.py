@@ -100,6 +100,8 @@ def desk(tmp_path_factory):
     project = at("promoted", tmp_path_factory.mktemp("workers"))
     champion, other = project.resolve("champion"), second(project)
     secret = create_key(project, "ann", ["infer", "explain"], actor="ops", reason="test").secret
+    with (project.folder / "tradeworthy.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[serve]\nwait_ms_max = 60_000.0\n")  # a busy machine is no overload
     with serving(project.folder) as served:
         yield SimpleNamespace(project=project, champion=champion, other=other, secret=secret, **vars(served))
 
