@@ -45,7 +45,7 @@ def section(record: Mapping[str, Any]) -> str:
         _table(nulls, "stream", _rate),
         [heard],
         _table(changes, "change", _heard),
-        ["Cost, in processor time:"],
+        ["What watching costs, in processor time, and how late alerts are:"],
         ["| figure | value | goal |", "|---|---|---|", *(_cost(*each) for each in record["throughput"].items())],
         [END],
     ]
@@ -83,7 +83,8 @@ def _table(lines: Sequence[Line], title: str, write: Any) -> list[str]:
 
 
 def _cost(name: str, figure: Mapping[str, Any]) -> str:
-    return f"| `{name}`: {figure['note']} | {figure['value']:,.0f} {figure['unit']} | {figure['goal']:,.0f} |"
+    value = f"{figure['value']:.1f}" if figure["value"] < 100.0 else f"{figure['value']:,.0f}"
+    return f"| `{name}`: {figure['note']} | {value} {figure['unit']} | {figure['goal']:,.0f} |"
 
 
 def page() -> str:

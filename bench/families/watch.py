@@ -5,6 +5,7 @@ drawn with seeds on which nothing was tuned (`watch_streams.REPORTED`).
 """
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from harness import HERE, Aim, Peer, Report, Setting, context
+from alert_path import alert_delays_s
+from harness import HERE, Aim, Peer, Report, Setting, context, unpin
 from jobs import ETH, FEATURES, HALF_HOUR_NS, Floats
 from measure import Estimate, median_of, rates
 from watch_detection import RIVER, WATCHED, WINDOW, changes, nulls, river
@@ -30,6 +32,8 @@ AIMS = {
     "watch_standing_events_per_s": Aim("events/s", "higher", 1_000_000),
     "watch_drift_events_per_s": Aim("events/s", "higher", 1_000_000),
     "watch_look_us": Aim("us", "lower", 1_000),
+    "watch_alert_s_p50": Aim("s", "lower", 5.0),
+    "watch_alert_s_max": Aim("s", "lower", 5.0),
     "watch_false_alarms_worst_per_10k": Aim("per 10,000", "lower", 2.0),
     "watch_delay_mean_half_sd_p50": Aim("events", "lower", 60),
     "watch_delay_error_45_55_p50": Aim("events", "lower", 250),
@@ -52,6 +56,7 @@ def run(setting: Setting, report: Report) -> None:
     peers = setting.peers and RIVER.exists()
     with tempfile.TemporaryDirectory() as folder, calibrations_kept(Path(folder)):
         lines = [*nulls(seeds, peers=peers), *changes(seeds, peers=peers)]
+    alerts(report)
     about = {
         "seeds": [seeds[0], seeds[-1]],
         "reference": REFERENCE,
@@ -84,6 +89,17 @@ def tell(report: Report, lines: Sequence[Mapping[str, Any]]) -> None:
         line = by[stream]
         note = f"{stream}; detected {line['detected']:.0%} of {line['runs']} runs within {WINDOW:,} events"
         report.add(name, line[key], note=note)
+
+
+def alerts(report: Report) -> None:
+    """Say how late alerts are, from the event to their receiver, beside a running engine; every core is used."""
+    unpin()
+    with tempfile.TemporaryDirectory() as folder:
+        delays = alert_delays_s(Path(folder))
+    note = f"{len(delays)} alerts of a market that became wild; from before the record to its receiver; others at work"
+    note += f" beside it: a load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+    report.add("watch_alert_s_p50", float(np.median(delays)) if delays else None, note=note)
+    report.add("watch_alert_s_max", max(delays, default=None), note=note)
 
 
 # What it costs.
