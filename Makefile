@@ -41,7 +41,7 @@ demo: $(STAMP)
 	@$(BIN)/tradeworthy demo $(DEMO_ARGS)
 
 test: $(STAMP)
-	@$(PYTEST) -n 2 --dist loadfile $(TEST_ARGS)
+	@TRADEWORTHY_SCREENSHOTS="$${TRADEWORTHY_SCREENSHOTS-build/screenshots}" $(PYTEST) -n 2 --dist loadfile $(TEST_ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check .

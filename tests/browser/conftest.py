@@ -1,8 +1,10 @@
 """A desk that has traded, its page, a browser, and people who visit; shared by all files of browser tests."""
 
 import pytest
-from page_at_work import ARGUMENTS, BROWSER, PASSWORD, make_desk, need_browser, served
-from playwright.sync_api import Page, sync_playwright
+from page_at_work import ARGUMENTS, BROWSER, PASSWORD, WITHIN_MS, make_desk, need_browser, served
+from playwright.sync_api import Page, expect, sync_playwright
+
+expect.set_options(timeout=WITHIN_MS)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,7 @@ def visit(browser, address):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=address, reduced_motion="reduce"
         )
+        context.set_default_timeout(WITHIN_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.reports.monitored import explainer_of
@@ -22,6 +23,9 @@ from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.findings import Finding
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.testing.projects import write_project
+
+WITHIN_MS = 60_000
+"""How long a page is waited for: a busy machine is slow, and that is no fault of the page's."""
 
 PASSWORD = "a long enough password"  # noqa: S105
 SCRIPT = "<script>document.title = 'owned'</script>"
@@ -57,6 +61,12 @@ def need_browser() -> None:
         pytest.fail("no chromium here; .ci/run installs it")
     if BROWSER is None:
         pytest.skip("needs chromium: apt-get install chromium")
+
+
+def picture(page: Page, name: str, kind: str) -> None:
+    """Keep a picture of a whole view where the run asks for it, as `make test` does."""
+    if folder := os.environ.get("TRADEWORTHY_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}-{kind}.png"), full_page=True)
 
 
 def make_desk(folder: Path) -> Project:

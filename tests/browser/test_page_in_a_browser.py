@@ -1,10 +1,8 @@
 """What a person sees and does on the page, in a real browser."""
 
-import os
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from page_at_work import picture
 from playwright.sync_api import expect
 
 from tradeworthy.apps.dashboard.deciding import Filter, decisions_before
@@ -16,26 +14,19 @@ VIEWS = ("/", "/decisions", "/watch", "/watch/monitors/drift", *OF_VERSIONS, "/f
 GRAVE = {"serious", "critical"}
 
 
-def picture(page, path, kind):
-    """Keep a picture of a view where the run asks for it."""
-    folder = os.environ.get("TRADEWORTHY_SCREENSHOTS")
-    if folder:
-        name = path.partition("?")[0].strip("/").replace("/", "-") or "desk"
-        page.screenshot(path=str(Path(folder) / f"{name}-{kind}.png"), full_page=True)
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
 def test_every_view_is_for_everybody(visit, desk, width, scheme):
     """No view has a grave barrier, is wider than the screen, or lets a script of the data run."""
     page = visit("adam", width=width, scheme=scheme)
     order = decisions_before(desk, Filter(outcome="orders"), count=1)[0]
     case = desk.findings().cases[0]
-    for path in (*VIEWS, f"/decisions/{order.sequence}", f"/watch/{case.number}"):
+    views = dict.fromkeys(VIEWS) | {f"/decisions/{order.sequence}": "decision", f"/watch/{case.number}": "finding"}
+    for path, named in views.items():
         page.goto(path)
         page.wait_for_load_state("load")
         if path == "/":
             page.wait_for_selector("body[data-drawn]")
-        picture(page, path, f"{width}-{scheme}")
+        picture(page, named or path.partition("?")[0].strip("/").replace("/", "-") or "desk", f"{width}-{scheme}")
         found = Axe().run(page).response["violations"]
         assert [(path, each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in GRAVE] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
@@ -82,9 +73,9 @@ def test_a_halt_from_elsewhere_shows_without_a_reload(visit, desk):
     page = visit("paul")
     expect(page.locator("#strip")).not_to_contain_text("halted: all")
     desk.halt("all", actor="terminal", reason="drill")
-    expect(page.locator("#strip")).to_contain_text("halted: all", timeout=5_000)
+    expect(page.locator("#strip")).to_contain_text("halted: all")
     desk.resume("all", actor="terminal", reason="drill over")
-    expect(page.locator("#strip")).not_to_contain_text("halted: all", timeout=5_000)
+    expect(page.locator("#strip")).not_to_contain_text("halted: all")
 
 
 def test_the_list_of_decisions_goes_on_while_one_reads(visit):

@@ -200,12 +200,12 @@ def test_a_story_plays_on_an_open_page(visit, desk):
     page = visit("paul")
     page.evaluate("window.kept = true")
     write_caption(desk.places.caption, "Drift", "the market has changed")
-    expect(page.locator(".caption")).to_contain_text("the market has changed", timeout=10_000)
+    expect(page.locator(".caption")).to_contain_text("the market has changed")
     champion, shadow = desk.resolve("champion"), desk.registry.standing().shadows
     other = shadow[0] if shadow else next(v.version for v in desk.registry.list() if v.version != champion)
     desk.promote(other, to="champion", actor="policy", reason="it is no worse")
-    expect(page.locator("#strip")).to_contain_text(other[:8], timeout=10_000)
+    expect(page.locator("#strip")).to_contain_text(other[:8])
     desk.rollback(actor="riya", reason="drill")
-    expect(page.locator("#strip")).to_contain_text(champion[:8], timeout=10_000)
+    expect(page.locator("#strip")).to_contain_text(champion[:8])
     assert page.evaluate("window.kept") is True
     desk.places.caption.unlink()

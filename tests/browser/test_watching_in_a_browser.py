@@ -26,7 +26,7 @@ def test_monitors_follow_without_a_reload(visit, desk):
     changed = [msgspec.structs.replace(sight.monitors[0], series=raised), *sight.monitors[1:]]
     path = desk.places.watcher / SIGHT
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(sight, monitors=changed)))
-    expect(row).to_contain_text("0.77", timeout=5_000)
+    expect(row).to_contain_text("0.77")
     path.write_bytes(msgspec.json.encode(sight))
     page.locator("#monitor-drift").click()
     expect(page.get_by_role("heading", name="Monitor drift")).to_be_visible()
@@ -84,8 +84,8 @@ def test_one_scope_is_halted_with_the_keyboard(visit, desk):
     page.get_by_role("dialog").get_by_label("Reason").focus()
     page.keyboard.type("a bad feed")
     page.keyboard.press("Enter")
-    expect(page.locator(".halted")).to_contain_text("by tom", timeout=15_000)
+    expect(page.locator(".halted")).to_contain_text("by tom")
     assert desk.status().halted == [f"instrument:{SYMBOL}"]
     expect(page.locator(".halted")).to_contain_text("a bad feed")
     desk.resume(f"instrument:{SYMBOL}", actor="rita", reason="looked at it")
-    expect(page.locator("#strip")).not_to_contain_text("halted", timeout=5_000)
+    expect(page.locator("#strip")).not_to_contain_text("halted")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tradeworthy.apps.dashboard import curves as module
-from tradeworthy.apps.dashboard.curves import Curves, Line, forward_filled, price_of
+from tradeworthy.apps.dashboard.curves import WANTS, Curves, Line, Wanted, forward_filled, price_of
+from tradeworthy.core.decisions import DECISION, Role
+from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind, events_from_columns, merge
 from tradeworthy.core.instruments import Instrument
 
@@ -123,3 +125,75 @@ def test_gaps_are_filled_from_before():
     """A NaN takes the last number, and what was known before at the beginning."""
     filled = forward_filled(np.array([np.nan, 2.0, np.nan, 4.0]), 1.0)
     assert filled.tolist() == [1.0, 2.0, 2.0, 4.0]
+
+
+def decisions(stamps, targets, *, verdict=0, role=Role.CHAMPION, instrument=0):
+    """Return decisions at these times that wanted these positions; each one's sequence is ten times its time."""
+    made = np.zeros(len(stamps), DECISION)
+    made["ts_event_ns"], made["sequence"] = stamps, 10 * np.asarray(stamps)
+    made["target"], made["verdict"], made["role"], made["instrument"] = targets, verdict, role, instrument
+    return made
+
+
+def test_each_decision_is_counted_by_what_it_wanted():
+    """Long, flat, short; one that was refused is that, whatever it wanted, and also where it wanted nothing known."""
+    wanted = Wanted()
+    wanted.add(decisions([1, 2, 3], [2.0, 0.0, -1.0]))
+    wanted.add(decisions([4, 5], [3.0, np.nan], verdict=DenialCode.HALTED))
+    ts_ns, sequences, counts = wanted.seen(None, None, 1_000)
+    assert (ts_ns.tolist(), sequences.tolist()) == ([1, 2, 3, 4, 5], [10, 20, 30, 40, 50])
+    assert [WANTS[row.argmax()] for row in counts] == ["long", "flat", "short", "refused", "refused"]
+
+
+def test_a_column_of_pixels_counts_all_of_its_decisions():
+    """Fewer columns than decisions: none is left out, each column names its last, and time does not go back."""
+    rng = np.random.default_rng(5)
+    stamps, targets = np.sort(rng.integers(0, 10**15, 100_000)), rng.integers(-1, 2, 100_000)
+    wanted = Wanted()
+    wanted.add(decisions(stamps, targets))
+    ts_ns, sequences, counts = wanted.seen(None, None, 900)
+    assert len(ts_ns) <= 901
+    assert counts.sum(axis=0).tolist() == [int((targets == side).sum()) for side in (1, 0, -1)] + [0]
+    assert (np.diff(ts_ns) > 0).all()
+    assert (sequences == 10 * ts_ns).all()
+    middle = int(stamps[50_000])
+    assert wanted.seen(middle, None, 900)[2].sum() == 50_000
+    assert wanted.seen(None, middle, 900)[2].sum() == 50_001
+
+
+def test_a_stretch_without_decisions_is_empty():
+    """Nothing there, nothing at all, and one single moment."""
+    wanted = Wanted()
+    assert [len(part) for part in wanted.seen(None, None, 10)] == [0, 0, 0]
+    wanted.add(decisions([7, 7], [1.0, -1.0]))
+    assert [len(part) for part in wanted.seen(8, 9, 10)] == [0, 0, 0]
+    assert wanted.seen(7, 7, 10)[2].tolist() == [[1, 0, 1, 0]]
+
+
+def test_too_many_decisions_are_counted_together(monkeypatch):
+    """Memory is bounded; the count of each kind and the last decision stay what they were."""
+    monkeypatch.setattr(module, "POINTS_MAX", 100)
+    wanted = Wanted()
+    for start in range(0, 1_001, 77):
+        stamps = np.arange(start, min(start + 77, 1_001))
+        wanted.add(decisions(stamps, np.where(stamps % 3 == 0, 1.0, -1.0)))
+    assert wanted.ts_ns.size <= 177
+    ts_ns, sequences, counts = wanted.seen(None, None, 50)
+    assert counts.sum(axis=0).tolist() == [334, 0, 667, 0]
+    assert (ts_ns[-1], sequences[-1]) == (1_000, 10_000)
+
+
+def test_only_those_that_act_are_drawn_each_with_its_instrument():
+    """A shadow's opinion is not a decision of the desk; another instrument's has a place of its own."""
+    drawn = Curves([A, B])
+    drawn.take_decisions(
+        np.concatenate(
+            [
+                decisions([1, 2], [1.0, 1.0]),
+                decisions([2], [-1.0], role=Role.SHADOW),
+                decisions([3], [-1.0], instrument=1),
+                decisions([4], [1.0], instrument=9),
+            ]
+        )
+    )
+    assert [wanted.counts.sum(axis=0).tolist() for wanted in drawn.wanted] == [[2, 0, 0, 0], [0, 0, 1, 0]]

@@ -8,7 +8,7 @@ from small_project import at, looked_at
 
 from tradeworthy.apps.admin.app import make_app
 from tradeworthy.apps.admin.looking import speed_of, stretches_of
-from tradeworthy.apps.dashboard.desk import Desk, Exposure, Speed, exposure_table, figures
+from tradeworthy.apps.dashboard.desk import Desk, Exposure, Speed, changes, exposure_table, figures, latest
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.layout import strip
 from tradeworthy.core import facts
@@ -29,7 +29,7 @@ def frame():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said", "tone"),
+    ("state", "said", "tone"),
     [
         ({"engine": "running"}, "<strong>yes</strong>", "good"),
         ({"engine": "running", "size": 0.25}, "<strong>reduced</strong>", "warn"),
@@ -37,10 +37,29 @@ def frame():
         ({"engine": "running", "trading": "halted: all"}, "<strong>halted</strong>", "bad"),
     ],
 )
-def test_the_state_is_said_in_one_word(frame, changes, said, tone):
+def test_the_state_is_said_in_one_word(frame, state, said, tone):
     """Trading, reduced, not running or halted; the tone is that of the worst."""
-    text = figures(msgspec.structs.replace(frame, **changes), DESK)
+    text = figures(msgspec.structs.replace(frame, **state), DESK)
     assert f'class="figure {tone}"><span class="name">Trading</span>{said}' in text
+
+
+def test_the_last_decisions_lead_to_their_reasons(frame):
+    """Each of them has its own way to why it was made."""
+    text = latest(frame.latest)
+    assert len(frame.latest) > 1
+    assert all(f'href="/decisions/{line.sequence}"' in text for line in frame.latest)
+
+
+def test_what_changed_last_is_on_the_desk(tmp_path):
+    """The newest facts in words, with who and why; a script in a reason is text; nothing yet is said."""
+    project = at("promoted", tmp_path)
+    assert "Nothing has changed yet" in changes(())
+    with visiting(project, "rita") as client:
+        project.halt("all", actor="rita", reason="<script>looks wrong")
+        text = client.get("/").text.partition("What changed")[2]
+    assert "Halted all." in text
+    assert "&lt;script&gt;looks wrong" in text
+    assert text.index("Halted all.") < text.index("became champion")
 
 
 def test_a_reduced_size_stands_on_every_page(frame):

@@ -1,5 +1,9 @@
 """The link that signs one person in, the page beside a run, and captions."""
 
+import subprocess
+import sys
+import time
+
 import httpx
 import pytest
 from page_visitors import visiting
@@ -77,12 +81,61 @@ def test_the_page_stands_beside_a_block_and_ends_with_it(tmp_path):
     project = at("promoted", tmp_path)
     project.people.add("ada", ["risk"], None, actor="test", reason="test")
     with page_beside(project, invite="ada") as address:
-        with httpx.Client(follow_redirects=True) as client:
+        with httpx.Client(follow_redirects=True, timeout=60) as client:
             assert "Sign out" in client.get(address).text
         base = address.partition("/invited")[0]
-        assert httpx.get(f"{base}/health").text == "ok"
+        assert httpx.get(f"{base}/health", timeout=60).text == "ok"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{base}/health")
+        httpx.get(f"{base}/health", timeout=60)
+
+
+def test_a_page_ends_with_what_started_it_also_when_that_was_killed(tmp_path):
+    """Nobody is left to end it: it sees that its parent is gone, and answers no more."""
+    project = at("promoted", tmp_path)
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(project.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        base = starter.stdout.readline().strip()
+        assert httpx.get(f"{base}/health", timeout=60).text == "ok"
+        starter.kill()
+        starter.wait()
+        assert becomes(lambda: not answers(f"{base}/health"))
+    finally:
+        starter.kill()
+        starter.wait()
+        starter.stdin.close()
+        starter.stdout.close()
+
+
+STARTER = """
+import sys
+from tradeworthy.apps.admin.beside import page_beside
+from tradeworthy.apps.commands.project import Project
+
+with page_beside(Project(sys.argv[1])) as address:
+    print(address, flush=True)
+    sys.stdin.read()
+"""
+"""What a killed demo was: a process with a page beside it."""
+
+
+def answers(address):
+    """Tell whether anybody answers at an address."""
+    try:
+        return httpx.get(address, timeout=60).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def becomes(true, within_s=60.0):
+    """Wait until something is true; false if that takes too long."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_page_that_cannot_start_says_where_to_look(tmp_path):
@@ -101,5 +154,33 @@ def test_a_caption_is_shown_as_text(tmp_path):
         assert "Chapter" not in client.get("/").text
         write_caption(project.places.caption, "Chapter 2", "it learns <b>now</b>")
         assert "it learns &lt;b&gt;now&lt;/b&gt;" in client.get("/versions").text
+    assert read_caption(project.places.caption).before == []
     project.places.caption.write_text("{")
     assert read_caption(project.places.caption) is None
+
+
+def test_what_was_told_before_stays_the_newest_first(tmp_path):
+    """Whoever opens the page late reads the whole story; each part leads to where it can be looked at."""
+    project = at("promoted", tmp_path)
+    path, told = project.places.caption, None
+    for number in range(3):
+        told = write_caption(path, f"Chapter {number}", f"part <{number}>", link=f"/decisions/{number}", before=told)
+    assert read_caption(path) == told
+    with visiting(project, "tom") as client:
+        text = client.get("/").text
+    for number in range(3):
+        assert f'href="/decisions/{number}"' in text
+    places = [text.index(f"part &lt;{number}&gt;") for number in (2, 1, 0)]
+    assert places == sorted(places)
+
+
+def test_a_long_story_forgets_its_beginning_not_its_end(tmp_path):
+    """However much is told, the file stays one that is read whole; a sentence that is too long is cut."""
+    told = None
+    for number in range(200):
+        told = write_caption(tmp_path / "caption", "Live", f"{number} {'x' * 2_000}", before=told)
+    read = read_caption(tmp_path / "caption")
+    assert read == told
+    assert read.about.startswith("199 ")
+    assert read.before[0].about.startswith("198 ")
+    assert read.before[-1].about.endswith("\N{HORIZONTAL ELLIPSIS}")

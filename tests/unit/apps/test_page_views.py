@@ -115,6 +115,9 @@ def test_curves_keep_the_extremes_and_the_fills(traded):
     assert len(narrow.price[0]) <= 80 < len(whole.price[0])
     assert max(narrow.price[1]) == max(whole.price[1])
     assert len(whole.buys[0]) + len(whole.sells[0]) > 10
+    counted = [sum(sum(kind) for kind in each.decisions[1:5]) for each in (narrow, whole)]
+    assert counted == [app.state.deployment.frame().decisions] * 2
+    assert len(narrow.decisions[0]) <= 21 < len(whole.decisions[0])
     middle = whole.price[0][len(whole.price[0]) // 2]
     later = drawn(app.state.deployment, 0, (int(middle * NS_PER_S), None), 4_000)
     assert 0 < len(later.price[0]) < len(whole.price[0])

@@ -34,6 +34,18 @@ def test_what_happens_in_a_chapter_is_its_caption(tmp_path):
         show.tell("finding 3", "told already")
     caption = read_caption(tmp_path / "caption.json")
     assert (caption.chapter, caption.about) == ("1. Live", "the gate judged it")
+    assert [each.about for each in caption.before] == ["something has moved", "the rest arrives"]
+
+
+def test_a_pointed_sentence_leads_somewhere(tmp_path):
+    """It is said in the terminal, and shown on the page with where to look."""
+    told = stage()
+    told.captions = tmp_path / "caption.json"
+    told.chapter("Explain", "the largest trade")
+    told.point("It bought because of momentum.", "/decisions/7")
+    caption = read_caption(tmp_path / "caption.json")
+    assert (caption.about, caption.link) == ("It bought because of momentum.", "/decisions/7")
+    assert "because of momentum" in told.console.file.getvalue()
 
 
 def test_without_a_page_nothing_is_written(tmp_path):

@@ -19,7 +19,7 @@ from tradeworthy.apps.commands.results import Status, Step, Verified
 from tradeworthy.apps.dashboard.around import Around, decision_around
 from tradeworthy.apps.dashboard.deciding import PAGE, Decided, Filter, decisions_before
 from tradeworthy.apps.dashboard.following import Frame
-from tradeworthy.apps.dashboard.record import FactLine
+from tradeworthy.apps.dashboard.telling import FactLine
 from tradeworthy.apps.dashboard.versions import Step as Lived
 from tradeworthy.apps.explain.explained import Explained
 from tradeworthy.apps.reports.monitored import gather

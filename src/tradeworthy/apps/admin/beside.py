@@ -1,5 +1,6 @@
-"""The page beside something else: started in a process of its own, ended with what it stands beside."""
+"""The page beside something else: started in a process of its own, ended with what it stands beside, killed or not."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def page_beside(project: "Project", *, invite: str | None = None, port: int = 0)
     logs = project.places.root / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tradeworthy.apps.cli", "page", "--project", str(project.folder), "--json"]
-    command += ["--port", str(port), *(("--invite", invite) if invite else ())]
+    command += ["--port", str(port), "--parent", str(os.getpid()), *(("--invite", invite) if invite else ())]
     with (logs / "page.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # our own module, arguments of our own
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True

@@ -56,7 +56,7 @@ class Deployment:
         self.people = project.people
         self._lock, self._drawing = threading.Lock(), threading.Lock()
         self._follower, self._curves = Follower(project), Curves(project.settings.instrument)
-        self._inputs: Cursor | None = None
+        self._cursors: dict[str, Cursor] = {}
         self._frame: Frame | None = None
         self.pieces: tuple[Frame, dict[str, str]] | None = None
         self._looked_ns = 0
@@ -187,15 +187,17 @@ class Deployment:
     def curves(self) -> Iterator[Curves]:
         """Give the curves up to now, which stay as they are inside the block: nobody else makes them grow."""
         with self._drawing:
-            cursor = self._cursor()
-            while cursor is not None and len(records := cursor.poll()):
-                self._curves.take(records)
+            for stream, take in (("inputs", self._curves.take), ("decisions", self._curves.take_decisions)):
+                cursor = self._cursor(stream)
+                while cursor is not None and len(records := cursor.poll()):
+                    take(records)
             yield self._curves
 
-    def _cursor(self) -> Cursor | None:
-        """Return the place in the inputs that is drawn already; None while there are none."""
+    def _cursor(self, stream: str) -> Cursor | None:
+        """Return the place in a stream that is drawn already; None while there is no such stream."""
         tape = self.project.places.tape
-        if self._inputs is None and tape.is_dir():
+        if stream not in self._cursors and tape.is_dir():
             reader = TapeReader(tape)
-            self._inputs = reader.follow("inputs") if "inputs" in reader.streams() else None
-        return self._inputs
+            if stream in reader.streams():
+                self._cursors[stream] = reader.follow(stream)
+        return self._cursors.get(stream)

@@ -21,9 +21,9 @@ from tradeworthy.apps.admin.deployment import LOOK_EVERY_S, Deployment
 from tradeworthy.apps.admin.looking import desk_of
 from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
 from tradeworthy.apps.dashboard.curves import Trades
-from tradeworthy.apps.dashboard.desk import figures, findings, latest
+from tradeworthy.apps.dashboard.desk import changes, figures, findings, latest
 from tradeworthy.apps.dashboard.following import Frame
-from tradeworthy.apps.dashboard.layout import caption, strip
+from tradeworthy.apps.dashboard.layout import caption, story, strip
 from tradeworthy.apps.dashboard.monitors import monitors_table
 from tradeworthy.apps.dashboard.watch import stories, watcher_figures
 from tradeworthy.core.time import NS_PER_S
@@ -41,6 +41,9 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
         Times and values.
     buys, sells : list of three lists
         Times, prices and the orders' numbers, which are those of their decisions.
+    decisions : list of six lists
+        Times; how many wanted to be long, flat and short and how many were refused; the last one's number. One entry
+        counts the decisions of one column of pixels: none is left out.
     points : int
         How many prices there are in all; what is sent is what a drawing of this width shows of them.
     """
@@ -51,6 +54,7 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     equity: list[list[float]]
     buys: list[list[float]]
     sells: list[list[float]]
+    decisions: list[list[float]]
 
 
 class Live(Controller):
@@ -86,6 +90,7 @@ def drawn(deployment: Deployment, number: int, stretch: tuple[int | None, int | 
     """Return the curves of an instrument within a stretch of time."""
     with deployment.curves() as curves:
         price, trades = curves.prices[number], curves.trades[number]
+        ts_ns, sequences, counts = curves.wanted[number].seen(*stretch, columns)
         return Drawn(
             symbol=deployment.symbols[number],
             points=int(price.ts_ns.size),
@@ -93,6 +98,7 @@ def drawn(deployment: Deployment, number: int, stretch: tuple[int | None, int | 
             equity=_listed(*curves.equity.seen(*stretch, columns)),
             buys=_trades(trades, stretch, bought=True),
             sells=_trades(trades, stretch, bought=False),
+            decisions=_listed(ts_ns, *counts.T, sequences),
         )
 
 
@@ -126,10 +132,13 @@ def _read(deployment: Deployment, name: str) -> dict[str, str] | None:
 
 def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
     """Build every piece of one moment; they are the same for every visitor."""
+    told, desk = deployment.caption(), desk_of(deployment)
     return {
         "strip": strip(frame),
-        "caption": caption(deployment.caption()),
-        "figures": figures(frame, desk_of(deployment)),
+        "caption": caption(told),
+        "story": story(told),
+        "figures": figures(frame, desk),
+        "changes": changes(desk.changes),
         "latest": latest(frame.latest),
         "findings": findings(frame.findings),
         "watcher": watcher_figures(frame),

@@ -9,8 +9,7 @@ from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt, Speed
 from tradeworthy.apps.dashboard.limits import in_words, unit_of
-from tradeworthy.apps.dashboard.record import FactLine
-from tradeworthy.apps.dashboard.telling import said_of, told
+from tradeworthy.apps.dashboard.telling import FactLine, said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import Standing, stand, stand_on
 from tradeworthy.core import facts
@@ -21,7 +20,7 @@ from tradeworthy.live.desk import is_own
 from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import TapeReader
 
-RECENT = 20_000
+RECENT, CHANGES = 20_000, 6
 A_DAY_MS = 86_400_000.0
 """Events that come later than this, or not later at all, are those of a market of the past."""
 
@@ -37,6 +36,7 @@ def desk_of(deployment: Deployment) -> Desk:
         approved_by=f"approved by {', '.join(approvals)}" if approvals else "no approval needed on paper",
         speed=speed_of(project),
         symbols=deployment.symbols,
+        changes=facts_of(entries, CHANGES),
     )
 
 
@@ -138,8 +138,5 @@ def stretches_of(entries: Iterable[Entry], now_ns: int) -> list[Stretch]:
 def facts_of(entries: Iterable[Entry], count: int | None = None) -> list[FactLine]:
     """Return the newest facts in words, the newest first; all of them where no count is given."""
     entries = list(entries)
-    lines = [
-        FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said, e.actor, e.reason)
-        for e, said in zip(entries, told(entries), strict=True)
-    ]
-    return lines[::-1][:count]
+    told_of = [*zip(entries, told(entries), strict=True)][::-1][:count]
+    return [FactLine(e.number, iso(e.ts_ns), type(e.fact).__name__, said, e.actor, e.reason) for e, said in told_of]

@@ -1,5 +1,6 @@
 """The admin process: the application on uvicorn, on this machine's loopback unless told otherwise."""
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +28,10 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     invite: str | None = None,
+    parent: int | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the page until interrupted.
+    """Serve the page until interrupted, or until the process that started it has ended.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ def serve(
         PEM files of TLS; needed for any address but the loopback's.
     invite : str, optional
         A person whom the address signs in, once, within ten minutes.
+    parent : int, optional
+        The process that started it and that it must not outlive; nobody's end is waited for if left out.
     ready : callable, optional
         Told the address before the first request.
 
@@ -68,7 +72,20 @@ def serve(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    Served(config, parent).run(sockets=[bound])
+
+
+class Served(uvicorn.Server):
+    """A server that ends with the process that started it, however that one ended."""
+
+    def __init__(self, config: uvicorn.Config, parent: int | None) -> None:
+        super().__init__(config)
+        self._parent = parent
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell, ten times a second, whether to end."""
+        is_alone = self._parent is not None and os.getppid() != self._parent
+        return await super().on_tick(counter) or is_alone
 
 
 def _invitation(project: "Project", name: str | None) -> Invitation | None:

@@ -87,6 +87,7 @@ def page(
     certificate: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
     invite: Annotated[str | None, typer.Option(help="Somebody whom the address signs in, once.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the address alone.")] = False,
 ) -> None:
     """Serve the page of a desk, until interrupted; it is never in the way of a decision."""
@@ -103,4 +104,4 @@ def page(
         else:
             console.print(f"The page is at [bold underline]{address}[/]   (Ctrl-C ends)", soft_wrap=True)
 
-    serve(opened, host=host, port=port, certificate=certificate, key=key, invite=invite, ready=tell)
+    serve(opened, host=host, port=port, certificate=certificate, key=key, invite=invite, parent=parent, ready=tell)

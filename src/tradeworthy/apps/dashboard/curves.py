@@ -1,7 +1,8 @@
-"""A desk's price, fills and equity as curves that grow with the tape.
+"""A desk's price, decisions, fills and equity as curves that grow with the tape.
 
 Idea:   each record is read once; what is kept is what can be drawn. When a curve has more than `POINTS_MAX` points, the
-        older ones are thinned to those that a screen can show (`reports.downsample`), so memory is bounded.
+        older ones are thinned to those that a screen can show (`reports.downsample`), so memory is bounded. Decisions
+        are never left out: where there are too many, neighbours are counted together.
 State:  per instrument what is held, paid and last quoted; everything else is in the curves.
 Units:  money after fees in the desk's currency; times are UTC nanoseconds.
 """
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.reports.downsample import kept_places
+from tradeworthy.core.decisions import Role
 from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.instruments import Instrument
 
@@ -22,6 +24,7 @@ Longs = npt.NDArray[np.int64]
 Records = npt.NDArray[Any]
 
 POINTS_MAX = 200_000
+WANTS = ("long", "flat", "short", "refused")
 
 _PRICE = {Kind.BAR: FIELDS[Kind.BAR].index("close"), Kind.TRADE: FIELDS[Kind.TRADE].index("price")}
 
@@ -74,6 +77,55 @@ class Trades:
         self.orders = np.concatenate([self.orders, fills["reference"].astype(np.int64)])
 
 
+@dataclass(slots=True)
+class Wanted:
+    """What the decisions about one instrument wanted: how many of each kind, at a time, up to a decision.
+
+    Attributes
+    ----------
+    ts_ns, sequences : (n,) int64
+        Of the last decision that is counted.
+    counts : (n, 4) int64
+        By kind, as `WANTS` names them; one decision each, until there are more than `POINTS_MAX`.
+    """
+
+    ts_ns: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    sequences: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    counts: Longs = field(default_factory=lambda: np.empty((0, len(WANTS)), np.int64))
+
+    def add(self, decisions: Records) -> None:
+        """Add decisions in their order; too many are counted together, two by two."""
+        side = np.sign(np.nan_to_num(decisions["target"])).astype(np.int64)
+        kinds = np.where(decisions["verdict"] != 0, WANTS.index("refused"), WANTS.index("flat") - side)
+        self.ts_ns = np.concatenate([self.ts_ns, decisions["ts_event_ns"]])
+        self.sequences = np.concatenate([self.sequences, decisions["sequence"].astype(np.int64)])
+        self.counts = np.concatenate([self.counts, np.eye(len(WANTS), dtype=np.int64)[kinds]])
+        if self.ts_ns.size > POINTS_MAX:
+            self.ts_ns, self.sequences, self.counts = self._together(np.arange(0, self.ts_ns.size, 2))
+
+    def seen(self, from_ns: int | None, to_ns: int | None, columns: int) -> tuple[Longs, Longs, Longs]:
+        """Return, for each column of pixels of a stretch of time, its last decision and how many there are of a kind.
+
+        Returns
+        -------
+        (m,) int64, (m,) int64, (m, 4) int64
+            Times, sequences, counts; columns without a decision are left out.
+        """
+        first = 0 if from_ns is None else int(np.searchsorted(self.ts_ns, from_ns))
+        last = self.ts_ns.size if to_ns is None else int(np.searchsorted(self.ts_ns, to_ns, "right"))
+        part = Wanted(self.ts_ns[first:last], self.sequences[first:last], self.counts[first:last])
+        if not part.ts_ns.size:
+            return part.ts_ns, part.sequences, part.counts
+        start, end = part.ts_ns[0], part.ts_ns[-1]
+        places = (part.ts_ns - start) * columns // max(int(end - start), 1)
+        return part._together(np.flatnonzero(np.diff(places, prepend=-1)))
+
+    def _together(self, starts: Longs) -> tuple[Longs, Longs, Longs]:
+        """Count what lies between two of these places as one."""
+        ends = np.append(starts[1:], self.ts_ns.size) - 1
+        return self.ts_ns[ends], self.sequences[ends], np.add.reduceat(self.counts, starts, axis=0)
+
+
 class Curves:
     """Every curve of a desk.
 
@@ -88,6 +140,8 @@ class Curves:
         By instrument: closes, trade prices or the middles of quotes and books.
     trades : list of Trades
         By instrument.
+    wanted : list of Wanted
+        By instrument: the decisions of whichever version acted.
     equity : Line
         Cash and open positions at the last prices, from nothing.
     """
@@ -98,6 +152,7 @@ class Curves:
         self._cash, self._held, self._marks = np.zeros(n), np.zeros(n), np.full(n, np.nan)
         self.prices = [Line() for _ in range(n)]
         self.trades = [Trades() for _ in range(n)]
+        self.wanted = [Wanted() for _ in range(n)]
         self.equity = Line()
 
     def take(self, inputs: Records) -> None:
@@ -113,6 +168,13 @@ class Curves:
             worth += self._worth(number, good, price)
             self._draw(number, good, price)
         self.equity.add(good["ts_event_ns"][priced], worth[priced])
+
+    def take_decisions(self, decisions: Records) -> None:
+        """Take decisions in the order of the tape; those of versions that do not act are left out."""
+        acting = decisions[decisions["role"] == Role.CHAMPION]
+        for number in np.unique(acting["instrument"]).tolist():
+            if number < len(self.wanted):
+                self.wanted[number].add(acting[acting["instrument"] == number])
 
     def _draw(self, number: int, good: Records, price: Floats) -> None:
         """Add to the curves of one instrument."""

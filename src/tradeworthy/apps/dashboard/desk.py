@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from tradeworthy.apps.commands.handling import CaseLine
 from tradeworthy.apps.dashboard.following import DecisionLine, Frame
 from tradeworthy.apps.dashboard.layout import Visit, money_text, positions, reason_form
+from tradeworthy.apps.dashboard.telling import FactLine
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
+
+WANTED = (
+    ("wanted to be long", "s3"),
+    ("flat", "s5"),
+    ("short", "s2"),
+    ("was refused", "refused"),
+)
+"""The colours of the band under the price."""
+
+PRICE = "Price with decisions, buys and sales"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class Desk:
     approved_by: str
     speed: Speed
     symbols: Sequence[str]
+    changes: Sequence[FactLine] = ()
 
 
 def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
@@ -76,6 +88,7 @@ def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
             tag("section", tag("h2", "Open findings"), tag("div", findings(frame.findings), sse_swap="findings")),
             class_="columns",
         ),
+        tag("section", tag("h2", "What changed"), tag("div", changes(desk.changes), sse_swap="changes")),
         tag("section", tag("h2", "Limits"), exposure_table(desk.exposures)),
     )
 
@@ -172,12 +185,23 @@ def charts(symbols: Sequence[str]) -> Markup:
     pick = tag("label", tag("span", "Instrument"), tag("select", choices, id="symbol"))
     return tag(
         "section",
-        tag("div", tag("h2", "Price, fills and equity"), pick if len(symbols) > 1 else None, class_="head"),
+        tag("div", tag("h2", "Price, decisions, fills and equity"), pick if len(symbols) > 1 else None, class_="head"),
         tag(
-            "div", id="price", class_="plot", role="img", aria_label="Price with buys and sales", data_curves="/curves"
+            "div",
+            id="price",
+            class_="plot",
+            role="img",
+            aria_label=PRICE,
+            data_curves="/curves",
         ),
+        tag("ul", (tag("li", tag("i", class_=f"box {tone}"), words) for words, tone in WANTED), class_="legend wanted"),
         tag("div", id="equity", class_="plot low", role="img", aria_label="Equity after costs"),
-        tag("p", "Drag to look closer, double-click for all of it.", class_="empty"),
+        tag(
+            "p",
+            "The band under the price counts every decision: of those in a column of pixels, which share wanted what. "
+            "Drag to look closer, until each is a dot of its own; double-click for all of it; click for the decision.",
+            class_="empty",
+        ),
         data_symbol=symbols[0] if symbols else "",
         id="charts",
     )
@@ -186,11 +210,25 @@ def charts(symbols: Sequence[str]) -> Markup:
 def latest(lines: Sequence[DecisionLine]) -> Markup:
     """List the last decisions, the newest first."""
     rows = [
-        (line.time[5:19].replace("T", " "), line.instrument, f"{line.score:.4f}", did(line.quantity, line.verdict))
+        (
+            line.time[5:19].replace("T", " "),
+            line.instrument,
+            f"{line.score:.4f}",
+            did(line.quantity, line.verdict),
+            tag("a", "Why?", href=f"/decisions/{line.sequence}", aria_label=f"Why decision {line.sequence}"),
+        )
         for line in lines
     ]
-    listed = table(("Time", "Instrument", "Score", "What it did"), rows, align="tlrl", empty="Nothing was decided yet.")
+    head = ("Time", "Instrument", "Score", "What it did", "")
+    listed = table(head, rows, align="tlrll", empty="Nothing was decided yet.")
     return join(listed, tag("p", tag("a", "All decisions", href="/decisions")))
+
+
+def changes(told: Sequence[FactLine]) -> Markup:
+    """List the last facts: what changed, who did it, and why."""
+    rows = [(each.time[:19].replace("T", " "), each.said, each.actor, each.reason) for each in told]
+    listed = table(("Time, UTC", "What", "Who", "Why"), rows, align="tlll", empty="Nothing has changed yet.")
+    return join(listed, tag("p", tag("a", "All facts", href="/record#facts")))
 
 
 def did(quantity: float, verdict: str) -> Markup:

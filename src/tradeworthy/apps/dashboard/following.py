@@ -34,6 +34,7 @@ LATEST = 8
 class DecisionLine(msgspec.Struct, frozen=True, kw_only=True):
     """One decision of the champion; `quantity` is that of the order sent, `verdict` why none was."""
 
+    sequence: int
     time: str
     instrument: str
     version: str
@@ -236,6 +237,7 @@ class Follower:
     def _line(self, decision: np.void) -> DecisionLine:
         number = int(decision["instrument"])
         return DecisionLine(
+            sequence=int(decision["sequence"]),
             time=iso(int(decision["ts_event_ns"])),
             instrument=self._instruments[number].symbol if number < len(self._instruments) else str(number),
             version=version_name(int(decision["version"])),

@@ -88,7 +88,12 @@ def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "
     words = tag("p", lead, class_="lead") if lead else None
     main = tag("main", _told(said), tag("h1", title), words, *content, id="content", tabindex="-1")
     live = tag("div", strip(frame), sse_swap="strip", id="strip", aria_live="off")
-    told = tag("div", caption(visit.caption), sse_swap="caption", class_="caption", aria_live="polite")
+    told = tag(
+        "div",
+        tag("div", caption(visit.caption), sse_swap="caption", aria_live="polite"),
+        tag("ol", story(visit.caption), sse_swap="story", tabindex="0", aria_label="The story so far"),
+        class_="caption",
+    )
     bar = tag("div", live, halt_button(), class_="topline")
     top = tag("header", tag("a", "tradeworthy", href="/", class_="brand"), _views(visit), _account(visit), class_="top")
     outer = tag("div", top, bar, told, main, halt_dialogue(visit), hx_ext="sse", sse_connect="/live")
@@ -116,7 +121,17 @@ def strip(frame: Frame) -> Markup:
 
 def caption(told: Caption | None) -> Markup:
     """Set what a story tells at this moment; nothing where none plays."""
-    return Markup("") if told is None else tag("p", tag("strong", told.chapter), f" {told.about}")
+    return Markup("") if told is None else tag("p", *_sentence(told))
+
+
+def story(told: Caption | None) -> Markup:
+    """Set what a story has told before, the newest first."""
+    return join(tag("li", *_sentence(each)) for each in (told.before if told else ()))
+
+
+def _sentence(told: Caption) -> tuple[Markup | str | None, ...]:
+    way = tag("a", "Look", href=told.link, aria_label=f"Look: {told.about}") if told.link else None
+    return tag("strong", told.chapter), f" {told.about} ", way
 
 
 def positions(frame: Frame) -> str:

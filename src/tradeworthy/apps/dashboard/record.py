@@ -12,24 +12,13 @@ from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.decision import clock
 from tradeworthy.apps.dashboard.layout import Visit, choice, entry, form
 from tradeworthy.apps.dashboard.storing import SOON_DAYS, Storage, Stored
+from tradeworthy.apps.dashboard.telling import FactLine
 from tradeworthy.apps.reports.formats import plural, size
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
 EXAMPLE = "SELECT version_name, count(*) AS decisions FROM decisions GROUP BY ALL"
 PAGE = 30
-
-
-@dataclass(frozen=True, slots=True)
-class FactLine:
-    """One fact of the ledger: who did what when, and why."""
-
-    number: int
-    time: str
-    kind: str
-    said: str
-    actor: str
-    reason: str
 
 
 class FactFilter(msgspec.Struct, frozen=True, kw_only=True):

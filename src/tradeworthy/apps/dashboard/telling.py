@@ -5,6 +5,7 @@ Idea:   the ledger keeps what was set; what that changed is the difference to th
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from tradeworthy.change.release.answers import Reaction
@@ -17,6 +18,18 @@ from tradeworthy.record.ledger import Entry
 
 SHORT = 8
 _ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+@dataclass(frozen=True, slots=True)
+class FactLine:
+    """One fact of the ledger: who did what when, and why."""
+
+    number: int
+    time: str
+    kind: str
+    said: str
+    actor: str
+    reason: str
 
 
 def told(entries: Iterable[Entry]) -> list[str]:

@@ -16,7 +16,7 @@ from tradeworthy.live.feeds.replay import ReplayFeed
 LIVE_SECONDS = 20.0
 SLOWER_UNWATCHED, SLOWER_WHILE_TRAINING, SLOWER_AS_CANARY, SLOWER_WHILE_HARMED = 0.02, 0.25, 0.5, 0.1
 KEPT_FOR_SHADOW, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 2_000, 2_000
-HELD_SECONDS_MAX = 90.0
+HELD_SECONDS_MAX = 900.0
 BEHIND_MAX = 600
 """While harm is done, events wait for a watcher that has not read so many records."""
 

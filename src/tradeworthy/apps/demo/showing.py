@@ -12,7 +12,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from tradeworthy.apps.captions import write_caption
+from tradeworthy.apps.captions import Caption, write_caption
 from tradeworthy.apps.cli.progress import Report, bar, columns
 from tradeworthy.apps.cli.show import MARKS, cell
 from tradeworthy.change.release.standing import Standing
@@ -23,7 +23,7 @@ from tradeworthy.live.summary import RunSummary
 class LiveView:
     """The live part: a bar, and a line of what the desk holds."""
 
-    def __init__(self, progress: Progress, caption: Callable[[str], None]) -> None:
+    def __init__(self, progress: Progress, caption: Callable[[str, str], None]) -> None:
         self._progress, self._caption = progress, caption
         self._task = progress.add_task("waiting for the first event", total=1.0, figures="")
         self._told: set[str] = set()
@@ -37,11 +37,11 @@ class LiveView:
         )
         self._progress.update(self._task, completed=done, description=doing, figures=figures)
 
-    def tell(self, key: str, sentence: str) -> None:
-        """Print a sentence above the bar, and show it on the page, once for each key."""
+    def tell(self, key: str, sentence: str, link: str = "") -> None:
+        """Print a sentence above the bar, and show it on the page with where to look, once for each key."""
         if key not in self._told:
             self._told.add(key)
-            self._caption(sentence)
+            self._caption(sentence, link)
             self._progress.console.print(Text.assemble(("  • ", "cyan"), sentence))
 
 
@@ -58,6 +58,7 @@ class Stage:
         self.console = console
         self.captions: Path | None = None
         self._number, self._chapter = 0, ""
+        self._told: Caption | None = None
 
     def chapter(self, title: str, about: str) -> None:
         """Open the next chapter."""
@@ -69,6 +70,11 @@ class Stage:
     def say(self, sentence: str) -> None:
         """Say one thing."""
         self.console.print(Text.assemble(("  • ", "cyan"), sentence))
+
+    def point(self, sentence: str, link: str) -> None:
+        """Say one thing, and show it on the page with where to look."""
+        self.say(sentence)
+        self._caption(sentence, link)
 
     def verdict(self, verdict: str, sentence: str) -> None:
         """Say how something was judged."""
@@ -103,10 +109,10 @@ class Stage:
         except KeyboardInterrupt:
             self.console.print("ended")
 
-    def _caption(self, about: str) -> None:
+    def _caption(self, about: str, link: str = "") -> None:
         """Show on the page what is told now."""
         if self.captions is not None:
-            write_caption(self.captions, self._chapter, about)
+            self._told = write_caption(self.captions, self._chapter, about, link=link, before=self._told)
 
     def end(self, summary: Any, page: str) -> None:
         """Show the summary and where the report is."""

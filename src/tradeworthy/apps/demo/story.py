@@ -285,13 +285,14 @@ class Story:
     def _narrate(self, show: LiveView, now: RunSummary) -> None:
         """Tell each thing that happened, once."""
         for number, finding in self._standing.findings:
-            show.tell(f"finding {number}", f"finding: {finding.sentence}")
+            show.tell(f"finding {number}", f"finding: {finding.sentence}", "/watch")
         for retrain in self._standing.retrains:
             show.tell(
                 f"retrain {retrain.number}", f"retraining in another process, because of {retrain.started.trigger}"
             )
         for step in steps_of(self.project.ledger.facts(*TOLD), 0, ""):
-            show.tell(f"{step.ts_ns} {step.step}", f"{step.step}: {step.said}")
+            link = f"/versions/{step.version}" if step.version else "/watch"
+            show.tell(f"{step.ts_ns} {step.step}", f"{step.step}: {step.said}", link)
         for swap in now.swaps:
             show.tell(f"swap {swap.sequence}", f"{swap.version} decides from here on; {swap.previous} stays warm")
 
@@ -300,7 +301,7 @@ class Story:
         self.stage.chapter("Explain", "the largest trade, exactly")
         explained = self.project.explain("largest")
         self.summary.explanation_sum_error = explained.sum_error
-        self.stage.say(explained.said)
+        self.stage.point(explained.said, f"/decisions/{explained.decision}")
         self.stage.say(
             f"{len(explained.reasons)} contributions and the baseline add up to the margin within "
             f"{explained.sum_error:.1e}"

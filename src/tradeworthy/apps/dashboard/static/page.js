@@ -24,7 +24,7 @@
   const priceAt = document.getElementById("price");
   const equityAt = document.getElementById("equity");
   const pick = document.getElementById("symbol");
-  const charts = {};
+  const charts = {}, colours = {};
   let symbol = place.dataset.symbol;
   let stretch = null; // the seconds looked at; all of them where it is null
   let asked = false, again = false;
@@ -69,12 +69,62 @@
     return null;
   }
 
-  function options(at, height, series, cursor) {
+  // What every decision wanted: a band of shares at the foot of the price, and a dot for each where they are few.
+  const WANTS = [["long", "--s3"], ["flat", "--s5"], ["short", "--s2"], ["refused", "--bad"]];
+  const BAND = 20, APART = 7; // pixels
+
+  function decided(u) {
+    const drawn = charts.fills, context = u.ctx, ratio = devicePixelRatio;
+    if (!drawn || !drawn.decisions[0].length) return;
+    const times = drawn.decisions[0], foot = u.bbox.top + u.bbox.height, right = u.bbox.left + u.bbox.width;
+    const places = times.map((at) => u.valToPos(at, "x", true));
+    const few = (right - u.bbox.left) / times.length > APART * ratio;
+    context.save();
+    for (let i = 0; i < times.length; i++) {
+      if (places[i] < u.bbox.left || places[i] > right) continue;
+      const counts = WANTS.map((_, kind) => drawn.decisions[kind + 1][i]);
+      const all = counts.reduce((sum, count) => sum + count, 0);
+      const wide = Math.min(few ? APART * ratio : 1, 9 * ratio);
+      let from = foot;
+      WANTS.forEach(([, tone], kind) => {
+        const high = BAND * ratio * counts[kind] / all;
+        context.fillStyle = colours[tone];
+        context.fillRect(places[i] - wide / 2, from - high, Math.max(wide, 1), high);
+        from -= high;
+        if (few && counts[kind]) dot(u, priceNear(drawn, times[i]), places[i]);
+      });
+    }
+    context.restore();
+  }
+
+  function dot(u, price, x) {
+    u.ctx.beginPath();
+    u.ctx.arc(x, u.valToPos(price, "y", true), 3 * devicePixelRatio, 0, 2 * Math.PI);
+    u.ctx.fill();
+  }
+
+  function priceNear(drawn, time) {
+    const [times, values] = drawn.price;
+    let low = 0, high = times.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (times[middle] < time) low = middle + 1; else high = middle;
+    }
+    return values[low];
+  }
+
+  function inWords(drawn) {
+    const sums = WANTS.map(([name], kind) => name + " " + drawn.decisions[kind + 1].reduce((sum, n) => sum + n, 0));
+    return "Price of " + drawn.symbol + " with decisions (" + sums.join(", ") + "), " + drawn.buys[0].length +
+      " buys and " + drawn.sells[0].length + " sales";
+  }
+
+  function options(at, height, own, series) {
     return {
       width: at.clientWidth, height: height, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       axes: axes(), series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...series], legend: { live: true },
-      cursor: { drag: { x: true, y: false }, sync: { key: "desk" }, ...cursor },
-      hooks: { setSelect: [zoomed], ready: [(u) => u.over.addEventListener("dblclick", whole)] },
+      cursor: { drag: { x: true, y: false }, sync: { key: "desk" } }, ...own,
+      hooks: { setSelect: [zoomed], ready: [(u) => u.over.addEventListener("dblclick", whole)], ...own.hooks },
     };
   }
 
@@ -104,20 +154,25 @@
     if (!charts.price) {
       priceAt.textContent = "";
       const bare = { width: 0, points: { show: false }, spanGaps: true };
-      charts.price = new uPlot(options(priceAt, 320, [
+      for (const [, tone] of WANTS) colours[tone] = colour(tone);
+      const foot = { range: (u, low, high) => [low - 0.14 * (high - low || 1), high + 0.04 * (high - low || 1)] };
+      const over = { scales: { y: foot }, hooks: { draw: [decided] } };
+      charts.fills = drawn;
+      charts.price = new uPlot(options(priceAt, 340, over, [
         { label: drawn.symbol, stroke: colour("--s1"), width: 1.25, spanGaps: true, points: { show: false } },
         { label: "bought", stroke: colour("--s3"), ...bare, paths: (u, s) => triangles(u, s, true) },
         { label: "sold", stroke: colour("--s2"), ...bare, paths: (u, s) => triangles(u, s, false) },
       ]), data, priceAt);
-      charts.equity = new uPlot(options(equityAt, 150, [
+      charts.equity = new uPlot(options(equityAt, 150, {}, [
         { label: "equity after costs", stroke: colour("--s4"), fill: colour("--s4") + "22", width: 1.25, points: { show: false } },
       ]), drawn.equity, equityAt);
       charts.price.over.addEventListener("click", clicked);
     } else {
+      charts.fills = drawn;
       charts.price.setData(data);
       charts.equity.setData(drawn.equity);
     }
-    charts.fills = drawn;
+    priceAt.setAttribute("aria-label", inWords(drawn));
     document.body.dataset.drawn = String(drawn.points);
   }
 
@@ -139,6 +194,10 @@
         if (away < near && (!best || away < best.away)) best = { away: away, order: fills[2][i] };
       });
     }
+    if (!best) drawn.decisions[0].forEach((at, i) => {
+      const away = Math.abs(at - time);
+      if (away < near && (!best || away < best.away)) best = { away: away, order: drawn.decisions[5][i] };
+    });
     if (best) window.location.href = "/decisions/" + best.order;
   }
 
