@@ -26,15 +26,17 @@ FEED = """
 [feed]
 kind = "exchange"
 url = "ws://127.0.0.1:{port}/stream"
+snapshot_url = "http://127.0.0.1:{port}"
 symbols = {{ ABC = "ABCUSDT" }}
 channels = ["bar"]
 period = "1s"
 retry_s_min = 0.05
 retry_s_max = 0.2
-silence_s_max = 2.0
+silence_s_max = 60.0
+backfill_bars = {backfill}
 """
 BARS = 900
-WITHIN_S = 90.0
+WITHIN_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +69,10 @@ def live_bars():
     )
 
 
-def start(folder, port):
+def start(folder, port, *, backfill=0):
     settings = folder / "tradeworthy.toml"
     text = settings.read_text("utf-8").partition("\n[feed]")[0]
-    settings.write_text(text + FEED.format(port=port), "utf-8")
+    settings.write_text(text + FEED.format(port=port, backfill=backfill), "utf-8")
     command = [sys.executable, "-m", "tradeworthy.apps.cli", "run", "--project", str(folder), "--no-watch", "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
@@ -87,7 +89,7 @@ def wait_for(said, running, *, seconds=WITHIN_S):
 def end(running):
     """Stop a run as a service manager does, and return its answer."""
     running.send_signal(signal.SIGTERM)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=WITHIN_S)
     assert running.returncode == 0, err.decode()[-2_000:]
     return json.loads(out)
 
@@ -159,22 +161,29 @@ def test_an_exchange_that_is_cut_off_killed_and_restarted_leaves_the_record_whol
     assert lost(inputs)[0] >= 100
 
 
-def test_a_killed_desk_comes_back_tells_what_it_missed_and_fences_the_old_one(project):
-    """After kill -9 every recorded bar is there once, missed bars are a gap, and a second engine is refused."""
+@pytest.mark.parametrize("backfill", [0, 500])
+def test_a_killed_desk_comes_back_tells_what_it_missed_and_fences_the_old_one(project, backfill):
+    """After kill -9 every recorded bar is there once; what is missing is told or asked for; two engines never run."""
     with serving(Exchange(live_bars(), pace_s=0.02)) as exchange:
-        running = start(project, exchange.port)
+        running = start(project, exchange.port, backfill=backfill)
         wait_for(lambda: bars_on(project) >= 150, running)
         with pytest.raises(RecordBusy):
             TapeWriter.open(project / "desk" / "tape", clock=SystemClock())
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
         kept = bars_on(project)
-        running = start(project, exchange.port)
+        running = start(project, exchange.port, backfill=backfill)
         wait_for(lambda: bars_on(project) >= kept + 100, running)
         end(running)
-    inputs, _ = check_record(project)
-    assert len(lost(inputs)) == 1
-    assert lost(inputs)[0] > 0
+    inputs, decisions = check_record(project)
+    if backfill:
+        assert lost(inputs) == []
+        bars = inputs[inputs["kind"] == Kind.BAR]
+        after = decisions[decisions["input_sequence"] > bars["sequence"][kept]]
+        assert DenialCode.FEATURES_WARMING not in after["verdict"]
+    else:
+        assert len(lost(inputs)) == 1
+        assert lost(inputs)[0] > 0
 
 
 def test_a_desk_that_the_exchange_refuses_says_so(project):

@@ -23,7 +23,8 @@ KNOWN_HOSTS = {
     "localhost",
     "127.0.0.1",
     "[",
-    "api.binance.com",  # where a live feed asks for whole books, unless told otherwise
+    "api.binance.com",  # where a live feed asks for whole books and bars of the past, unless told otherwise
+    "api.coinbase.com",
 }
 RESERVED = (".example", "example.com", "example.org", ".test", ".invalid")
 

@@ -54,7 +54,8 @@ def feed_settings(dialect="binance", *, port=1, channels=("book",), tls=False, *
         "period": period,
         "retry_s_min": 0.01,
         "retry_s_max": 0.05,
-        "silence_s_max": 0.4,
+        "silence_s_max": 60.0,
+        "backfill_bars": 0,
     }
     return FeedSettings(**{**told, **changed})
 
@@ -85,7 +86,7 @@ async def opened(exchange, port=0):
         await exchange.close()
 
 
-async def read(feed, *, until, seconds=20.0):
+async def read(feed, *, until, seconds=60.0):
     """Return the events that a feed delivers until a condition on them holds."""
     events = []
 
@@ -99,14 +100,14 @@ async def read(feed, *, until, seconds=20.0):
     return np.array(events)
 
 
-def follow(news, dialect="binance", *, channels=("book",), until=None, known=None, seconds=20.0, **wrong: object):
+def follow(news, dialect="binance", *, channels=("book",), until=None, known=None, seconds=60.0, **wrong: object):
     """Return the events of a feed that follows an exchange to the end of its news, the feed and the exchange."""
     changed = wrong.pop("settings", {})
     last = news[-1].ts_ns
     done = until or (lambda events: events[-1]["kind"] != Kind.GAP and events[-1]["ts_event_ns"] >= last)
 
     async def run() -> tuple[np.ndarray, ExchangeFeed, Exchange]:
-        async with opened(Exchange(news, dialect, **wrong)) as exchange:
+        async with opened(Exchange(news, dialect, waits=True, **wrong)) as exchange:
             feed = make_feed(feed_settings(dialect, port=exchange.port, channels=channels, **changed), known=known)
             return await read(feed, until=done, seconds=seconds), feed, exchange
 

@@ -11,8 +11,8 @@ from tradeworthy.apps.commands.doctor import examine
 from tradeworthy.apps.commands.settings import load_settings
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_MS, NS_PER_S
-from tradeworthy.live.feeds.exchange.feed import Pauses
 from tradeworthy.live.feeds.exchange.figures import WINDOW_NS, Figures, Timing
+from tradeworthy.live.feeds.exchange.pauses import Pauses
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
 from tradeworthy.testing.exchange.script import bars_news
 from tradeworthy.testing.exchange.server import Exchange, serving
@@ -47,7 +47,7 @@ def test_the_public_addresses_are_the_dialects():
     for dialect in ("binance", "coinbase"):
         settings = FeedSettings(kind="exchange", dialect=dialect, symbols={"ETH": "X"})
         assert settings.stream_url.startswith("wss://")
-        assert settings.books_url.startswith("https://")
+        assert settings.history_url.startswith("https://")
         assert dialect in type(settings.speaker()).__name__.lower()
 
 

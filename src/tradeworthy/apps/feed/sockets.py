@@ -8,6 +8,7 @@ State:  a message in several frames is put together here; whoever is closed hear
 import asyncio
 import http.client
 import ssl
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -144,6 +145,9 @@ class Sockets:
         try:
             with urllib.request.urlopen(url, timeout=self._timeout_s, context=self._trusted) as answer:  # noqa: S310
                 raw: bytes = answer.read(self._bytes_max + 1)
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the connection
+                raise ConnectionError(f"the answer is {error.code} {error.reason}") from None
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
         if len(raw) > self._bytes_max:

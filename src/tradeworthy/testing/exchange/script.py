@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
@@ -53,6 +54,9 @@ class Writer(Protocol):
     def snapshot(self, symbol: str, book: "TrueBook", sequence: int, sent_ns: int) -> bytes:
         """Return a whole book."""
 
+    def history(self, path: str, bars: Sequence[News]) -> bytes:
+        """Return the answer to a request for bars of the past."""
+
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
         """Return the answer to a subscription."""
 
@@ -72,6 +76,17 @@ class BinanceWriter:
         del symbol, sequence, sent_ns
         bids, asks = book.levels()
         return _json({"lastUpdateId": book.last, "bids": bids, "asks": asks})
+
+    def history(self, path: str, bars: Sequence[News]) -> bytes:
+        """Return what ``/api/v3/klines`` answers: the oldest from `startTime` on."""
+        asked = parse_qs(urlsplit(path).query)
+        start_ms, limit = int(asked["startTime"][0]), int(asked["limit"][0])
+        rows = [
+            [each.open_ns // NS_PER_MS, *each.texts, each.ts_ns // NS_PER_MS - 1, "0", 9, "0", "0", "0"]
+            for each in bars
+            if each.open_ns // NS_PER_MS >= start_ms
+        ]
+        return _json(rows[:limit])
 
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
         """Return the answer to SUBSCRIBE."""
@@ -115,6 +130,18 @@ class CoinbaseWriter:
         """Return the first message of ``level2``."""
         event = {"type": "snapshot", "product_id": symbol, "updates": _updates(*book.levels(), sent_ns)}
         return self._envelope("l2_data", event, sequence, sent_ns)
+
+    def history(self, path: str, bars: Sequence[News]) -> bytes:
+        """Return what ``/candles`` of a product answers: those between `start` and `end`, the newest first."""
+        asked = parse_qs(urlsplit(path).query)
+        start, end = int(asked["start"][0]), int(asked["end"][0])
+        names = ("open", "high", "low", "close", "volume")
+        rows = [
+            {"start": str(each.open_ns // NS_PER_S), **dict(zip(names, each.texts, strict=True))}
+            for each in reversed(bars)
+            if start <= each.open_ns // NS_PER_S <= end
+        ]
+        return _json({"candles": rows[:350]})
 
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
         """Return the answer to a subscription."""

@@ -35,6 +35,10 @@ the others spoil its text."""
 
 HUGE_BYTES = 300_000
 
+WrongAnswer = Literal["429", "500", "empty", "shuffled", "twice", "hole", "malformed", "wrong type"]
+"""What is wrong with an answer that holds bars of the past: an error, none of them, in any order, each again, without
+the one in the middle, cut off, or with a number where text belongs."""
+
 
 class Exchange:
     """An exchange on this machine.
@@ -58,6 +62,10 @@ class Exchange:
         PEM files of a certificate and its key, for TLS.
     refuses : bool
         Every subscription.
+    waits : bool
+        Say the second half of the script only while somebody listens, for a client that must hear its end.
+    answers : sequence of WrongAnswer
+        The first answers about bars of the past, one each; those after them are right.
     """
 
     def __init__(
@@ -72,6 +80,8 @@ class Exchange:
         stale_snapshots: int = 0,
         certificate: tuple[str, str] | None = None,
         refuses: bool = False,
+        waits: bool = False,
+        answers: Sequence[WrongAnswer] = (),
     ) -> None:
         self._news, self._writer, self._faults = list(news), writer(dialect), dict(faults or {})
         self._pace_s, self._skew_ns, self._now_ns = pace_s, skew_ns, now_ns
@@ -86,8 +96,9 @@ class Exchange:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*certificate)
         self._server: asyncio.Server | None = None
-        self._begun = asyncio.Event()
-        self.said = self.connections = self.snapshots = 0
+        self._begun, self._listened, self._waits = asyncio.Event(), asyncio.Event(), waits
+        self._answers = list(answers)
+        self.said = self.connections = self.snapshots = self.histories = 0
         self.port = 0
         self.subscriptions: list[bytes] = []
 
@@ -103,6 +114,8 @@ class Exchange:
         """Say the script from the first subscription to its end; say nothing before that."""
         await self._begun.wait()
         for place in range(self.said, len(self._news)):
+            if self._waits and place >= len(self._news) // 2:
+                await self._listened.wait()
             self._say(place)
             await asyncio.sleep(self._pace_s)
 
@@ -140,8 +153,20 @@ class Exchange:
             symbol = request.path.decode().partition("symbol=")[2].partition("&")[0]
             answer = WSUpgradeResponse.create_ok_response(self._snapshot(symbol))
             return WSUpgradeResponseWithListener(answer, None)
+        if b"/klines" in request.path or request.path.endswith(b"FIVE_MINUTE&limit=350"):
+            return WSUpgradeResponseWithListener(self._history(request.path.decode()), None)
         self.connections += 1
         return _Client(self)
+
+    def _history(self, path: str) -> WSUpgradeResponse:
+        """Answer about bars of the past: those that were said, or would have been if anybody had listened."""
+        wrong = self._answers.pop(0) if self._answers else ""
+        self.histories += 1
+        past = [news for news in self._news[: self.said] if news.kind == "bar" and news.symbol in path]
+        body = spoilt_answer(self._writer.history(path, past), wrong)
+        ok, error = WSUpgradeResponse.create_ok_response, WSUpgradeResponse.create_error_response
+        answer: WSUpgradeResponse = error(int(wrong), b"{}") if wrong in {"429", "500"} else ok(body)
+        return answer
 
     def _snapshot(self, symbol: str) -> bytes:
         self.snapshots += 1
@@ -165,12 +190,15 @@ class Exchange:
                 client.send(self._writer.snapshot(symbol, book, client.next_sequence(), sent_ns))
         if client not in self._clients:
             self._clients.append(client)
+        self._listened.set()
         self._begun.set()
 
     def left(self, client: "_Client") -> None:
         """Take in that a client is gone."""
         if client in self._clients:
             self._clients.remove(client)
+        if not self._clients:
+            self._listened.clear()
 
     def words(self, news: News, sequence: int, sent_ns: int) -> bytes:
         """Write news in the dialect."""
@@ -279,6 +307,25 @@ class _Client(WSListener):
             head = bytes([0x81, 126]) + len(raw).to_bytes(2, "big")
             self._transport.underlying_transport.write(head + raw[: len(raw) // 2])
             self.drop()
+
+
+def spoilt_answer(raw: bytes, wrong: str) -> bytes:
+    """Return an answer about bars that is wrong in one way."""
+    told = msgspec.json.decode(raw)
+    rows = told["candles"] if isinstance(told, dict) else told
+    match wrong:
+        case "empty":
+            rows.clear()
+        case "shuffled":
+            rows[:] = rows[1::2] + rows[::2]
+        case "twice":
+            rows[:] = rows + rows
+        case "hole":
+            del rows[len(rows) // 2]
+        case "wrong type":
+            rows.append(7)
+    answer = msgspec.json.encode(told)
+    return answer[:-2] if wrong == "malformed" else answer
 
 
 def spoilt(raw: bytes, wrong: str) -> bytes:

@@ -28,8 +28,10 @@ from tradeworthy.live.feeds.exchange.messages import (
     Wanted,
 )
 
+HISTORY_URL = "https://api.coinbase.com"
 URL = "wss://advanced-trade-ws.coinbase.com"
 PERIOD_NS = 5 * NS_PER_MINUTE
+BARS_MAX = 350
 _CHANNELS = {"bar": "candles", "trade": "market_trades", "quote": "ticker", "book": "level2"}
 
 
@@ -78,6 +80,19 @@ class _Candle(msgspec.Struct):
     product_id: str
 
 
+class _Past(msgspec.Struct):
+    start: str
+    high: str
+    low: str
+    open: str
+    close: str
+    volume: str
+
+
+class _Answer(msgspec.Struct):
+    candles: list[_Past]
+
+
 class _Candles(msgspec.Struct):
     candles: list[_Candle]
 
@@ -99,6 +114,7 @@ _trades = msgspec.json.Decoder(list[_Trades]).decode
 _tickers = msgspec.json.Decoder(list[_Tickers]).decode
 _candles = msgspec.json.Decoder(list[_Candles]).decode
 _level2 = msgspec.json.Decoder(list[_Level2]).decode
+_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class Coinbase:
@@ -125,6 +141,47 @@ class Coinbase:
             return [Numbered(envelope.sequence_num, _ns(envelope.timestamp)), *_said(envelope)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
             raise DataInvalid(f"a message cannot be read: {error}") from None
+
+    @property
+    def bars_max(self) -> int:
+        """The most bars of one answer."""
+        return BARS_MAX
+
+    def bars_path(self, symbol: str, period_ns: int, from_ns: int) -> str:
+        """Return where bars of the past are asked for: a page of them, which comes the newest first."""
+        start = -(-from_ns // NS_PER_S)
+        end = start + BARS_MAX * period_ns // NS_PER_S - 1
+        where = f"/api/v3/brokerage/market/products/{symbol}/candles"
+        return f"{where}?start={start}&end={end}&granularity=FIVE_MINUTE&limit={BARS_MAX}"
+
+    def read_bars(self, symbol: str, raw: bytes, period_ns: int) -> Sequence[Candle]:
+        """Return the bars of an answer.
+
+        Raises
+        ------
+        DataInvalid
+            As `read`.
+        """
+        try:
+            shown = _answer(raw)
+            opens = [int(each.start) * NS_PER_S for each in shown.candles]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            raise DataInvalid(f"the bars of {symbol} cannot be read: {error}") from None
+        return [
+            Candle(
+                symbol,
+                0,
+                open_ns,
+                open_ns + period_ns,
+                True,
+                each.open,
+                each.high,
+                each.low,
+                each.close,
+                each.volume,
+            )
+            for open_ns, each in zip(opens, shown.candles, strict=True)
+        ]
 
 
 def _said(envelope: _Envelope) -> Iterator[Message]:

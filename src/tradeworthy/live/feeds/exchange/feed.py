@@ -18,10 +18,12 @@ import numpy as np
 from tradeworthy.core.errors import DataInvalid, FeedRefused
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.time import NS_PER_S, Clock
+from tradeworthy.live.feeds.exchange.backfill import Backfill
 from tradeworthy.live.feeds.exchange.figures import Figures, Timing
 from tradeworthy.live.feeds.exchange.lanes import StreamBroken
 from tradeworthy.live.feeds.exchange.market import Market
-from tradeworthy.live.feeds.exchange.messages import Dialect, Refused, ShowsBooks, Wanted, sent_ns
+from tradeworthy.live.feeds.exchange.messages import Dialect, Refused, ShowsBars, ShowsBooks, Wanted, sent_ns
+from tradeworthy.live.feeds.exchange.pauses import Pauses
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
 
 LOOKS = 8
@@ -62,30 +64,6 @@ class Dial(Protocol):
 
     async def fetch(self, url: str) -> bytes:
         """Return what is there."""
-
-
-class Pauses:
-    """How long to wait before the next attempt: doubled each time in vain, shortened by up to half at random.
-
-    Parameters
-    ----------
-    shortest_s, longest_s : float
-    rng : numpy Generator
-    """
-
-    def __init__(self, shortest_s: float, longest_s: float, rng: np.random.Generator) -> None:
-        self._shortest_s, self._longest_s, self._rng = shortest_s, longest_s, rng
-        self._in_vain = 0
-
-    def next_s(self) -> float:
-        """Return the next pause."""
-        whole = min(self._shortest_s * 2.0 ** min(self._in_vain, 60), self._longest_s)
-        self._in_vain += 1
-        return whole * float(self._rng.uniform(0.5, 1.0))
-
-    def reset(self) -> None:
-        """Begin again with the shortest: an attempt went well."""
-        self._in_vain = 0
 
 
 class ExchangeFeed:
@@ -130,11 +108,29 @@ class ExchangeFeed:
         self._shows_books = dialect if isinstance(dialect, ShowsBooks) else None
         self._timing = Timing(figures)
         self._pauses, self._book_pauses = (Pauses(settings.retry_s_min, settings.retry_s_max, rng) for _ in range(2))
+        self._backfill = self._backfill_of(dialect, Pauses(settings.retry_s_min, settings.retry_s_max, rng))
         self._wake, self._ended, self._closed = asyncio.Event(), asyncio.Event(), False
         self._line: Line | None = None
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._heard_ns = self._pinged_ns = 0
         self._failure: BaseException | None = None
+
+    def _backfill_of(self, dialect: Dialect, pauses: Pauses) -> Backfill | None:
+        """Return what asks for bars that were missed; None where they are not wanted or cannot be asked for."""
+        if not (self._settings.asks_history and isinstance(dialect, ShowsBars)):
+            return None
+        return Backfill(
+            self._settings,
+            self._market,
+            dialect=dialect,
+            dial=self._dial,
+            clock=self._clock,
+            figures=self.figures,
+            pauses=pauses,
+            hand_over=self._hand_over,
+            failed=self._fail,
+            sleep=self._sleep,
+        )
 
     # -- for the engine ------------------------------------------------------------------------------------------
 
@@ -159,6 +155,8 @@ class ExchangeFeed:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, *self._fetching.values(), return_exceptions=True)
+            if self._backfill is not None:
+                await self._backfill.ended()
 
     def close(self) -> None:
         """End `events()`; calling it again changes nothing."""
@@ -187,6 +185,8 @@ class ExchangeFeed:
                 self._pauses.reset()
                 self._hand_over()
             self._ask_for_books()
+            if self._backfill is not None and not self._ended.is_set():
+                self._backfill.ask()
         except Exception as error:  # noqa: BLE001  # a socket's callback has no caller: `events` raises it
             self._fail(error)
 
@@ -255,6 +255,8 @@ class ExchangeFeed:
         figures.connected = True
         self._heard_ns = self._clock.monotonic_ns()
         try:
+            if self._backfill is not None:
+                self._backfill.hold()
             for message in greeting:
                 line.send(message)
             while not self._ended.is_set() and not self._closed:
@@ -265,6 +267,8 @@ class ExchangeFeed:
             figures.connected = False
             for task in self._fetching.values():
                 task.cancel()
+            if self._backfill is not None:
+                self._backfill.cancel()
             if not self._closed:
                 figures.cuts += 1
                 market.cut(self._clock.now_ns())
@@ -299,7 +303,7 @@ class ExchangeFeed:
 
     async def _fetch(self, symbol: str, dialect: ShowsBooks) -> None:
         """Ask for one whole book, after a pause if asking again."""
-        url = self._settings.books_url.rstrip("/") + dialect.snapshot_path(symbol)
+        url = self._settings.history_url.rstrip("/") + dialect.snapshot_path(symbol)
         self.figures.resyncs += 1
         try:
             raw = await asyncio.wait_for(self._dial.fetch(url), self._settings.open_s_max)

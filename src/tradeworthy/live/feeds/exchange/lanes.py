@@ -82,34 +82,60 @@ class BarLane:
 
     def __init__(self, grid: TickGrid, period_ns: int, known: Known | None) -> None:
         self._grid, self._period_ns = grid, period_ns
-        self._closed_ns = known.ts_event_ns if known else 0
+        self.closed_ns = known.ts_event_ns if known else 0
         self._growing: Candle | None = None
+        self._held: list[Candle] | None = None
+
+    def hold(self) -> None:
+        """Keep what comes, until `release`: bars before it are being asked for."""
+        self._held = []
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what comes is kept."""
+        return self._held is not None
+
+    def release(self) -> list[Candle]:
+        """Return what was kept, to be taken again, and keep no more."""
+        held, self._held = self._held or [], None
+        return held
+
+    def show(self, bar: Candle) -> Event | None:
+        """Return a bar of the past, unless it or a later one came already."""
+        self._check(bar)
+        return self._close(bar)
 
     def take(self, said: Candle) -> Event | None:
         """Return the bar that this message closes, if any."""
-        if said.close_ns - said.open_ns != self._period_ns:
-            found_s, wanted_s = (said.close_ns - said.open_ns) / NS_PER_S, self._period_ns / NS_PER_S
-            raise DataInvalid(f"a bar of {found_s:g} s, {wanted_s:g} expected")
+        self._check(said)
+        if self._held is not None:
+            self._held.append(said)
+            return None
         if said.is_closed is not None:
             return self._close(said) if said.is_closed else None
         before, is_older = self._growing, self._growing is not None and said.open_ns < self._growing.open_ns
-        if said.open_ns < self._closed_ns or is_older:
+        if said.open_ns < self.closed_ns or is_older:
             return None
         self._growing = said
         return self._close(before) if before is not None and before.open_ns < said.open_ns else None
 
+    def _check(self, said: Candle) -> None:
+        if said.close_ns - said.open_ns != self._period_ns:
+            found_s, wanted_s = (said.close_ns - said.open_ns) / NS_PER_S, self._period_ns / NS_PER_S
+            raise DataInvalid(f"a bar of {found_s:g} s, {wanted_s:g} expected")
+
     def _close(self, bar: Candle) -> Event | None:
-        if bar.close_ns <= self._closed_ns:
+        if bar.close_ns <= self.closed_ns:
             return None
         prices = (self._grid.price(self._grid.ticks(text)) for text in (bar.open, bar.high, bar.low, bar.close))
         values = (*prices, size_of(bar.volume))
-        missed = (bar.open_ns - self._closed_ns) / self._period_ns if self._closed_ns else 0.0
-        self._closed_ns = bar.close_ns
+        missed = (bar.open_ns - self.closed_ns) / self._period_ns if self.closed_ns else 0.0
+        self.closed_ns = bar.close_ns
         return Event(bar.close_ns, 0, values, max(missed, 0.0))
 
     def cut(self) -> None:
         """Take in that nobody listens any more: what was growing is not known to be whole."""
-        self._growing = None
+        self._growing = self._held = None
 
 
 class BookLane:

@@ -150,6 +150,39 @@ class Market:
             return []
         return [symbol for symbol, lanes in self._lanes.items() if lanes.book.waits]
 
+    def hold_bars(self) -> list[str]:
+        """Keep back what the stream says of bars, and return the symbols whose bars are to be asked for."""
+        for lanes in self._lanes.values():
+            lanes.bars.hold()
+        return list(self._lanes)
+
+    def bars_closed_ns(self, symbol: str) -> int:
+        """Return when the last bar that is known closed; 0 for none."""
+        return self._lanes[symbol].bars.closed_ns
+
+    def show_bars(self, symbol: str, bars: Sequence[Candle], recv_ns: int) -> int:
+        """Deliver bars of the past, in their order, and return how many were news.
+
+        Raises
+        ------
+        DataInvalid
+            A number in one cannot be read; those before it are delivered.
+        """
+        self._recv_ns = max(self._recv_ns, recv_ns)
+        lanes = self._lanes[symbol]
+        events = (lanes.bars.show(bar) for bar in bars)
+        return sum(self._deliver(lanes.number, Kind.BAR, event) for event in events if event is not None)
+
+    def release_bars(self, symbol: str, recv_ns: int) -> None:
+        """Deliver what the stream said meanwhile, and let it go on."""
+        self._recv_ns = max(self._recv_ns, recv_ns)
+        lanes = self._lanes[symbol]
+        for bar in lanes.bars.release():
+            try:
+                self._said(lanes, bar)
+            except DataInvalid:
+                self._figures.unreadable += 1
+
     @property
     def has_events(self) -> bool:
         """Whether `drain` would return any."""
@@ -175,7 +208,7 @@ class Market:
             self._deliver(lanes.number, Kind.QUOTE, lanes.quotes.take(message, self._recv_ns))
         elif isinstance(message, Candle):
             event = lanes.bars.take(message)
-            if event is not None or message.is_closed:
+            if event is not None or (message.is_closed and not lanes.bars.is_held):
                 self._deliver(lanes.number, Kind.BAR, event)
         else:
             self._book(lanes, message)
@@ -197,15 +230,17 @@ class Market:
         if event is not None or (was_whole and book.is_whole):
             self._deliver(lanes.number, Kind.BOOK, event)
 
-    def _deliver(self, number: int, kind: Kind, event: Event | None) -> None:
+    def _deliver(self, number: int, kind: Kind, event: Event | None) -> bool:
+        """Write an event, after a gap if it misses some; nothing is news that was known already."""
         if event is None:
             self._figures.repeated += 1
-            return
+            return False
         self._cut_off.discard((number, kind))
         if event.missed != 0.0:
             self._figures.losses += 1
             self._gap(number, kind, Gap.LOST, event.missed)
         self._write(number, kind, event.ts_event_ns, event.reference, event.values)
+        return True
 
     def _cut(self, number: int, kind: Kind) -> None:
         """Tell once that a lane is cut off, until something comes of it."""

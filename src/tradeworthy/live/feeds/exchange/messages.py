@@ -172,3 +172,24 @@ class ShowsBooks(Protocol):
         DataInvalid
             As `Dialect.read`.
         """
+
+
+@runtime_checkable
+class ShowsBars(Protocol):
+    """How an exchange is asked for bars of the past."""
+
+    @property
+    def bars_max(self) -> int:
+        """The most bars of one answer."""
+
+    def bars_path(self, symbol: str, period_ns: int, from_ns: int) -> str:
+        """Return the path and query that ask for the bars from one that opens at or after a moment."""
+
+    def read_bars(self, symbol: str, raw: bytes, period_ns: int) -> Sequence[Candle]:
+        """Return the bars of an answer, in any order, the growing one perhaps among them; each counts as closed.
+
+        Raises
+        ------
+        DataInvalid
+            As `Dialect.read`.
+        """

@@ -12,6 +12,7 @@ from tradeworthy.live.feeds.exchange.messages import Dialect
 from tradeworthy.live.feeds.files import period_ns
 
 DialectName = Literal["binance", "coinbase"]
+BACKFILL_BARS_MAX = 100_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -27,7 +28,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     url : str
         Of its stream, ``wss://`` (``ws://`` only on this machine); the public one of the dialect if left out.
     snapshot_url : str
-        Where whole books are asked for, ``https://``; as `url`.
+        Where whole books and bars of the past are asked for, ``https://``; as `url`.
     symbols : table of str
         The exchange's name of an instrument, by our symbol; an instrument that is not named is not subscribed to.
     channels : tuple of str
@@ -36,6 +37,11 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Of bars.
     book_levels : int
         Levels of a book that an event carries.
+    backfill_bars : int
+        Bars of the past that are asked for at most, at the start and after a cut, so that features are warm; 0 asks for
+        none. Where `url` leads elsewhere, they are asked for only where `snapshot_url` does too.
+    backfill_s_max : float
+        Time for that; meanwhile the stream's own bars wait. What is still missing then is told as lost.
     authority : str
         A PEM file, beside the settings file, of the authority that signs the exchange's certificate; the machine's
         authorities if left out.
@@ -58,6 +64,8 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     channels: tuple[Literal["bar", "trade", "quote", "book"], ...] = ("bar",)
     period: str = "1m"
     book_levels: int = 5
+    backfill_bars: int = 500
+    backfill_s_max: float = 30.0
     authority: str = ""
     silence_s_max: float = 30.0
     open_s_max: float = 10.0
@@ -67,11 +75,13 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
-        for name in ("silence_s_max", "open_s_max", "retry_s_min", "message_bytes_max"):
+        for name in ("silence_s_max", "open_s_max", "backfill_s_max", "retry_s_min", "message_bytes_max"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"feed {name} is {getattr(self, name)}, allowed is a positive number")
         if not self.retry_s_max >= self.retry_s_min:
             raise ValueError(f"feed retry_s_max is {self.retry_s_max}, allowed is at least {self.retry_s_min}")
+        if not 0 <= self.backfill_bars <= BACKFILL_BARS_MAX:
+            raise ValueError(f"feed backfill_bars is {self.backfill_bars}, allowed is 0 to {BACKFILL_BARS_MAX:,}")
         if not 1 <= self.book_levels <= 10:
             raise ValueError(f"feed book_levels is {self.book_levels}, allowed is 1 to 10")
         if self.kind == "exchange" and not (self.symbols and self.channels):
@@ -80,7 +90,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("feed symbols name the same market twice; one market is one instrument")
         period_ns(self.period)
         _check_url("url", self.stream_url, ("wss", "ws"))
-        _check_url("snapshot_url", self.books_url, ("https", "http"))
+        _check_url("snapshot_url", self.history_url, ("https", "http"))
 
     @property
     def period_ns(self) -> int:
@@ -93,9 +103,15 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return self.url or {"binance": binance.URL, "coinbase": coinbase.URL}[self.dialect]
 
     @property
-    def books_url(self) -> str:
-        """Where whole books are asked for."""
-        return self.snapshot_url or binance.SNAPSHOT_URL
+    def history_url(self) -> str:
+        """Where whole books and bars of the past are asked for."""
+        return self.snapshot_url or {"binance": binance.SNAPSHOT_URL, "coinbase": coinbase.HISTORY_URL}[self.dialect]
+
+    @property
+    def asks_history(self) -> bool:
+        """Whether bars of the past are asked for: never of another market than the stream's."""
+        same_market = bool(self.snapshot_url) or not self.url
+        return bool(self.backfill_bars) and "bar" in self.channels and same_market
 
     def speaker(self) -> Dialect:
         """Return who speaks the exchange's dialect."""

@@ -1,0 +1,138 @@
+"""Bars that nobody heard, asked for over HTTPS: at the start, and after each cut, before the stream goes on.
+
+Idea:   a bar is a bar, whether it came on the stream or was asked for: it is delivered as an event, with its own close
+        and our time of arrival, so it is on the tape and replays. What the stream says meanwhile is held, and follows;
+        bars said twice are known by their close.
+Flow:   connected → hold bars → the first message, so that the stream has what comes from here on → ask, page by page,
+        until nothing is missing → deliver → let go of what was held.
+Failure: an answer that does not come, or cannot be read, is asked for again until `backfill_s_max` is over; then what
+        was held is let go, and what is still missing is told as lost, as ever.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol
+
+from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.time import NS_PER_S, Clock
+from tradeworthy.live.feeds.exchange.figures import Figures
+from tradeworthy.live.feeds.exchange.market import Market
+from tradeworthy.live.feeds.exchange.messages import ShowsBars
+from tradeworthy.live.feeds.exchange.pauses import Pauses
+from tradeworthy.live.feeds.exchange.settings import FeedSettings
+
+SETTLED_NS = 2 * NS_PER_S
+"""A bar that closed this long ago is believed to be closed; a younger one only if a later one is there."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Fetch(Protocol):
+    """How an address is read."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Return what is there, or raise `OSError`."""
+
+
+class Backfill:
+    """Asks for the bars that one feed has missed.
+
+    Parameters
+    ----------
+    settings : FeedSettings
+    market : Market
+        Knows what is missing, and delivers.
+    dialect : ShowsBars
+    dial : Fetch
+    clock : Clock
+    figures : Figures
+        Counted in.
+    pauses : Pauses
+        Between attempts in vain.
+    hand_over : callable
+        Gives the engine what the market has delivered.
+    failed : callable
+        Told of an error that nobody expected.
+    sleep : callable
+        How to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        market: Market,
+        *,
+        dialect: ShowsBars,
+        dial: Fetch,
+        clock: Clock,
+        figures: Figures,
+        pauses: Pauses,
+        hand_over: Callable[[], None],
+        failed: Callable[[BaseException], None],
+        sleep: Sleep,
+    ) -> None:
+        self._settings, self._market, self._dialect, self._dial = settings, market, dialect, dial
+        self._clock, self._figures, self._pauses, self._sleep = clock, figures, pauses, sleep
+        self._hand_over, self._failed = hand_over, failed
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting: list[str] = []
+
+    def hold(self) -> None:
+        """Hold back bars; call it when connected, before anything is heard."""
+        self._waiting = self._market.hold_bars()
+
+    def ask(self) -> None:
+        """Ask for the bars before those that are held; call it when something was heard, as often as you like."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for symbol in waiting:
+            task = asyncio.create_task(self._fill(symbol))
+            self._tasks[symbol] = task
+            task.add_done_callback(partial(self._done, symbol))
+
+    def cancel(self) -> None:
+        """Ask no more: the connection is gone, and what was held with it."""
+        self._waiting = []
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def ended(self) -> None:
+        """Return when nothing is asked for any more."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _done(self, symbol: str, task: "asyncio.Task[None]") -> None:
+        self._tasks.pop(symbol, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+    async def _fill(self, symbol: str) -> None:
+        """Ask until nothing is missing or the time is over; then the stream goes on."""
+        settings, clock = self._settings, self._clock
+        until_ns = clock.monotonic_ns() + int(settings.backfill_s_max * NS_PER_S)
+        from_ns = clock.now_ns() - settings.backfill_bars * settings.period_ns
+        from_ns = max(from_ns, self._market.bars_closed_ns(symbol))
+        while clock.now_ns() - from_ns >= settings.period_ns and clock.monotonic_ns() < until_ns:
+            try:
+                from_ns = await self._ask(symbol, from_ns)
+            except (OSError, TimeoutError, DataInvalid) as problem:
+                self._figures.said = f"the bars of {symbol} did not come: {problem or 'no answer in time'}"
+                left_s = (until_ns - clock.monotonic_ns()) / NS_PER_S
+                await self._sleep(min(self._pauses.next_s(), max(left_s, 0.0)))
+        self._market.release_bars(symbol, clock.now_ns())
+        self._hand_over()
+
+    async def _ask(self, symbol: str, from_ns: int) -> int:
+        """Ask for a page of bars and deliver it; return from when on the next is to be asked for."""
+        settings, now_ns = self._settings, self._clock.now_ns()
+        url = settings.history_url.rstrip("/") + self._dialect.bars_path(symbol, settings.period_ns, from_ns)
+        raw = await asyncio.wait_for(self._dial.fetch(url), settings.open_s_max)
+        shown = sorted(self._dialect.read_bars(symbol, raw, settings.period_ns), key=lambda bar: bar.open_ns)
+        closed_before_ns = max(now_ns - SETTLED_NS, shown[-1].open_ns if shown else 0)
+        closed = [bar for bar in shown if bar.close_ns <= closed_before_ns]
+        self._figures.backfilled += self._market.show_bars(symbol, closed, self._clock.now_ns())
+        self._pauses.reset()
+        self._hand_over()
+        return max(from_ns + self._dialect.bars_max * settings.period_ns, self._market.bars_closed_ns(symbol))
