@@ -21,6 +21,7 @@ from tradeworthy.core.errors import BundleRefused, NotFound, SettingsInvalid, ne
 from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.model.manifest import Card, Signal
+from tradeworthy.model.thresholds import GroupThresholds
 from tradeworthy.model.trust import SigningKey, TrustStore
 from tradeworthy.model.version import Version, load_version, write_version
 from tradeworthy.record.ledger import Ledger
@@ -33,6 +34,7 @@ class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     signal: Signal = Signal()
+    thresholds: GroupThresholds | None = None
     bounds: Limits = Limits()
     card: Card = Card()
 
@@ -239,6 +241,7 @@ class Registry:
             key=key,
             label=candidate.label.to_json(),
             signal=settings.signal,
+            thresholds=settings.thresholds,
             bounds=settings.bounds,
             lineage=candidate.lineage,
             card=settings.card,

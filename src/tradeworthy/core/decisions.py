@@ -39,8 +39,11 @@ class Rule(IntEnum):
     BASE_RATE = 3
 
 
-RULED = 2
-"""Flag of a decision that a rule made in the champion's place."""
+LATE, RULED = 1, 2
+"""Flags of a decision: made after a restart, about an event from before; made by a rule in the champion's place."""
+
+THRESHOLD_BITS = 2
+"""Above those two: the number of the threshold that its score was held against, 0 for the version's common one."""
 
 DECISION = np.dtype(
     [
@@ -59,7 +62,7 @@ DECISION = np.dtype(
         ("instrument", "<u4"),
         ("verdict", "<u2"),  # core.denials.DenialCode; 0 where nothing was refused
         ("role", "u1"),
-        ("flags", "u1"),
+        ("flags", "u1"),  # see LATE and `threshold_number`
     ]
 )
 
@@ -84,6 +87,15 @@ def row_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
     `decision` is the sequence of the decision that they led to.
     """
     return np.dtype([*FRAME, ("decision", "<u8"), ("row", "<f8", (n_features,)), ("scores", "<f8", (n_scores,))])
+
+
+def threshold_number(flags: int) -> int:
+    """Return which of its version's thresholds a decision was held against; 0 is the common one.
+
+    >>> threshold_number(0b1001)
+    2
+    """
+    return int(flags) >> THRESHOLD_BITS
 
 
 def version_name(version: int) -> str:

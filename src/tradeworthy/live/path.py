@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.experimental import structref
 
-from tradeworthy.core.decisions import RULED, Role
+from tradeworthy.core.decisions import LATE, RULED, THRESHOLD_BITS, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.held import Handle, HandleType, declare
@@ -76,9 +76,6 @@ FACTS = np.dtype(
 )
 """What a stage is: which version, in which role, decided by which kind of event."""
 
-LATE = 1
-"""Flag of a decision that was made after a restart, about an event from before."""
-
 
 class Stage(NamedTuple):
     """One version's own arrays."""
@@ -87,6 +84,7 @@ class Stage(NamedTuple):
     table: ProgramTable
     state: ProgramState
     signal: Records  # (1,) SIGNAL
+    groups: Records  # (groups,) GROUP, in the order of their thresholds
     lowest: Numbers  # (features,) the range in which a feature is believed
     highest: Numbers
     targets: Numbers  # (instruments,) a shadow's imagined positions
@@ -222,6 +220,16 @@ def has_row(verdict: int) -> bool:
 
 
 @kernel
+def threshold_of(c: Circuit, place: int) -> int:
+    """Return the number of the threshold that an event's score is held against: 0, or its group's from 1 on."""
+    groups = c.stage.groups
+    for number in range(groups.shape[0]):
+        if c.numbers[place, VALUES + groups[number]["place"]] == groups[number]["value"]:
+            return number + 1
+    return 0
+
+
+@kernel
 def write_decision(c: Circuit, at: int, place: int, score: float, held: float) -> None:
     """Begin decision number `at` of the run: everything known before the intent."""
     facts, decision = c.stage.facts[0], c.decisions[at]
@@ -230,7 +238,9 @@ def write_decision(c: Circuit, at: int, place: int, score: float, held: float) -
     decision["ts_decided_ns"] = c.now_ns[place]
     decision["version"] = facts["version"]
     decision["role"] = facts["role"]
-    decision["flags"] = (LATE if facts["late"] != 0 else 0) | (RULED if c.stage.signal[0]["rule"] != 0.0 else 0)
+    late, ruled = facts["late"] != 0, c.stage.signal[0]["rule"] != 0.0
+    flags = (LATE if late else 0) | (RULED if ruled else 0)
+    decision["flags"] = flags | (threshold_of(c, place) << THRESHOLD_BITS)
     decision["instrument"] = instrument_of(c.words, place)
     decision["score"] = score
     decision["position"] = held

@@ -36,7 +36,7 @@ from tradeworthy.live.path import (
     sense_one,
 )
 from tradeworthy.live.rerun import decide_again, recall_rows
-from tradeworthy.live.signal import signal_record
+from tradeworthy.live.signal import group_records, signal_record
 from tradeworthy.live.state import DeskSettings, DeskState, new_desk
 from tradeworthy.model.features.runtime import FeatureState
 from tradeworthy.model.predictors.trees import Trees
@@ -389,6 +389,7 @@ def _new_stage(version: Version, features: FeatureState, instruments: int, setti
         table=features.table,
         state=features.state,
         signal=signal_record(version.manifest.signal, profile.base_rate),
+        groups=group_records(version.manifest.thresholds, version.program.row_fields),
         lowest=profile.minimum - margin * width,
         highest=profile.maximum + margin * width,
         targets=np.zeros(instruments),

@@ -12,12 +12,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, Role
+from tradeworthy.core.decisions import DECISION, LATE, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
 from tradeworthy.live.desk import Desk, config_in, is_own
-from tradeworthy.live.path import LATE, STANDBY
+from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Pipeline, Played
 from tradeworthy.live.staging import INPUTS, load_checked, warm_between
 from tradeworthy.model.version import Version

@@ -9,6 +9,8 @@ Units:  quantities in units of the instrument on its lot grid; prices in its cur
 
 # ruff: noqa: PLR0917 - kernels have no keyword arguments
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,7 @@ from tradeworthy.core.decisions import Rule
 from tradeworthy.core.kernel import kernel
 from tradeworthy.live.positions import on_grid
 from tradeworthy.model.manifest import Signal
+from tradeworthy.model.thresholds import GroupThresholds
 
 _NOW = ("share", "rule", "base_rate")
 SIGNAL = np.dtype([(name, "<f8") for name in (*Signal.__struct_fields__, *_NOW)])
@@ -23,6 +26,9 @@ SIGNAL = np.dtype([(name, "<f8") for name in (*Signal.__struct_fields__, *_NOW)]
 `rule` the `Rule` that decides in its place, `base_rate` the score by which one of them does."""
 
 _NONE, _FLAT, _HOLD, _BASE_RATE = (float(rule) for rule in Rule)
+
+GROUP = np.dtype([("place", "<i8"), ("value", "<f8")])
+"""A group with a threshold of its own: the place in a row's values that tells it, and what it holds there."""
 
 _TOO_LARGE = 1.1
 """A position over so many times a reduced size is cut; a smaller excess is left, or every price would trade."""
@@ -47,6 +53,14 @@ def needs_no_score(signal: np.void) -> bool:
 def standing_in(signal: np.void) -> float:
     """Return the score that stands in for the model's where none is needed; NaN if the base rate is not known."""
     return float(signal["base_rate"]) if signal["rule"] == _BASE_RATE else 0.0
+
+
+def group_records(thresholds: GroupThresholds | None, row_fields: Sequence[str]) -> npt.NDArray[np.void]:
+    """Return the groups that have thresholds of their own as (g,) records, in the order of their numbers."""
+    if thresholds is None:
+        return np.zeros(0, GROUP)
+    place = list(row_fields).index(thresholds.column)
+    return np.array([(place, each.value) for each in thresholds.group], GROUP)
 
 
 @kernel

@@ -14,6 +14,7 @@ import msgspec
 from tradeworthy.core.errors import BundleRefused
 from tradeworthy.core.limits import Limits
 from tradeworthy.model.prior import PriorCorrection
+from tradeworthy.model.thresholds import COMMON, GroupThresholds
 
 SCHEMA = 1
 
@@ -108,7 +109,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     next_review: str = ""
 
 
-_LATER = ("machine", "packages", "prior")
+_LATER = ("machine", "packages", "prior", "thresholds")
 """What manifests of older releases do not say; nothing that the version does depends on it."""
 
 
@@ -137,6 +138,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The versions of the packages that scored them.
     prior : PriorCorrection, optional
         That its scores are those of the version in `lineage.parent`, made right for another mix of classes.
+    thresholds : GroupThresholds or None
+        Of groups that are held against thresholds of their own.
     """
 
     schema: int = SCHEMA
@@ -157,6 +160,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     machine: str = ""
     packages: dict[str, str] = {}
     prior: PriorCorrection | None = None
+    thresholds: GroupThresholds | None = None
+
+    def signal_of(self, number: int) -> Signal:
+        """Return the thresholds that a decision was held against, by the number that it recorded.
+
+        Raises
+        ------
+        ValueError
+            The group's threshold contradicts the others.
+        """
+        if self.thresholds is None or number == COMMON:
+            return self.signal
+        enter = self.thresholds.group[number - 1].enter_long
+        return msgspec.structs.replace(self.signal, enter_long=enter, exit_long=min(enter, self.signal.exit_long))
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON text; what older releases could not say is left out where it is not said."""

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import version_name, version_number
-from tradeworthy.core.errors import BundleRefused, ModelMismatch, TradeworthyError
+from tradeworthy.core.errors import BundleRefused, ModelMismatch, TradeworthyError, near
+from tradeworthy.core.events import Kind
 from tradeworthy.core.limits import Limits
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.bundle import read_folder, write_folder
@@ -27,6 +28,7 @@ from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.prior import PriorCorrection
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.running import machine_here, packages_here
+from tradeworthy.model.thresholds import GroupThresholds
 from tradeworthy.model.trust import PublicKey, SigningKey, TrustStore
 
 __all__ = [
@@ -108,6 +110,7 @@ def write_version(
     key: SigningKey,
     label: bytes = b"{}",
     signal: Signal | None = None,
+    thresholds: GroupThresholds | None = None,
     bounds: Limits | None = None,
     lineage: Lineage | None = None,
     card: Card | None = None,
@@ -156,6 +159,7 @@ def write_version(
         "outputs": outputs or _output_names(predictor),
         "label": msgspec.json.decode(label),
         "signal": signal or Signal(),
+        "thresholds": thresholds,
         "bounds": bounds or Limits(),
         "lineage": lineage or Lineage(),
         "card": card or Card(),
@@ -272,6 +276,7 @@ def _check_file_names(manifest: Manifest) -> None:
 
 def _check_fit(manifest: Manifest, program: Program, predictor: Predictor, profile: Profile, golden: Golden) -> None:
     """Refuse parts that were not made for each other."""
+    _check_thresholds(manifest, program)
     if program.digest != manifest.program_digest:
         raise ModelMismatch(f"the manifest is for program {manifest.program_digest[:16]}, found {program.digest[:16]}")
     if list(program.names) != manifest.features:
@@ -287,3 +292,25 @@ def _check_fit(manifest: Manifest, program: Program, predictor: Predictor, profi
             raise ModelMismatch(f"the manifest names {k} outputs, the {part} has {width}")
     if golden.scores.shape[1] != k:
         raise ModelMismatch(f"the manifest names {k} outputs, the golden scores have {golden.scores.shape[1]}")
+
+
+def _check_thresholds(manifest: Manifest, program: Program) -> None:
+    """Refuse thresholds by group that no decision could be held against."""
+    told = manifest.thresholds
+    if told is None:
+        return
+    if manifest.signal.notional:
+        raise ModelMismatch(
+            f"thresholds by group are for versions that only score, this one wants positions of "
+            f"{manifest.signal.notional:g}; set [signal] notional = 0.0, or leave [thresholds] out"
+        )
+    if program.trigger != Kind.ROW or told.column not in program.row_fields:
+        raise ModelMismatch(
+            f"thresholds by {told.column!r}{near(told.column, program.row_fields)}: "
+            f"allowed are the fields of the rows that ask for a decision: {list(program.row_fields)}"
+        )
+    try:
+        for number in range(1, len(told.group) + 1):
+            manifest.signal_of(number)
+    except ValueError as error:
+        raise ModelMismatch(f"the threshold of {told.column} {told.group[number - 1].value:g}: {error}") from error

@@ -12,7 +12,7 @@ P&L:    in every period, the change of (cash from fills, fees paid) plus (quanti
 
 from collections.abc import Mapping, Sequence
 
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import THRESHOLD_BITS, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.instruments import Instrument
@@ -100,7 +100,8 @@ def decision_views(instruments: Sequence[Instrument]) -> list[str]:
         'CREATE VIEW decisions AS SELECT * EXCLUDE ("limit"), "limit" AS limit_value, '
         "make_timestamp_ns(ts_event_ns) AS ts_event, "
         f"make_timestamp_ns(ts_decided_ns) AS ts_decided, {_symbol(instruments)} AS symbol, "
-        f"printf('%016x', version) AS version_name, {roles} AS role_name, {refused} AS refused FROM tape_decisions"
+        f"printf('%016x', version) AS version_name, {roles} AS role_name, {refused} AS refused, "
+        f"(flags >> {THRESHOLD_BITS})::UTINYINT AS threshold FROM tape_decisions"
     )
     return [statement]
 

@@ -13,7 +13,7 @@ from tradeworthy.apps.dashboard.telling import FactLine, said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import Standing, stand, stand_on
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import LATE, Role
 from tradeworthy.core.limits import LIMIT_FIELDS
 from tradeworthy.core.time import NS_PER_MS, NS_PER_US, iso
 from tradeworthy.live.desk import is_own
@@ -89,7 +89,7 @@ def speed_of(project: Project) -> Speed:
         return Speed()
     after = max(0, reader.last_sequence() - RECENT)
     made, asked = reader.read("decisions", after=after), reader.read("inputs", after=after)
-    made = made[(made["role"] == Role.CHAMPION) & (made["flags"] == 0)]
+    made = made[(made["role"] == Role.CHAMPION) & (made["flags"] & LATE == 0)]
     places = np.searchsorted(asked["sequence"], made["input_sequence"])
     there = places < asked.size
     lags = (made["ts_decided_ns"][there] - asked["ts_recv_ns"][places[there]]) / NS_PER_US

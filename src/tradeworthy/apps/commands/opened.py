@@ -112,7 +112,13 @@ class Opened:
     def version_settings(self, name: str) -> VersionSettings:
         """Return what this desk adds to a trained model: thresholds, bounds and the card."""
         settings = self.settings
-        return VersionSettings(name=name, signal=settings.signal, bounds=settings.bounds, card=settings.card)
+        return VersionSettings(
+            name=name,
+            signal=settings.signal,
+            thresholds=settings.thresholds,
+            bounds=settings.bounds,
+            card=settings.card,
+        )
 
     def resolve(self, word: str) -> str:
         """Return the digest of a version; see `Registry.resolve`."""

@@ -27,6 +27,7 @@ from tradeworthy.live.feeds.files import MarketFile
 from tradeworthy.live.feeds.rows import RowFile
 from tradeworthy.live.venues.paper import PaperSettings
 from tradeworthy.model.manifest import Card, Signal
+from tradeworthy.model.thresholds import GroupThresholds
 from tradeworthy.record.archive import ArchiveSettings
 from tradeworthy.record.syncer import SyncerSettings
 
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     feed: FeedSettings = FeedSettings()
     training: TrainingSettings = TrainingSettings()
     signal: Signal = Signal()
+    thresholds: GroupThresholds | None = None
     limits: Limits = Limits()
     bounds: Limits = Limits()
     engine: EngineSettings = EngineSettings()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
-from tradeworthy.core.decisions import rows_stream, version_name
+from tradeworthy.core.decisions import rows_stream, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
@@ -65,10 +65,13 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
         explainer=explainer,
         prior=version.manifest.prior,
     )
-    signal = version.manifest.signal
+    number = threshold_number(decision["flags"])
+    signal = version.manifest.signal_of(number)
     place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
     told_reasons = _reasons(found, version, place)
     headline = _headline(decision, symbol_of(project, decision), place)
+    if version.manifest.thresholds is not None:
+        headline = f"{headline} {version.manifest.thresholds.said(number)}"
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,

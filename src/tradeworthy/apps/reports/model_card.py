@@ -29,7 +29,7 @@ def model_card(project: "Project", version: str) -> Document:
         Part(
             name="Made", about="By whom, when, from what.", lines=_made(manifest, digest, standing.roles().get(digest))
         ),
-        Part(name="Acts", about="From score to position.", lines=_fields(manifest.signal)),
+        Part(name="Acts", about="From score to position.", lines=_fields(manifest.signal) + _thresholds(manifest)),
         Part(name="Bounds", about="The limits that it was validated for.", lines=_fields(manifest.bounds)),
         Part(name="Judged", about="By the gate.", lines=_judged(project, digest)),
         Part(
@@ -67,6 +67,22 @@ def _made(manifest: Manifest, digest: str, role: str | None) -> list[Line]:
     return [Line(name=name, said=said) for name, said in own.items()] + _fields(manifest.lineage)
 
 
+def _listed(lines: list[Line]) -> str:
+    return "; ".join(f"{line.name}: {line.said}" for line in lines) or "none"
+
+
+def _thresholds(manifest: Manifest) -> list[Line]:
+    """Return the thresholds by group, with why they are lawful and who answers for it; nothing where there are none."""
+    told = manifest.thresholds
+    if told is None:
+        return []
+    lines = [
+        Line(name=f"threshold of {told.column} {each.value:g}", said=f"enter long {each.enter_long:g}")
+        for each in told.group
+    ]
+    return [*lines, Line(name="lawful", said=told.lawful), Line(name="answers for it", said=told.owner)]
+
+
 def _judged(project: "Project", digest: str) -> list[Line]:
     judged = project.registry.standing().gates.get(digest)
     if judged is None:
@@ -92,6 +108,9 @@ def _changed(before: Manifest, after: Manifest) -> list[Line]:
             old, new = getattr(one, name), getattr(other, name)
             if old != new:
                 lines.append(Line(name=f"{part}: {_words(name)}", said=f"{_said(old)} → {_said(new)}"))
+    one, other = _listed(_thresholds(before)), _listed(_thresholds(after))
+    if one != other:
+        lines.append(Line(name="thresholds by group", said=f"{one} → {other}"))
     if before.features != after.features:
         added, gone = (
             sorted(set(a) - set(b)) for a, b in ((after.features, before.features), (before.features, after.features))

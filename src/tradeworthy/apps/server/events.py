@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from tradeworthy.apps.server.replies import RequestRefused
-from tradeworthy.core.decisions import Role, version_name
+from tradeworthy.core.decisions import Role, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import near
 from tradeworthy.core.events import BOOK_LEVELS_MAX, EventBatch, Kind, book_fields, event_dtype
@@ -104,6 +104,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         A denial code's name; ``NONE`` where nothing was refused.
     said : str
         What the verdict means.
+    threshold : int
+        Which of the version's thresholds by group its score is held against; 0 for the common one.
     """
 
     decision: int | None
@@ -121,6 +123,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     said: str
     observed: float | None = None
     limit: float | None = None
+    threshold: int = 0
 
 
 def read_events(body: bytes, count_max: int) -> tuple[list[AnyEvent], bool]:
@@ -241,7 +244,7 @@ def decided(record: np.void, symbol: str) -> Decided:
     """Return a DECISION record as it is told."""
     (
         sequence, _, _, _, ts_event_ns, ts_decided_ns, version, score, target, position, price, quantity,
-        observed, limit, _, verdict, role, _,
+        observed, limit, _, verdict, role, flags,
     ) = record.item()  # fmt: skip
     name, said = _SAID[verdict]
     return Decided(
@@ -260,6 +263,7 @@ def decided(record: np.void, symbol: str) -> Decided:
         said=said,
         observed=observed,
         limit=limit,
+        threshold=threshold_number(flags),
     )
 
 

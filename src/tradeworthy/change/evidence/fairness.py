@@ -25,12 +25,12 @@ ROWS_MIN = 50
 
 
 class Tested(NamedTuple):
-    """The rows that some fold tested: (m,) out-of-fold scores and classes, (m, n) features, a label's reach."""
+    """The rows that some fold tested: (m,) out-of-fold scores and classes, (m, n) features, who is selected."""
 
     scores: Floats
     up: Floats
     rows: Floats
-    horizon: int
+    selected: npt.NDArray[np.bool_]
 
 
 def gather_groups(context: Context, _work: Work) -> Groups:
@@ -80,16 +80,30 @@ def gather_protected(context: Context, _work: Work) -> Protected:
     settings = context.settings.fairness
     if not settings.protected:
         raise NotGathered("no column is protected; name some in [gate.fairness] protected")
-    data, places = context.dataset, out_of_fold(context.folds)
+    tested = tested_rows(context)
+    compared = [
+        compare(context, name, groups_of(column_values(context, name), name), tested) for name in settings.protected
+    ]
+    columns, tables = [column for column, _ in compared], [table for _, table in compared]
+    return Protected(rows=len(tested.scores), columns=columns, tables=tables)
+
+
+def tested_rows(context: Context) -> Tested:
+    """Return the rows that some fold tested, and who the version would select of them."""
     walk = context.candidate.walk
-    tested = Tested(walk.scores, walk.up, data.rows[places], context.reach)
-    columns, tables = [], []
-    for name in settings.protected:
-        groups, names = groups_of(_column(context, name), name)
-        column, table = _compare(context, name, (groups, names), tested)
-        columns.append(column)
-        tables.append(table)
-    return Protected(rows=len(places), columns=columns, tables=tables)
+    rows = context.dataset.rows[out_of_fold(context.folds)]
+    return Tested(walk.scores, walk.up, rows, selected_by(context, walk.scores))
+
+
+def selected_by(context: Context, scores: Floats) -> npt.NDArray[np.bool_]:
+    """Return which out-of-fold rows (m,) scores select: those above the cut, or from their group's own threshold on."""
+    selected: npt.NDArray[np.bool_] = scores > context.settings.fairness.score_cut
+    thresholds = context.version.manifest.thresholds
+    if thresholds is None:
+        return selected
+    numbers = thresholds.numbers(column_values(context, thresholds.column))
+    own = np.array([np.nan, *(each.enter_long for each in thresholds.group)])[numbers]
+    return np.where(numbers > 0, scores >= own, selected)
 
 
 def auc_error(up: Floats, horizon: int) -> float:
@@ -101,7 +115,7 @@ def auc_error(up: Floats, horizon: int) -> float:
     return math.sqrt(horizon * (len(up) + 1) / (12.0 * positives * negatives))
 
 
-def _column(context: Context, name: str) -> Floats:
+def column_values(context: Context, name: str) -> Floats:
     """Return a protected column over the rows that some fold tests."""
     places, data = out_of_fold(context.folds), context.dataset
     fields = context.candidate.label.row_fields
@@ -109,21 +123,20 @@ def _column(context: Context, name: str) -> Floats:
     return column_of(name, data.rows[places], events, features=context.version.program.names, fields=fields)
 
 
-def _compare(
+def compare(
     context: Context, name: str, grouping: tuple[Longs, list[str]], tested: Tested
 ) -> tuple[ProtectedColumn, Table]:
-    """Compare the groups of one column."""
+    """Compare the groups of one column: their (m,) places and names."""
     groups, names = grouping
-    cut = context.settings.fairness.score_cut
-    counts = count_groups(groups, tested.scores > cut, tested.up, len(names))
-    shown = fairness_table(counts, names, training=counts, horizon=tested.horizon)
+    counts = count_groups(groups, tested.selected, tested.up, len(names))
+    shown = fairness_table(counts, names, training=counts, horizon=context.reach)
     inside = [groups == place for place in range(len(names))]
     gaps = [abs(float((tested.scores - tested.up)[rows].mean())) for rows in inside]
     proxies = list(_proxies(context, groups, tested.rows, name))
     proxy, proxy_auc = max(proxies, key=lambda each: each[1], default=("none", 0.5))
     column = ProtectedColumn(
         name=name,
-        measures=group_measures(counts, rng=context.rng(f"fairness {name}"), horizon=tested.horizon),
+        measures=group_measures(counts, rng=context.rng(f"fairness {name}"), horizon=context.reach),
         calibration_gap=max(gaps),
         amplification=max(shown.amplification.values(), default=math.nan),
         proxy=proxy,

@@ -56,6 +56,43 @@ class Protected(Part, frozen=True, kw_only=True):
     tables: list[Table]
 
 
+class Mitigated(msgspec.Struct, frozen=True, kw_only=True):
+    """What one remedy gives for the groups of one protected column, on the same rows as every other line.
+
+    Attributes
+    ----------
+    column, remedy : str
+        Whose groups, and what was tried; the first remedy of a column is the version as it is.
+    measures : GroupMeasures
+        Differences and ratios with intervals.
+    calibration_gap, auc : float
+        As for the version.
+    wrong : float
+        Share of rows that are selected and should not be, or the other way round.
+    more_wrong : (float, float, float)
+        By how much that share is larger than the version's, with its interval.
+    fair : bool
+        Whether the requirement would be met.
+    """
+
+    column: str
+    remedy: str
+    measures: GroupMeasures
+    calibration_gap: float
+    auc: float
+    wrong: float
+    more_wrong: tuple[float, float, float]
+    fair: bool
+
+
+class Mitigations(Part, frozen=True, kw_only=True):
+    """What would make a version fairer, measured again; nothing where it is fair. `untried` says what could not be."""
+
+    options: list[Mitigated]
+    untried: list[str]
+    tables: list[Table]
+
+
 class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Between which groups a version must be fair, and how fair.
 
@@ -83,13 +120,18 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     calibration_gap_max: float = 0.1
     proxy_auc_max: float | None = None
 
-    def checks(self, _profile: ProfileName, /) -> list[Check]:
+    def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks: those of protected columns only where there are any."""
         harm = "in every quarter, session, regime and tier of liquidity the AUC, three standard errors up, reaches 1/2"
         always: list[Check] = [PartCheck("worst_group", Groups, harm, self._worst_group)]
         if not self.protected:
             return always
-        return [*always, PartCheck("fairness", Protected, self._fairness_required(), self._fairness)]
+        fair = PartCheck("fairness", Protected, self._fairness_required(), self._fairness)
+        offer = (
+            "remedies for what is unfair are measured: reweighing, and thresholds by group where the law allows them"
+        )
+        remedies = [PartCheck("mitigation", Mitigations, offer, self._mitigation)] if profile == "full" else []
+        return [*always, fair, *remedies]
 
     def _worst_group(self, part: Groups) -> Measured:
         """Judge the group that is surest to be below chance."""
@@ -121,7 +163,7 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         worst = max(part.columns, key=lambda c: c.measures.equalized_odds_difference[0])
         return Measured(
             "; ".join(said),
-            all(self._fair(column) for column in part.columns) and bool(part.columns),
+            all(self.is_fair(column) for column in part.columns) and bool(part.columns),
             tuple(numbers),
             worst.measures.equalized_odds_difference[1:],
             part.tables,
@@ -131,7 +173,20 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         measures = column.measures
         return measures.demographic_parity_ratio[0], measures.equalized_odds_difference[0], column.calibration_gap
 
-    def _fair(self, column: ProtectedColumn) -> bool:
+    def _mitigation(self, part: Mitigations) -> Measured:
+        """Show what remedies would give; nothing is required of them."""
+        said = [
+            f"{each.column}, {each.remedy}: ratio {each.measures.demographic_parity_ratio[0]:.3f}, odds "
+            f"{each.measures.equalized_odds_difference[0]:.3f}, {each.wrong:.1%} wrong ({each.more_wrong[0]:+.1%} "
+            f"[{each.more_wrong[1]:+.1%}, {each.more_wrong[2]:+.1%}]), {'fair' if each.fair else 'not fair'}"
+            for each in part.options
+        ]
+        untried = [f"not tried: {why}" for why in part.untried]
+        none = "no remedy is needed: the groups of every protected column are treated alike"
+        return Measured("; ".join([*said, *untried]) or none, None, tables=part.tables)
+
+    def is_fair(self, column: ProtectedColumn) -> bool:
+        """Tell whether the groups of a column are treated alike enough."""
         ratio, odds, calibration = self._judged(column)
         apart = self.proxy_auc_max is None or column.proxy_auc <= self.proxy_auc_max
         alike = ratio >= self.demographic_ratio_min and odds <= self.equalized_odds_max

@@ -7,7 +7,7 @@ Idea:   none of this asks the engine: the tape is read anew, and roles and halts
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, ORDER, Role
+from tradeworthy.core.decisions import DECISION, LATE, ORDER, Role
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.live.desk import is_own
 from tradeworthy.live.playback import DECISIONS, ORDERS, read_or_none
@@ -76,7 +76,7 @@ def check_orders(inputs: EventBatch, decisions: Records, orders: Records, sent: 
     )
     halted = _halted(inputs, acting["input_sequence"])
     require(not halted.any(), f"no order after a halt; {acting['sequence'][halted][:5].tolist()} are")
-    late = acting[acting["flags"] != 0]
+    late = acting[acting["flags"] & LATE != 0]
     require(not len(late), "nothing is sent for an event from before a crash")
 
 
