@@ -14,7 +14,8 @@ from tradeworthy.change.train.candidate import save_candidate
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import VirtualClock
-from tradeworthy.judge.validate.evidence import Part
+from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings
+from tradeworthy.judge.validate.evidence import Evidence, Part
 from tradeworthy.judge.validate.gate import GateSettings, judge
 from tradeworthy.judge.validate.latency import Latency, LatencySettings
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -184,3 +185,21 @@ def test_what_one_gatherer_draws_does_not_depend_on_the_others(home):
     with_gatherer(home, draw)
     ((first, again, other),) = draws
     assert first == again != other
+
+
+def test_a_champion_that_scores_no_common_event_is_no_distance(home):
+    """Too few events for a row of either: features and figures are compared, distances are not, and nothing warns."""
+    home.champion(1)
+    change = evidence_of(home, home.registered(2), events=market(5)).part(ChangeFromChampion)
+    assert (change.rows, change.features_added, change.features_removed) == (0, [], [])
+    assert np.isnan([change.score_distance, change.sides_differ, change.attribution_distance]).all()
+    assert len(change.tables) == 1
+    asked = GateSettings(documents=DocumentsSettings(score_distance_max=0.1))
+    (shown, bounded) = (
+        next(check for check in settings.checks("quick") if check.name == "change").judge(
+            Evidence(version="", profile="quick", parts=(change,))
+        )
+        for settings in (GateSettings(), asked)
+    )
+    assert (shown.verdict, bounded.verdict) == ("info", "missing")
+    assert "no event that both score" in shown.measured

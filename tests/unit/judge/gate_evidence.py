@@ -12,7 +12,7 @@ from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, 
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
-from tradeworthy.judge.validate.fairness import Groups, Protected, ProtectedColumn
+from tradeworthy.judge.validate.fairness import Groups, Markets, Protected, ProtectedColumn
 from tradeworthy.judge.validate.latency import BackEnd, Latency, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -102,6 +102,7 @@ GOOD = Evidence(
             tables=[],
         ),
         Groups(groups=8, worst="session 00-08 UTC", worst_auc=0.51, worst_high=0.56, tables=[]),
+        Markets(markets=3, silent=[], worst="instrument BTC", worst_auc=0.51, worst_high=0.56, tables=[]),
         Protected(
             rows=9_000,
             columns=[

@@ -14,7 +14,7 @@ from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, 
 from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
 from tradeworthy.judge.validate.evidence import Table
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
-from tradeworthy.judge.validate.fairness import FairnessSettings, Groups, Protected
+from tradeworthy.judge.validate.fairness import FairnessSettings, Groups, Markets, Protected
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import Latency, LatencySettings, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
@@ -74,6 +74,7 @@ PART = {
     "feature_too_good": Foresight,
     "shifted_label": Foresight,
     "worst_group": Groups,
+    "worst_market": Markets,
     "fairness": Protected,
     "after_costs": Trading,
     "costs_borne": Trading,
@@ -193,6 +194,7 @@ BAD = [
     ("manifest_complete", Artifact, {"lacking": ["data_digest"]}),
     ("manifest_complete", Artifact, {"refusal": "a byte changed"}),
     ("worst_group", Groups, {"worst_high": 0.49}),
+    ("worst_market", Markets, {"worst_high": 0.49}),
     ("fairness", Protected, {"columns": [region(calibration_gap=0.11)]}),
     ("fairness", Protected, {"columns": [region(proxy_auc=0.95)]}),
     ("fairness", Protected, {"columns": [region(), measured(equalized_odds_difference=(0.11, 0.05, 0.2))]}),
@@ -229,6 +231,7 @@ def test_a_bad_candidate_is_refused_by_the_right_check(name, part, changes):
         ("feature_too_good", Foresight, "auc_max"),
         ("shifted_label", Foresight, "lead_max"),
         ("worst_group", Groups, "worst_high"),
+        ("worst_market", Markets, "worst_high"),
         ("after_costs", Trading, "sharpe_net"),
         ("costs_borne", Trading, "breakeven_cost_bps"),
         ("deflated_sharpe", TrackRecord, "deflated_sharpe"),

@@ -51,6 +51,8 @@ def gather_change(context: Context, work: Work) -> ChangeFromChampion:
     events, places, rows = context.stream.events, context.stream.places, context.stream.rows
     theirs, at = FeatureState(champion.program, context.instruments).many(events)
     shared, ours, other = np.intersect1d(places, at, assume_unique=True, return_indices=True)
+    if not len(shared):
+        return _never_together(context, champion, trained)
     scores = context.version.predictor.many(rows[ours])[:, 0]
     past = champion.predictor.many(theirs[other])[:, 0]
     work.tell(0.3)
@@ -78,6 +80,18 @@ def gather_change(context: Context, work: Work) -> ChangeFromChampion:
                 chart="bars",
             ),
         ],
+    )
+
+
+def _never_together(context: Context, champion: Version, trained: Candidate) -> ChangeFromChampion:
+    """Return what is known where no event is scored by both: features, data and metrics, and no distance."""
+    mine, before = context.version.program.names, champion.program.names
+    return msgspec.structs.replace(
+        NO_CHAMPION,
+        champion=champion.digest,
+        features_added=[name for name in mine if name not in before],
+        features_removed=[name for name in before if name not in mine],
+        tables=[_figures(context.candidate, trained)],
     )
 
 

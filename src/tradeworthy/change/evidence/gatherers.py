@@ -12,6 +12,7 @@ from tradeworthy.change.evidence.fairness import gather_groups, gather_protected
 from tradeworthy.change.evidence.known import gather_artifact, gather_limits
 from tradeworthy.change.evidence.latency import gather_latency
 from tradeworthy.change.evidence.leakage import gather_fold_contact, gather_foresight, gather_look_ahead
+from tradeworthy.change.evidence.markets import gather_markets
 from tradeworthy.change.evidence.mitigation import gather_mitigations
 from tradeworthy.change.evidence.overfitting import (
     gather_memory,
@@ -33,7 +34,7 @@ from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
 from tradeworthy.judge.validate.explanation import Explanation, FoldReasons
-from tradeworthy.judge.validate.fairness import Groups, Mitigations, Protected
+from tradeworthy.judge.validate.fairness import Groups, Markets, Mitigations, Protected
 from tradeworthy.judge.validate.latency import Latency, Placement, Startup
 from tradeworthy.judge.validate.leakage import FoldContact, Foresight, LookAhead
 from tradeworthy.judge.validate.limits import LimitsInForce
@@ -67,6 +68,7 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Explanation, gather_explanation, "explaining training rows", budget_s=3.0),
     Gatherer(FoldReasons, gather_fold_reasons, "explaining the folds' models", budget_s=10.0, quick=False),
     Gatherer(Groups, gather_groups, "comparing sessions and regimes", budget_s=1.0),
+    Gatherer(Markets, gather_markets, "comparing instruments and venues", budget_s=3.0, quick=False),
     Gatherer(Protected, gather_protected, "comparing protected groups", budget_s=2.0),
     Gatherer(Mitigations, gather_mitigations, "trying remedies for unfair groups", budget_s=5.0, quick=False),
     Gatherer(ChangeFromChampion, gather_change, "comparing with the champion", budget_s=3.0),

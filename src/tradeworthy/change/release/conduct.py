@@ -16,6 +16,7 @@ from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, refused, said
 from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.distance import gone_by
+from tradeworthy.change.release.expiry import end_overrides
 from tradeworthy.change.release.policy import (
     FreezePromotion,
     JudgeChallenger,
@@ -127,6 +128,8 @@ class Conductor:
             Whose monitors have read all there is, by number; 0 for none. A canary's decisions count only while it is
             watched: that nobody found anything says nothing where nobody looked.
         """
+        if end_overrides(self._release, standing, now_ns=self._clock.now_ns(), actor=ACTOR):
+            return None
         policy = in_force(standing, self._settings.policy)
         answer = next_answer(policy.reaction, policy.rollback_on, standing)
         if answer is not None:  # also while a challenger trains

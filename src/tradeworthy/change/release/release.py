@@ -253,6 +253,16 @@ class Release:
         if acts and self.registry.env == "live":
             _check_approval(standing, digest)
 
+    def may_act(self, standing: Standing, digest: str) -> bool:
+        """Tell whether gate and approval would let a version act now."""
+        try:
+            _check_gate(standing, digest, self.registry.ledger.now_ns())
+            if self.registry.env == "live":
+                _check_approval(standing, digest)
+        except ReleaseRefused:
+            return False
+        return True
+
     def _follow_facts(self) -> None:
         """Bring the block's roles to what the facts say, until nothing differs.
 

@@ -90,10 +90,14 @@ class DocumentsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             return Measured("there is no champion to compare with", None)
         found = {name: getattr(part, name) for name in self._bounds}
         added, removed = len(part.features_added), len(part.features_removed)
+        apart = (
+            f"scores {part.score_distance:.4f} apart on {part.rows:,} rows, another side on {part.sides_differ:.1%}, "
+            f"reasons {part.attribution_distance:.3f} apart"
+            if part.rows
+            else "no event that both score, so no distance"
+        )
         return Measured(
-            f"from {part.champion[:16]}: {added} features added, {removed} removed; scores {part.score_distance:.4f} "
-            f"apart on {part.rows:,} rows, another side on {part.sides_differ:.1%}, reasons "
-            f"{part.attribution_distance:.3f} apart",
+            f"from {part.champion[:16]}: {added} features added, {removed} removed; {apart}",
             all(found[name] <= bound for name, bound in self._bounds.items()) if found else None,
             tuple(found.values()),
             tables=part.tables,

@@ -1,5 +1,7 @@
 """Fairness and bias: whether it serves all groups: hours and regimes of a market, values of a protected column."""
 
+import math
+
 import msgspec
 
 from tradeworthy.judge.group_bootstrap import GroupMeasures
@@ -14,6 +16,20 @@ class Groups(Part, frozen=True, kw_only=True):
     """
 
     groups: int
+    worst: str
+    worst_auc: float
+    worst_high: float
+    tables: list[Table]
+
+
+class Markets(Part, frozen=True, kw_only=True):
+    """How right the out-of-fold scores were on each traded instrument and at each venue; as for `Groups`.
+
+    `silent` are traded instruments without rows in the tested spans.
+    """
+
+    markets: int
+    silent: list[str]
     worst: str
     worst_auc: float
     worst_high: float
@@ -111,6 +127,8 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Distance of a group's mean score from its share of positives.
     proxy_auc_max : float or None
         How well a feature may tell a group; only shown if left out.
+    venues : dict of str to tuple of str
+        Which instruments trade where, to judge venues too.
     """
 
     protected: tuple[str, ...] = ()
@@ -119,11 +137,15 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     equalized_odds_max: float = 0.1
     calibration_gap_max: float = 0.1
     proxy_auc_max: float | None = None
+    venues: dict[str, tuple[str, ...]] = {}
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks: those of protected columns only where there are any."""
         harm = "in every quarter, session, regime and tier of liquidity the AUC, three standard errors up, reaches 1/2"
         always: list[Check] = [PartCheck("worst_group", Groups, harm, self._worst_group)]
+        if profile == "full":
+            alike = "on every traded instrument and at every venue the AUC, three standard errors up, reaches 1/2"
+            always.append(PartCheck("worst_market", Markets, alike, self._worst_market))
         if not self.protected:
             return always
         fair = PartCheck("fairness", Protected, self._fairness_required(), self._fairness)
@@ -139,6 +161,17 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             f"{part.worst}: AUC {part.worst_auc:.4f}, at most {part.worst_high:.4f}, the worst of {part.groups} groups",
             part.worst_high >= 0.5,
             (part.worst_high,),
+            tables=part.tables,
+        )
+
+    def _worst_market(self, part: Markets) -> Measured:
+        """Judge the instrument or venue that is surest to be below chance; one that was not seen is missing."""
+        unseen = f"; traded and not seen: {', '.join(part.silent)}" if part.silent else ""
+        return Measured(
+            f"{part.worst}: AUC {part.worst_auc:.4f}, at most {part.worst_high:.4f}, the worst of {part.markets} "
+            f"markets{unseen}",
+            part.worst_high >= 0.5,
+            (math.nan if part.silent and part.worst_high >= 0.5 else part.worst_high,),
             tables=part.tables,
         )
 

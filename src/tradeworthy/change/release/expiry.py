@@ -1,0 +1,97 @@
+"""When an override ends while its version has a role: the version before takes over, or orders are refused.
+
+Idea:   what two people set aside for a time is not set aside for ever because nobody stopped the engine. Whoever
+        follows the facts looks at the clock: a shadow is retired; from an acting version the champion before takes
+        over, where gate and approval let it act; else every order of the version is refused, until somebody acts.
+State:  the ledger's facts: the end of an override is told once, however often this runs.
+Time:   the machine's. With the watcher down, the engine goes on until it is next started or told of a role.
+"""
+
+from collections.abc import Iterator
+
+from tradeworthy.change.release.refusals import KIND, NAME, tell
+from tradeworthy.change.release.release import Release
+from tradeworthy.change.release.standing import Standing
+from tradeworthy.core.decisions import SHORT
+from tradeworthy.core.facts import GateJudged
+from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import iso
+
+
+def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: str) -> bool:
+    """Take out what has a role only by an override that has ended, told first; return whether there was any.
+
+    The finding comes before the deed, so that no rule answers it by taking back the version that takes over.
+    """
+    found = False
+    for digest, judged in ended(standing, now_ns):
+        finding = expiry_finding(digest, judged, what_follows(release, standing, digest), now_ns=now_ns)
+        if not is_told(standing, finding):
+            tell(release.registry.ledger, finding, actor=actor)
+        take_out(release, standing, digest, actor=actor, reason=finding.sentence)
+        found = True
+    return found
+
+
+def ended(standing: Standing, now_ns: int) -> Iterator[tuple[str, GateJudged]]:
+    """Yield the versions with a role that they have only by an override that has ended, and their last judgement."""
+    acting = [] if standing.champion is None else [standing.champion]
+    for digest in [*standing.shadows, *acting]:
+        judged = standing.gates.get(digest)
+        if judged is None or judged.until_ns is None or now_ns < judged.until_ns:
+            continue
+        if digest not in acting or _scope(digest) not in standing.halted:
+            yield digest, judged
+
+
+def what_follows(release: Release, standing: Standing, digest: str) -> str:
+    """Say what `take_out` does with a version."""
+    if digest != standing.champion:
+        return "it is retired"
+    if standing.previous is not None and release.may_act(standing, standing.previous):
+        return f"the champion before, {standing.previous[:SHORT]}, takes over"
+    return "no champion before it may act, so its orders are refused; positions stay until somebody acts"
+
+
+def take_out(release: Release, standing: Standing, digest: str, *, actor: str, reason: str) -> None:
+    """Take the role from a version, or refuse its orders; done twice it is the same."""
+    if digest != standing.champion:
+        release.promote(digest, "retired", actor=actor, reason=reason)
+    elif standing.previous is not None and release.may_act(standing, standing.previous):
+        release.rollback(actor=actor, reason=reason)
+    else:
+        release.halt(_scope(digest), actor=actor, reason=reason)
+
+
+def expiry_finding(digest: str, judged: GateJudged, follows: str, *, now_ns: int) -> Finding:
+    """Return what is told: which checks were set aside until when, what is done, and what a person can do."""
+    until_ns = judged.until_ns or now_ns
+    return Finding(
+        monitor=NAME,
+        subject=digest[:SHORT],
+        kind=KIND,
+        severity="critical",
+        sequence=0,
+        ts_event_ns=now_ns,
+        since_ns=until_ns,
+        observed=1.0,
+        reference=0.0,
+        unit="overrides",
+        statistic=1.0,
+        threshold=0.0,
+        false_alarms_per_10k=0.0,
+        sentence=(
+            f"Version {digest[:SHORT]} may have its role no more: {', '.join(judged.overridden)} was set aside until "
+            f"{iso(until_ns)}; {follows}. Judge it again: tradeworthy gate {digest[:SHORT]}."
+        ),
+    )
+
+
+def is_told(standing: Standing, finding: Finding) -> bool:
+    """Tell whether the end of this very override is on the record, as it is after a kill between word and deed."""
+    key = (finding.monitor, finding.subject, finding.since_ns, finding.unit)
+    return any((each.monitor, each.subject, each.since_ns, each.unit) == key for _, each in standing.findings)
+
+
+def _scope(digest: str) -> str:
+    return f"version:{digest[:SHORT]}"
