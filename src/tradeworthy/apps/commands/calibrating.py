@@ -168,9 +168,11 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
                 walk, rng = candidate.foreseen, np.random.default_rng(settings.performance.seed)
                 tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
             case ReliabilityMonitor():
-                walk, each = (candidate.walk.scores, candidate.walk.labels), settings.reliability
+                walk, each = candidate.foreseen, settings.reliability
                 rng = np.random.default_rng(each.seed)
-                tables.append(reliability_table(monitor, walk, each.false_alarms_per_10k, rng=rng))
+                tables.append(
+                    reliability_table(monitor, (walk.scores, walk.labels), each.false_alarms_per_10k, rng=rng)
+                )
             case FairnessMonitor(unknown=[column, *_]):
                 known = (*OF_DECISIONS, *version.program.names, *version.program.row_fields)
                 said = f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"

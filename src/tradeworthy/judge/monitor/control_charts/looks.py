@@ -226,7 +226,8 @@ def seen_by(planned: Plan, rows: Floats) -> Seen:
     table, seen = planned.table, scores_of(planned.table, rows)
     levels = table.constants[: rows.shape[1]]
     z = np.clip((rows - levels[:, CENTRE]) / levels[:, SCALE], -BOUND, BOUND)
-    known, many = np.isfinite(z).all(axis=1), np.flatnonzero(table.axes.any(axis=0)).tolist()
+    known = np.asarray(np.isfinite(z).all(axis=1))
+    many = np.flatnonzero(table.axes.any(axis=0)).tolist()
     alone = np.vstack([levels, table.constants[-1:]])
     for fold in np.array_split(np.arange(len(rows)), FOLDS) if len(table.axes) else ():
         others = known.copy()
