@@ -1,7 +1,7 @@
 """Streams with known change points, and streams without any, for the detection table.
 
 Idea:   laws that fool drift tests on markets: heavy tails, volatility clustering, persistence, regimes, overlapping
-        labels. Tuning used seeds 0 to 29; what is reported uses `REPORTED`, which nothing was tuned on.
+        labels. Tuning used seeds 0 to 39; what is reported uses `REPORTED`, which nothing was tuned on.
 Units:  features have mean 0 and deviation 1 before a change; errors are 0 or 1.
 """
 

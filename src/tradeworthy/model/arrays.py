@@ -19,7 +19,6 @@ AnyArray = npt.NDArray[np.generic]
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 ARRAYS_BYTES_MAX = 512 * 1024 * 1024
-ARRAYS_MAX = 64
 
 
 def pack(arrays: Mapping[str, AnyArray]) -> bytes:

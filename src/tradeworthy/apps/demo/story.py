@@ -199,7 +199,9 @@ class Story:
                 alongside=lambda running: self._beside(running, show),
                 around=self._around,
             )
-        summary, standing = self.summary, self.project.registry.standing()
+            self._standing = self.project.registry.standing()
+            self._narrate(show, run)
+        summary, standing = self.summary, self._standing
         summary.decisions, summary.orders, summary.fills = run.decisions, run.orders, run.fills
         summary.denied = sum(count for code, count in run.denied.items() if code != "FEATURES_WARMING")
         summary.pnl_after_costs = run.pnl_after_costs

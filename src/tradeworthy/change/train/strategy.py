@@ -29,7 +29,6 @@ TrainFunction = Callable[..., Any]
 ``weights`` (m,), is given those of `[training] reweigh`."""
 
 NAMES = ("features", "label", "train")
-OPTIONAL = ("trigger", "row_fields", "acts_on", "movable", "movable_budget")
 
 
 @dataclass(frozen=True, slots=True)
