@@ -49,8 +49,6 @@ def _write(
     desk: "Project", what: Subject, *, year: int | None, version: str, order: str | None, output: Path | None
 ) -> "Page":
     """Write what was asked for."""
-    from tradeworthy.apps.reports.documents import write_document  # noqa: PLC0415
-
     if what is Subject.RUN:
         return desk.report(output)
     if what is Subject.MONITORING:
@@ -59,4 +57,4 @@ def _write(
     if which in {None, ""}:
         example = "--year 2026" if what is Subject.RTS6 else "--order 123"
         raise SettingsInvalid(f"a report on {what.value} needs to know which: add {example}")
-    return write_document(desk, what.value, str(which), output)
+    return desk.document(what.value, str(which), output)

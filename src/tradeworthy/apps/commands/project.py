@@ -305,6 +305,12 @@ class Project(Opened):
 
         return write_monitoring(self, output)
 
+    def document(self, subject: str, which: str, output: Path | None = None) -> results.Page:
+        """Write an "rts6" year, a version's "model-card" or an order's "decisions", as HTML and JSON."""
+        from tradeworthy.apps.reports.documents import write_document  # noqa: PLC0415
+
+        return write_document(self, subject, which, output)
+
     def findings(self, *, open_only: bool = False) -> "Findings":
         """List what monitors found, repeats of one cause as one case."""
         from tradeworthy.apps.commands.handling import findings_of  # noqa: PLC0415

@@ -31,7 +31,6 @@ from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.live.feeds.base import Feed
-from tradeworthy.live.summary import RunSummary
 from tradeworthy.testing.adversary import Adversary, wanted_by
 
 EVENTS_BEFORE_HARM, HARMED_BARS_MAX, HARM_BPS = 400, 600, 50.0
@@ -200,7 +199,7 @@ class Story:
                 around=self._around,
             )
             self._standing = self.project.registry.standing()
-            self._narrate(show, run)
+            self._narrate(show)
         summary, standing = self.summary, self._standing
         summary.decisions, summary.orders, summary.fills = run.decisions, run.orders, run.fills
         summary.denied = sum(count for code, count in run.denied.items() if code != "FEATURES_WARMING")
@@ -266,7 +265,9 @@ class Story:
                 is_over=self._harmed in self._standing.retired,
             )
             show.update(running.feed.position / len(running.feed), now, self._standing, self._pacing.doing)
-            self._narrate(show, now)
+            self._narrate(show)
+            for done in now.swaps:
+                show.tell(f"swap {done.sequence}", f"{done.version} decides from here on; {done.previous} stays warm")
             self._watch_leader(show, now.events)
 
     def _watch_leader(self, show: LiveView, events: int) -> None:
@@ -284,7 +285,7 @@ class Story:
                 "harm", f"harm on purpose: every bar now closes {HARM_BPS:g} bps against what {leader[:SHORT]} holds"
             )
 
-    def _narrate(self, show: LiveView, now: RunSummary) -> None:
+    def _narrate(self, show: LiveView) -> None:
         """Tell each thing that happened, once."""
         for number, finding in self._standing.findings:
             show.tell(f"finding {number}", f"finding: {finding.sentence}", "/watch")
@@ -295,8 +296,6 @@ class Story:
         for step in steps_of(self.project.ledger.facts(*TOLD), 0, ""):
             link = f"/versions/{step.version}" if step.version else "/watch"
             show.tell(f"{step.ts_ns} {step.step}", f"{step.step}: {step.said}", link)
-        for swap in now.swaps:
-            show.tell(f"swap {swap.sequence}", f"{swap.version} decides from here on; {swap.previous} stays warm")
 
     def explain(self) -> None:
         """Chapter 8: why the largest trade was made."""
