@@ -132,9 +132,9 @@ class ReliabilityMonitor:
         return self._queue.take()
 
     @property
-    def operating(self) -> dict[Side, Operating]:
-        """What each chart can be expected to do."""
-        return {side: chart.operating[0] for side, chart in self._charts.items()}
+    def operating(self) -> list[Operating]:
+        """What each chart can be expected to do, in the order of `told_of`."""
+        return [chart.operating[0] for chart in self._charts.values()]
 
     def told_of(self, scores: Floats, labels: Floats) -> dict[Side, list[int]]:
         """Return the places at which each chart would tell of (n,) outcomes, had nothing been seen before."""

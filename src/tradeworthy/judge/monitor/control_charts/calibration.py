@@ -1,7 +1,7 @@
 """Charts calibrated on a reference: what is looked at, limits for all of them, and what each can be expected to do.
 
-Idea:   the asked false-alarm rate is that of all charts together; levels get a larger part (`LEVEL_WEIGHT`), both
-        sides of a chart the same. Each is fitted by itself (`fitting`) to what its look makes of the reference.
+Idea:   the asked false-alarm rate is that of all charts together, split evenly among them and both their sides. Each
+        chart is fitted by itself (`fitting`) to what its look makes of the reference (`looks`).
 Flow:   rows -> looks -> raw scores -> fit -> constants, and the memory at the end of the reference.
 Units:  limits and allowances in score spreads; shifts in standard deviations of the reference.
 """
@@ -49,9 +49,6 @@ from tradeworthy.judge.monitor.control_charts.null import Places, is_clockwork
 Floats = npt.NDArray[np.float64]
 
 REFERENCE_MIN = 200
-
-LEVEL_WEIGHT = 3.0
-"""A level's part of the rate, where any other chart's is 1: what models read first is heard soonest."""
 
 
 class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -289,9 +286,8 @@ def calibrate(
     planned = plan(rows, names, _levels(rows, names, places, settings, bounded=bounded), kinds)
     seen = seen_by(planned, rows)
     gains = gains_of(planned, rows, seen.scores, settings.shift_sd)
-    weights = np.array([LEVEL_WEIGHT if look.kind == "level" else 1.0 for look in planned.looks])
-    rates = false_alarms_per_10k / 1e4 * weights / weights.sum() / 2.0
-    fitted_to = _Reference(planned, rows, seen, places, rates, settings)
+    rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
+    fitted_to = _Reference(planned, rows, seen, places, rate, settings)
     points = [_fit(fitted_to, chart, float(gain), rng) for chart, gain in enumerate(gains)]
     told = np.where(np.isfinite(seen.scores), seen.told, np.nan)
     return Charts(
@@ -306,13 +302,13 @@ def calibrate(
 
 
 class _Reference(NamedTuple):
-    """What charts are fitted to: the plan, (n, p) rows and what was seen in them, their places, rates, and how."""
+    """What charts are fitted to: the plan, (n, p) rows and what was seen in them, their places, which rate, and how."""
 
     planned: Plan
     rows: Floats
     seen: Seen
     places: Places
-    rates: Floats
+    rate: float
     settings: ChartSettings
 
 
@@ -327,11 +323,11 @@ def _clustering(reference: _Reference, look: Look) -> Clustering | None:
 
 def _fit(reference: _Reference, chart: int, gain: float, rng: np.random.Generator) -> Operating:
     """Fit one chart of a plan, in place, to what it saw; return what it can do."""
-    planned, rows, seen, places, rates, settings = reference
+    planned, rows, seen, places, rate, settings = reference
     look, own = planned.looks[chart], planned.table.constants[chart]
     clip = float(own[CLIP]) if look.kind == "level" else 2.0
     asked = Asked(
-        rate=float(rates[chart]),
+        rate=rate,
         gain=gain,
         lowest=2.0 * clip,
         runs=settings.runs,

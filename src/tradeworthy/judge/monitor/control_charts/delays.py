@@ -321,7 +321,7 @@ def reliability_table(
         }
         delays[side] = {name: _wait_for_broken(monitor, side, scores, drawn) for name, drawn in harmed.items()}
     series = []
-    for side, point in monitor.operating.items():
+    for side, point in zip(before, monitor.operating, strict=True):
         unseen = [harm for harm, delay in delays[side].items() if delay is None]
         said = f"the reference cannot support this rate for: {'; '.join(unseen)}; labels are too few" if unseen else ""
         series.append(SeriesTable(name=side, shift_seen_sd=point.shift_seen_sd, delays=delays[side], said=said))
