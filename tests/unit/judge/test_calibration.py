@@ -219,11 +219,11 @@ def test_histories_of_a_persistent_series_are_watched_twice_as_long():
         assert found == ([2_000, 4_000] if is_longer else [1_000, 2_000])
 
 
-def test_a_level_has_three_times_the_rate_of_any_other_chart():
-    """Beside a spread and a tail its limits are those of a level alone at three fifths of the rate."""
+def test_a_rate_is_split_evenly_among_charts():
+    """Beside a spread and a tail a level's limits are those of a level alone at a third of the rate."""
     rows, names = stream("gauss", 4_000, 4)[:, None], ["a"]
     limits = []
-    for kinds, rate in ((("level", "spread", "tail"), 1.0), (("level",), 0.6)):
+    for kinds, rate in ((("level", "spread", "tail"), 1.0), (("level",), 1.0 / 3.0)):
         rng = np.random.default_rng(0)
         made = calibrate(rows, names, false_alarms_per_10k=rate, rng=rng, settings=QUICK, kinds=kinds)
         limits.append(made.constants[0, [LIMIT_UP, LIMIT_DOWN]])
