@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from page_at_work import ARGUMENTS, BROWSER, WITHIN_MS, need_browser, picture
+from playwright.sync_api import Error, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
-from playwright.sync_api import expect, sync_playwright
 
 SPEED = "3"
 LOOK_MS, STORY_S = 2_000, 1_200.0
@@ -72,7 +73,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """Follow a demo on its page from the first chapter to the last; return it, the page, and every caption."""
+    """Follow a demo on one open page to its end, go where its story points, interrupt it; say what was seen."""
     need_browser()
     demo = Demo(tmp_path_factory.mktemp("demo"))
     try:
@@ -85,8 +86,21 @@ def told(tmp_path_factory):
             page.goto(address)
             page.evaluate(FOLLOW)
             wait_for_the_end(page, demo)
-            yield demo, page, page.evaluate("window.kept")
+            seen = SimpleNamespace(summary=demo.summary(), story=page.locator(".caption").inner_text())
+            page.wait_for_selector("body[data-drawn]")
+            seen.kept = page.evaluate("window.kept")
+            seen.strip = page.locator("#strip").inner_text()
+            seen.figures = page.locator(".figures").first.inner_text()
+            picture(page, "demo", "1440-light")
+            page.locator(".caption li", has_text="Explain").get_by_role("link").first.click()
+            expect(page.get_by_role("heading", name="From the baseline to the score")).to_be_visible()
+            seen.reasons = page.get_by_role("heading", level=1).inner_text()
+            seen.exit_code = demo.end()
+            seen.said = demo.said()
+            with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
+                page.goto(address)
             browser.close()
+        return seen
     finally:
         demo.end()
 
@@ -102,15 +116,9 @@ def wait_for_the_end(page, demo):
     pytest.fail(f"the story has not ended in {STORY_S:g} s: {demo.said()[-1_000:]}")
 
 
-def story_of(page):
-    """Return everything that the open page tells of the story."""
-    return page.locator(".caption").inner_text()
-
-
 def test_every_chapter_has_its_caption(told):
     """From the first that follows the page's opening to the last, in their order."""
-    _, page, _ = told
-    chapters = re.findall(r"^(\d+)\. (\w+)", story_of(page), re.MULTILINE)
+    chapters = re.findall(r"^(\d+)\. (\w+)", told.story, re.MULTILINE)
     numbers = [int(number) for number, _ in chapters]
     assert numbers == sorted(numbers, reverse=True)
     assert {"Look", "Train", "Register", "Gate", "Live", "Explain"} <= {name for _, name in chapters}
@@ -118,49 +126,35 @@ def test_every_chapter_has_its_caption(told):
 
 def test_what_happened_is_on_the_page_without_a_reload(told):
     """Drift, retraining, gate, promotion, harm and roll back: each step of the summary was told on the open page."""
-    demo, page, kept = told
-    assert len(kept) >= 5
-    text, steps = story_of(page), demo.summary()["steps"]
+    assert len(told.kept) >= 5
+    steps = told.summary["steps"]
     assert {"drift", "retrained", "gate"} <= {step["step"] for step in steps}
     for step in steps:
         if step["step"] in ("champion", "canary", "shadow", "gate", "rolled back", "answered"):
-            assert step["said"][:80] in text, step
-    assert "retraining in another process, because of" in text
-    assert "finding: " in text
+            assert step["said"][:80] in told.story, step
+    assert "retraining in another process, because of" in told.story
+    assert "finding: " in told.story
 
 
 def test_the_page_stands_at_the_end_of_the_story(told):
-    """Who is champion, that findings were made, fills and decisions: as the summary has them."""
-    demo, page, _ = told
-    summary = demo.summary()
+    """Who acts, decisions and fills: as the summary has them."""
     acts = ""
-    for step in summary["steps"]:
+    for step in told.summary["steps"]:
         if step["step"] in ("champion", "canary"):
             acts = step["version"]
         elif step["step"] == "rolled back":
             acts = step["said"].split()[0]
-    expect(page.locator("#strip")).to_contain_text(acts[:8])
-    expect(page.locator(".figures").first).to_contain_text(f"{summary['decisions']:,}")
-    expect(page.locator(".figures").first).to_contain_text(f"{summary['fills']:,} fills")
-    page.wait_for_selector("body[data-drawn]")
-    assert page.evaluate("window.kept.length") >= 5
-    picture(page, "demo", "1440-light")
+    assert acts[:8] in told.strip
+    assert f"{told.summary['decisions']:,}" in told.figures
+    assert f"{told.summary['fills']:,} fills" in told.figures
 
 
 def test_the_trade_is_explained_where_the_story_points(told):
     """The link in the story leads to the decision, with its reasons in words and as a waterfall."""
-    demo, page, _ = told
-    page.locator(".caption li", has_text="Explain").get_by_role("link").first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Decision")
-    expect(page.get_by_role("heading", name="From the baseline to the score")).to_be_visible()
-    demo.check()
+    assert "Decision" in told.reasons
 
 
 def test_it_ends_when_interrupted_and_its_page_with_it(told):
     """Ctrl-C is the end of both: no process is left that serves the page."""
-    demo, page, _ = told
-    base = page.url.split("/decisions")[0]
-    assert demo.end() == 0
-    assert "ended" in demo.said()
-    with pytest.raises(Exception, match="ERR_CONNECTION_REFUSED"):
-        page.goto(base)
+    assert told.exit_code == 0
+    assert "ended" in told.said
