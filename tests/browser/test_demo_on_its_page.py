@@ -91,6 +91,7 @@ def told(tmp_path_factory):
             seen.kept = page.evaluate("window.kept")
             seen.strip = page.locator("#strip").inner_text()
             seen.figures = page.locator(".figures").first.inner_text()
+            seen.limits = page.locator("[sse-swap=limits]").inner_text()
             picture(page, "demo", "1440-light")
             page.locator(".caption li", has_text="Explain").get_by_role("link").first.click()
             expect(page.get_by_role("heading", name="From the baseline to the score")).to_be_visible()
@@ -147,6 +148,8 @@ def test_the_page_stands_at_the_end_of_the_story(told):
     assert acts[:8] in told.strip
     assert f"{told.summary['decisions']:,}" in told.figures
     assert f"{told.summary['fills']:,} fills" in told.figures
+    assert "not set" not in told.limits
+    assert "Drawdown value" in told.limits
 
 
 def test_the_trade_is_explained_where_the_story_points(told):

@@ -89,7 +89,7 @@ def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
             class_="columns",
         ),
         tag("section", tag("h2", "What changed"), tag("div", changes(desk.changes), sse_swap="changes")),
-        tag("section", tag("h2", "Limits"), exposure_table(desk.exposures)),
+        tag("section", tag("h2", "Limits"), tag("div", exposure_table(desk.exposures), sse_swap="limits")),
     )
 
 
