@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from tradeworthy.apps.demo.pacing import BEHIND_MAX, HELD_SECONDS_MAX, KEPT_FOR_SHADOW, LIVE_SECONDS, Pacing
+from tradeworthy.apps.demo.pacing import (
+    BEHIND_MAX,
+    HELD_SECONDS_MAX,
+    KEPT_FOR_ROLLBACK,
+    KEPT_FOR_SHADOW,
+    LIVE_SECONDS,
+    Pacing,
+)
 from tradeworthy.apps.demo.steps import rollback_ms, steps_of
 from tradeworthy.change.release.standing import stand
 from tradeworthy.core import facts
@@ -91,6 +98,14 @@ def test_a_shadow_that_scores_is_not_waited_for():
     assert looked(pacing, *LIFE[:5]) == 0.0
     assert looked(pacing, *LIFE[:5], shadowing=[B[:16]]) > 0.0
     assert looked(pacing, *LIFE[:6], shadowing=[B[:16]]) > 0.0
+
+
+@pytest.mark.parametrize("steps", [6, 7])
+def test_the_last_events_wait_for_monitors_and_not_for_what_events_bring(steps):
+    """A canary becomes champion, and a champion leads for a while, by events alone, however few are left."""
+    pacing, _ = paced(bars=KEPT_FOR_ROLLBACK // 3)
+    assert looked(pacing, *LIFE[:steps], watched=A[:16]) == 0.0
+    assert looked(pacing, *LIFE[:steps]) > 0.0
 
 
 @pytest.mark.parametrize(("steps", "before"), [(1, ""), (6, A[:16])])

@@ -16,7 +16,7 @@ from tradeworthy.live.feeds.replay import ReplayFeed
 LIVE_SECONDS = 20.0
 SLOWER_UNWATCHED, SLOWER_WHILE_TRAINING, SLOWER_AS_CANARY, SLOWER_WHILE_HARMED = 0.02, 0.25, 0.5, 0.1
 KEPT_FOR_SHADOW, KEPT_FOR_ROLLBACK, SLOWING_EVENTS = 8_000, 2_000, 2_000
-HELD_SECONDS_MAX = 900.0
+HELD_SECONDS_MAX = 300.0
 BEHIND_MAX = 600
 """While harm is done, events wait for a watcher that has not read so many records."""
 
@@ -103,7 +103,9 @@ class Pacing:
         version = retrains[-1].ended.version
         if version is None or version in standing.retired:
             return 0
-        return KEPT_FOR_ROLLBACK if version == standing.champion else self._kept_for(version)
+        if version == standing.champion:
+            return KEPT_FOR_ROLLBACK if self._unwatched() else 0
+        return self._kept_for(version)
 
     def _kept_for(self, version: str) -> int:
         """Return how many events a challenger needs that waits for a process; none if the gate refused it."""
