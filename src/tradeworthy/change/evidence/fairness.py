@@ -1,7 +1,7 @@
 """Gathers fairness: the out-of-fold scores by session and regime, and by the groups of protected columns."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,10 @@ Longs = npt.NDArray[np.int64]
 
 ROWS_MIN = 50
 """Groups with fewer rows of either class are shown, and no harm is told from them."""
+
+
+Line = tuple[str, int, float, float]
+"""A part of the rows: its name, how many rows, their AUC, and its upper end, NaN with too few."""
 
 
 class Tested(NamedTuple):
@@ -49,24 +53,29 @@ def gather_groups(context: Context, _work: Work) -> Groups:
     for each in slices:
         value, error = auc(scores[each.rows], up[each.rows]), auc_error(up[each.rows], context.reach)
         found.append((f"{each.by} {each.name}", int(each.rows.sum()), value, value + 3.0 * error))
+    worst, _, value, high = weakest(found, "quarter, session, regime or tier")
+    table = auc_table(found, "group", "AUC by quarter, session, regime and liquidity")
+    return Groups(groups=len(found), worst=worst, worst_auc=value, worst_high=high, tables=[table])
+
+
+def weakest(found: Sequence[Line], kinds: str) -> Line:
+    """Return the line whose AUC is lowest at its upper end.
+
+    Raises
+    ------
+    NotGathered
+        No line has rows enough for an end.
+    """
     sure = [line for line in found if math.isfinite(line[3])]
     if not sure:
-        raise NotGathered(f"no quarter, session, regime or tier has {ROWS_MIN} rows of either class")
-    worst = min(sure, key=lambda line: line[3])
-    return Groups(
-        groups=len(found),
-        worst=worst[0],
-        worst_auc=worst[2],
-        worst_high=worst[3],
-        tables=[
-            Table(
-                title="AUC by quarter, session, regime and liquidity",
-                columns=["group", "AUC", "at most", "rows"],
-                rows=[[name, known(value), known(high), n] for name, n, value, high in found],
-                chart="bars",
-            )
-        ],
-    )
+        raise NotGathered(f"no {kinds} has {ROWS_MIN} rows of either class")
+    return min(sure, key=lambda line: line[3])
+
+
+def auc_table(found: Sequence[Line], column: str, title: str) -> Table:
+    """Return every line as a row, with bars."""
+    rows = [[name, known(value), known(high), n] for name, n, value, high in found]
+    return Table(title=title, columns=[column, "AUC", "at most", "rows"], rows=rows, chart="bars")
 
 
 def gather_protected(context: Context, _work: Work) -> Protected:

@@ -5,18 +5,16 @@ Idea:   a desk trades all its instruments by the version that learned from one o
 Undefined: an instrument without rows and labels in those spans is named, and not judged.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.change.evidence.context import Context, NotGathered, Work
-from tradeworthy.change.evidence.fairness import ROWS_MIN, auc_error
+from tradeworthy.change.evidence.context import Context, Work
+from tradeworthy.change.evidence.fairness import auc_error, auc_table, weakest
 from tradeworthy.change.train.dataset import build_dataset
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.judge.metrics import auc
-from tradeworthy.judge.validate.evidence import Table, known
 from tradeworthy.judge.validate.fairness import Markets
 
 Floats = npt.NDArray[np.float64]
@@ -37,25 +35,9 @@ def gather_markets(context: Context, work: Work) -> Markets:
     for venue, symbols in context.settings.fairness.venues.items():
         lines.append((f"venue {venue}", [each for each in scored if each.symbol in symbols]))
     found = [(name, *_line(own, context.reach)) for name, own in lines if own]
-    sure = [line for line in found if math.isfinite(line[3])]
-    if not sure:
-        raise NotGathered(f"no instrument or venue has {ROWS_MIN} rows of either class")
-    worst = min(sure, key=lambda line: line[3])
-    return Markets(
-        markets=len(found),
-        silent=silent,
-        worst=worst[0],
-        worst_auc=worst[2],
-        worst_high=worst[3],
-        tables=[
-            Table(
-                title="AUC by instrument and venue",
-                columns=["market", "AUC", "at most", "rows"],
-                rows=[[name, known(value), known(high), n] for name, n, value, high in found],
-                chart="bars",
-            )
-        ],
-    )
+    worst, _, value, high = weakest(found, "instrument or venue")
+    table = auc_table(found, "market", "AUC by instrument and venue")
+    return Markets(markets=len(found), silent=silent, worst=worst, worst_auc=value, worst_high=high, tables=[table])
 
 
 def _line(own: list[_Scored], reach: int) -> tuple[int, float, float]:
