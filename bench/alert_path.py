@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.deployment.desk import run_files
 from tradeworthy.change.watch.watcher import READY
-from tradeworthy.testing.projects import market_frame, write_project
+from tradeworthy.testing.projects import market_frame, wilder, write_project
 
 BARS, TURN = 3_000, 2_000
 RATE = 60.0
@@ -52,7 +49,7 @@ retrain_on = []
 def alert_delays_s(folder: Path) -> list[float]:
     """Return the delay of every alert about the market, in the order told."""
     project = write_project(folder / "desk", bars=BARS)
-    _wild(project)
+    wilder(market_frame(BARS), TURN, 5.0).write_csv(project / "ABC.csv")
     (project / "secret").write_bytes(b"of this bench alone")
     (project / "secret").chmod(0o600)
     with _receiver() as (port, received):
@@ -66,16 +63,6 @@ def alert_delays_s(folder: Path) -> list[float]:
         run_files(desk, pace=_once_watched(desk))
     found = [alert["delay_ns"] for alert in received if alert["finding"]["kind"] != "storage"]
     return [delay_ns / 1e9 for delay_ns in found if delay_ns is not None]
-
-
-def _wild(project: Path) -> None:
-    """Let returns be five times as large from the turn on."""
-    frame = market_frame(BARS)
-    returns = np.diff(np.log(frame["close"].to_numpy()), prepend=np.log(300.0))
-    close = 300.0 * np.exp(np.cumsum(np.where(np.arange(BARS) >= TURN, 5.0, 1.0) * returns))
-    opened = np.concatenate([[300.0], close[:-1]])
-    prices = {"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close}
-    frame.with_columns([pl.Series(name, values) for name, values in prices.items()]).write_csv(project / "ABC.csv")
 
 
 def _once_watched(desk: Project) -> Callable[[], float]:

@@ -7,8 +7,6 @@ import json
 import threading
 from contextlib import contextmanager
 
-import numpy as np
-import polars as pl
 import pytest
 
 from tradeworthy.apps.commands.project import Project
@@ -17,7 +15,7 @@ from tradeworthy.change.alerts.sinks import SIGNATURE, TIMESTAMP
 from tradeworthy.change.watch.watcher import READY
 from tradeworthy.core import facts
 from tradeworthy.record.reader import TapeReader
-from tradeworthy.testing.projects import market_frame, write_project
+from tradeworthy.testing.projects import market_frame, wilder, write_project
 
 BARS, TURN = 3_000, 2_100
 SECRET = b"known to both sides"
@@ -74,12 +72,7 @@ def receiver():
 def told(tmp_path):
     """Trade a market that becomes wild; return the desk, what the receiver got, and how much of it before the end."""
     folder = write_project(tmp_path / "desk", bars=BARS)
-    spread = np.where(np.arange(BARS) >= TURN, 5.0, 1.0)
-    frame = market_frame(BARS)
-    close = 300.0 * np.exp(np.cumsum(spread * np.diff(np.log(frame["close"].to_numpy()), prepend=np.log(300.0))))
-    opened = np.concatenate([[300.0], close[:-1]])
-    prices = {"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close}
-    frame.with_columns([pl.Series(name, values) for name, values in prices.items()]).write_csv(folder / "ABC.csv")
+    wilder(market_frame(BARS), TURN, 5.0).write_csv(folder / "ABC.csv")
     with receiver() as (port, received):
         settings = (folder / "tradeworthy.toml").read_text("utf-8") + SETTINGS.format(port=port)
         (folder / "tradeworthy.toml").write_text(settings, "utf-8")

@@ -113,6 +113,17 @@ def market_frame(bars: int, *, seed: int = 1) -> pl.DataFrame:
     )
 
 
+def wilder(frame: pl.DataFrame, start: int, times: float) -> pl.DataFrame:
+    """Return the same market with returns that many times as large from one bar on; a bar spans its open and close."""
+    close = frame["close"].to_numpy()
+    first = float(frame["open"][0])
+    grown = np.where(np.arange(len(frame)) >= start, times, 1.0)
+    closed = first * np.exp(np.cumsum(grown * np.diff(np.log(close), prepend=np.log(first))))
+    opened = np.concatenate([[first], closed[:-1]])
+    prices = {"open": opened, "high": np.maximum(opened, closed), "low": np.minimum(opened, closed), "close": closed}
+    return frame.with_columns([pl.Series(name, values) for name, values in prices.items()])
+
+
 def write_project(folder: Path, *, bars: int = 3_000, seed: int = 1) -> Path:
     """Write settings, a strategy and market data into a folder, made if absent, and return it.
 
