@@ -90,6 +90,9 @@ def book_fields(levels: int = BOOK_LEVELS_MAX) -> tuple[str, ...]:
     return tuple(f"{side}_{level}" for level in range(1, levels + 1) for side in sides)
 
 
+BOOK_LEVEL_FIELDS = len(book_fields(1))
+"""How many values one level of a book has."""
+
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.BAR: ("open", "high", "low", "close", "volume"),
     Kind.TRADE: ("price", "size", "side"),

@@ -18,14 +18,13 @@ from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.core.decisions import Role, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import near
-from tradeworthy.core.events import BOOK_LEVELS_MAX, EventBatch, Kind, book_fields, event_dtype
+from tradeworthy.core.events import BOOK_LEVEL_FIELDS, BOOK_LEVELS_MAX, EventBatch, Kind, event_dtype
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk
 from tradeworthy.live.inbox import TS_EVENT
 
 _KIND_SHIFT = 32
 _HEADER = 8 * TS_EVENT
-LEVEL_FIELDS = len(book_fields(1))
 LEVELS_SENT_MAX = 1_000
 _SAID = {int(code): (code.name, code.text) for code in DenialCode}
 _short = lru_cache(version_name)
@@ -159,7 +158,7 @@ class Incoming:
         self._numbers = {instrument.symbol: place for place, instrument in enumerate(desk.config.instruments)}
         self._symbols = list(self._numbers)
         self._batch: EventBatch = np.zeros(1, event_dtype(desk.config.width))
-        self._levels = min(desk.config.width // LEVEL_FIELDS, BOOK_LEVELS_MAX)
+        self._levels = min(desk.config.width // BOOK_LEVEL_FIELDS, BOOK_LEVELS_MAX)
         self._bytes = self._batch.view(np.uint8).data
         self._packers = [_packer(count, desk.config.width) for count in range(desk.config.width + 1)]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import FIELDS, Kind, book_fields
+from tradeworthy.core.events import BOOK_LEVEL_FIELDS, FIELDS, Kind
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -121,7 +121,7 @@ def _unsorted_books(columns: Mapping[str, Floats]) -> Bools:
     """Return where a book is crossed, or a level does not lie behind the one before it on its side."""
     bad = np.asarray(columns["bid_1"] > columns["ask_1"])
     for side, outward in (("bid", -1.0), ("ask", 1.0)):
-        levels = len(columns) // len(book_fields(1))
+        levels = len(columns) // BOOK_LEVEL_FIELDS
         prices = np.stack([outward * columns[f"{side}_{level}"] for level in range(1, levels + 1)])
         present = ~np.isnan(prices)
         behind = prices[1:] > prices[:-1]

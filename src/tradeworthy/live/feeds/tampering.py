@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.events import FIELDS, EventBatch, Kind, book_fields
+from tradeworthy.core.events import BOOK_LEVEL_FIELDS, FIELDS, EventBatch, Kind
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_LEVEL = len(book_fields(1))
 _PRICES: dict[Kind, tuple[str, ...]] = {
     Kind.BAR: ("open", "high", "low", "close"),
     Kind.TRADE: ("price",),
@@ -52,7 +51,7 @@ def spoof(events: EventBatch, orders: Spoof) -> EventBatch:
     changed = events.copy()
     for place, side in zip(orders.places, orders.sides, strict=True):
         values = changed["values"][place]
-        deepest = len(values) // _LEVEL if changed["kind"][place] == Kind.BOOK else 1
+        deepest = len(values) // BOOK_LEVEL_FIELDS if changed["kind"][place] == Kind.BOOK else 1
         level = min(orders.level, deepest)
         while level > 1 and not np.isfinite(values[_size(level, side)] * values[_size(level, side) - 2]):
             level -= 1
@@ -62,7 +61,7 @@ def spoof(events: EventBatch, orders: Spoof) -> EventBatch:
 
 def _size(level: int, side: int) -> int:
     """Return the place of a level's size; quotes are laid out as level 1."""
-    return (level - 1) * _LEVEL + (2 if side > 0 else 3)
+    return (level - 1) * BOOK_LEVEL_FIELDS + (2 if side > 0 else 3)
 
 
 def spike(events: EventBatch, places: Ints, shift_bps: Floats) -> EventBatch:

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tradeworthy.core.errors import FeatureInvalid, near
-from tradeworthy.core.events import FIELDS, Kind, book_fields
+from tradeworthy.core.events import BOOK_LEVEL_FIELDS, FIELDS, Kind
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Code
 from tradeworthy.model.features.layout import Layout, lay_out
 
 FORMAT = 1
 """Raised when the same formulas would give other values."""
-
-_LEVEL = len(book_fields(1))
 
 TRIGGERS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW)
 
@@ -68,7 +66,7 @@ class Program:
         """How many values an event of this desk must at least carry."""
         kinds = {Kind(lane.kind) for lane in self.layout.lanes} - {Kind.ROW, Kind.BOOK}
         read = self.layout.instructions["a"][self.layout.instructions["code"] == Code.FIELD]
-        levels = -(-(int(read.max(initial=-1)) + 1) // _LEVEL) * _LEVEL  # whole levels of a book
+        levels = -(-(int(read.max(initial=-1)) + 1) // BOOK_LEVEL_FIELDS) * BOOK_LEVEL_FIELDS  # whole levels of a book
         has_book = any(lane.kind == Kind.BOOK for lane in self.layout.lanes)
         return max(len(self.row_fields), levels if has_book else 0, *(len(FIELDS[kind]) for kind in kinds), 0)
 

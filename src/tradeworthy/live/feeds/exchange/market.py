@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.core.events import FIELDS, WIDTH_MIN, EventBatch, Gap, Kind, event_dtype
+from tradeworthy.core.events import BOOK_LEVEL_FIELDS, WIDTH_MIN, EventBatch, Gap, Kind, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.feeds.exchange.exact import TickGrid
 from tradeworthy.live.feeds.exchange.figures import Figures
@@ -38,7 +38,6 @@ from tradeworthy.live.feeds.exchange.messages import (
 )
 
 _NEWS = (Traded, Quoted, Candle, BookChanged, BookShown)
-LEVEL_FIELDS = len(FIELDS[Kind.QUOTE])
 KIND_OF: Mapping[str, Kind] = {"bar": Kind.BAR, "trade": Kind.TRADE, "quote": Kind.QUOTE, "book": Kind.BOOK}
 """The kinds of events of a feed's channels."""
 
@@ -97,7 +96,7 @@ class Market:
     ) -> None:
         self._asks = asks
         self._figures, self._kinds = figures, [KIND_OF[channel] for channel in channels]
-        self._width = max(width, levels * LEVEL_FIELDS if Kind.BOOK in self._kinds else WIDTH_MIN)
+        self._width = max(width, levels * BOOK_LEVEL_FIELDS if Kind.BOOK in self._kinds else WIDTH_MIN)
         self._dtype, self._buffer = event_dtype(self._width), bytearray()
         self._packers = [struct.Struct(f"<16xqqQIBBH{count}d") for count in range(self._width + 1)]
         self._padding = [struct.pack(f"<{self._width - count}d", *[math.nan] * (self._width - count))
