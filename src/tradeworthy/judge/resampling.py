@@ -1,4 +1,4 @@
-"""Resampling of dependent series: how long a block must be, and which places a draw takes.
+"""Resampling of dependent series: how long a block must be.
 
 Idea:      neighbouring market observations are alike, so a draw takes whole blocks; inside a block dependence is kept.
 Reference: Politis and Romano (1994), the stationary bootstrap; Politis and White (2004) with the correction of Patton,
@@ -11,10 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
-
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
 
 
 def autocovariance(series: Floats, lags: int) -> Floats:
@@ -67,51 +64,3 @@ def block_length(series: Floats, kind: Literal["stationary", "circular"] = "stat
     constant = 2.0 if kind == "stationary" else 4.0 / 3.0
     length = (2.0 * spread**2 / (constant * density**2)) ** (1.0 / 3.0) * n ** (1.0 / 3.0)
     return float(np.clip(length, 1.0, cap))
-
-
-def mean_spread(series: Floats) -> float:
-    """Return the standard error of a dependent series' mean, from means of blocks.
-
-    Blocks are three times as long as the bootstrap would choose, at least eight of them.
-    """
-    n = len(series)
-    if n < 2:
-        return math.nan
-    length = int(np.clip(math.ceil(3.0 * block_length(series, "circular")), 1, max(1, n // 8)))
-    count = n // length
-    means = series[: count * length].reshape(count, length).mean(axis=1)
-    return float(means.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-
-
-@kernel
-def fill_stationary(places: Places, n: int, mean_block: float, rng: np.random.Generator) -> None:
-    """Fill `places` with one stationary-bootstrap draw from 0 to n - 1; blocks wrap around the end."""
-    at = rng.integers(0, n)
-    for t in range(places.shape[0]):
-        if t > 0:
-            at = rng.integers(0, n) if rng.random() * mean_block < 1.0 else (at + 1) % n
-        places[t] = at
-
-
-def stationary_places(n: int, size: int, mean_block: float, rng: np.random.Generator) -> Places:
-    """Return (size,) places of one stationary-bootstrap draw from a series of n.
-
-    Parameters
-    ----------
-    n, size : int
-        Length of the series and of the draw.
-    mean_block : float
-        Mean block length, at least 1.
-    rng : numpy.random.Generator
-        Where randomness comes from.
-    """
-    places = np.empty(size, np.int64)
-    fill_stationary(places, n, max(1.0, mean_block), rng)
-    return places
-
-
-def circular_places(n: int, block: int, rng: np.random.Generator) -> Places:
-    """Return (n,) places of one circular block-bootstrap draw from a series of n, blocks of fixed length."""
-    block = min(max(1, block), n)
-    starts = rng.integers(0, n, -(-n // block))
-    return ((starts[:, None] + np.arange(block)) % n).ravel()[:n]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from change_desk import BAR_NS, HORIZON, INSTRUMENTS, START_NS, market, write_strategy
 
-from tradeworthy.change.train.dataset import build_dataset, events_digest, split_at_share, traded_instrument
+from tradeworthy.change.train.dataset import build_dataset, events_digest, traded_instrument
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import Kind, events_from_columns
@@ -88,16 +88,6 @@ def test_the_digest_is_of_what_events_say():
     assert events_digest(recorded) == events_digest(events)
     recorded["values"][3, 0] += 1e-9
     assert events_digest(recorded) != events_digest(events)
-
-
-def test_a_split_keeps_equal_times_together():
-    """Events of one moment fall on one side."""
-    events = market(10)
-    events["ts_event_ns"][4:8] = events["ts_event_ns"][4]
-    first, rest = split_at_share(events, 0.6)
-    assert (len(first), len(rest)) == (4, 6)
-    with pytest.raises(DataInvalid, match="no events"):
-        split_at_share(events[:0], 0.5)
 
 
 def test_the_instrument_is_the_named_or_the_first_traded():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor.label_shift import LabelShift, bbse, fit_platt, mlls
+from tradeworthy.judge.monitor.label_shift import LabelShift, bbse, fit_platt
 
 
 def drawn(rng, n, share):
@@ -58,15 +58,6 @@ def test_the_inverted_matrix_gives_the_mix_of_several_classes():
     rates = np.array([[0.8, 0.1, 0.05], [0.1, 0.7, 0.15], [0.1, 0.2, 0.8]])
     now = np.repeat([0, 1, 2], np.round(10_000 * rates @ shares).astype(int))
     assert bbse(predicted, labels, now, 3) == pytest.approx(shares, abs=1e-6)
-
-
-def test_expectation_maximisation_finds_the_mix_of_several_classes():
-    """From calibrated probabilities of three classes the likeliest mix is near the true one."""
-    rng, prior, shares = np.random.default_rng(5), np.full(3, 1.0 / 3.0), np.array([0.6, 0.3, 0.1])
-    labels = rng.choice(3, 8_000, p=shares)
-    x = rng.normal(2.0 * labels, 1.0)
-    density = np.exp(-0.5 * (x[:, None] - 2.0 * np.arange(3)) ** 2)
-    assert mlls(density / density.sum(axis=1, keepdims=True), prior) == pytest.approx(shares, abs=0.03)
 
 
 @pytest.mark.parametrize("now", [np.empty(0), np.full(50, 0.7)])

@@ -1,4 +1,4 @@
-"""Dependent bootstraps: block lengths follow the data, draws keep neighbours together."""
+"""Resampling of dependent series: block lengths follow the data."""
 
 import math
 
@@ -8,9 +8,6 @@ import pytest
 from tradeworthy.judge.resampling import (
     autocovariance,
     block_length,
-    circular_places,
-    mean_spread,
-    stationary_places,
 )
 
 
@@ -52,33 +49,3 @@ def test_a_constant_or_tiny_series_has_blocks_of_one(series):
 def test_an_alternating_series_still_has_a_length():
     """A series that swings between two values does not break the choice."""
     assert 1.0 <= block_length(np.tile([1.0, -1.0], 200)) <= 100.0
-
-
-def test_the_spread_of_a_persistent_mean_is_that_of_fewer_values():
-    """The standard error follows from the integrated autocorrelation, within sampling noise."""
-    phi, n = 0.8, 4_000
-    expected = math.sqrt((1 + phi) / (1 - phi) / n)
-    found = np.mean([mean_spread(persistent(phi, n, seed)) for seed in range(8)])
-    assert found == pytest.approx(expected, rel=0.25)
-
-
-def test_the_spread_of_too_few_values_is_undefined():
-    """One value says nothing about its own error."""
-    assert math.isnan(mean_spread(np.ones(1)))
-
-
-def test_stationary_draws_run_in_blocks_of_the_mean_length():
-    """Most places follow their neighbour; the share that jumps is one over the mean block."""
-    places = stationary_places(500, 20_000, 10.0, np.random.default_rng(0))
-    jumps = np.mean((np.diff(places) % 500) != 1)
-    assert places.min() >= 0
-    assert places.max() < 500
-    assert jumps == pytest.approx(0.1, abs=0.01)
-
-
-def test_circular_draws_wrap_and_have_the_series_length():
-    """A draw has as many places as the series, in blocks that wrap around its end."""
-    places = circular_places(50, 7, np.random.default_rng(0))
-    assert len(places) == 50
-    starts = places[::7]
-    np.testing.assert_array_equal(places[1:7], (starts[0] + np.arange(1, 7)) % 50)

@@ -162,16 +162,6 @@ def build_dataset(
     )
 
 
-def split_at_share(events: EventBatch, share: float) -> tuple[EventBatch, EventBatch]:
-    """Cut events into the first `share` of the time they span and the rest; equal times stay together."""
-    stamps = events["ts_event_ns"]
-    if len(stamps) == 0:
-        raise DataInvalid("there are no events; check the [[market]] files and their columns")
-    place = min(int(len(stamps) * share), len(stamps) - 1)
-    cut = int(np.searchsorted(stamps, stamps[place], side="left"))
-    return events[:cut], events[cut:]
-
-
 def traded_instrument(instruments: Sequence[Instrument], symbol: str | None) -> int:
     """Return the number of the named instrument, or of the first traded one.
 

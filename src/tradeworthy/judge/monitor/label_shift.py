@@ -20,8 +20,6 @@ Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
 EDGE = 1e-6
-EM_STEPS = 500
-EM_DONE = 1e-9
 DRAWS = 200
 LEVEL = 0.95
 
@@ -103,21 +101,6 @@ def bbse(predicted: Longs, labels: Longs, now: Longs, k: int) -> Floats:
     shares = np.linalg.solve(rates, np.bincount(now, minlength=k) / len(now))
     shares = np.clip(shares, 0.0, None)
     mix: Floats = shares / shares.sum()
-    return mix
-
-
-def mlls(probabilities: Floats, prior: Floats) -> Floats:
-    """Return the (k,) class mix under which (m, k) calibrated probabilities, right under `prior`, are likeliest."""
-    if len(probabilities) == 0 or (prior <= 0.0).any():
-        return np.full(len(prior), np.nan)
-    likelihoods = probabilities / prior
-    mix = prior.copy()
-    for _ in range(EM_STEPS):
-        joint = likelihoods * mix
-        fresh = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
-        if np.abs(fresh - mix).max() < EM_DONE:
-            break
-        mix = fresh
     return mix
 
 
