@@ -75,6 +75,7 @@ def case_page(evidence=None, answers=(), **changes: object):
         version="ab" * 32,
         first=finding,
         last=finding,
+        told=finding,
         raised_ns=START,
         last_ns=START,
         severity="warning",

@@ -8,7 +8,8 @@ from command_words import tell
 from rich.console import Console
 from small_project import at, looked_at
 
-from tradeworthy.apps.cli.watching import duration, frame_view
+from tradeworthy.apps.captions import write_caption
+from tradeworthy.apps.cli.watching import BEFORE, duration, frame_view
 from tradeworthy.apps.commands.calibrating import HarmLine, harm_lines
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus
 from tradeworthy.apps.dashboard.following import LATEST, Follower, change_of
@@ -178,6 +179,31 @@ def test_a_frame_fits_eighty_columns(frame, capsys):
     for label in ("champion", "event time", "trading", "watcher", "challenger"):
         assert sum(label in line for line in lines) >= 1
     assert "1,200 sent, 2 failed" in text
+
+
+def test_what_a_story_tells_stands_above_the_desk(tmp_path, capsys):
+    """Where the demo plays on a desk, its chapter, its sentence, where to look and the newest words before it."""
+    project, told = at("promoted", tmp_path), None
+    for count in range(BEFORE + 2):
+        told = write_caption(project.places.caption, f"Chapter {count}", f"step {count}", link="/watch", before=told)
+    Console(width=80, force_terminal=False).print(frame_view(Follower(project).frame()))
+    out = capsys.readouterr().out
+    assert out.index(f"The story: Chapter {BEFORE + 1}") < out.index("champion")
+    for words in (f"step {BEFORE + 1}", "on the page: /watch", f"Chapter {BEFORE}: step {BEFORE}", "Chapter 1: step 1"):
+        assert words in out
+    assert "step 0" not in out
+
+
+def test_without_a_story_there_is_no_caption(traded, frame, capsys):
+    """A desk on which no story plays has the same frame as ever, and so has one with a caption that cannot be read."""
+    assert frame.caption is None
+    traded.places.caption.write_bytes(b"{")
+    try:
+        assert Follower(traded).frame().caption is None
+    finally:
+        traded.places.caption.unlink()
+    Console(width=80, force_terminal=False).print(frame_view(frame))
+    assert "The story" not in capsys.readouterr().out
 
 
 def test_one_frame_as_json(traded, capsys, frame):

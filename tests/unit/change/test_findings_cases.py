@@ -57,6 +57,18 @@ def test_what_began_together_is_one_case():
     assert (case.first.subject, case.last.subject) == ("volatility", "volume")
 
 
+def test_a_case_is_told_in_the_words_of_what_opened_it():
+    """Others that join do not take its words, the newest of the very cause does, and what is graver does."""
+    again, other, graver = (grave(severity).finding for severity in ("warning", "warning", "critical"))
+    again = msgspec.structs.replace(again, sentence="again")
+    other = msgspec.structs.replace(other, subject="spread", sentence="other")
+    graver = msgspec.structs.replace(graver, subject="tails", sentence="graver")
+    entries = [facts.FindingRaised(finding=each) for each in (again, other, graver, again)]
+    entries.insert(0, grave("warning"))
+    told = [cases_of(lines(*entries[:count])).of(1).told.sentence for count in range(2, 6)]
+    assert told == ["again", "again", "graver", "graver"]
+
+
 def test_what_began_after_the_first_alarm_is_another_case():
     """However long a case goes on, it does not swallow what is new: the first alarm is what counts."""
     entries = found("volatility", 50, 100), found("volatility", 50, 900), found("spread", 101, 950)

@@ -71,7 +71,7 @@ def close(
 
 
 def cases_view(cases: "Sequence[CaseLine]") -> Text:
-    """Lay out cases: a line of figures each, the last finding in words below it."""
+    """Lay out cases: a line of figures each, what was found in words below it."""
     view = Text()
     for case in cases:
         view.append(f"{case.number:>5}  ")

@@ -18,6 +18,7 @@ from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
 
 if TYPE_CHECKING:
+    from tradeworthy.apps.captions import Caption
     from tradeworthy.apps.commands.calibrating import Calibrated
     from tradeworthy.apps.dashboard.following import Frame
     from tradeworthy.judge.monitor.control_charts.delays import MonitorTable
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 RATES = "\nFalse alarms over {:,.0f} events a day, asked and found on parts of the reference that were held out:"
 HARMS = "\nTypical harms, put into the reference; delays in rows, of accuracy in labelled outcomes:"
 CASES_MAX = 5
+BEFORE = 2
+"""So many captions before the present one are shown."""
+
 CHAMPION = 12
 """So many of the newest cases, and of a champion's digest, are shown: a frame fits 80 columns."""
 
@@ -86,6 +90,8 @@ def calibrate(
 def frame_view(frame: "Frame") -> Group:
     """Lay out one moment of a desk."""
     parts = [Panel(_figures(frame), title=f"{frame.desk} ({frame.env})", title_align="left")]
+    if frame.caption is not None:
+        parts.insert(0, Panel(_caption(frame.caption), title=f"The story: {frame.caption.chapter}", title_align="left"))
     latest = Table("time", "", "version", "score", "target", "position", "order", "verdict", box=None, pad_edge=False)
     for line in frame.latest:
         latest.add_row(
@@ -101,6 +107,16 @@ def frame_view(frame: "Frame") -> Group:
     parts.append(Panel(latest, title="Latest decisions", title_align="left"))
     parts.append(Panel(_findings(frame), title=f"Open findings: {len(frame.findings)}", title_align="left"))
     return Group(*parts)
+
+
+def _caption(told: "Caption") -> Text:
+    """Lay out what a story tells now, where it can be looked at, and the words before it."""
+    view = Text(told.about, style="bold")
+    if told.link:
+        view.append(f"\non the page: {told.link}", style="dim")
+    for before in told.before[:BEFORE]:
+        view.append(f"\n{before.chapter}: {before.about}", style="dim")
+    return view
 
 
 def _findings(frame: "Frame") -> Table | Text:

@@ -27,7 +27,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     others : list of str
         What else was found that has the same cause: ``monitor: subject``.
     sentence : str
-        The last finding in words.
+        What was found, in words: the newest of the cause that opened it, or a graver one.
     """
 
     number: int
@@ -60,7 +60,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
             first=iso(case.first.ts_event_ns),
             last=iso(case.last.ts_event_ns),
             version=case.version[:SHORT],
-            sentence=case.last.sentence,
+            sentence=case.told.sentence,
             actor=case.actor,
             reason=case.reason,
         )

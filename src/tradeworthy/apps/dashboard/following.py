@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.apps.captions import Caption, read_caption
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, findings_of, watcher_status
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.change.release.standing import Standing
@@ -70,6 +71,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         Refused decisions by code.
     behind_records : int
         Records on the tape that the watcher has not read.
+    caption : Caption, optional
+        What a story that plays on the desk tells now, and has told.
     """
 
     desk: str
@@ -94,6 +97,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[CaseLine]
     watcher: WatcherStatus | None
     behind_records: int
+    caption: Caption | None = None
 
 
 def change_of(standing: Standing) -> str:
@@ -170,6 +174,7 @@ class Follower:
             findings=findings_of(project, open_only=True).cases,
             watcher=watcher,
             behind_records=self._behind(),
+            caption=read_caption(project.places.caption),
         )
 
     def _read(self, stream: str, take: Any) -> None:

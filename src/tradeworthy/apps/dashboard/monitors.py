@@ -204,7 +204,7 @@ def _of(cases: Sequence[Case]) -> Markup:
     if not cases:
         return paragraph("Nothing yet.", "empty")
     items = (
-        tag("li", badge(case.state), " ", tag("a", case.last.sentence, href=f"/watch/{case.number}"))
+        tag("li", badge(case.state), " ", tag("a", case.told.sentence, href=f"/watch/{case.number}"))
         for case in reversed(cases)
     )
     return tag("ul", items, class_="cases")

@@ -75,14 +75,14 @@ def _line(case: Case) -> Markup:
         tag("span", ", ".join(kind.replace("_", " ") for kind in case.kinds), class_="empty"),
     )
     return tag(
-        "li", tag("h3", *head), tag("p", case.last.sentence), tag("p", "; ".join(filter(None, told)), class_="empty")
+        "li", tag("h3", *head), tag("p", case.told.sentence), tag("p", "; ".join(filter(None, told)), class_="empty")
     )
 
 
 def case_view(visit: Visit, page: CasePage) -> Markup:
     """Tell the story of one case, with the steps that this person may take."""
     case = page.case
-    words = (badge(case.severity, tone(case.severity)), " ", badge(case.state), " ", case.last.sentence)
+    words = (badge(case.severity, tone(case.severity)), " ", badge(case.state), " ", case.told.sentence)
     return join(
         tag("p", *words, class_="said"),
         _steps(visit, case),

@@ -44,6 +44,8 @@ class Case:
         The champion of that time; empty if there was none.
     first, last : Finding
         The first and the newest finding; how many in all is `count`.
+    told : Finding
+        What people are told of it: the newest of the cause that opened it, or a graver one.
     causes : Counter of (monitor, kind, subject)
         What was found, and how often.
     raised_ns, last_ns : int
@@ -62,6 +64,7 @@ class Case:
     version: str
     first: Finding
     last: Finding
+    told: Finding
     raised_ns: int
     last_ns: int
     severity: str
@@ -152,6 +155,7 @@ class Cases:
             version=self._champion,
             first=finding,
             last=finding,
+            told=finding,
             raised_ns=entry.ts_ns,
             last_ns=entry.ts_ns,
             severity=finding.severity,
@@ -175,6 +179,8 @@ class Cases:
         case.causes[cause_of(finding)] += 1
         graver = gravity(finding.severity) > gravity(case.severity)
         forgotten = case.state == "open" and ts_ns - case.told_ns >= REMIND_NS
+        if graver or (cause_of(finding) == cause_of(case.told) and finding.severity == case.told.severity):
+            case.told = finding
         if graver:
             case.severity = finding.severity
         if not (graver or news or forgotten):
