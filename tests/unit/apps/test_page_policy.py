@@ -186,7 +186,7 @@ def test_a_refused_change_comes_back_as_words_and_changes_nothing(tmp_path):
     project = at("promoted", tmp_path)
     with visiting(project, "rita") as client:
         do(client, "/do/settings/policy/review", **fields(gate_tries="0"))
-        assert "Nothing was changed: correct it under Change the policy" in client.get("/settings").text
+        assert "Nothing was changed: correct it in the form" in client.get("/settings").text
         for sent, said in (('{"budget": -1}', "zero or more"), ("{", "ask again"), ('{"bugdet": 1}', "bugdet")):
             do(client, "/do/settings/policy", policy=sent, reason="x")
             assert said in html.unescape(client.get("/settings").text), sent

@@ -1,6 +1,7 @@
 """What forms send: text, read as what it means, or refused in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from litestar.enums import RequestEncodingType
@@ -12,6 +13,20 @@ from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 
 Fields = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+class FieldsInvalid(SettingsInvalid):
+    """Fields of a form cannot be used.
+
+    Parameters
+    ----------
+    wrong : mapping of str to str
+        By the field's name, what was found and what is allowed; under no name, what is wrong with all of them together.
+    """
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        super().__init__(f"{'; '.join(wrong.values())}. Nothing was changed: correct it in the form, and ask again")
+        self.wrong = dict(wrong)
 
 
 def reason_of(data: dict[str, Any]) -> str:
@@ -80,18 +95,31 @@ def policy_sent(data: dict[str, Any]) -> PolicySettings:
 
     Raises
     ------
-    SettingsInvalid
-        A field does not fit; the message says what is allowed, and what to do next.
+    FieldsInvalid
+        Fields do not fit; of each it says what is allowed, and what to do next.
     """
-    ticked = {name: words_of(data, name) for name in CHOICES}
-    switches = {name: text_of(data, name) == "yes" for name in SWITCHES}
+    readers: dict[str, Callable[[], Any]] = {name: partial(_policy_number, data, name) for name in NUMBERS}
+    readers |= {name: partial(words_of, data, name) for name in CHOICES}
+    wanted: dict[str, Any] = {name: text_of(data, name) == "yes" for name in SWITCHES}
+    wrong: dict[str, str] = {}
+    for name, read in readers.items():
+        try:
+            wanted[name] = read()
+            policy_of({name: wanted[name]})
+        except SettingsInvalid as error:
+            wrong[name] = str(error)
+    wanted["reaction"] = []
+    for place in _places(data):
+        try:
+            wanted["reaction"] += policy_of({"reaction": [_rule(data, place)]}).reaction
+        except SettingsInvalid as error:
+            wrong[f"on-{place}"] = str(error)
+    if wrong:
+        raise FieldsInvalid(wrong)
     try:
-        wanted = {name: _policy_number(data, name) for name in NUMBERS}
-        return policy_of({**wanted, **ticked, **switches, "reaction": list(_rules(data))})
+        return policy_of(wanted)
     except SettingsInvalid as error:
-        raise SettingsInvalid(
-            f"{error}. Nothing was changed: correct it under Change the policy, and ask again"
-        ) from None
+        raise FieldsInvalid({"": str(error)}) from None
 
 
 def _policy_number(data: dict[str, Any], name: str) -> float | None:
@@ -106,19 +134,18 @@ def _policy_number(data: dict[str, Any], name: str) -> float | None:
     return int(number)
 
 
-def _rules(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rules that are on something, in their order."""
+def _places(data: dict[str, Any]) -> Iterator[str]:
+    """Yield the places of the rules that are on something, in their order."""
     places = (name.removeprefix("on-") for name in data if name.startswith("on-"))
-    for place in sorted((place for place in places if place.isdecimal()), key=int):
-        if on := text_of(data, f"on-{place}"):
-            rule: dict[str, Any] = {
-                "on": on,
-                "severity": text_of(data, f"severity-{place}"),
-                "do": text_of(data, f"do-{place}"),
-            }
-            share = number_of(data, f"share-{place}")
-            if share is not None and rule["do"] == "reduce":
-                rule["share"] = share / 100.0
-            if rule["do"] == "fallback":
-                rule["to"] = text_of(data, f"to-{place}")
-            yield rule
+    return (p for p in sorted((p for p in places if p.isdecimal()), key=int) if text_of(data, f"on-{p}"))
+
+
+def _rule(data: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return one rule as the form sends it."""
+    rule: dict[str, Any] = {name: text_of(data, f"{name}-{place}") for name in ("on", "severity", "do")}
+    share = number_of(data, f"share-{place}")
+    if share is not None and rule["do"] == "reduce":
+        rule["share"] = share / 100.0
+    if rule["do"] == "fallback":
+        rule["to"] = text_of(data, f"to-{place}")
+    return rule

@@ -8,11 +8,14 @@ import logging
 from itertools import count
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect, Response
+from litestar.utils.scope.state import ScopeState
 
-from tradeworthy.apps.admin.visitor import FAILURE, html
+from tradeworthy.apps.admin.forms import FieldsInvalid
+from tradeworthy.apps.admin.visitor import FAILURE, TYPED, html
 from tradeworthy.apps.dashboard.layout import document
 from tradeworthy.apps.reports.markup import tag
 from tradeworthy.core.errors import NotAllowed, NotFound, RecordBusy, RecordUnwritable, TradeworthyError
@@ -23,6 +26,9 @@ _numbers = count(1)
 Anyone = Request[Any, Any, Any]
 Answer = Response[Any]
 
+NOT_KEPT = ("_csrf_token", "password")
+"""Fields that are never shown again."""
+
 _STATUS: dict[type[TradeworthyError], int] = {NotAllowed: 403, NotFound: 404, RecordBusy: 503, RecordUnwritable: 503}
 
 
@@ -30,7 +36,7 @@ def refused(request: Anyone, error: TradeworthyError) -> Answer:
     """Answer an operating error."""
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 409)
     if request.method == "POST" and not _is_program(request) and _has_session(request):
-        request.session[FAILURE] = str(error)
+        request.session.update({FAILURE: str(error), TYPED: _typed(request, error)})
         return Redirect(_from(request), status_code=303)
     return _answer(request, status, str(error))
 
@@ -80,7 +86,21 @@ def _has_session(request: Anyone) -> bool:
     return isinstance(request.scope.get("session"), dict)
 
 
+def _typed(request: Anyone, error: TradeworthyError) -> str:
+    """Return, as JSON, what a form sent and what is wrong with which of its fields: the page puts it back."""
+    sent = ScopeState.from_scope(request.scope).form
+    fields = {name: value for name, value in sent.items() if name not in NOT_KEPT} if isinstance(sent, dict) else {}
+    wrong = error.wrong if isinstance(error, FieldsInvalid) else {"": str(error)}
+    return msgspec.json.encode({"action": request.url.path, "fields": fields, "wrong": wrong}).decode()
+
+
 def _from(request: Anyone) -> str:
-    """Return the path of the page that a form was sent from; the desk if it does not say."""
+    """Return the path of the page that a form was sent from; the desk if it does not say.
+
+    A page that answered a form cannot be asked for again: then it is the view that the form belongs to.
+    """
     origin, _, path = request.headers.get("referer", "").partition("://")[2].partition("/")
-    return f"/{path}" if origin == request.headers.get("host") and not path.startswith("/") else "/"
+    if origin != request.headers.get("host") or path.startswith("/"):
+        return "/"
+    before, _, after = path.partition("do/")
+    return f"/{path}" if before or not after else f"/{after.partition('/')[0]}"

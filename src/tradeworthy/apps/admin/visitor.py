@@ -13,7 +13,7 @@ from tradeworthy.apps.reports.markup import Markup
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import require
 
-NAME, FRESH, NOTICE, FAILURE = "name", "fresh", "notice", "failure"
+NAME, FRESH, NOTICE, FAILURE, TYPED = "name", "fresh", "notice", "failure", "typed"
 """The session's keys."""
 
 Asked = Request[Person, Any, Any]
@@ -71,8 +71,11 @@ def token_of(request: Request[Any, Any, Any]) -> str:
 
 def shown(request: Asked, visit: Visit, title: str, *content: Markup, lead: str = "", failure: str = "") -> Html:
     """Return a view in its frame; what the last form did is told by the first view after it, once."""
-    frame, told = deployment_of(request).frame(), {key: str(request.session.pop(key, "")) for key in (NOTICE, FAILURE)}
-    said = Told(notice=told[NOTICE], failure=failure or told[FAILURE])
+    frame, told = (
+        deployment_of(request).frame(),
+        {key: str(request.session.pop(key, "")) for key in (NOTICE, FAILURE, TYPED)},
+    )
+    said = Told(notice=told[NOTICE], failure=failure or told[FAILURE], typed=told[TYPED])
     return html(page(visit, frame, title, *content, lead=lead, said=said))
 
 

@@ -1,0 +1,52 @@
+"""Forms that are refused, as a person fills them in, in a real browser."""
+
+from playwright.sync_api import expect
+
+from tradeworthy.apps.deployment.policy import policy_now
+from tradeworthy.core import facts
+
+
+def test_a_refused_policy_comes_back_as_it_was_typed(visit, desk):
+    """Two wrong numbers stand in the open form with what is allowed beside each; corrected, it goes on."""
+    page = visit("rita")
+    page.goto("/settings")
+    page.locator("summary", has_text="Change the policy").click()
+    budget, tries = page.get_by_label("Retrainings at most"), page.get_by_label("Tries the gate")
+    budget.fill("2.5")
+    tries.fill("0")
+    page.get_by_label("Between two retrainings").fill("777")
+    retrains = page.get_by_role("group", name="Retrains on a finding of")
+    retrains.get_by_label("performance", exact=True).uncheck()
+    page.locator("select[name=on-0]").select_option("latency")
+    page.locator("select[name=do-0]").select_option("halt")
+    page.get_by_role("button", name="See what would change").last.click()
+    expect(budget).to_be_focused()
+    expect(budget).to_have_value("2.5")
+    expect(budget).to_have_accessible_description("budget is 2.5, allowed is a whole number")
+    expect(tries).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Between two retrainings")).to_have_value("777")
+    expect(page.get_by_label("Between two retrainings")).not_to_have_attribute("aria-invalid", "true")
+    expect(retrains.get_by_label("performance", exact=True)).not_to_be_checked()
+    expect(page.locator("select[name=do-0]")).to_have_value("halt")
+    budget.fill("2")
+    tries.fill("1")
+    page.get_by_role("button", name="See what would change").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Change the policy?")
+    for said in ("777", "halt on latency from warning"):
+        expect(page.locator("main table").first).to_contain_text(said)
+    assert policy_now(desk).budget == 3
+
+
+def test_a_refused_step_keeps_its_reason(visit, desk):
+    """What is wrong with a step as a whole stands above its button, and the reason need not be typed again."""
+    page = visit("rita")
+    page.goto("/versions/champion")
+    step = page.locator("details", has_text="Change its size")
+    step.locator("summary").click()
+    step.get_by_label("Share of full size").fill("250")
+    step.get_by_label("Reason").fill("more of it")
+    step.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(step.locator(".wrong")).to_contain_text("share")
+    expect(step.get_by_label("Reason")).to_have_value("more of it")
+    assert not desk.ledger.facts(facts.SizeChanged)
