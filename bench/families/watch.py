@@ -151,7 +151,7 @@ def tape(n: int) -> tuple[Any, Any, Any]:
     bars, decisions, rows = np.zeros(n, event_dtype()), np.zeros(n, DECISION), np.zeros(n, row_dtype(FEATURES, 1))
     bars["kind"], bars["sequence"] = Kind.BAR, 3 * np.arange(n) + 1
     bars["ts_event_ns"] = bars["ts_recv_ns"] = times
-    closes = 100.0 * np.exp(np.cumsum(1e-3 * rng.standard_normal(n)))
+    closes = np.round(100.0 * np.exp(np.cumsum(1e-3 * rng.standard_normal(n))), 2)  # on the grid, as a market's are
     bars["values"][:, :4], bars["values"][:, 4] = closes[:, None], 1.0
     decisions["sequence"], decisions["input_sequence"] = bars["sequence"] + 1, bars["sequence"]
     decisions["ts_event_ns"], decisions["ts_decided_ns"] = times, times + 20_000

@@ -93,7 +93,7 @@ SAMPLE = np.random.default_rng(6).standard_normal((2_000, 2))
 
 
 def make_inputs():
-    return InputQualityMonitor(["ETH"])
+    return InputQualityMonitor(ETH)
 
 
 def make_range():

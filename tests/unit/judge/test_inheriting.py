@@ -42,9 +42,9 @@ def before():
 def successor(before, limit):
     """The monitor of the next champion."""
     after = TradingMonitor(SYMBOLS, TradingSettings(drawdown_value=limit))
-    known = of_desk({"trading": before, "inputs": InputQualityMonitor(["ABC"])})
+    known = of_desk({"trading": before, "inputs": InputQualityMonitor(SYMBOLS)})
     assert set(known) == {"trading"}
-    succeed({"trading": after, "inputs": InputQualityMonitor(["ABC"])}, known)
+    succeed({"trading": after, "inputs": InputQualityMonitor(SYMBOLS)}, known)
     return after
 
 

@@ -50,6 +50,14 @@ def test_what_is_learned_from_the_first_events_is_no_alarm():
     assert told / 40.0 <= 1.0
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+def test_what_is_always_there_is_no_news_however_long(rare):
+    """A yes at every event, or at nearly every one, of the time of learning: no run of it is ever too long."""
+    hits = np.ones(100_000, np.uint8)
+    hits[300 : 300 + rare] = 0
+    assert alarms(RateCharts(1, false_alarms_per_10k=1.0, learn=1_000), hits) == []
+
+
 def test_a_tenfold_rate_is_heard_soon_and_dated():
     """From 0.1% to 5% of events the alarm comes within about a hundred events, and dates the change near it."""
     rng = np.random.default_rng(3)

@@ -1,4 +1,4 @@
-"""Input quality: missing, late, out of order, duplicate, crossed, jumping, gapping or stuck market data.
+"""Input quality: missing, late, out of order, duplicate, crossed, jumping, gapping, stuck or off-grid market data.
 
 Idea:   one chart of rates a symptom and lane (an instrument's bars, trades, quotes, books or rows). A feed has its own
         bad habits: an alarm is a rate, or a run, that training data (or the feed's first events) does not explain.
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events, chosen
 from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN, Bits, Longs
@@ -85,8 +86,8 @@ class InputQualityMonitor:
 
     Parameters
     ----------
-    instruments : sequence of str
-        Symbols, for the findings.
+    instruments : sequence of Instrument
+        The desk's list: symbols for the findings, and the grids of prices.
     settings : InputSettings, optional
         Defaults if left out.
     training : (n,) events, optional
@@ -95,11 +96,12 @@ class InputQualityMonitor:
 
     def __init__(
         self,
-        instruments: Sequence[str],
+        instruments: Sequence[Instrument],
         settings: InputSettings | None = None,
         training: EventBatch | None = None,
     ) -> None:
-        self._instruments = list(instruments)
+        self._instruments = [each.symbol for each in instruments]
+        self._ticks = np.array([each.tick for each in instruments])
         self._settings = settings or InputSettings()
         each = self._settings
         self._tolerances = Tolerances(each.gap, each.jump, each.late, each.late_ms)
@@ -121,7 +123,7 @@ class InputQualityMonitor:
         if not are_events(records):
             return
         kind = np.ascontiguousarray(records["kind"])
-        market = chosen(records, (kind >= Kind.BAR) & (kind <= Kind.ROW))
+        market = chosen(records, (kind >= Kind.BAR) & (kind <= Kind.ROW) | (kind == Kind.GAP))
         if len(market) == 0:
             return
         lanes, hits = self._symptoms(market)
@@ -174,22 +176,24 @@ class InputQualityMonitor:
         } | self._charts.export("charts.")
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from a state that `state` returned."""
+        """Go on from a state that `state` returned; of one that knew other symptoms or lanes only findings are left."""
+        self._queue.from_array(state["findings"])
+        if state["totals"].shape != self._totals.shape or state["lanes"].shape != self._lanes.shape:
+            return
         self._lanes, self._totals = state["lanes"].copy(), state["totals"].copy()
         self._taught = state["taught"].copy()
-        self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
 
     def _symptoms(self, market: EventBatch) -> tuple[Longs, Bits]:
         """Return the lane of each event and its (n, symptoms) hits."""
-        fields = fields_of(market, len(self._instruments))
+        fields = fields_of(market, self._ticks)
         hits = np.full((len(market), WIDTH), UNSEEN, np.uint8)
         find_symptoms(fields, self._lanes, self._tolerances, hits)
         return fields.lane, hits
 
     def _learn(self, training: EventBatch) -> None:
         """Take training data as what is usual; the lanes keep their usual spacing, but not their last event."""
-        lanes, hits = self._symptoms(training[(training["kind"] >= Kind.BAR) & (training["kind"] <= Kind.ROW)])
+        lanes, hits = self._symptoms(training)
         self._charts.learn_from(np.where(lanes < 0, -1, lanes * WIDTH), hits)
         self._taught[np.unique(lanes[lanes >= 0])] = True
         self._lanes = empty_lanes(len(self._instruments))

@@ -124,7 +124,7 @@ def standing_set(
         **listeners,
         **_made(
             {
-                "inputs": partial(InputQualityMonitor, symbols, settings.inputs),
+                "inputs": partial(InputQualityMonitor, instruments, settings.inputs),
                 "trading": partial(TradingMonitor, instruments, settings.trading),
                 "latency": partial(LatencyMonitor, symbols, settings.latency),
             },

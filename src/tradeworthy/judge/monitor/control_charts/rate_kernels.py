@@ -95,12 +95,14 @@ def set_weights(state: RateState, chart: int) -> None:
 
 @kernel
 def settle(state: RateState, chart: int) -> None:
-    """Take the tally as what is usual."""
+    """Take the tally as what is usual; what is always there cannot become more frequent."""
     tally = state.tally[chart]
     state.chances[chart, 0] = min(max(upper_chance(tally[1], tally[0]), CHANCE_MIN), RUN_MAX)
     stays = upper_chance(tally[3], tally[2]) if tally[2] > 0 else RUN_MIN
     state.chances[chart, 1] = min(max(stays, RUN_MIN), RUN_MAX)
     state.usual[chart] = (tally[1] + tally[3]) / max(1, tally[0] + tally[2])
+    if state.usual[chart] >= RUN_MAX:
+        state.chances[chart] = 1.0
     set_weights(state, chart)
 
 
