@@ -22,7 +22,7 @@ def test_a_refused_policy_comes_back_as_it_was_typed(visit, desk):
     page.get_by_role("button", name="See what would change").last.click()
     expect(budget).to_be_focused()
     expect(budget).to_have_value("2.5")
-    expect(budget).to_have_accessible_description("budget is 2.5, allowed is a whole number")
+    expect(budget).to_have_accessible_description("budget is '2.5', allowed is a whole number")
     expect(tries).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Between two retrainings")).to_have_value("777")
     expect(page.get_by_label("Between two retrainings")).not_to_have_attribute("aria-invalid", "true")

@@ -162,7 +162,7 @@ def test_of_many_findings_the_last_are_listed():
     [
         ({"budget": "many"}, "budget is 'many', allowed is a number"),
         ({"budget": "-1"}, "policy.budget is -1; allowed is zero or more"),
-        ({"budget": "2.5"}, "budget is 2.5, allowed is a whole number"),
+        ({"budget": "2.5"}, "budget is '2.5', allowed is a whole number"),
         ({"budget": ""}, "budget is empty, allowed is a number"),
         ({"loss_margin": "nan"}, "policy.loss_margin is nan; allowed is zero or more"),
         ({"budget_window_hours": "1e300"}, "allowed is at most 87,600"),

@@ -40,7 +40,7 @@ def test_each_wrong_field_is_told_by_its_name():
     with pytest.raises(FieldsInvalid) as refused:
         policy_sent(sent)
     assert set(refused.value.wrong) == {"budget", "gate_tries", "retrain_on", "on-0"}
-    assert refused.value.wrong["budget"] == "budget is 2.5, allowed is a whole number"
+    assert refused.value.wrong["budget"] == "budget is '2.5', allowed is a whole number"
     assert "share is 0" in refused.value.wrong["on-0"]
     for said in refused.value.wrong.values():
         assert said in str(refused.value)

@@ -8,7 +8,7 @@ from litestar import Controller, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from tradeworthy.apps.admin.forms import Fields, reason_of, share_of, text_of
+from tradeworthy.apps.admin.forms import Fields, number_of, reason_of, share_of, text_of, whole_of
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, visit_of
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
@@ -76,6 +76,32 @@ class Actions(Controller):
         else:
             said = f"{_words(check)} is set aside until {told.until}: the version may be given a role."
         return back_to(request, f"/versions/{told.version[:16]}/gate", said)
+
+    @post("/decisions/{number:int}/override", sync_to_thread=True)
+    def override_order(self, request: Asked, number: FromPath[int], data: Fields) -> Redirect:
+        """Let a refused order pass the check that refused it, once; it counts once a second role says so."""
+        actor, minutes = actor_for(request, "override"), whole_of(data, "minutes")
+        told = deployment_of(request).project.override_order(
+            number,
+            minutes=minutes,
+            up_to=number_of(data, "up_to"),
+            actor=actor,
+            reason=reason_of(data),
+            roles=request.user.roles,
+        )
+        check, until = told.check.lower().replace("_", " "), told.until[:16].replace("T", " ")
+        if told.in_force:
+            said = f"The next order of {told.instrument} may pass {check}, once, until {until} UTC."
+        else:
+            said = f"{actor} lets it pass {check}; that counts once another person of another role says so here."
+        return back_to(request, f"/decisions/{number}", said)
+
+    @post("/fallback", sync_to_thread=True)
+    def fall_back(self, request: Asked, data: Fields) -> Redirect:
+        """Let the version before, or a rule that needs no model, decide in the champion's place."""
+        actor = actor_for(request, "resize")
+        step = deployment_of(request).project.fall_back(text_of(data, "to"), actor=actor, reason=reason_of(data))
+        return back_to(request, "/versions", f"From the next event on: {step.done}. {step.version[:16]} acts.")
 
     @post("/resize", sync_to_thread=True)
     def resize(self, request: Asked, data: Fields) -> Redirect:

@@ -183,6 +183,11 @@ class Deployment:
                 self._looked_ns = now_ns
             return self._frame
 
+    def look_again(self) -> None:
+        """Have the next look read the record, however young the last one is: somebody has just changed it."""
+        with self._lock:
+            self._frame = None
+
     @contextmanager
     def curves(self) -> Iterator[Curves]:
         """Give the curves up to now, which stay as they are inside the block: nobody else makes them grow."""

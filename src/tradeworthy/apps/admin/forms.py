@@ -60,6 +60,20 @@ def number_of(data: dict[str, Any], name: str) -> float | None:
         raise SettingsInvalid(f"{name} is {text!r}, allowed is a number, or nothing") from None
 
 
+def whole_of(data: dict[str, Any], name: str) -> int:
+    """Return a whole number.
+
+    Raises
+    ------
+    SettingsInvalid
+        It is none.
+    """
+    number = number_of(data, name)
+    if number is None or not number.is_integer():
+        raise SettingsInvalid(f"{name} is {text_of(data, name)!r}, allowed is a whole number")
+    return int(number)
+
+
 def share_of(data: dict[str, Any]) -> float:
     """Return a share, sent in percent.
 
@@ -129,9 +143,7 @@ def _policy_number(data: dict[str, Any], name: str) -> float | None:
         raise SettingsInvalid(f"{name} is empty, allowed is a number")
     if number is None or name not in WHOLE:
         return number if number is None or name != "canary_share" else number / 100.0
-    if not number.is_integer():
-        raise SettingsInvalid(f"{name} is {number:g}, allowed is a whole number")
-    return int(number)
+    return whole_of(data, name)
 
 
 def _places(data: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tradeworthy.apps.commands.access import list_keys
 from tradeworthy.apps.commands.alerting import ways_of
 from tradeworthy.apps.commands.exporting import export_period
 from tradeworthy.apps.dashboard import decisions, record, versions, watch
+from tradeworthy.apps.dashboard.accumulated import accumulated_section
 from tradeworthy.apps.dashboard.around import decision_around
 from tradeworthy.apps.dashboard.comparing import compare
 from tradeworthy.apps.dashboard.comparison import comparison_view
@@ -24,6 +25,7 @@ from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.fairness import fairness_view
 from tradeworthy.apps.dashboard.gate import gate_view
 from tradeworthy.apps.dashboard.layout import halt_form
+from tradeworthy.apps.dashboard.letting_pass import letting_pass
 from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
 from tradeworthy.apps.dashboard.record import FactFilter
@@ -71,8 +73,8 @@ class Pages(Controller):
     @get("/decisions/{sequence:int}", sync_to_thread=True)
     def decision(self, request: Asked, sequence: FromPath[int]) -> Html:
         """Show one decision."""
-        visit = visit_of(request)
-        project = deployment_of(request).project
+        visit, deployment = visit_of(request), deployment_of(request)
+        project = deployment.project
         around = decision_around(project, sequence)
         explained: Explained | None = None
         why_not = ""
@@ -80,7 +82,8 @@ class Pages(Controller):
             explained = project.explain(str(sequence))
         except TradeworthyError as error:
             why_not = str(error)
-        view = decision_view(around, explained, why_not)
+        passing = letting_pass(visit, around, deployment.facts(), project.clock.now_ns())
+        view = decision_view(around, explained, why_not, passing)
         lead = f"{around.decision.time} UTC, {around.decision.instrument}"
         return shown(request, visit, f"Decision {sequence}", view, lead=lead)
 
@@ -124,8 +127,11 @@ class Pages(Controller):
         visit, deployment = visit_of(request), deployment_of(request)
         project = deployment.project
         stretches = stretches_of(deployment.facts(), project.clock.now_ns())
-        listed, shadows = project.registry.list(), shadows_of(project).shadows
-        return shown(request, visit, "Versions", versions.versions_view(visit, listed, stretches, shadows))
+        standing, listed = project.registry.standing(), project.registry.list()
+        gone = accumulated_section(standing, policy_now(project).distance_max, deployment.facts())
+        shadows = shadows_of(project).shadows
+        view = versions.versions_view(visit, standing, listed, stretches, shadows, accumulated=gone)
+        return shown(request, visit, "Versions", view)
 
     @get("/versions/compare", sync_to_thread=True)
     def compare(self, request: Asked, one: FromQuery[str], other: FromQuery[str]) -> Html:

@@ -96,6 +96,7 @@ def html(text: str, *, status: int = 200) -> Html:
 
 
 def back_to(request: Asked, path: str, notice: str) -> Redirect:
-    """Return to a view after a form, which tells what was done."""
+    """Return to a view after a form, which tells what was done, and shows it."""
     request.session[NOTICE] = notice
+    deployment_of(request).look_again()
     return Redirect(path, status_code=303)

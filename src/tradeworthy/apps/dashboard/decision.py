@@ -30,8 +30,10 @@ STRIP_WIDTH, STRIP_HEIGHT = 140.0, 22.0
 TONES: dict[str, Tone] = {"passed": "good", "denied": "bad", "not asked": ""}
 
 
-def decision_view(around: Around, explained: Explained | None, unexplained: str) -> Markup:
-    """Build the page."""
+def decision_view(
+    around: Around, explained: Explained | None, unexplained: str, passing: Markup | None = None
+) -> Markup:
+    """Build the page; `passing` is where people let a refused order pass."""
     decision = around.decision
     return join(
         tag("p", explained.headline if explained else unexplained, class_="said"),
@@ -40,6 +42,7 @@ def decision_view(around: Around, explained: Explained | None, unexplained: str)
         _flip(explained),
         _section("What it saw", _features(around, explained)),
         _section("What was checked", _checked(around)),
+        passing,
         _section("What others thought", decisions_table(around.others, empty="No other version scored this event.")),
         _section("Order and answers", _answers(around)),
         _section("What came after", _later(around)),

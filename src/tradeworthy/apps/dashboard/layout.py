@@ -5,7 +5,7 @@ Idea:   the state of the desk and the halt stand on every page, in the same plac
 Access: one heading a page, landmarks, a link past the navigation; the stop is a dialogue that the keyboard reaches.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tradeworthy.apps.captions import Caption
@@ -197,11 +197,12 @@ def entry(name: str, label: str, *, required: bool = True, type_: str = "text", 
     return tag("label", tag("span", label), field)
 
 
-def choice(name: str, label: str, options: Iterable[str], chosen: str = "", *, empty: str = "any") -> Markup:
-    """Return a labelled choice of a form; `empty` is what an empty option is called."""
-    items = (
-        tag("option", option.replace("_", " ") or empty, value=option, selected=option == chosen) for option in options
-    )
+def choice(
+    name: str, label: str, options: Iterable[str] | Mapping[str, str], chosen: str = "", *, empty: str = "any"
+) -> Markup:
+    """Return a labelled choice of a form, each option with its words if they are given; `empty` is an empty one's."""
+    words = options if isinstance(options, Mapping) else {option: option.replace("_", " ") for option in options}
+    items = (tag("option", said or empty, value=value, selected=value == chosen) for value, said in words.items())
     return tag("label", tag("span", label), tag("select", items, name=name))
 
 

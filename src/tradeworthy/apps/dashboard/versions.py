@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tradeworthy.apps.dashboard.comparison import compare_form
 from tradeworthy.apps.dashboard.decision import clock
-from tradeworthy.apps.dashboard.layout import Visit, entry, reason_form, step_form
+from tradeworthy.apps.dashboard.layout import Visit, choice, entry, reason_form, step_form
 from tradeworthy.apps.dashboard.shadowing import ShadowLine
 from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
@@ -14,7 +14,8 @@ from tradeworthy.apps.reports.html import badge, code, more, pairs, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
-from tradeworthy.change.release.release import CANARY_SHARE
+from tradeworthy.change.release.release import CANARY_SHARE, PREVIOUS
+from tradeworthy.change.release.standing import NO_RULE, Standing
 from tradeworthy.core.time import iso
 from tradeworthy.model.manifest import Manifest
 
@@ -26,6 +27,18 @@ NEXT_ROLES = {
     "shadow": ("canary", "champion", "retired"),
 }
 """What a version of a role may become; of any other role, all that scores or acts."""
+
+
+FALLBACK_WORDS = {
+    "previous": "the version before; this one goes on as a shadow",
+    "flat": "a rule: hold nothing",
+    "hold": "a rule: keep the position that there is",
+    "base_rate": "a rule: act on the mean label of training",
+    "none": "the champion itself again",
+}
+"""What may decide in the champion's place."""
+
+WAYS_BACK = {"rollback": "roll back", "resize": "let something else decide"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +63,15 @@ class Stretch:
 
 
 def versions_view(
-    visit: Visit, versions: Sequence[VersionInfo], stretches: Sequence[Stretch], shadows: Sequence[ShadowLine]
+    visit: Visit,
+    standing: Standing,
+    versions: Sequence[VersionInfo],
+    stretches: Sequence[Stretch],
+    shadows: Sequence[ShadowLine],
+    *,
+    accumulated: Markup | None = None,
 ) -> Markup:
-    """Build the list, who was in charge when, and how shadows fare."""
-    back = reason_form(visit, "/do/rollback", "Roll back", tone="stop") if visit.may("rollback") else None
+    """Build the list, who was in charge when, and how shadows fare; `accumulated` is what came without a person."""
     rows = [
         (
             tag("a", code(each.version[:16]), href=f"/versions/{each.version[:16]}"),
@@ -69,6 +87,7 @@ def versions_view(
     chosen = compare_form(versions)
     return join(
         _timeline(stretches, {each.version: each.name for each in versions}),
+        _instead(visit, standing) if standing.champion else None,
         tag(
             "section",
             tag("h2", "All versions"),
@@ -76,8 +95,33 @@ def versions_view(
         ),
         tag("section", tag("h2", "Shadows beside the champion"), shadows_table(shadows)),
         tag("section", tag("h2", "Two beside each other"), chosen) if chosen else None,
-        tag("section", tag("h2", "Back to the previous champion"), back) if back else None,
+        accumulated,
     )
+
+
+def _instead(visit: Visit, standing: Standing) -> Markup:
+    """Return the ways to something else than the champion, for those who may take them; to others, who could."""
+    before, ruled = standing.previous, standing.rule != NO_RULE
+    steps = []
+    if visit.may("rollback") and before:
+        steps.append(reason_form(visit, "/do/rollback", "Roll back", tone="stop"))
+    if visit.may("resize"):
+        useless = {word for word, helps in ((PREVIOUS, before), (NO_RULE, ruled)) if not helps}
+        ways = {to: said for to, said in FALLBACK_WORDS.items() if to not in useless}
+        chosen = choice("to", "Decides instead", ways, NO_RULE if ruled else "")
+        steps.append(step_form(visit, "/do/fallback", "Let something else decide", chosen))
+    told = [
+        f"The rule {standing.rule} decides in its place. " if ruled else "",
+        f"The champion before was {before[:8]}." if before else "There is no champion before this one to go back to.",
+    ]
+    lacking = [_needs(action, what) for action, what in WAYS_BACK.items() if not visit.may(action)]
+    return join(
+        tag("div", *steps, class_="steps") if steps else None, tag("p", "".join(told), *lacking, class_="empty")
+    )
+
+
+def _needs(action: str, what: str) -> str:
+    return f" To {what} needs the role {' or '.join(roles_that_may(action))}."
 
 
 def _gate(each: VersionInfo) -> Markup:
@@ -161,7 +205,7 @@ def _who_else(visit: Visit, info: VersionInfo) -> Iterator[str]:
         yield "You made this version: somebody else has to approve it. "
     lacking = [action for action in ("approve", "promote", "resize") if not visit.may(action)]
     for action in lacking:
-        yield f"To {action} needs the role {' or '.join(roles_that_may(action))}. "
+        yield f"{_needs(action, action).strip()} "
 
 
 def _life(life: Sequence[Step]) -> Markup:

@@ -29,9 +29,11 @@ MINUTES_MAX = 24 * 60
 MAY: tuple[Role, ...] = ("trader", "risk", "approver")
 """The roles that count; two people need two of them."""
 
-_CHECKS: dict[DenialCode, int] = {
+OVERRIDABLE: dict[DenialCode, int] = {
     DenialCode(check.code): place for place, check in enumerate(CHECKS) if check.code != DenialCode.REPEATED_EXECUTION
 }
+"""The checks that two people may let an order pass, and the place of each."""
+
 _ENDS = {End.SENT: "sent", End.EXPIRED: "expired", End.RESTARTED: "restarted"}
 
 
@@ -132,7 +134,7 @@ def overrides_in_force(ledger: Ledger, symbols: Sequence[str]) -> tuple[Override
         Override(
             order=order,
             instrument=symbols.index(given[0].fact.instrument),
-            check=_CHECKS[DenialCode[given[0].fact.check]],
+            check=OVERRIDABLE[DenialCode[given[0].fact.check]],
             limit=_narrowest(given),
             until_ns=min(each.fact.until_ns for each in given),
         )
@@ -204,7 +206,7 @@ def _counts(given: Sequence[_Given]) -> bool:
 def _narrowest(given: Sequence[_Given]) -> float:
     """Return the value on which everybody agrees."""
     values = [each.fact.up_to for each in given]
-    least = LIMIT_FIELDS[_CHECKS[DenialCode[given[0].fact.check]]] in LEAST
+    least = LIMIT_FIELDS[OVERRIDABLE[DenialCode[given[0].fact.check]]] in LEAST
     return max(values) if least else min(values)
 
 
@@ -212,8 +214,8 @@ def _check_asked(code: DenialCode, order: int, minutes: int, reason: str) -> Non
     """Refuse what was not refused by a check, or for a time that is not allowed, or in silence."""
     if not reason.strip():
         raise ReleaseRefused("reason is empty; every override is recorded with who and why")
-    if code not in _CHECKS:
-        allowed = ", ".join(check.name for check in _CHECKS)
+    if code not in OVERRIDABLE:
+        allowed = ", ".join(check.name for check in OVERRIDABLE)
         raise ReleaseRefused(f"decision {order} is {code.name}, which nobody can override; allowed are {allowed}")
     if not 0 < minutes <= MINUTES_MAX:
         raise ReleaseRefused(
@@ -223,7 +225,7 @@ def _check_asked(code: DenialCode, order: int, minutes: int, reason: str) -> Non
 
 def _check_value(code: DenialCode, observed: float, limit: float, up_to: float) -> None:
     """Refuse a value that would not let the order pass, or that is no number."""
-    least = LIMIT_FIELDS[_CHECKS[code]] in LEAST
+    least = LIMIT_FIELDS[OVERRIDABLE[code]] in LEAST
     passes = up_to <= observed if least else up_to >= observed
     if not np.isfinite(up_to) or not passes:
         wanted = "at most" if least else "at least"
