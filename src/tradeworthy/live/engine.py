@@ -240,12 +240,26 @@ class Engine:
         RecordUnwritable
             The tape failed; trading has stopped.
         """
+        done = 0
+        while done < len(batch):
+            count = self.desk.inbox.load(batch[done:] if done else batch)
+            self.consume_inbox(count)
+            done += count
+
+    def consume_inbox(self, count: int) -> None:
+        """Take the first `count` events of the desk's inbox, as `consume` does; for who wrote them there himself."""
         try:
-            done = 0
-            while done < len(batch):
-                count = self.desk.inbox.load(batch[done:] if done else batch)
-                self._consume_inbox(count)
-                done += count
+            place = 0
+            while place < count:
+                if self._steering.due:
+                    self._steer()
+                stop = count
+                if self._venue.pending:
+                    self._hear(self._venue.observe(self.desk.shown(place)))
+                    stop = place + 1 if self._venue.pending else count
+                place = self._run(place, stop)
+            if self.counters.events - self._last_checkpoint >= self.settings.checkpoint_every:
+                self._checkpoint()
         except (RecordBusy, RecordUnwritable) as error:
             self._fail_safe(error)
             raise
@@ -271,19 +285,6 @@ class Engine:
         if self._recorder.tape.failure is not None:
             raise RecordUnwritable(self._recorder.tape.failure)
         self._recorder.tape.check()
-
-    def _consume_inbox(self, count: int) -> None:
-        place = 0
-        while place < count:
-            if self._steering.due:
-                self._steer()
-            stop = count
-            if self._venue.pending:
-                self._hear(self._venue.observe(self.desk.shown(place)))
-                stop = place + 1 if self._venue.pending else count
-            place = self._run(place, stop)
-        if self.counters.events - self._last_checkpoint >= self.settings.checkpoint_every:
-            self._checkpoint()
 
     def _run(self, start: int, stop: int) -> int:
         """Take a stretch of events to decisions, write them, send the order; return how far it went."""

@@ -39,6 +39,8 @@ class Inbox:
         The same memory as tables.
     header : memoryview
         Of `words`: the cheapest way for Python to read one.
+    data : memoryview
+        All records as bytes: the cheapest way for Python to write one.
     prices, now_ns : (room,) arrays
         The reference price and the decision time of each event.
     """
@@ -51,7 +53,7 @@ class Inbox:
         self.now_ns: Words = np.zeros(room, np.int64)
         self.header = self.words.data
         self._same, self._itemsize = self.records.dtype, self.records.itemsize
-        self._bytes, self._times = self.words.reshape(-1).data.cast("B"), self.now_ns.data
+        self.data, self._times = self.words.reshape(-1).data.cast("B"), self.now_ns.data
 
     @property
     def room(self) -> int:
@@ -64,7 +66,7 @@ class Inbox:
         if events.dtype is not self._same and events.dtype == self.records.dtype:
             self._same = events.dtype  # comparing record types costs as much as a decision: once for each source
         if events.dtype is self._same:
-            self._bytes[: count * self._itemsize] = (events if count == len(events) else events[:count]).tobytes()
+            self.data[: count * self._itemsize] = (events if count == len(events) else events[:count]).tobytes()
         else:
             _widen(self.records[:count], events[:count])
         return count

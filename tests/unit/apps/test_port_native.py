@@ -15,6 +15,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.findings import Finding
+from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.replay import replay
 from tradeworthy.record.reader import TapeReader
 
@@ -194,9 +195,11 @@ def test_a_book_of_another_shape_is_refused_by_name(desk, changes, words):
 def test_a_wide_desk_takes_as_many_levels_as_it_has_room_for():
     """Level after level, the best first; a side with fewer levels has no price and size 0 there."""
     config = SimpleNamespace(instruments=[SimpleNamespace(symbol="ETH")], width=13)
-    incoming = Incoming(SimpleNamespace(config=config), CLOCK)
+    inbox = Inbox(1, config.width)
+    incoming = Incoming(SimpleNamespace(config=config, inbox=inbox), CLOCK)
     sent = BookEvent(instrument="ETH", bids=[(9.0, 1.0), (8.0, 2.0), (7.0, 3.0), (6.0, 4.0)], asks=[(10.0, 5.0)])
-    levels = incoming.record(sent)["values"][0].tolist()
+    incoming.take(sent)
+    levels = inbox.records["values"][0].tolist()
     assert levels[:6] == [9.0, 10.0, 1.0, 5.0, 8.0, pytest.approx(math.nan, nan_ok=True)]
     assert levels[6:8] == [2.0, 0.0]
     assert (levels[8], levels[10], levels[11]) == (7.0, 3.0, 0.0)

@@ -1,9 +1,9 @@
 """One HTTP/1.1 connection: bytes in, requests decided in the same call, bytes out.
 
 Idea:   a hop to another thread or task costs more than a model, so the answer is made where the last byte was read, and
-        written at once. A caller sends the same head again and again: one that was read before is known by its bytes
-        and not parsed a second time. Only what must wait (for a disk) answers later; then the connection's other
-        requests wait in order behind it, and no more is read from it.
+        written at once; it is counted when it has left. A caller sends the same head again and again: one that was read
+        before is known by its bytes, and neither parsed nor looked up a second time. Only what must wait (for a disk)
+        answers later; then the connection's other requests wait in order behind it, and no more is read from it.
 Limits: header and body sizes are judged before they are complete; a request that takes too long to arrive, and a
         connection that nobody uses, are closed by the port's `sweep`.
 State:  what has been read of the present request, requests that wait behind an answer, the head that was read last.
@@ -11,41 +11,24 @@ State:  what has been read of the present request, requests that wait behind an 
 
 import asyncio
 import hmac
-import re
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import httptools
 
 from tradeworthy.apps.server.figures import NOWHERE, Figures
-from tradeworthy.apps.server.packing import unpacked
+from tradeworthy.apps.server.heads import Head
 from tradeworthy.apps.server.replies import RequestRefused, error
 from tradeworthy.apps.server.routes import Answer, Headers, Request, Stream
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.doorkeeper import Holder
 
 HEADERS_MAX = 64
-HEAD_END = b"\r\n\r\n"
-LINE_END = b"\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)(?=\r\n)", re.IGNORECASE)
-_DIFFERENT = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"x-deadline-ns"))
-"""Headers of requests that are always parsed."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 Asked = tuple[bytes, bytes, Headers, bytes]
 """Method, URL, headers and body of a request that waits its turn."""
-
-
-class _Head(NamedTuple):
-    """The head of the request before: its bytes around the body's length, and what was read in it."""
-
-    before: bytes
-    after: bytes
-    method: bytes
-    url: bytes
-    headers: Headers
-    bytes_max: int
 
 
 class Owner(Protocol):
@@ -59,8 +42,14 @@ class Owner(Protocol):
     def open_turn(self) -> int:
         """Return the monotonic time, and note when this turn of the loop began."""
 
-    def request(self, method: bytes, url: bytes, headers: Headers, caller: "Connection") -> Request:
+    def close_turn(self) -> None:
+        """Let this turn end once the loop goes on."""
+
+    def request(self, asked: Asked, caller: "Connection") -> Request:
         """Find the route and let the caller in, or raise `RequestRefused`."""
+
+    def admit(self, request: Request) -> Request:
+        """Let a caller who is known in once more, or raise `RequestRefused`."""
 
     def refusal(self, problem: BaseException, caller: "Connection") -> bytes:
         """Return the answer that tells of an error."""
@@ -111,9 +100,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._url, self._body, self._path = b"", b"", NOWHERE
         self._headers: Headers = {}
-        self._out: list[bytes] = []
-        self._last: Asked | None = None
-        self._known: _Head | None = None
+        self._out: list[tuple[str, bytes]] = []
+        self._last: Request | None = None
+        self._known: Head | None = None
         self._waiting: deque[Asked] = deque()
         self._turn: asyncio.Future[bytes] | None = None
         self._stream: Stream | None = None
@@ -130,6 +119,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if isinstance(peer, tuple) else "unix socket"
         self._since_ns = self._port.open_turn()
+        self._port.close_turn()
         if len(self._port.connections) >= self._port.settings.connections_max:
             self._closing = True
             self._transport.write(error(503, "too many connections; close those that you do not use", 1.0))
@@ -186,6 +176,7 @@ class Connection(asyncio.Protocol):
         elif not self._closing:
             self._closing = self._leaving = True
             self._since_ns = self._port.open_turn()
+            self._port.close_turn()
             self._transport.write_eof()
             self._transport.resume_reading()
 
@@ -198,51 +189,35 @@ class Connection(asyncio.Protocol):
         if self._stream is not None:
             self._stream.receive(data)
             return
-        now_ns, begun = self._port.open_turn(), self._begun
-        fresh = not self._partial
+        now_ns = self._port.open_turn()
+        try:
+            self._read(data, now_ns)
+        finally:
+            self._flush()
+            self._port.close_turn()
+
+    def _read(self, data: bytes, now_ns: int) -> None:
+        """Answer what is known by its bytes, parse everything else."""
+        begun, fresh = self._begun, not self._partial
         if fresh:
             self._since_ns = now_ns
-            known = self._again(data) if self._turn is None else None
+            known = self._known.again(data) if self._known is not None and self._turn is None else None
             if known is not None:
                 self._answer(known)
-                self._flush()
                 return
-            self._partial = True
+            self._partial, self._last = True, None
         try:
             self._parser.feed_data(data)
             if self._in_headers and self._begun == begun:
                 self._measure(len(data))
-            elif fresh and self._begun == begun + 1 and self._last is not None:
-                self._remember(data, self._last)
+            elif fresh and self._begun == begun + 1 and self._last is not None and self._parser.should_keep_alive():
+                self._known = Head.of(data, self._last, self._port.settings.body_bytes_max)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except RequestRefused as refused:
             self._refuse(refused)
         except httptools.HttpParserError as problem:
             self._refuse(_cause(problem))
-        self._flush()
-
-    def _again(self, data: bytes) -> Asked | None:
-        """Return the request that `data` is, if it is one whole request with the head of the one before."""
-        known = self._known
-        if known is None or not data.startswith(known.before):
-            return None
-        begin = len(known.before)
-        end = data.find(LINE_END, begin)
-        length, rest = data[begin:end], end + len(known.after)
-        if not data.startswith(known.after, end) or not length.isdigit() or int(length) != len(data) - rest:
-            return None
-        return None if len(data) > known.bytes_max else (known.method, known.url, known.headers, data[rest:])
-
-    def _remember(self, data: bytes, asked: Asked) -> None:
-        """Keep the head of a request that came whole and alone, if nothing but its body will differ the next time."""
-        method, url, headers, body = asked
-        end = data.find(HEAD_END) + len(HEAD_END)
-        length = _LENGTH.search(data, 0, end)
-        same = length is not None and data[end:] == body and not _DIFFERENT & headers.keys()
-        if length is not None and same and self._parser.should_keep_alive():
-            before, after = data[: length.start(1)], data[length.end(1) : end]
-            self._known = _Head(before, after, method, url, headers, end + self._port.settings.body_bytes_max)
 
     def _upgraded(self, rest: bytes) -> None:
         """Hand what follows an upgrade to who took the connection over; a wish that nobody took is refused."""
@@ -295,7 +270,7 @@ class Connection(asyncio.Protocol):
         """Answer, or wait behind an answer that is not there yet."""
         asked = self._parser.get_method(), self._url, self._headers, self._body
         self._url, self._body, self._headers = b"", b"", {}
-        self._partial, self._last = False, asked
+        self._partial = False
         if self._closing:
             return
         if self._turn is None and self._stream is None:
@@ -307,22 +282,21 @@ class Connection(asyncio.Protocol):
 
     # -- answering -----------------------------------------------------------------------------------------------
 
-    def _answer(self, asked: Asked) -> None:
+    def _answer(self, asked: Asked | Request) -> None:
         """Answer one request now, or begin to."""
-        method, url, headers, body = asked
         path: str = NOWHERE
         made: Answer
         try:
-            request = self._port.request(method, url, headers, self)
-            packed = body and b"content-encoding" in headers
-            request.body = unpacked(body, headers, self._port.settings.body_bytes_max) if packed else body
+            if isinstance(asked, Request):
+                request = self._port.admit(asked)
+            else:
+                request = self._last = self._port.request(asked, self)
             path = request.route.path
             made = request.route.handler(request)
         except Exception as problem:  # noqa: BLE001 - whatever a request meets, its caller is told, and others go on
             made = self._port.refusal(problem, self)
         if isinstance(made, bytes):
-            self._out.append(made)
-            self._port.figures.answered(path, made, self._port.now_ns)
+            self._out.append((path, made))
             if not self._parser.should_keep_alive():
                 self._flush()
                 self.close()
@@ -343,12 +317,12 @@ class Connection(asyncio.Protocol):
         """Write an answer that came, and go on with what waits behind it."""
         began_ns = self._since_ns
         self._turn, self._since_ns = None, self._port.open_turn()
+        self._port.close_turn()
         if turn.cancelled() or self._closing:
             return
         problem = turn.exception()
-        reply = turn.result() if problem is None else self._port.refusal(problem, self)
-        self._out.append(reply)
-        self._port.figures.answered(self._path, reply, began_ns)
+        self._out.append((self._path, turn.result() if problem is None else self._port.refusal(problem, self)))
+        self._flush(began_ns)
         while self._waiting and self._turn is None and not self._closing:
             self._answer(self._waiting.popleft())
         if self._turn is None:
@@ -364,16 +338,18 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refused: RequestRefused) -> None:
         """Refuse what cannot be read any further, and close."""
-        reply = self._port.refusal(refused, self)
-        self._out.append(reply)
-        self._port.figures.answered(NOWHERE, reply, self._port.now_ns)
+        self._out.append((NOWHERE, self._port.refusal(refused, self)))
         self._flush()
         self.leave()
 
-    def _flush(self) -> None:
-        if self._out:
-            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-            self._out.clear()
+    def _flush(self, since_ns: int = 0) -> None:
+        """Write the answers that are there, then count them; they were read now, or at another time."""
+        out, port = self._out, self._port
+        if out:
+            self._transport.write(out[0][1] if len(out) == 1 else b"".join([reply for _, reply in out]))
+            for path, reply in out:
+                port.figures.answered(path, reply, since_ns or port.now_ns)
+            out.clear()
 
     def same_credential(self, credential: bytes) -> Holder | None:
         """Return who holds a credential if it is that of the last request."""

@@ -109,14 +109,16 @@ class Native:
 
     def take(self, event: AnyEvent) -> Decided:
         """Let the engine consume one event, and return what it made of it."""
-        engine, batch = self._engine, self._incoming.record(event)
-        before = engine.counters.decisions
-        engine.consume(batch)
-        if engine.counters.decisions == before:
-            told = undecided(engine.desk.acting.name, event, engine.desk.inbox.records[0])
+        engine, counters = self._engine, self._engine.counters
+        self._incoming.take(event)
+        before = counters.decisions
+        engine.consume_inbox(1)
+        acting = engine.desk.acting
+        if counters.decisions == before:
+            told = undecided(acting.name, event, engine.desk.inbox.records[0])
             self._port.figures.denied[told.verdict] += told.verdict != DenialCode.NONE.name
             return told
-        told = decided(engine.desk.acting.decisions[0], event.instrument)
+        told = decided(acting.told, event.instrument)
         self._port.figures.decisions[told.verdict] += 1
         return told
 
@@ -179,9 +181,8 @@ class Native:
             instruments = await asyncio.to_thread(self._instruments, new)
             for outcome, instrument in zip(new, instruments, strict=True):
                 value = math.nan if outcome.value is None else outcome.value
-                self._engine.consume(
-                    self._incoming.outcome(outcome.decision, instrument, outcome.ts_event_ns, outcome.label, value)
-                )
+                self._incoming.take_outcome(outcome.decision, instrument, outcome.ts_event_ns, outcome.label, value)
+                self._engine.consume_inbox(1)
                 self._labels[outcome.decision] = (outcome.label, outcome.value)
         return answer_json({"accepted": len(new), "repeated": repeated})
 
@@ -224,7 +225,7 @@ class Native:
     def _page(self, after: int, limit: int) -> bytes:
         reader = TapeReader(self._port.tape_folder)
         found = reader.read(DECISIONS, after, limit) if DECISIONS in reader.streams() else np.empty(0, DECISION)
-        made = [decided(record, self._incoming.symbol(int(record["instrument"]))) for record in found]
+        made = [decided(record.tobytes(), self._incoming.symbol(int(record["instrument"]))) for record in found]
         return answer_json(DecisionPage(decisions=made, next=made[-1].decision or 0 if made else after))
 
     def explain(self, request: Request) -> Answer:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tradeworthy.apps.server.figures import Figures
-from tradeworthy.apps.server.http import Connection
+from tradeworthy.apps.server.http import Asked, Connection
 from tradeworthy.apps.server.models import Models, Roster
 from tradeworthy.apps.server.native import Native
 from tradeworthy.apps.server.openinference import OpenInference
+from tradeworthy.apps.server.packing import unpacked
 from tradeworthy.apps.server.replies import RequestRefused, respond
-from tradeworthy.apps.server.routes import OPEN, Headers, Request, Route, Routes
+from tradeworthy.apps.server.routes import OPEN, Request, Route, Routes
 from tradeworthy.apps.server.scores import ScoreLog, Tape
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
@@ -100,6 +101,7 @@ class Port:
         self._keys: dict[str, Key] = {}
         self._ledger_number = -1
         self._turn_ns = self.now_ns = self.slow = 0
+        self._turn_ends = False
         self._wait_ns_max = int(self.settings.wait_ms_max * NS_PER_MS)
 
     def _table(self, engine: Engine | Roster) -> list[Route]:
@@ -241,17 +243,22 @@ class Port:
     # -- one request ---------------------------------------------------------------------------------------------
 
     def open_turn(self) -> int:
-        """Return the monotonic time, and note when this turn of the loop began."""
+        """Return the monotonic time, and note when this turn of the loop began; `close_turn` must follow."""
         self.now_ns = now_ns = self._monotonic_ns()
         if not self._turn_ns:
             self._turn_ns = now_ns
-            self._soon(self._close_turn)
         return now_ns
 
-    def _close_turn(self) -> None:
-        self._turn_ns = 0
+    def close_turn(self) -> None:
+        """Let this turn end once the loop goes on; said after an answer has left, for saying it costs time."""
+        if not self._turn_ends:
+            self._turn_ends = True
+            self._soon(self._turn_over)
 
-    def request(self, method: bytes, url: bytes, headers: Headers, caller: Connection) -> Request:
+    def _turn_over(self) -> None:
+        self._turn_ns, self._turn_ends = 0, False
+
+    def request(self, asked: Asked, caller: Connection) -> Request:
         """Find the route and let the caller in.
 
         Raises
@@ -259,18 +266,32 @@ class Port:
         RequestRefused
             There is no such route, the caller may not use it, or the port has too much to do.
         """
+        method, url, headers, body = asked
         route, arguments, query = self.routes.find(method, url)
-        request = Request(method, route, arguments, query, headers, b"")
-        if route.scope is OPEN:
-            return request
-        request.holder = self._holder(headers.get(b"authorization", b""), caller)
-        refused = request.holder.enter(route.scope)
-        if refused is not None:
-            raise RequestRefused(refused.status, refused.message, refused.retry_after_s)
-        if self.now_ns - self._turn_ns > self._wait_ns_max:
-            raise RequestRefused(503, "too much to do; slow down and try again", 1.0)
-        if DEADLINE in headers:
-            request.deadline_ns = self._deadline(headers[DEADLINE])
+        request = Request(method, route, arguments, query, headers, body)
+        if route.scope is not OPEN:
+            request.holder = self._holder(headers.get(b"authorization", b""), caller)
+            self.admit(request)
+            if DEADLINE in headers:
+                request.deadline_ns = self._deadline(headers[DEADLINE])
+        if body and b"content-encoding" in headers:
+            request.body = unpacked(body, headers, self.settings.body_bytes_max)
+        return request
+
+    def admit(self, request: Request) -> Request:
+        """Let a caller whose key is known in, and return the request.
+
+        Raises
+        ------
+        RequestRefused
+            The key may not do this, or not now; or the port has too much to do.
+        """
+        if request.holder is not None:
+            refused = request.holder.enter(request.route.scope)
+            if refused is not None:
+                raise RequestRefused(refused.status, refused.message, refused.retry_after_s)
+            if self.now_ns - self._turn_ns > self._wait_ns_max:
+                raise RequestRefused(503, "too much to do; slow down and try again", 1.0)
         return request
 
     def _holder(self, credential: bytes, caller: Connection) -> Holder:
