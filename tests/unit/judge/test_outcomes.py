@@ -69,7 +69,7 @@ def test_an_outcome_of_nothing_known_is_dropped():
     join.observe(decisions)
     join.observe(outcomes_of(decisions, 1.0))
     assert len(join.take()) == 0
-    assert len(join.state()["early"]) == 0
+    assert len(join.state()["outcomes"]) == 0
 
 
 def test_the_market_labels_a_decision_when_its_horizon_has_passed():

@@ -24,6 +24,9 @@ from tradeworthy.core.kernel import kernel
 Records = npt.NDArray[np.void]
 State = dict[str, npt.NDArray[Any]]
 
+SOME_DECISIONS = np.zeros(4, DECISION)[::2]
+"""An example of decisions on the tape for `entry`: what is compiled for it takes slices of any layout."""
+
 
 @runtime_checkable
 class Monitor(Protocol):
@@ -88,18 +91,75 @@ def chosen(records: Records, wanted: npt.NDArray[np.bool_]) -> Records:
     return records if len(places) == len(records) else records.take(places)
 
 
+def as_bytes(records: Records) -> Records:
+    """Return records as plain bytes, a record each: they are copied at once, not field by field."""
+    return records.view(np.dtype((np.void, records.dtype.itemsize)))
+
+
 def followed_by(records: Records, fresh: Records) -> Records:
     """Return records with fresh ones of the same type after them, in memory of their own."""
     if len(fresh) == 0:
         return records
-    both = np.empty(len(records) + len(fresh), records.dtype)
-    both[: len(records)], both[len(records) :] = records, fresh
-    return both
+    return np.concatenate([as_bytes(records), as_bytes(fresh)]).view(records.dtype)
 
 
 def latest(records: Records, fresh: Records, n: int) -> Records:
-    """Return the last n of records with fresh ones of the same type after them."""
-    return followed_by(records, fresh[-n:])[-n:]
+    """Return the last n of records with fresh ones of the same type after them, in memory of their own."""
+    return followed_by(records[max(0, len(records) + len(fresh) - n) :], fresh[-n:])
+
+
+class Kept:
+    """Records of one type in their order: new ones come behind, old ones go in front; memory is used again.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the records.
+    """
+
+    def __init__(self, dtype: np.dtype[np.void]) -> None:
+        self._memory, self._first, self._end = np.empty(0, dtype), 0, 0
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return self._end - self._first
+
+    @property
+    def records(self) -> Records:
+        """Those that are kept, until the next `room` or `add`."""
+        return self._memory[self._first : self._end]
+
+    def room(self, n: int) -> Records:
+        """Return memory for n more behind those kept; what is written there counts from `grow` on."""
+        if self._end + n > len(self._memory):
+            kept, count = self.records, len(self)
+            if 2 * (count + n) > len(self._memory):
+                self._memory = np.empty(4 * (count + n), kept.dtype)
+            as_bytes(self._memory)[:count] = as_bytes(kept)
+            self._first, self._end = 0, count
+        return self._memory[self._end : self._end + n]
+
+    def grow(self, n: int) -> None:
+        """Keep the first n records that were written to `room`."""
+        self._end += n
+
+    def add(self, records: Records) -> None:
+        """Keep more records."""
+        as_bytes(self.room(len(records)))[:] = as_bytes(records)
+        self.grow(len(records))
+
+    def drop(self, n: int) -> None:
+        """Let go of the first n; none, if n is below zero."""
+        self._first += max(0, n)
+
+    def shrink(self, n: int) -> None:
+        """Keep the first n alone."""
+        self._end = self._first + n
+
+    def replace(self, records: Records) -> None:
+        """Keep these records alone."""
+        self.shrink(0)
+        self.add(records)
 
 
 def fields_as(records: Records, dtype: np.dtype[np.void]) -> Records:
@@ -134,8 +194,8 @@ def by_instrument(records: Records) -> list[tuple[int, slice | npt.NDArray[np.in
     """Return each instrument among records with the places of its own, cheaply where there is one alone."""
     if len(records) == 0:
         return []
-    instruments = np.ascontiguousarray(records["instrument"])
-    if instruments.min() == instruments.max():
+    instruments = records["instrument"]
+    if (instruments == instruments[0]).all():
         return [(int(instruments[0]), slice(None))]
     return [(int(each), np.flatnonzero(instruments == each)) for each in np.unique(instruments)]
 

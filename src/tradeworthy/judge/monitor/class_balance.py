@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
-from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.label_shift import LabelShift, Mix
 
@@ -109,13 +109,13 @@ class ClassBalanceMonitor:
         """Take decisions and joined outcomes; anything else is left."""
         if are_decisions(records):
             own = records[(records["version"] == self._version) & np.isfinite(records["score"])]
-            for instrument in np.unique(own["instrument"]):
-                self._watch_scores(int(instrument), own[own["instrument"] == instrument])
+            for instrument, places in by_instrument(own):
+                self._watch_scores(instrument, own[places])
         elif are_joined(records):
-            own = records[(records["version"] == self._version) & np.isfinite(records["label"])]
+            own = known_of(records, self._version)
             self._counts += (len(own), int((own["label"] > 0.5).sum()))
-            for instrument in np.unique(own["instrument"]):
-                self._watch_labels(int(instrument), own[own["instrument"] == instrument])
+            for instrument, places in by_instrument(own):
+                self._watch_labels(instrument, own[places])
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.kernel import entry
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
@@ -133,6 +134,8 @@ class DriftMonitor:
         self._charts, self._season = charts, season or Season.unknown(len(charts.columns))
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
         self._pairing = pairing or RowPairing(version, len(charts.columns))
+        width = len(charts.columns)
+        self._step = entry(watch, charts.table, charts.start(), np.empty((2, width)), np.empty(2, np.int64), 0)
         self._memories: dict[int, ChartState] = {}
         self._group_left: dict[int, int] = {}
         self._queue = FindingQueue()
@@ -233,11 +236,13 @@ class DriftMonitor:
 
     def _watch(self, instrument: int, heads: Records, rows: Floats, as_they_were: Floats) -> None:
         """Step one instrument's charts through its rows at a usual hour; tell what alarms."""
-        memory = self._memories.setdefault(instrument, self._charts.start())
+        if instrument not in self._memories:
+            self._memories[instrument] = self._charts.start()
+        memory = self._memories[instrument]
         ts_ns = np.ascontiguousarray(heads["ts_event_ns"])
         left, start = self._group_left.get(instrument, 0), 0
         while start < len(rows):
-            at = watch(self._charts.table, memory, rows, ts_ns, start)
+            at = self._step(self._charts.table, memory, rows, ts_ns, start)
             left = max(0, left - (at - start))
             if at < len(rows):
                 if left == 0:

@@ -33,7 +33,7 @@ from tradeworthy.judge.monitor.base import (
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
-from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.label_shift import fit_platt
 
@@ -198,7 +198,7 @@ class EstimatedPerformanceMonitor:
             self._decided = max(self._decided, int(own["sequence"][-1]) if len(own) else 0)
             self._recent = np.concatenate([self._recent, p])[-self._settings.window :]
         elif are_joined(records):
-            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
+            own = known_of(records, self._version)
             self._outcomes.append(own)
             self._kept += len(own)
             while self._kept - len(self._outcomes[0]) > OUTCOMES_MAX + self._settings.window:

@@ -23,7 +23,6 @@ from tradeworthy.judge.monitor.base import (
     are_decisions,
     are_events,
     are_rows,
-    chosen,
     followed_by,
     part_of,
     places_of,
@@ -41,7 +40,7 @@ from tradeworthy.judge.monitor.fairness import (
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
 from tradeworthy.judge.monitor.joins.asked import AskedAt
-from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 
 Floats = npt.NDArray[np.float64]
@@ -166,8 +165,7 @@ class FairnessMonitor:
     def observe(self, records: Records) -> None:
         """Take joined outcomes, and what makes the groups: rows, decisions and inputs; anything else is left."""
         if are_joined(records):
-            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["label"]))
-            self._waiting = followed_by(self._waiting, own)[-WAITING_MAX:]
+            self._waiting = followed_by(self._waiting, known_of(records, self._version))[-WAITING_MAX:]
         elif self._needs_rows and are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
             self._row_keys = np.concatenate([self._row_keys, records["decision"]])[-WAITING_MAX:]
             self._rows = np.concatenate([self._rows, records["row"]])[-WAITING_MAX:]

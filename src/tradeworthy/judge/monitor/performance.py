@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.kernel import kernel
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
@@ -107,13 +108,33 @@ class PerformanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     rolling: Classification
 
 
+@kernel
+def _write_losses(scores: Floats, labels: Floats, how: tuple[bool, float, float], losses: Floats) -> int:
+    """Write the loss of each of (n,) scores: its squared distance from the label, or whether its call was wrong.
+
+    `how` says which of both, and where scores and labels are cut. Return how many calls were right.
+    """
+    is_brier, score_cut, label_cut = how
+    right = 0
+    for i in range(len(scores)):
+        rose, called = labels[i] > label_cut, scores[i] > score_cut
+        right += rose == called
+        distance = scores[i] - (1.0 if rose else 0.0)
+        losses[i] = min(distance * distance, 1.0) if is_brier else (1.0 if rose != called else 0.0)
+    return right
+
+
+def measured(scores: npt.ArrayLike, labels: npt.ArrayLike, settings: PerformanceSettings) -> tuple[Floats, int]:
+    """Return the (n,) losses, from 0 to 1, of scores against labels without NaN, and how many calls were right."""
+    s, y = np.ascontiguousarray(scores, np.float64), np.ascontiguousarray(labels, np.float64)
+    losses = np.empty(len(s))
+    right = _write_losses(s, y, (settings.loss == "brier", settings.score_cut, settings.label_cut), losses)
+    return losses, right
+
+
 def losses_of(scores: npt.ArrayLike, labels: npt.ArrayLike, settings: PerformanceSettings | None = None) -> Floats:
     """Return the (n,) losses, from 0 to 1, of scores against labels without NaN."""
-    settings = settings or PerformanceSettings()
-    s, y = np.asarray(scores, np.float64), np.asarray(labels, np.float64) > settings.label_cut
-    raw = (s - y) ** 2 if settings.loss == "brier" else ((s > settings.score_cut) != y).astype(np.float64)
-    losses: Floats = np.clip(raw, 0.0, 1.0)
-    return losses
+    return measured(scores, labels, settings or PerformanceSettings())[0]
 
 
 def performance_reference(
@@ -139,16 +160,16 @@ def performance_reference(
     s, y = np.asarray(scores, np.float64).ravel(), np.asarray(labels, np.float64).ravel()
     known = np.isfinite(s) & np.isfinite(y)
     losses = losses_of(s[known], y[known], settings)
-    rng = np.random.default_rng(settings.seed)
     charts = calibrate(  # both sides share the rate asked of `calibrate`; only rises are told
         losses[:, None],
         [settings.loss],
         false_alarms_per_10k=2.0 * CHART_SHARE * settings.false_alarms_per_10k,
-        rng=rng,
+        rng=np.random.default_rng(settings.seed),
         settings=settings.charts,
         bounded=True,
     )
     charts.constants[:, LIMIT_DOWN] = np.inf
+    rng = np.random.default_rng(settings.seed)  # of its own: a kept calibration draws nothing
     interval = mean_interval(losses, horizon=horizon, rng=rng, level=0.98)
     upper = float(np.clip(interval.high, 1e-6, 1.0 - 1e-6))
     return PerformanceReference(mean=float(losses.mean()), upper=upper, horizon=horizon, charts=charts)
@@ -225,9 +246,8 @@ class PerformanceMonitor:
         if len(joined) == 0:
             return
         joined = chosen(joined, np.isfinite(joined["label"]))
-        losses = losses_of(joined["score"], joined["label"], self._settings)
-        right = (joined["score"] > self._settings.score_cut) == (joined["label"] > self._settings.label_cut)
-        self._totals += (len(joined), losses.sum(), right.sum())
+        losses, right = measured(joined["score"], joined["label"], self._settings)
+        self._totals += (len(joined), losses.sum(), right)
         self._last = latest(self._last, joined, self._settings.window)
         if self._reference is not None:
             for instrument, own in by_instrument(joined):
@@ -294,8 +314,11 @@ class PerformanceMonitor:
 
     def _watch(self, reference: PerformanceReference, instrument: int, joined: Records, losses: Floats) -> None:
         """Run both tests over one instrument's new losses, with a pause after each finding."""
-        memory = self._memories.setdefault(instrument, _Memory.fresh(reference))
-        times = np.column_stack([joined["ts_event_ns"], joined["ts_known_ns"]])
+        if instrument not in self._memories:
+            self._memories[instrument] = _Memory.fresh(reference)
+        memory = self._memories[instrument]
+        times = np.empty((len(joined), 2), np.int64)
+        times[:, 0], times[:, 1] = joined["ts_event_ns"], joined["ts_known_ns"]
         tests = self._tests(reference, memory)
         start = 0
         while start < len(losses):

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
-from tradeworthy.judge.monitor.joins.joined import are_joined
+from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.judge.monitor.label_shift import EDGE, log_odds
 
@@ -122,8 +122,7 @@ class ReliabilityMonitor:
         """Take joined outcomes; anything else is left."""
         if not are_joined(records):
             return
-        known = np.isfinite(records["label"]) & np.isfinite(records["score"])
-        own = chosen(records, (records["version"] == self._version) & known)
+        own = known_of(records, self._version)
         for instrument, places in by_instrument(own):
             self._watch(instrument, own[places])
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.kernel import entry
 from tradeworthy.judge.monitor.base import State
 from tradeworthy.judge.monitor.control_charts.rate_kernels import (
     ACTIVE,
@@ -100,6 +101,8 @@ class RateCharts:
         self.false_alarms_per_10k = false_alarms_per_10k
         self.limit = math.log(max(1, p) * SIDES * STEPS * 1e4 / false_alarms_per_10k)
         self._quiet = quiet
+        events = RateEvents(np.empty(2, np.int64), np.empty((2, 1), np.uint8), np.empty(2, np.int64))
+        self._step = entry(watch_rates, self.state, self.limit, events, 0)
 
     def set_usual(self, chart: int, chance: float, stays: float = RUN_MIN, share: float | None = None) -> None:
         """Say what is usual of one chart: chances of a yes after a no and after a yes, and the share that was seen."""
@@ -118,7 +121,7 @@ class RateCharts:
 
     def watch(self, first: Longs, hits: Bits, ts_ns: Longs, start: int) -> int:
         """Step through events until a chart alarms; see `watch_rates`."""
-        return int(watch_rates(self.state, self.limit, RateEvents(first, hits, ts_ns), start))
+        return int(self._step(self.state, self.limit, RateEvents(first, hits, ts_ns), start))
 
     def take_alarms(self, first: int, width: int) -> list[RateAlarm]:
         """Return what alarmed among neighbouring charts, the strongest first, and quieten it."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.kernel import entry
 from tradeworthy.judge.monitor.base import State
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
@@ -58,6 +59,7 @@ class SeriesWatch:
 
     def __init__(self, charts: Charts, quiet: int) -> None:
         self._charts, self._quiet = charts, quiet
+        self._step = entry(watch, charts.table, charts.start(), np.empty((2, 1)), np.empty(2, np.int64), 0)
         self._memories: dict[int, ChartState] = {}
 
     @property
@@ -76,10 +78,12 @@ class SeriesWatch:
 
     def watch(self, instrument: int, values: Floats, ts_ns: Longs) -> list[SeriesAlarm]:
         """Take an instrument's next (n,) values; return the alarms among them."""
-        memory = self._memories.setdefault(instrument, self._charts.start())
+        if instrument not in self._memories:
+            self._memories[instrument] = self._charts.start()
+        memory, times_ns = self._memories[instrument], np.ascontiguousarray(ts_ns)
         alarms, start, series = list[SeriesAlarm](), 0, np.ascontiguousarray(values)[:, None]
         while start < len(series):
-            at = watch(self._charts.table, memory, series, np.ascontiguousarray(ts_ns), start)
+            at = self._step(self._charts.table, memory, series, times_ns, start)
             if at < len(series):
                 alarms.append(self._alarm(memory, at))
                 self._pause(memory)

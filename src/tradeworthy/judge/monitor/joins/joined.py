@@ -11,13 +11,32 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.judge.monitor.base import Monitor, Records
+from tradeworthy.core.kernel import kernel
+from tradeworthy.judge.monitor.base import Monitor, Records, chosen
 from tradeworthy.judge.monitor.joins.outcomes import JOINED, MarketLabel, OutcomeJoin
 
 
 def are_joined(records: Records) -> bool:
     """Whether the records are decisions with their labels."""
     return records.dtype == JOINED
+
+
+@kernel
+def _all_known(joined: Records, version: np.uint64) -> bool:
+    """Whether all of (n,) JOINED are of one version and have a score and a label."""
+    for i in range(len(joined)):
+        each = joined[i]
+        if each["version"] != version or not np.isfinite(each["score"] + each["label"]):
+            return False
+    return True
+
+
+def known_of(joined: Records, version: int) -> Records:
+    """Return one version's outcomes with a score and a label: the very same records, if all are."""
+    if _all_known(joined, np.uint64(version)):
+        return joined
+    known = np.isfinite(joined["score"]) & np.isfinite(joined["label"])
+    return chosen(joined, known & (joined["version"] == version))
 
 
 class ForwardingJoin(OutcomeJoin):

@@ -18,16 +18,26 @@ import numpy.typing as npt
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.judge.monitor.base import (
+    SOME_DECISIONS,
+    Kept,
     Records,
     State,
     are_decisions,
     are_events,
     by_instrument,
     chosen,
-    fields_as,
     followed_by,
-    places_of,
+)
+from tradeworthy.judge.monitor.joins.outcome_kernels import (
+    Asks,
+    Facts,
+    Labels,
+    in_order,
+    settle,
+    write_labels,
+    write_waiting,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -102,7 +112,7 @@ class _Lane:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self.events: EventBatch | None = None
-        self.labels = np.empty(0, LABELLED)
+        self.labels = Kept(LABELLED)
         self.passed = 0
 
     def add(self, events: EventBatch, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]) -> None:
@@ -120,16 +130,12 @@ class _Lane:
         """Label what was not labelled yet; `passed` is the last event whose future is here."""
         if len(events) > label.horizon:
             labels, values, places = label.compute(events, instrument, instruments)
-            first = int(np.searchsorted(events["sequence"], self.passed, side="right"))
-            new = np.flatnonzero((places >= first) & np.isfinite(labels))
-            at = places[new]
-            fresh = np.empty(len(new), LABELLED)
-            fresh["sequence"], fresh["label"], fresh["value"] = events["sequence"][at], labels[new], values[new]
-            fresh["known"] = events["sequence"][at + label.horizon]
-            fresh["ts_known_ns"] = events["ts_event_ns"][at + label.horizon]
-            self.labels = followed_by(self.labels, fresh)[-WAITING_MAX:]
+            sequences, ts_ns = (np.ascontiguousarray(events[name]) for name in ("sequence", "ts_event_ns"))
+            since, room = (self.passed, label.horizon), self.labels.room(len(places))
+            self.labels.grow(write_labels(Labels(labels, values, places), sequences, ts_ns, since, room))
+            self.labels.drop(len(self.labels) - WAITING_MAX)
             self.passed = int(events["sequence"][-1 - label.horizon])
-        self.events = events[-self._keep :].copy()
+        self.events = followed_by(events[:0], events[-self._keep :])
 
 
 class OutcomeJoin:
@@ -157,12 +163,11 @@ class OutcomeJoin:
     ) -> None:
         self._label = label
         self._instruments = list(instruments)
-        self._versions = None if versions is None else np.array(versions, np.uint64)
+        self._asks = Asks(versions is None, np.array([] if versions is None else versions, np.uint64))
+        self._write = entry(write_waiting, SOME_DECISIONS, self._asks, np.empty(2, np.uint64), np.empty(0, WAITING))
         self._lookback = lookback
-        self._waiting = np.empty(0, WAITING)
-        self._early = np.empty(0, JOINED)
+        self._waiting, self._early = Kept(WAITING), Kept(LABELLED)
         self._lanes: dict[int, _Lane] = {}
-        self._resolved: list[npt.NDArray[np.intp]] = []
         self._newest = np.zeros(2, np.uint64)
         self._given_up = 0
 
@@ -183,7 +188,11 @@ class OutcomeJoin:
     def observe(self, records: Records) -> None:
         """Take decisions and events of any stream; anything else is left."""
         if are_decisions(records):
-            self._add_decisions(records)
+            room = self._waiting.room(len(records))
+            self._waiting.grow(self._write(records, self._asks, self._newest, room))
+            too_many = max(0, len(self._waiting) - WAITING_MAX)
+            self._waiting.drop(too_many)
+            self._given_up += too_many
         elif are_events(records):
             kind = np.ascontiguousarray(records["kind"])
             self._add_outcomes(records.take(np.flatnonzero(kind == Kind.OUTCOME)))
@@ -193,118 +202,81 @@ class OutcomeJoin:
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
-        joined = [self._take_outcomes()] if len(self._early) else []
-        for instrument, own in by_instrument(self._waiting) if self._lanes else ():
-            if instrument in self._lanes:
-                joined.append(self._take_market(self._lanes[instrument], own))
-        self._forget()
-        joined = [part for part in joined if len(part)]
-        if not joined:
-            return np.empty(0, JOINED)
-        whole = joined[0] if len(joined) == 1 else np.concatenate(joined)
-        return whole.take(np.lexsort((whole["decision"], whole["sequence"])))
+        joined, found = np.zeros(len(self._waiting), JOINED), 0
+        if len(self._early):
+            found += self._settle(self._firsts(), Facts(-1, 0, False), joined)
+            keep = self._early.records["sequence"] > self._newest[0]
+            self._early.replace(chosen(self._early.records, keep))
+        gives_up = self._label is None or not self._label.is_reported
+        for instrument, lane in self._lanes.items():
+            found += self._settle(lane.labels.records, Facts(instrument, lane.passed, gives_up), joined[found:])
+            read = int(np.searchsorted(lane.labels.records["sequence"], self._newest[1]))  # others may ask there yet
+            lane.labels.drop(read)
+        joined.resize(found, refcheck=False)
+        return joined if in_order(joined) else joined.take(np.lexsort((joined["decision"], joined["sequence"])))
 
-    def _add_decisions(self, records: Records) -> None:
-        if len(records) == 0:
-            return
-        self._newest = np.maximum(self._newest, [records["sequence"].max(), records["input_sequence"].max()])
-        own = np.isfinite(records["score"])
-        if self._versions is not None:
-            versions = np.ascontiguousarray(records["version"])
-            own &= np.logical_or.reduce([versions == each for each in self._versions])
-        self._waiting = followed_by(self._waiting, fields_as(chosen(records, own), WAITING))
-        self._given_up += max(0, len(self._waiting) - WAITING_MAX)
-        self._waiting = self._waiting[-WAITING_MAX:]
+    def _settle(self, known: Records, facts: Facts, joined: Records) -> int:
+        """Join what waits with what is known; return how many decisions were joined."""
+        before = len(self._waiting)
+        left, found = settle(self._waiting.records, known, facts, joined)
+        self._waiting.shrink(left)
+        self._given_up += before - left - found
+        return found
+
+    def _firsts(self) -> Records:
+        """Return the first outcome of each decision, in order of decisions."""
+        early = self._early.records
+        return early.take(np.unique(early["sequence"], return_index=True)[1])
 
     def _add_outcomes(self, outcomes: EventBatch) -> None:
         if len(outcomes) == 0:
             return
-        early = np.zeros(len(outcomes), JOINED)
-        early["sequence"], early["decision"] = outcomes["sequence"], outcomes["reference"]
+        early = np.empty(len(outcomes), LABELLED)
+        early["sequence"], early["known"] = outcomes["reference"], outcomes["sequence"]
         early["ts_known_ns"] = outcomes["ts_event_ns"]
         early["label"], early["value"] = outcomes["values"][:, 0], outcomes["values"][:, 1]
-        self._early = followed_by(self._early, early)[-WAITING_MAX:]
+        self._early.add(early)
+        self._early.drop(len(self._early) - WAITING_MAX)
 
     def _add_market(self, events: EventBatch, label: MarketLabel) -> None:
         for instrument, own in by_instrument(events):
             if instrument < len(self._instruments):
-                lane = self._lanes.setdefault(instrument, _Lane(self._lookback + label.horizon))
-                lane.add(events[own], label, instrument, self._instruments)
-
-    def _take_outcomes(self) -> npt.NDArray[np.void]:
-        """Join outcome events with their decisions; the first label of a decision counts."""
-        firsts = self._early[np.unique(self._early["decision"], return_index=True)[1]]
-        at = places_of(self._waiting["sequence"], firsts["decision"])
-        found = at >= 0
-        joined = _join(self._waiting[at[found]], firsts[found])
-        self._waiting = _without(self._waiting, at[found])
-        self._early = self._early[self._early["decision"] > self._newest[0]]
-        return joined
-
-    def _take_market(self, lane: _Lane, own: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
-        """Join one instrument's waiting decisions, at these places, with its labels."""
-        asked, labels = self._waiting["input_sequence"][own], lane.labels
-        ready = np.flatnonzero(asked <= lane.passed)
-        if len(ready) == 0:
-            return np.empty(0, JOINED)
-        at = places_of(labels["sequence"], asked[ready])
-        found = at >= 0
-        places = np.arange(len(self._waiting))[own][ready]
-        facts, known = np.zeros(int(found.sum()), JOINED), labels.take(at[found])
-        facts["sequence"], facts["ts_known_ns"] = known["known"], known["ts_known_ns"]
-        facts["label"], facts["value"] = known["label"], known["value"]
-        joined = _join(self._waiting.take(places[found]), facts)
-        if self._label is not None and self._label.is_reported:
-            places = places[found]
-        self._given_up += len(places) - len(joined)
-        self._resolved.append(places)
-        return joined
-
-    def _forget(self) -> None:
-        """Drop decisions that have their label, and labels of events that every decision was read of."""
-        if self._resolved:
-            self._waiting = _without(self._waiting, np.concatenate(self._resolved))
-            self._resolved.clear()
-        for lane in self._lanes.values():
-            read = int(np.searchsorted(lane.labels["sequence"], self._newest[1], side="right"))
-            lane.labels = lane.labels[read:]
+                if instrument not in self._lanes:
+                    self._lanes[instrument] = _Lane(self._lookback + label.horizon)
+                self._lanes[instrument].add(events[own], label, instrument, self._instruments)
 
     def state(self) -> State:
         """Return what waits."""
         state: State = {
-            "waiting": self._waiting.copy(),
-            "early": self._early.copy(),
+            "waiting": self._waiting.records.copy(),
+            "outcomes": self._early.records.copy(),
             "newest": self._newest.copy(),
             "given_up": np.array([self._given_up]),
         }
         for instrument, lane in self._lanes.items():
-            state |= {f"labels.{instrument}": lane.labels.copy(), f"passed.{instrument}": np.array([lane.passed])}
+            labels = lane.labels.records.copy()
+            state |= {f"labels.{instrument}": labels, f"passed.{instrument}": np.array([lane.passed])}
             if lane.events is not None:
                 state[f"events.{instrument}"] = lane.events.copy()
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back what waited."""
-        self._waiting, self._early = state["waiting"].astype(WAITING), state["early"].copy()
+        self._waiting.replace(state["waiting"].astype(WAITING))
+        self._early.replace(state["outcomes"] if "outcomes" in state else _outcomes_before(state["early"]))
         self._newest, self._given_up = state["newest"].copy(), int(state["given_up"][0])
         self._lanes = {}
         for key in [name.removeprefix("passed.") for name in state if name.startswith("passed.")]:
             lane = self._lanes[int(key)] = _Lane(self._lookback + (self._label.horizon if self._label else 0))
-            lane.passed, lane.labels = int(state[f"passed.{key}"][0]), state[f"labels.{key}"].astype(LABELLED)
+            lane.passed = int(state[f"passed.{key}"][0])
+            lane.labels.add(state[f"labels.{key}"].astype(LABELLED))
             lane.events = state[f"events.{key}"].copy() if f"events.{key}" in state else None
 
 
-def _without(records: Records, places: Longs) -> Records:
-    """Return the records but for those at some places."""
-    kept = np.ones(len(records), np.bool_)
-    kept[places] = False
-    return chosen(records, kept)
-
-
-def _join(decisions: Records, facts: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Complete facts with their decisions, both (m,), in place."""
-    joined = facts
-    joined["decision"] = decisions["sequence"]
-    for name in ("ts_event_ns", "version", "score", "instrument", "role"):
-        joined[name] = decisions[name]
-    return joined
+def _outcomes_before(early: Records) -> Records:
+    """Return the waiting outcomes of a state that kept them as joined records."""
+    outcomes = np.empty(len(early), LABELLED)
+    outcomes["sequence"], outcomes["known"] = early["decision"], early["sequence"]
+    for name in ("ts_known_ns", "label", "value"):
+        outcomes[name] = early[name]
+    return outcomes

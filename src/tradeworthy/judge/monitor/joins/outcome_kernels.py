@@ -1,0 +1,169 @@
+"""Decisions and what is known of them, brought together record by record.
+
+Idea:   what waits is kept in the order decided and what is known in rising order, so one walk along both joins them. It
+        moves up in place what goes on waiting.
+Time:   a market's label is known at the event that completes it; an event that the market has passed without a label
+        never gets one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeworthy.core.kernel import kernel
+
+Records = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+
+class Asks(NamedTuple):
+    """Whose decisions are joined: those of all versions, or of these."""
+
+    all: bool
+    versions: Words
+
+
+class Labels(NamedTuple):
+    """(m,) labels of a market and their values, at these places among its events."""
+
+    labels: Floats
+    values: Floats
+    places: Longs
+
+
+class Facts(NamedTuple):
+    """What decisions are asked about: themselves (instrument -1), or the inputs of one instrument.
+
+    Its market has passed these inputs; `gives_up` says that no label comes any more for one that it passed without.
+    """
+
+    instrument: int
+    passed: int
+    gives_up: bool
+
+
+@kernel
+def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) -> int:
+    """Write (n,) DECISION with a score as WAITING into room for as many; return how many those are.
+
+    `newest` keeps the highest decision and input read, of any version.
+    """
+    found = 0
+    for i in range(len(decisions)):
+        each = decisions[i]
+        newest[0], newest[1] = max(newest[0], each["sequence"]), max(newest[1], each["input_sequence"])
+        own = asks.all
+        for version in asks.versions:
+            own = own or version == each["version"]
+        if own and np.isfinite(each["score"]):
+            waits = room[found]
+            waits["sequence"], waits["input_sequence"] = each["sequence"], each["input_sequence"]
+            waits["ts_event_ns"], waits["version"], waits["score"] = each["ts_event_ns"], each["version"], each["score"]
+            waits["instrument"], waits["role"] = each["instrument"], each["role"]
+            waits["reserved"][:] = 0
+            found += 1
+    return found
+
+
+@kernel
+def write_labels(found: Labels, sequences: Words, ts_ns: Longs, since: tuple[int, int], room: Records) -> int:
+    """Write the finite labels of events after one as LABELLED into room for all; return how many those are.
+
+    Parameters
+    ----------
+    found : Labels
+        At places among the events.
+    sequences, ts_ns : (n,) arrays
+        Of the events.
+    since : tuple of int
+        The last event that was labelled before, and how many events later a label is known.
+    room : (m,) LABELLED
+        Where they are written.
+    """
+    passed, horizon = since
+    m = 0
+    for i in range(len(found.places)):
+        at = found.places[i]
+        if sequences[at] > passed and np.isfinite(found.labels[i]):
+            each = room[m]
+            each["sequence"], each["known"] = sequences[at], sequences[at + horizon]
+            each["ts_known_ns"] = ts_ns[at + horizon]
+            each["label"], each["value"] = found.labels[i], found.values[i]
+            m += 1
+    return m
+
+
+@kernel
+def _place(known: Records, asked: np.int64, at: int) -> int:
+    """Return the first of rising facts at or after a sequence; quickest where it stands a little behind `at`."""
+    if at > 0 and np.int64(known[at - 1]["sequence"]) >= asked:
+        low, high = 0, at
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if np.int64(known[middle]["sequence"]) < asked else (low, middle)
+        return low
+    while at < len(known) and np.int64(known[at]["sequence"]) < asked:
+        at += 1
+    return at
+
+
+@kernel
+def _write_joined(waits: np.void, fact: np.void, joined: np.void) -> None:
+    """Write a decision with what is known of it."""
+    joined["sequence"], joined["ts_known_ns"] = fact["known"], fact["ts_known_ns"]
+    joined["label"], joined["value"] = fact["label"], fact["value"]
+    joined["decision"], joined["ts_event_ns"] = waits["sequence"], waits["ts_event_ns"]
+    joined["version"], joined["score"] = waits["version"], waits["score"]
+    joined["instrument"], joined["role"] = waits["instrument"], waits["role"]
+
+
+@kernel
+def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> tuple[int, int]:
+    """Join what waits with what is known of it.
+
+    Parameters
+    ----------
+    waiting : (n,) WAITING
+        Those that go on waiting are moved to the front.
+    known : (m,) LABELLED
+        Rising in `sequence`: of the decision or of the input asked about.
+    facts : Facts
+        Which of both, and what it means that there is none.
+    joined : (n,) JOINED
+        Zeros; the first are written.
+
+    Returns
+    -------
+    tuple of int
+        How many go on waiting, and how many were joined; the others are given up.
+    """
+    left, found, at = 0, 0, 0
+    for i in range(len(waiting)):
+        waits = waiting[i]
+        asked = np.int64(waits["sequence"] if facts.instrument < 0 else waits["input_sequence"])
+        about = facts.instrument < 0 or (waits["instrument"] == facts.instrument and asked <= facts.passed)
+        if about:
+            at = _place(known, asked, at)
+        if about and at < len(known) and np.int64(known[at]["sequence"]) == asked:
+            _write_joined(waits, known[at], joined[found])
+            found += 1
+        elif not (about and facts.gives_up):
+            if left < i:
+                waiting[left] = waits
+            left += 1
+    return left, found
+
+
+@kernel
+def in_order(joined: Records) -> bool:
+    """Whether (n,) JOINED stand in the order in which they became known."""
+    for i in range(1, len(joined)):
+        before, each = joined[i - 1], joined[i]
+        if each["sequence"] < before["sequence"]:
+            return False
+        if each["sequence"] == before["sequence"] and each["decision"] < before["decision"]:
+            return False
+    return True
