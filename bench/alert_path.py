@@ -1,5 +1,7 @@
-"""A desk whose market becomes wild, with a watcher of its own and a receiver of alerts: how late each alert is.
+"""The deployment that `init` makes, its own monitors watching, and a receiver of alerts: how late each alert is.
 
+Idea:   real prices after the training part, with every setting as `init` writes it; the champion's monitors are
+        calibrated before it trades, as those of any champion but a desk's first are.
 Time:   the delay is the alert's own: from the last look at the tape that left nothing unread, when its record was not
         there yet, to the moment it was handed to the receiver. So a part of it is the pause between two looks.
 """
@@ -10,16 +12,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.commands.starting import init_project
 from tradeworthy.apps.deployment.desk import run_files
+from tradeworthy.change.watch.monitors import CALIBRATIONS, MonitorMaker
 from tradeworthy.change.watch.watcher import READY
-from tradeworthy.testing.projects import market_frame, wilder, write_project
+from tradeworthy.core.decisions import version_number
 
-BARS, TURN = 3_000, 2_000
-RATE = 60.0
-"""Bars a second while it trades."""
+RATE = 2_000.0
+"""Events a second while it trades: a day of two markets in a twentieth of a second."""
 
 SETTINGS = """
 [[alert]]
@@ -27,29 +30,20 @@ to = "webhook"
 url = "http://127.0.0.1:{port}/"
 secret_file = "secret"
 severity_min = "info"
-
-[monitor]
-off = ["reasons", "performance", "estimated", "reliability", "class_balance", "fairness"]
-
-[monitor.trading]
-drawdown_value = 300.0
-
-[monitor.drift]
-quiet_rows = 30
-
-[monitor.drift.charts]
-runs = 20
-run_length = 2000
-
-[policy]
-retrain_on = []
 """
 
 
-def alert_delays_s(folder: Path) -> list[float]:
-    """Return the delay of every alert about the market, in the order told."""
-    project = write_project(folder / "desk", bars=BARS)
-    wilder(market_frame(BARS), TURN, 5.0).write_csv(project / "ABC.csv")
+class Alerts(NamedTuple):
+    """The delay of every alert about the market, in the order told, and which monitors watched."""
+
+    delays_s: list[float]
+    monitors: list[str]
+
+
+def alert_delays(folder: Path) -> Alerts:
+    """Trade a deployment as `init` makes it, and return how late its alerts were."""
+    project = folder / "desk"
+    init_project(project)
     (project / "secret").write_bytes(b"of this bench alone")
     (project / "secret").chmod(0o600)
     with _receiver() as (port, received):
@@ -60,9 +54,17 @@ def alert_delays_s(folder: Path) -> list[float]:
         desk.register(name="bench", actor="bench")
         desk.gate(actor="bench")
         desk.promote("newest", to="champion", actor="bench", reason="a benchmark")
+        monitors = _calibrated(desk)
         run_files(desk, pace=_once_watched(desk))
     found = [alert["delay_ns"] for alert in received if alert["finding"]["kind"] != "storage"]
-    return [delay_ns / 1e9 for delay_ns in found if delay_ns is not None]
+    return Alerts([delay_ns / 1e9 for delay_ns in found if delay_ns is not None], monitors)
+
+
+def _calibrated(desk: Project) -> list[str]:
+    """Calibrate the champion's monitors where the watcher looks for them; return their names."""
+    settings = desk.settings
+    maker = MonitorMaker(desk.registry, desk.places.watcher / CALIBRATIONS, settings.instrument, settings.monitor)
+    return list(maker.make(version_number(desk.resolve("champion"))))
 
 
 def _once_watched(desk: Project) -> Callable[[], float]:

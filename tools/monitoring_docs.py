@@ -15,8 +15,8 @@ PATH = ROOT / "docs" / "monitoring.md"
 RECORD = ROOT / "bench" / "watch.json"
 BEGIN, END = "<!-- measured by make bench: begin -->", "<!-- measured by make bench: end -->"
 
-RUNS_FEW = 6
-"""So few runs say nothing about where a median lies."""
+RUNS_FEW, RUNS_MANY = 6, 60
+"""So few runs say nothing about where a median lies; that there were more than so many is said."""
 
 Line = Mapping[str, Any]
 
@@ -67,7 +67,8 @@ def _heard(line: Line) -> str:
     delay, (low, high) = line["median_delay"], line.get("interval", (None, None))
     if delay is None:
         return f"{line['detected']:.0%}, not by half"
-    around = f" ({low:,.0f} to {high:,.0f})" if line["runs"] > RUNS_FEW and high is not None else ""
+    runs = f"; {line['runs']} runs" if line["runs"] > RUNS_MANY else ""
+    around = f" ({low:,.0f} to {high:,.0f}{runs})" if line["runs"] > RUNS_FEW and high is not None else ""
     return f"{line['detected']:.0%}, {delay:,.0f}{around}"
 
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from alert_path import alert_delays_s
+from alert_path import alert_delays
 from harness import HERE, Aim, Peer, Report, Setting, context, unpin
 from jobs import ETH, FEATURES, HALF_HOUR_NS, Floats
 from measure import Estimate, median_of, rates
@@ -95,9 +95,10 @@ def alerts(report: Report) -> None:
     """Say how late alerts are, from the event to their receiver, beside a running engine; every core is used."""
     unpin()
     with tempfile.TemporaryDirectory() as folder:
-        delays = alert_delays_s(Path(folder))
-    note = f"{len(delays)} alerts of a market that became wild; from before the record to its receiver; others at work"
-    note += f" beside it: a load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+        delays, monitors = alert_delays(Path(folder))
+    note = f"{len(delays)} alerts of the {len(monitors)} monitors of a deployment as init makes it, on real prices, "
+    note += "beside its engine; from before the record to the receiver; "
+    note += f"a load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
     report.add("watch_alert_s_p50", float(np.median(delays)) if delays else None, note=note)
     report.add("watch_alert_s_max", max(delays, default=None), note=note)
 

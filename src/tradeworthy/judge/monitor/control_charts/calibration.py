@@ -1,7 +1,7 @@
 """Charts calibrated on a reference: what is looked at, limits for all of them, and what each can be expected to do.
 
-Idea:   the asked false-alarm rate is that of all charts together, split evenly among them and both their sides. Each
-        chart is fitted by itself (`fitting`) to what its look makes of the reference (`looks`).
+Idea:   the asked false-alarm rate is that of all charts together, split among them by their kinds, and evenly among
+        both their sides. Each chart is fitted by itself (`fitting`) to what its look makes of the reference (`looks`).
 Flow:   rows -> looks -> raw scores -> fit -> constants, and the memory at the end of the reference.
 Units:  limits and allowances in score spreads; shifts in standard deviations of the reference.
 """
@@ -50,6 +50,9 @@ Floats = npt.NDArray[np.float64]
 
 REFERENCE_MIN = 200
 
+WEIGHTS: Mapping[Kind, float] = {"level": 1.5, "tail": 0.5}
+"""Shares of the rate by kind, in those of any other look: a level moves most often, and tails seldom move alone."""
+
 
 class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How charts are fitted.
@@ -67,7 +70,8 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     error_reach : float
         The allowance covers this many standard errors of the reference's mean.
     own_reach : float
-        Limits stand this many times above what the chart reached on the reference itself, which is without drift.
+        Limits stand this many times above what the chart reached on the reference itself, which is without drift; at
+        most once, where neighbouring values have nothing to do with each other.
     regimes : bool
         Levels that wander among the reference's own stretches are normal, and no drift when they come again. Without
         it slow features of real markets alarm more often than asked, and lasting changes are told sooner.
@@ -286,9 +290,10 @@ def calibrate(
     planned = plan(rows, names, _levels(rows, names, places, settings, bounded=bounded), kinds)
     seen = seen_by(planned, rows)
     gains = gains_of(planned, rows, seen.scores, settings.shift_sd)
-    rate = false_alarms_per_10k / 1e4 / (2 * len(planned.looks))
-    fitted_to = _Reference(planned, rows, seen, places, rate, settings)
-    points = [_fit(fitted_to, chart, float(gain), rng) for chart, gain in enumerate(gains)]
+    weights = np.array([WEIGHTS.get(look.kind, 1.0) for look in planned.looks])
+    fitted_to = _Reference(planned, rows, seen, places, settings)
+    rates = false_alarms_per_10k / 1e4 / 2.0 * weights / weights.sum()
+    points = [_fit(fitted_to, chart, float(gains[chart]), float(rates[chart]), rng) for chart in range(len(gains))]
     told = np.where(np.isfinite(seen.scores), seen.told, np.nan)
     return Charts(
         operating=points,
@@ -302,13 +307,12 @@ def calibrate(
 
 
 class _Reference(NamedTuple):
-    """What charts are fitted to: the plan, (n, p) rows and what was seen in them, their places, which rate, and how."""
+    """What charts are fitted to: the plan, (n, p) rows and what was seen in them, their places, and how."""
 
     planned: Plan
     rows: Floats
     seen: Seen
     places: Places
-    rate: float
     settings: ChartSettings
 
 
@@ -321,9 +325,9 @@ def _clustering(reference: _Reference, look: Look) -> Clustering | None:
     return Clustering(series[np.isfinite(series)], float(level[RHO]))
 
 
-def _fit(reference: _Reference, chart: int, gain: float, rng: np.random.Generator) -> Operating:
+def _fit(reference: _Reference, chart: int, gain: float, rate: float, rng: np.random.Generator) -> Operating:
     """Fit one chart of a plan, in place, to what it saw; return what it can do."""
-    planned, rows, seen, places, rate, settings = reference
+    planned, rows, seen, places, settings = reference
     look, own = planned.looks[chart], planned.table.constants[chart]
     clip = float(own[CLIP]) if look.kind == "level" else 2.0
     asked = Asked(

@@ -89,17 +89,30 @@ def fit_chart(scores: Floats, breaks: Places, asked: Asked, rng: np.random.Gener
     seen, error = _watched(raw, len(settled))
     gain = asked.gain / spread
     floor = max(asked.error_reach * error, ALLOWANCE_MIN)
-    allowance, up, down = _soonest(seen, (settled - offset) / spread, gain, floor, asked)
-    return Fit(offset, spread, gain, allowance, up, down, model.coefficients.shape[1], model.block, slow)
+    order = model.coefficients.shape[1]
+    is_plain = order == 0 and slow == 0.0 and asked.clustering is None
+    own = _Own((settled - offset) / spread, min(1.0, asked.own_reach) if is_plain else asked.own_reach)
+    allowance, up, down = _soonest(seen, own, gain, floor, asked)
+    return Fit(offset, spread, gain, allowance, up, down, order, model.block, slow)
 
 
-def _soonest(seen: Floats, own: Floats, gain: float, floor: float, asked: Asked) -> tuple[float, float, float]:
+class _Own(NamedTuple):
+    """The (n,) scores of the reference itself, and how many times above what they reached limits stand.
+
+    Where neighbours have nothing to do with each other the drawn histories know all that there is to know.
+    """
+
+    scores: Floats
+    reach: float
+
+
+def _soonest(seen: Floats, own: _Own, gain: float, floor: float, asked: Asked) -> tuple[float, float, float]:
     """Return allowance and both limits that hear the asked gain soonest; none lies near what the reference reached."""
     best, least = (floor, math.inf, math.inf), math.inf
     for allowance in sorted({max(floor, share * gain) for share in ALLOWANCES}):
         up, down = (
-            max(limit_of(side, allowance, asked.rate, asked.lowest), asked.own_reach * _highest(reached, allowance))
-            for side, reached in ((seen, own), (-seen, -own))
+            max(limit_of(side, allowance, asked.rate, asked.lowest), own.reach * _highest(reached, allowance))
+            for side, reached in ((seen, own.scores), (-seen, -own.scores))
         )
         wait = (up + down) / (gain - allowance) if gain > allowance else math.inf
         if wait < least or not math.isfinite(best[1]):
