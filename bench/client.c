@@ -1,9 +1,13 @@
-/* A closed-loop HTTP/1.1 client: so many connections, one request at a time on each, every latency kept.
+/* An HTTP/1.1 client: so many connections, one request at a time on each, every latency kept.
  *
- * client PORT CONNECTIONS SECONDS FILE: FILE holds requests, each after its length in decimal and a newline; they are
- * sent in turn. Answers are taken by Content-Length. Prints one JSON object; times in microseconds, uncorrected: a
- * closed loop asks again only when it was answered. With one connection it sleeps until it is answered, as a caller does;
- * with more it polls: what waking a sleeper costs (10 us in a virtual machine) would be charged to the server's sends.
+ * client PORT CONNECTIONS SECONDS FILE [RATE [FROM]]: FILE holds requests, each after its length in decimal and a newline;
+ * they are sent in turn, from address FROM. Answers are taken by Content-Length, or by their last chunk. Prints one JSON object; times in
+ * microseconds: quantiles of the answers that are 200, `bad` counts the others, whose p99 is `bad_p99`.
+ * Without RATE (or at 0) the loop is closed: a connection asks again only when it was answered, times are uncorrected. With
+ * one connection it sleeps until it is answered, as a caller does; with more it polls: what waking a sleeper costs (10 us
+ * in a virtual machine) would be charged to the server's sends.
+ * With RATE the loop is open: so many a second fall due, each timed from when it was due; one that finds no connection
+ * free is not sent, and counted as `unsent`.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,9 +31,10 @@ typedef struct {
 
 static char *requests[REQUESTS];
 static int lengths[REQUESTS], count, next;
-static caller *callers[CONNECTIONS];
-static float *samples;
-static size_t taken, bad;
+static caller *callers[CONNECTIONS], *resting[CONNECTIONS];
+static float *good, *others;
+static size_t taken, bad, unsent;
+static int free_now;
 
 static double now(void) {
     struct timespec t;
@@ -42,10 +47,10 @@ static void fail(const char *what) {
     exit(2);
 }
 
-static void ask(caller *c) {
+static void ask(caller *c, double due) {
     int at = next++ % count, done = 0;
     c->have = 0;
-    c->sent = now();
+    c->sent = due;
     while (done < lengths[at]) {
         int n = write(c->fd, requests[at] + done, lengths[at] - done);
         if (n <= 0) fail("write");
@@ -53,7 +58,7 @@ static void ask(caller *c) {
     }
 }
 
-/* Return whether the answer is whole. */
+/* Return the status of an answer that is whole; 0 where it is not. */
 static int hear(caller *c) {
     int n = read(c->fd, c->buffer + c->have, ROOM - 1 - c->have);
     if (n <= 0) fail("the server closed the connection");
@@ -62,10 +67,14 @@ static int hear(caller *c) {
     char *end = strstr(c->buffer, "\r\n\r\n");
     if (!end) return 0;
     char *length = strcasestr(c->buffer, "content-length:");
-    if (!length || length > end) fail("no content-length");
-    if (c->buffer + c->have - (end + 4) < atol(length + 15)) return 0;
-    bad += strncmp(c->buffer + 9, "200", 3) != 0;
-    return 1;
+    if (length && length < end) {
+        if (c->buffer + c->have - (end + 4) < atol(length + 15)) return 0;
+    } else if (!strcasestr(c->buffer, "transfer-encoding: chunked")) {
+        fail("neither content-length nor chunks");
+    } else if (c->have < 5 || memcmp(c->buffer + c->have - 5, "0\r\n\r\n", 5)) {
+        return 0;
+    }
+    return atoi(c->buffer + 9);
 }
 
 static int order(const void *a, const void *b) {
@@ -73,10 +82,34 @@ static int order(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static void keep(caller *c, int status, double at) {
+    float took = at - c->sent;
+    if (status == 200) good[taken++] = took;
+    else others[bad++] = took;
+}
+
+static float quantile(const float *ordered, size_t n, double share) { return n ? ordered[(size_t)(n * share)] : 0; }
+
+static void connect_all(int port, int connections, const char *from, int set) {
+    struct sockaddr_in place = {.sin_family = AF_INET, .sin_port = htons(port)}, own = {.sin_family = AF_INET};
+    int one = 1;
+    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < connections; i++) {
+        caller *c = callers[i] = calloc(1, sizeof(caller));
+        c->fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (from && inet_pton(AF_INET, from, &own.sin_addr) != 1) fail(from);
+        if (from && bind(c->fd, (void *)&own, sizeof own)) fail("bind");
+        if (connect(c->fd, (void *)&place, sizeof place)) fail("connect");
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+        epoll_ctl(set, EPOLL_CTL_ADD, c->fd, &event);
+    }
+}
+
 int main(int argc, char **argv) {
-    if (argc != 5) return 1;
-    int port = atoi(argv[1]), connections = atoi(argv[2]), one = 1, set = epoll_create1(0);
-    double seconds = atof(argv[3]);
+    if (argc < 5 || argc > 7) return 1;
+    int port = atoi(argv[1]), connections = atoi(argv[2]), set = epoll_create1(0);
+    double seconds = atof(argv[3]), rate = argc > 5 ? atof(argv[5]) : 0;
     FILE *file = fopen(argv[4], "rb");
     if (!file || connections > CONNECTIONS) fail(argv[4]);
     while (count < REQUESTS && fscanf(file, "%d\n", &lengths[count]) == 1) {
@@ -84,36 +117,37 @@ int main(int argc, char **argv) {
         if (fread(requests[count], 1, lengths[count], file) != (size_t)lengths[count]) fail("short file");
         count++;
     }
-    samples = malloc(SAMPLES * sizeof *samples);
-    struct sockaddr_in place = {.sin_family = AF_INET, .sin_port = htons(port)};
-    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (int i = 0; i < connections; i++) {
-        caller *c = callers[i] = calloc(1, sizeof(caller));
-        c->fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(c->fd, (void *)&place, sizeof place)) fail("connect");
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-        epoll_ctl(set, EPOLL_CTL_ADD, c->fd, &event);
-    }
-    double start = now(), end = start + seconds * 1e6, at = start;
-    for (int i = 0; i < connections; i++) ask(callers[i]);
+    good = malloc(SAMPLES * sizeof *good);
+    others = malloc(SAMPLES * sizeof *others);
+    connect_all(port, connections, argc > 6 ? argv[6] : NULL, set);
+    double start = now(), end = start + seconds * 1e6, at = start, due = start;
+    for (int i = 0; i < connections; i++)
+        if (rate > 0) resting[free_now++] = callers[i];
+        else ask(callers[i], now());
     struct epoll_event events[256];
-    while (at < end && taken < SAMPLES) {
-        int ready = epoll_wait(set, events, 256, connections > 1 ? 0 : 1000);
+    while (at < end && taken + bad + 256 < SAMPLES) {
+        for (; rate > 0 && due <= at; due += 1e6 / rate)
+            if (free_now) ask(resting[--free_now], due);
+            else unsent++;
+        int ready = epoll_wait(set, events, 256, connections > 1 || rate > 0 ? 0 : 1000);
         for (int i = 0; i < ready; i++) {
             caller *c = events[i].data.ptr;
-            if (!hear(c)) continue;
+            int status = hear(c);
+            if (!status) continue;
             at = now();
-            if (taken < SAMPLES) samples[taken++] = at - c->sent;
-            ask(c);
+            keep(c, status, at);
+            if (rate > 0) resting[free_now++] = c;
+            else ask(c, now());
         }
         if (!ready) at = now();
     }
     double elapsed = (at - start) / 1e6;
-    if (!taken) fail("no answer");
-    qsort(samples, taken, sizeof *samples, order);
-    printf("{\"count\":%zu,\"per_s\":%.1f,\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.1f,\"bad\":%zu}\n", taken,
-           taken / elapsed, samples[taken / 2], samples[(size_t)(taken * 0.99)], samples[(size_t)(taken * 0.999)],
-           samples[taken - 1], bad);
+    if (!taken && !bad) fail("no answer");
+    qsort(good, taken, sizeof *good, order);
+    qsort(others, bad, sizeof *others, order);
+    printf("{\"count\":%zu,\"per_s\":%.1f,\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.1f,", taken,
+           taken / elapsed, quantile(good, taken, 0.5), quantile(good, taken, 0.99), quantile(good, taken, 0.999),
+           taken ? good[taken - 1] : 0);
+    printf("\"bad\":%zu,\"bad_p99\":%.2f,\"unsent\":%zu}\n", bad, quantile(others, bad, 0.99), unsent);
     return 0;
 }

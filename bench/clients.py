@@ -21,7 +21,7 @@ def is_realtime() -> bool:
 
 @dataclass(frozen=True)
 class Client:
-    """A closed-loop HTTP client."""
+    """An HTTP client."""
 
     program: Path
 
@@ -37,24 +37,36 @@ class Client:
             subprocess.run([compiler, "-O2", "-o", str(path), str(SOURCE)], check=True)  # noqa: S603
         return cls(path)
 
-    def ask(self, port: int, callers: int, seconds: float, requests: Path) -> dict[str, float]:
-        """Ask so many at once for so long.
+    def ask(self, port: int, callers: int, seconds: float, requests: Path, *, rate: float = 0.0) -> dict[str, float]:
+        """Ask so many at once for so long; with a rate, so many a second, whether they are answered or not.
 
         Returns
         -------
         dict
-            `count`, `per_s`, `p50`, `p99`, `p999`, `max` (us) and `bad`, the answers that were not 200.
+            `count`, `per_s`, `p50`, `p99`, `p999`, `max` (us) of the answers that were 200; `bad` and `bad_p99` of the
+            others; `unsent`, those that found no connection free.
         """
-        words = [str(self.program), str(port), str(callers), str(seconds), str(requests)]
+        return heard(self.start(port, callers, seconds, requests, rate=rate))
+
+    def start(
+        self, port: int, callers: int, seconds: float, requests: Path, *, rate: float = 0.0, address: str = "127.0.0.1"
+    ) -> "subprocess.Popen[bytes]":
+        """Begin to ask, from an address of this machine; see `heard`."""
+        words = [str(self.program), str(port), str(callers), str(seconds), str(requests), str(rate), address]
         process = subprocess.Popen(words, stdout=subprocess.PIPE)  # noqa: S603
         os.sched_setaffinity(process.pid, {0})
         if is_realtime():
             os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
-        out, _ = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"the client ended with {process.returncode} asking port {port}")
-        found: dict[str, float] = json.loads(out)
-        return found
+        return process
+
+
+def heard(process: "subprocess.Popen[bytes]") -> dict[str, float]:
+    """Return what a client found, once it has ended; see `Client.ask`."""
+    out, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the client ended with {process.returncode}: {process.args}")
+    found: dict[str, float] = json.loads(out)
+    return found
 
 
 def post(path: str, body: dict[str, Any], secret: str = "") -> bytes:

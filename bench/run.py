@@ -36,6 +36,7 @@ FAMILIES = (
     "watch",
     "explain",
     "serve",
+    "overload",
     "page",
     "attack",
 )

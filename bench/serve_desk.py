@@ -69,6 +69,8 @@ def main() -> None:
     """Serve the engine job."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--awake-us", type=float, default=0.0)
+    parser.add_argument("--wait-ms-max", type=float, default=250.0)
     asked = parser.parse_args()
     folder, clock = asked.folder, SystemClock()
     versions = folder / "versions"
@@ -91,8 +93,9 @@ def main() -> None:
             clock=clock,
             limits=lambda: LIMITS,
         )
+        settings = ServeSettings(port=0, awake_us=asked.awake_us, wait_ms_max=asked.wait_ms_max)
         project = SimpleNamespace(
-            settings=SimpleNamespace(serve=ServeSettings(port=0), desk=SimpleNamespace(name="bench"), instrument=[ETH]),
+            settings=SimpleNamespace(serve=settings, desk=SimpleNamespace(name="bench"), instrument=[ETH]),
             registry=SimpleNamespace(load=None, list=list),
             folder=folder,
             clock=clock,

@@ -1,12 +1,16 @@
 """The port's HTTP: keep-alive, pipelining in order, limits on every size and time, refusals that close or go on."""
 
+import gc
 import gzip
 import json
 import threading
+import time
 import zlib
 
 import pytest
 from served import CLOCK, PATH, served
+
+from tradeworthy.apps.server.http import Connection
 
 BODY = json.dumps({"inputs": [{"name": "row", "shape": [1, 5], "datatype": "FP64", "data": [0.0] * 5}]}).encode()
 
@@ -373,3 +377,47 @@ def test_a_mistake_of_ours_is_told_without_details(desk, caplog):
     assert (status, "Zero" in told["error"]) == (500, False)
     assert "ZeroDivisionError" in caplog.text
     assert send(desk, request(desk))[0] == [200]
+
+
+def test_a_connection_that_is_over_is_forgotten_without_a_collector(desk):
+    """Whatever it was used for: the engine collects only what is young, so a circle would stay for ever."""
+    gc.disable()
+    try:
+        for data in (
+            request(desk),
+            request(desk, path="/v1/decisions", method="GET", body=b""),
+            b"no http\r\n\r\n",
+            b"",
+        ):
+            with desk.raw() as caller:
+                caller.sendall(data)
+                if data:
+                    answers(caller, 1)
+        until(lambda: not desk.port.connections)
+        until(lambda: not any(type(each) is Connection for each in gc.get_objects()))
+    finally:
+        gc.enable()
+
+
+def test_an_awake_port_asks_for_turns_until_its_time_is_over():
+    """While it may look for the next request it does not sleep; after that, or without the setting, it does."""
+    for awake_us, turns_wanted in ((60e6, 100), (0.0, 0)):
+        with served(awake_us=awake_us) as desk:
+            counted = []
+            soon = desk.port._soon
+            desk.port._soon = lambda call, soon=soon, counted=counted: (counted.append(call), soon(call))
+            assert desk.ask("POST", f"{PATH}/infer", BODY)[0] == 200
+            until(lambda counted=counted, wanted=turns_wanted: len(counted) > wanted)
+            assert desk.ask("POST", f"{PATH}/infer", BODY)[0] == 200
+            if not turns_wanted:
+                until(lambda desk=desk: not desk.port._turn_ends)
+                assert len(counted) <= 8  # one a read, and a connection's beginning
+
+
+def until(condition):
+    """Wait for a condition, a minute at most."""
+    for _ in range(6_000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("a minute has passed")

@@ -128,8 +128,9 @@ class Connection(asyncio.Protocol):
             self._port.connections.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """End what goes on for the caller."""
+        """End what goes on for the caller, and the circle with the parser, which no collector would find for long."""
         self._closing = True
+        del self._parser
         self._port.connections.discard(self)
         self._waiting.clear()
         if self._turn is not None:

@@ -31,7 +31,7 @@ from tradeworthy.change.access.doorkeeper import Doorkeeper, Holder, Refused
 from tradeworthy.change.access.keys import KEY_FACTS, Key, keys_of
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable, ReleaseRefused, TradeworthyError
-from tradeworthy.core.time import NS_PER_MS, NS_PER_S, Clock
+from tradeworthy.core.time import NS_PER_MS, NS_PER_S, NS_PER_US, Clock
 from tradeworthy.live.engine import Engine
 from tradeworthy.model.version import Version
 from tradeworthy.record.ledger import Entry
@@ -103,6 +103,7 @@ class Port:
         self._turn_ns = self.now_ns = self.slow = 0
         self._turn_ends = False
         self._wait_ns_max = int(self.settings.wait_ms_max * NS_PER_MS)
+        self._awake_ns = int(self.settings.awake_us * NS_PER_US)
 
     def _table(self, engine: Engine | Roster) -> list[Route]:
         """Return every route; where nothing is decided, those that score and what they need."""
@@ -256,7 +257,11 @@ class Port:
             self._soon(self._turn_over)
 
     def _turn_over(self) -> None:
-        self._turn_ns, self._turn_ends = 0, False
+        """End the turn; while it is worth it, keep the loop from sleeping by asking for another one."""
+        self._turn_ns = 0
+        self._turn_ends = self._monotonic_ns() - self.now_ns < self._awake_ns
+        if self._turn_ends:
+            self._soon(self._turn_over)
 
     def request(self, asked: Asked, caller: Connection) -> Request:
         """Find the route and let the caller in.

@@ -1,6 +1,7 @@
 """What goes back over the wire: whole HTTP answers as bytes, and refusals as errors that become one."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,8 +51,8 @@ class RequestRefused(TradeworthyError):
 
     @property
     def reply(self) -> bytes:
-        """The answer that says so."""
-        return error(self.status, str(self), self.retry_after_s)
+        """The answer that says so; who has too much to do says the same again and again, and makes it once."""
+        return _error_again(self.status, str(self), self.retry_after_s)
 
 
 def answer(body: bytes) -> bytes:
@@ -78,6 +79,9 @@ def error(status: int, message: str, retry_after_s: float = 0.0) -> bytes:
     if status == 401:
         headers[b"www-authenticate"] = b"Bearer"
     return respond(status, _encode({"error": message}), headers)
+
+
+_error_again = lru_cache(64)(error)
 
 
 def refuse(refused: Refused) -> bytes:

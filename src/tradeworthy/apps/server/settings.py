@@ -36,6 +36,10 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         How long a connection may be open without a request.
     wait_ms_max : float
         A request that waited longer than this in the loop's own turn is refused with 503: the port has too much to do.
+    awake_us : float
+        How long the loop looks for the next request after one before it sleeps. A caller who asks again within that
+        time is answered some 25 us sooner, for as much of a core's time: worth it where the engine has a core of its
+        own. 0 sleeps at once.
     slow_requests_max : int
         Requests at work outside the loop (explanations, lists, loads); more are refused with 503.
     workers : int
@@ -59,6 +63,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     request_s_max: float = 10.0
     idle_s_max: float = 60.0
     wait_ms_max: float = 250.0
+    awake_us: float = 0.0
     slow_requests_max: int = 8
     workers: int = 0
     rows_port: int = 8081
@@ -70,6 +75,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         for name in self.__struct_fields__:
             if name.endswith("_max") and not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is a positive number")
+        if not self.awake_us >= 0:
+            raise ValueError(f"awake_us is {self.awake_us}, allowed is zero or more")
         if bool(self.certificate) != bool(self.private_key):
             raise ValueError("certificate and private_key are given together, or neither")
         for name in ("port", "rows_port"):
