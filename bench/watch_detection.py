@@ -58,6 +58,11 @@ ERROR_SEEDS = range(100, 160)
 NEAR_GOAL, NEAR_GOAL_SEEDS = "gauss mean +0.5 sd", range(100, 400)
 """A change whose goal is next to what is possible: so many runs tell the two apart."""
 
+CURVE_RATES = (0.3, 1.0, 3.0)
+"""What is asked per 10,000 where the operating curve is drawn."""
+
+WIDER = ("spread x1.5", "spread x2")
+
 Hear = Callable[[Floats], list[int]]
 """Gives the rows of (m, p) watched ones at which a monitor alarms."""
 
@@ -67,9 +72,10 @@ Fit = Callable[[Floats], Hear]
 Line = dict[str, Any]
 
 
-def of_rows(reference: Floats) -> Hear:
-    """Calibrate the charts of a drift monitor, with everything that it watches."""
-    charts = calibrate_drift(reference, [f"f{place}" for place in range(reference.shape[1])], DriftSettings())
+def of_rows(reference: Floats, rate: float = 1.0) -> Hear:
+    """Calibrate the charts of a drift monitor, with everything that it watches, to a rate per 10,000."""
+    settings = DriftSettings(false_alarms_per_10k=rate)
+    charts = calibrate_drift(reference, [f"f{place}" for place in range(reference.shape[1])], settings)
     return lambda rows: alarms_of(charts, rows)
 
 
@@ -182,12 +188,32 @@ def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
 def null_line(name: str, streams: list[Floats], fit: Fit, *, peers: bool) -> Iterator[Line]:
     """Yield how often each detector alarms on streams without change."""
     for who, alarms in _told(streams, fit, peers=peers).items():
-        rates = 1e4 / WATCHED * np.array([len(run) for run in alarms], np.float64)
-        line: Line = {"stream": name, "detector": who, "runs": len(rates), "false_alarms_per_10k": digits(rates.mean())}
-        if len(rates) > PEER_RUNS:
-            half = 1.96 * float(rates.std(ddof=1)) / math.sqrt(len(rates))
-            line["interval"] = [digits(max(0.0, float(rates.mean()) - half)), digits(float(rates.mean()) + half)]
-        yield line
+        yield {"stream": name, "detector": who, **rate_of([len(run) for run in alarms])}
+
+
+def curves(seeds: Sequence[int]) -> Iterator[Line]:
+    """Yield what hearing spreads that grow costs in false alarms where volatility clusters, rate by rate."""
+    for law in ("garch", *COINS):
+        calm = [series_of(law, REFERENCE + WATCHED, seed) for seed in seeds]
+        wider = {words: [SPOILS[words](s[:TOTAL], AT) for s in calm] for words in WIDER}
+        for rate in CURVE_RATES:
+            hears = [of_rows(s[:REFERENCE], rate) for s in calm]
+            counts = [len(hear(s[REFERENCE:])) for hear, s in zip(hears, calm, strict=True)]
+            told = {
+                words: heard([hear(s[REFERENCE:]) for hear, s in zip(hears, streams, strict=True)])
+                for words, streams in wider.items()
+            }
+            yield {"stream": law, "asked_per_10k": rate, **rate_of(counts), "heard": told}
+
+
+def rate_of(counts: Sequence[int]) -> Line:
+    """Return the mean of false alarms of runs per 10,000 events, and where there are many, its 95% interval."""
+    rates = 1e4 / WATCHED * np.array(counts, np.float64)
+    line: Line = {"runs": len(rates), "false_alarms_per_10k": digits(rates.mean())}
+    if len(rates) > PEER_RUNS:
+        half = 1.96 * float(rates.std(ddof=1)) / math.sqrt(len(rates))
+        line["interval"] = [digits(max(0.0, float(rates.mean()) - half)), digits(float(rates.mean()) + half)]
+    return line
 
 
 def _told(streams: list[Floats], fit: Fit, *, peers: bool) -> dict[str, list[list[int]]]:

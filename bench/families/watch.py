@@ -18,7 +18,7 @@ from alert_path import alert_delays
 from harness import HERE, Aim, Peer, Report, Setting, context, unpin
 from jobs import ETH, FEATURES, HALF_HOUR_NS, Floats
 from measure import Estimate, median_of, rates
-from watch_detection import RIVER, WATCHED, WINDOW, changes, nulls, river
+from watch_detection import RIVER, WATCHED, WINDOW, changes, curves, nulls, river
 from watch_streams import REPORTED
 
 from tradeworthy.core.decisions import DECISION, row_dtype
@@ -55,7 +55,7 @@ def run(setting: Setting, report: Report) -> None:
     seeds = REPORTED[:6] if setting.quick else REPORTED
     peers = setting.peers and RIVER.exists()
     with tempfile.TemporaryDirectory() as folder, calibrations_kept(Path(folder)):
-        lines = [*nulls(seeds, peers=peers), *changes(seeds, peers=peers)]
+        lines, curve = [*nulls(seeds, peers=peers), *changes(seeds, peers=peers)], [*curves(seeds)]
     alerts(report)
     about = {
         "seeds": [seeds[0], seeds[-1]],
@@ -68,7 +68,8 @@ def run(setting: Setting, report: Report) -> None:
         "peers": "river" if peers else None,
     }
     figures = {name: figure.record() for name, figure in report.figures.items()}
-    OUT.write_text(json.dumps({"about": about, "throughput": figures, "detection": lines}, indent=1) + "\n")
+    record = {"about": about, "throughput": figures, "detection": lines, "curve": curve}
+    OUT.write_text(json.dumps(record, indent=1) + "\n")
     tell(report, lines)
 
 
