@@ -25,8 +25,11 @@ def cast(tmp_path_factory):
 FOUND = (813, 22_982, 23_570)
 """Seeds that broke once: late for ever after, an order at rest under a halt, a first champion lost with the power."""
 
+CANARIES = (799, 39, 199, 459)
+"""Seeds in which the engine dies while canaries of one instrument come and go."""
 
-@pytest.mark.parametrize("seed", [*range(24), *FOUND])
+
+@pytest.mark.parametrize("seed", [*range(24), *FOUND, *CANARIES])
 def test_a_day_of_faults_breaks_no_promise(tmp_path, cast, seed):
     """Kills, power cuts, failing disks, dirty feeds, release steps: every invariant holds at the end of the day."""
     assert simulate_seed(seed, tmp_path / "world", cast).broken == ""
@@ -99,10 +102,23 @@ def test_a_decision_of_another_version_is_noticed():
     """A decision that names who was not champion, or comes before anybody was, breaks the second."""
     inputs, decisions, _ = good()
     decisions["version"][1] = 8
-    with pytest.raises(ContractBroken, match="names its champion"):
+    with pytest.raises(ContractBroken, match="names who acted"):
         check_versions(inputs, decisions)
     with pytest.raises(ContractBroken, match="before the first champion"):
         check_versions(inputs[1:], decisions)
+
+
+def test_a_decision_outside_a_canarys_part_is_noticed():
+    """On the instruments that are not a canary's, its decision breaks the second promise too."""
+    inputs, decisions, _ = good()
+    told = np.concatenate([inputs[:1]] * 4)
+    told["sequence"], told["reference"] = [1, 2, 3, 4], [7, 8, 8, 8]
+    told["values"][:, :2] = [(Word.CHAMPION, 1.0), (Word.CANARY, np.nan), (Word.CANARY, 0.0), (Word.CHAMPION, 1.0)]
+    decisions["input_sequence"], decisions["version"], decisions["instrument"] = 9, [8, 7], [0, 1]
+    check_versions(told, decisions)
+    decisions["version"] = 8
+    with pytest.raises(ContractBroken, match="names who acted"):
+        check_versions(told, decisions)
 
 
 def test_an_order_after_a_halt_is_noticed():

@@ -57,6 +57,8 @@ class Word(IntEnum):
     `core.decisions.Rule` that decides in its place.
     `OVERRIDE` lets one order of the instrument in its third value exceed the limit at the place in its fourth, up to
     its second value; `reference` is the decision that was refused. `OVERRIDE_ENDED` ends it, see `live.overrides.End`.
+    `CANARY` lets the version in `reference` act, once it is champion, on the instrument in its second value alone,
+    beside those so named before, and the champion before it on all others; NaN begins with none, version 0 with all.
     `LIMIT + i` sets the i-th of `core.limits.LIMIT_FIELDS`: the desk's where the event's `reference` is 0, that of
     instrument n where it is 1 + n.
     """
@@ -71,6 +73,7 @@ class Word(IntEnum):
     RULE = 8
     OVERRIDE = 9
     OVERRIDE_ENDED = 10
+    CANARY = 11
     LIMIT = 100
 
 

@@ -80,8 +80,9 @@ class Distance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
-    """A version took a role; `share` is the part of full size that it takes where it acts, below 1 for a canary.
+    """A version took a role; `share` is the part of full size that it takes where it acts.
 
+    It is below 1 for a canary of size. One of `instruments` acts on these alone, the champion before it on all others.
     `distance`, from the champion before, is told where no person let it act: a policy did by itself.
     """
 
@@ -90,6 +91,7 @@ class VersionPromoted(Fact, frozen=True, kw_only=True, tag=True):
     env: str
     previous: str | None = None
     share: float = 1.0
+    instruments: list[str] = []
     distance: Distance | None = None
 
 
@@ -190,11 +192,13 @@ class FindingRaised(Fact, frozen=True, kw_only=True, tag=True):
     """A monitor raised a finding.
 
     `ts_origin_ns` is the moment from which the delay of its alerts counts: the event's own time, or, in a market of
-    the past, the machine's time before which its record was not on the tape; 0 where that is not known.
+    the past, the machine's time before which its record was not on the tape; 0 where that is not known. `version` is
+    the one, by the beginning of its digest, whose monitors raised it; empty where none's did.
     """
 
     finding: Finding
     ts_origin_ns: int = 0
+    version: str = ""
 
 
 class FindingAcknowledged(Fact, frozen=True, kw_only=True, tag=True):

@@ -11,7 +11,7 @@ State:  4 KiB of 8-byte words. Each word means something by itself and is stored
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event as _Pause
@@ -33,7 +33,13 @@ _VERSION_HALTS = slice(16, 48)
 _WITHHELD = 48
 """Millionths of full size that the champion may not take: a block of zeros withholds nothing."""
 _RULE = 49
+_PART = slice(50, 63)
+"""One bit for each instrument, by number, on which the version in the next word acts alone."""
+_PART_OF = 63
 _INSTRUMENT_HALTS = slice(64, 512)
+
+PART_MAX = 64 * (_PART.stop - _PART.start)
+"""Instruments with a number below this can be a canary's."""
 
 SHADOWS_MAX = _SHADOWS.stop - _SHADOWS.start
 """How many versions may be in shadow at once."""
@@ -94,6 +100,13 @@ class Scope(NamedTuple):
 SCOPE_ALL, SCOPE_INSTRUMENT, SCOPE_VERSION = range(3)
 
 
+class Part(NamedTuple):
+    """The instruments, by number, on which a version (by number; 0 for none) acts alone: a canary's."""
+
+    version: int = 0
+    instruments: frozenset[int] = frozenset()
+
+
 class ControlView(NamedTuple):
     """What the block asks for at one moment."""
 
@@ -107,6 +120,7 @@ class ControlView(NamedTuple):
     limits_generation: int
     size: float = 1.0
     rule: Rule = Rule.NONE
+    part: Part = Part()
 
 
 class ControlBlock:
@@ -134,6 +148,7 @@ class ControlBlock:
         """Read what the block asks for now.
 
         The generation is read first: a change that comes while the rest is read has a later one, and is read again.
+        The champion is read before its part, which is written first.
         """
         words, generation = self.words, int(self.words[GENERATION])
         scopes = {Scope.everything()} if words[HALT_ALL] else set()
@@ -150,6 +165,7 @@ class ControlBlock:
             limits_generation=int(words[LIMITS_GENERATION]),
             size=1.0 - min(int(words[_WITHHELD]), _WHOLE) / _WHOLE,
             rule=Rule(min(int(words[_RULE]), max(Rule))),
+            part=self._part(),
         )
 
     def halt(self, scope: Scope | None = None) -> None:
@@ -185,15 +201,32 @@ class ControlBlock:
         """Note, as the engine, how many resumes have reached the desk: one that comes while no engine runs waits."""
         self.words[RESUMES_HEARD] = count
 
-    def set_champion(self, version: int) -> None:
-        """Ask for a version to decide; the present one becomes the previous, a shadow leaves the shadows."""
+    def set_champion(self, version: int, instruments: Collection[int] | None = None) -> None:
+        """Ask for a version to decide; the present one becomes the previous, a shadow leaves the shadows.
+
+        Parameters
+        ----------
+        version : int
+        instruments : collection of int, optional
+            The only ones on which it acts, while the previous acts on all others; all if left out.
+
+        Raises
+        ------
+        ReleaseRefused
+            An instrument's number is beyond `PART_MAX`.
+        """
+        if max(instruments or (), default=0) >= PART_MAX:
+            raise ReleaseRefused(f"a canary acts on some of the first {PART_MAX} instruments; name others")
         with self._writing():
+            if instruments is not None:
+                self._name_part(version, instruments)
             present = int(self.words[CHAMPION])
-            if present == version:
-                return
-            self._remove(_SHADOWS, version)
-            self.words[PREVIOUS] = present
-            self.words[CHAMPION] = version
+            if present != version:
+                self._remove(_SHADOWS, version)
+                self.words[PREVIOUS] = present
+                self.words[CHAMPION] = version
+            if instruments is None:
+                self.words[_PART_OF] = 0
 
     def roll_back(self) -> int:
         """Ask for the previous champion to decide again, and return its number.
@@ -252,6 +285,19 @@ class ControlBlock:
                 yield
             finally:
                 self.words[GENERATION] += np.uint64(1)
+
+    def _name_part(self, version: int, instruments: Collection[int]) -> None:
+        bits = np.zeros(PART_MAX, np.bool_)
+        bits[list(instruments)] = True
+        self.words[_PART] = np.packbits(bits, bitorder="little").view(np.uint64)
+        self.words[_PART_OF] = version
+
+    def _part(self) -> Part:
+        version = int(self.words[_PART_OF])
+        if not version:
+            return Part()
+        bits = np.unpackbits(self.words[_PART].view(np.uint8), bitorder="little")
+        return Part(version, frozenset(np.flatnonzero(bits).tolist()))
 
     def _put(self, table: slice, word: int) -> None:
         places = self.words[table]

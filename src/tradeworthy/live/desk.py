@@ -2,20 +2,19 @@
 
 Idea:   whatever the desk does follows from the inputs it consumes, in their order: market events, the venue's answers,
         control events. Here is no clock, no disk, no venue. So a stored record gives the same desk again.
-Roles:  one champion decides and sends; the champion before it stays warm; shadows score and never act.
-State:  arrays (`state.DeskState`, and each pipeline's own), the roster of versions, the limits that people set.
+State:  arrays (`state.DeskState`, and each pipeline's own), the versions in their `roles`, the limits that people set.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import Role, Rule, version_name
+from tradeworthy.core.decisions import Rule, version_name
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import DataInvalid, ModelMismatch, NotFound
+from tradeworthy.core.errors import DataInvalid, ModelMismatch
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
@@ -26,6 +25,7 @@ from tradeworthy.live.control import (
     SCOPE_INSTRUMENT,
     SCOPE_VERSION,
     ControlWords,
+    Part,
     Scope,
     no_control,
 )
@@ -35,12 +35,13 @@ from tradeworthy.live.overrides import Overrides
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Arrays, Pipeline, Run, needs_of
 from tradeworthy.live.risk.judge import send_cancel
+from tradeworthy.live.roles import Roles
 from tradeworthy.live.state import DeskSettings, DeskState, Records, dump_desk, hold_desk, new_desk, restore_desk
 from tradeworthy.model.version import Version
 
 CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
-_CONFIG = "config"
-_WHOLE = np.ones(1)
+_CONFIG, _PART = "config", "part"
+_WHOLE, _NOBODY = np.ones(1), np.zeros(1, np.uint64)
 
 
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
     room: int = 1024
 
 
-class Desk:
+class Desk(Roles):
     """The machine.
 
     Parameters
@@ -78,32 +79,19 @@ class Desk:
         The shared arrays.
     inbox : Inbox
         The events of the present run.
-    champion, previous : Pipeline or None
-    shadows : dict of int to Pipeline
-        By version number.
     set_limits : (1 + instruments, limits) float64
         What was set: for the whole desk, then for each instrument; NaN is not set.
-    scopes : set of Scope
-        What is halted.
-    size : float
-        The share of full size that the champion takes.
-    rule : Rule
-        What decides in its place.
     overrides : Overrides
         Orders that may pass a check which refused them.
     """
 
     def __init__(self, config: DeskConfig, *, control: ControlWords | None = None) -> None:
+        super().__init__(len(config.instruments))
         self.config = config
         self.control = no_control() if control is None else control
         self.state: DeskState = new_desk(config.instruments, None, config.settings, row_fields=config.row_fields)
         self.inbox = Inbox(config.room, config.width)
-        self.champion: Pipeline | None = None
-        self.previous: Pipeline | None = None
-        self.shadows: dict[int, Pipeline] = {}
-        self.scopes: set[Scope] = set()
         self.set_limits = ScopedLimits(Limits()).table(len(config.instruments))
-        self.size, self.rule = 1.0, Rule.NONE
         self.overrides = Overrides()
         self._answers = Inbox(config.room, config.width)
         self._handle = hold_desk(self.state)
@@ -113,18 +101,6 @@ class Desk:
         self._order_names, self._open_orders = self.state.orders["order"], self.state.account["open_orders"]
 
     # -- versions ------------------------------------------------------------------------------------------------
-
-    def pipelines(self) -> Iterator[Pipeline]:
-        """Yield every version that sees events, the champion first."""
-        if self.champion is not None:
-            yield self.champion
-        if self.previous is not None:
-            yield self.previous
-        yield from self.shadows.values()
-
-    def find(self, number: int) -> Pipeline | None:
-        """Return the pipeline of a version that is warm here."""
-        return next((pipeline for pipeline in self.pipelines() if pipeline.number == number), None)
 
     def make_pipeline(self, version: Version) -> Pipeline:
         """Return a cold pipeline of a version on this desk, in no role yet.
@@ -146,63 +122,13 @@ class Desk:
             version, instruments, self.state, self.inbox, control=self.control, settings=settings, role=STANDBY
         )
 
-    def crown(self, pipeline: Pipeline) -> None:
-        """Make a pipeline the champion; the present one stays warm as the previous."""
-        old = self.champion
-        if old is pipeline:
-            return
-        self.shadows.pop(pipeline.number, None)
-        if old is not None:
-            old.role = STANDBY
-        self.champion, self.previous = pipeline, old
-        self._give_role(pipeline, Role.CHAMPION)
-        self._tighten()
-
-    def add_shadow(self, pipeline: Pipeline) -> None:
-        """Let a pipeline score from now on, beginning with the positions that the desk has."""
-        if pipeline is self.champion:
-            return
-        if pipeline is self.previous:
-            self.previous = None
-        self._give_role(pipeline, Role.SHADOW)
-        pipeline.imagine(self.state.positions["quantity"])
-        self.shadows[pipeline.number] = pipeline
-
-    def _give_role(self, pipeline: Pipeline, role: Role) -> None:
-        """Let a pipeline play a role; a halt that came while it was being staged counts."""
-        pipeline.role = role
-        pipeline.halted = Scope.version(pipeline.number) in self.scopes
-        pipeline.size, pipeline.rule = (self.size, self.rule) if role == Role.CHAMPION else (1.0, Rule.NONE)
-
-    def remove_shadow(self, number: int) -> None:
-        """Let a shadow go."""
-        self.shadows.pop(number, None)
-
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def run(self, start: int, stop: int, *, generation: int = 0, first_sequence: int = 0) -> Run:
-        """Let the champion take market events of the inbox; see `Pipeline.run`."""
+        """Let whoever acts take market events of the inbox, up to another's turn; see `Pipeline.run`."""
+        if self.is_shared:
+            stop = start + self.take_turn(self.inbox.records["instrument"][start:stop])
         return self.acting.run(start, stop, generation=generation, first_sequence=first_sequence)
-
-    @property
-    def acting(self) -> Pipeline:
-        """The champion, where there must be one."""
-        if self.champion is None:
-            raise NotFound("the desk has no champion; promote a version first")
-        return self.champion
-
-    @property
-    def has_followers(self) -> bool:
-        """Whether anybody but the champion sees events."""
-        return self.previous is not None or bool(self.shadows)
-
-    def follow(self, start: int, stop: int) -> Iterator[tuple[Pipeline, Run]]:
-        """Let everybody else take the events that the champion has consumed; yield what shadows wrote."""
-        for pipeline in (self.previous, *self.shadows.values()):
-            if pipeline is not None:
-                run = pipeline.run(start, stop)
-                if pipeline.role == Role.SHADOW:
-                    yield pipeline, run
 
     def shown(self, place: int) -> np.void:
         """Return an event of the inbox as the venue may see it: one that will be refused only tells the time."""
@@ -241,17 +167,7 @@ class Desk:
             self._halt(scope_of(control), halt=word == Word.HALT)
             if word == Word.HALT:
                 self._count_cancels(scope_of(control), int(control["ts_event_ns"]))
-        elif word == Word.CHAMPION:
-            self.crown(find(control))
-        elif word == Word.SHADOW_ADDED:
-            self.add_shadow(find(control))
-        elif word == Word.SHADOW_REMOVED:
-            self.remove_shadow(number)
-        elif word == Word.SIZE:
-            self._act_at(value, self.rule)
-        elif word == Word.RULE:
-            self._act_at(self.size, Rule(int(value)))
-        elif self.overrides.hear(control):
+        elif self.hear_role(control, find) or self.overrides.hear(control):
             self._tighten()
         elif word >= Word.LIMIT:
             self.set_limits[number, word - Word.LIMIT] = value
@@ -261,10 +177,10 @@ class Desk:
         """Return copies of the open orders that a halt of this scope takes back."""
         orders: Records = self.state.orders[: self.state.account["open_orders"][0]].copy()
         if scope.kind == SCOPE_INSTRUMENT:
-            chosen = orders["instrument"] == scope.number
-            return np.compress(chosen, orders)
-        acting = self.champion is not None and self.champion.number == scope.number
-        return np.empty(0, orders.dtype) if scope.kind == SCOPE_VERSION and not acting else orders
+            return np.compress(orders["instrument"] == scope.number, orders)
+        if scope.kind == SCOPE_VERSION:
+            return np.compress(self.acts_on(scope.number)[orders["instrument"]], orders)
+        return orders
 
     def _count_cancels(self, scope: Scope, now_ns: int) -> None:
         """Count as messages the cancels that the engine sends for a halt."""
@@ -281,15 +197,7 @@ class Desk:
         elif scope.kind == SCOPE_INSTRUMENT and scope.number < len(self.config.instruments):
             self.state.positions["halted"][scope.number] = halt
         elif scope.kind == SCOPE_VERSION:
-            for pipeline in self.pipelines():
-                if pipeline.number == scope.number:
-                    pipeline.halted = halt
-
-    def _act_at(self, share: float, rule: Rule) -> None:
-        """Let the champion take this share of its full size, or a rule decide; a shadow imagines all of itself."""
-        self.size, self.rule = share, rule
-        if self.champion is not None:
-            self.champion.size, self.champion.rule = share, rule
+            self.halt_version(scope.number, halt=halt)
 
     def _unlatch(self) -> None:
         """Re-enable a strategy that repeated itself: a person has resumed it."""
@@ -297,11 +205,15 @@ class Desk:
         self.state.positions["repeated_orders"] = 0
 
     def _tighten(self) -> None:
-        """Hold orders to the tightest of the desk's limits, their instrument's and the champion's bounds."""
-        bounds = self.champion.version.manifest.bounds if self.champion else Limits()
+        """Hold orders to the tightest of the desk's limits, their instrument's and the bounds of who acts on it."""
         whole, *own = (limits_of(row) for row in self.set_limits)
+        bounds = [whole] * len(own)
+        for actor in self.actors():
+            within = whole.tightest(actor.version.manifest.bounds)
+            for number in np.flatnonzero(self.acts_on(actor.number)).tolist():
+                bounds[number] = within
         for number, limits in enumerate(own):
-            self.state.limits[number] = whole.tightest(bounds).tightest(limits).as_array()
+            self.state.limits[number] = bounds[number].tightest(limits).as_array()
         self.overrides.widen(self.state.limits)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -313,6 +225,7 @@ class Desk:
         arrays["size"] = np.array([self.size, self.rule])
         arrays["scopes"] = np.array(sorted(self.scopes), np.uint64).reshape(-1, 2)
         arrays["roster"] = self._roster()
+        arrays[_PART] = np.array([self.part.version, *sorted(self.part.instruments)], np.uint64)
         arrays |= self.overrides.dump()
         arrays[_CONFIG] = np.frombuffer(msgspec.json.encode(self.config), np.uint8)
         for pipeline in self.pipelines():
@@ -331,13 +244,11 @@ class Desk:
         self.set_limits[: len(limits)] = limits
         self.scopes = {Scope(int(kind), int(number)) for kind, number in arrays["scopes"]}
         self.overrides.restore(arrays)
-        champion, previous, *shadows = (int(number) for number in arrays["roster"])
-        self.champion = self._revive(champion, arrays, load)
-        self.previous = self._revive(previous, arrays, load)
-        revived = (self._revive(number, arrays, load) for number in shadows)
-        self.shadows = {pipeline.number: pipeline for pipeline in revived if pipeline is not None}
         share, rule = (*arrays.get("size", _WHOLE).tolist(), 0.0)[:2]  # older releases had neither, or no rule
-        self._act_at(share, Rule(int(rule)))
+        version, *instruments = arrays.get(_PART, _NOBODY).tolist()  # nor a canary on some instruments
+        self.size, self.rule, self.part = share, Rule(int(rule)), Part(version, frozenset(instruments))
+        champion, previous, *shadows = (self._revive(int(number), arrays, load) for number in arrays["roster"])
+        self.restore_roles(champion, previous, [each for each in shadows if each is not None])
 
     def _revive(
         self, number: int, arrays: Mapping[str, npt.NDArray[Any]], load: Callable[[int], Version]

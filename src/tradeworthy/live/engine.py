@@ -14,9 +14,8 @@ from contextlib import ExitStack
 import msgspec
 import numpy as np
 
-from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
-from tradeworthy.core.events import EventBatch, Kind, Word
+from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import Clock, VirtualClock
@@ -24,7 +23,7 @@ from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, scope_of
 from tradeworthy.live.feeds.base import Feed
 from tradeworthy.live.inbox import TS_EVENT
-from tradeworthy.live.pipeline import Run, needs_of
+from tradeworthy.live.pipeline import needs_of
 from tradeworthy.live.reconcile import reconcile
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.staging import Staging
@@ -159,11 +158,13 @@ class Engine:
         self._recorder.inputs(started)
         self._hear(reconcile(self.desk, TapeReader(self._recorder.tape.folder), self._venue, self._clock.now_ns()))
         self._steer()
-        self._staging.wait(self._control.view().champion)
+        wanted = self._control.view()
+        self._staging.wait(wanted.champion, wanted.previous)
         self._steer()
         if self.desk.champion is None:
-            wanted = self._control.view().champion
-            raise NotFound(f"the champion cannot be let in: {self._staging.refused.get(wanted, 'it is not there')}")
+            raise NotFound(
+                f"the champion cannot be let in: {self._staging.refused.get(wanted.champion, 'it is absent')}"
+            )
         for scope in sorted(self.desk.scopes):  # a crash may have come between a halt and its cancels
             self._cancel(scope)
         self._recorder.tape.sync()
@@ -294,7 +295,7 @@ class Engine:
         if run.stop == start:
             return start
         last = recorder.run(desk.acting, run, start)
-        self._count(start, run)
+        self.counters.took(start, run, self.desk.inbox.header[run.stop - 1, TS_EVENT])
         if run.ordered:
             desk.name_order(last)
             self._venue.submit(desk.acting.order)
@@ -313,23 +314,13 @@ class Engine:
         """Return the time of decisions; on a virtual clock an event is decided at its own arrival."""
         return 0 if self._is_virtual else self._clock.now_ns()
 
-    def _count(self, start: int, run: Run) -> None:
-        counters = self.counters
-        counters.events += run.stop - start
-        counters.decisions += run.decisions
-        counters.rows += run.rows
-        counters.orders += run.ordered
-        counters.ts_event_ns = self.desk.inbox.header[run.stop - 1, TS_EVENT]
-
     def _hear(self, answers: EventBatch) -> None:
         """Consume the venue's answers as inputs."""
         if not len(answers):
             return
         self.desk.settle(answers)
         self._recorder.inputs(answers)
-        for kind, verdict in zip(answers["kind"].tolist(), answers["flags"].tolist(), strict=True):
-            self.counters.fills += kind == Kind.FILL and verdict == DenialCode.NONE
-            self.counters.rejects += kind == Kind.REJECT and verdict == DenialCode.NONE
+        self.counters.heard(answers)
 
     # -- steering ------------------------------------------------------------------------------------------------
 

@@ -166,12 +166,13 @@ class Playback:
 
     def _stretch(self, events: EventBatch, known: Recorded) -> Iterator[Played]:
         """Run market events that are all late, or all not, and the answers among them."""
-        inbox, done, champion = self.desk.inbox, 0, self.desk.champion
+        inbox, done, actors = self.desk.inbox, 0, self.desk.actors()
         names = known.sequences.astype(np.int64)
-        if champion is not None:
-            champion.late = bool(known.late[0])
+        for actor in actors:
+            actor.late = bool(known.late[0])
         while done < len(events):
-            count = inbox.load(events[done:])
+            turn = self.desk.take_turn(events["instrument"][done : done + inbox.room])
+            count = inbox.load(events[done : done + turn])
             inbox.now_ns[:count] = known.decided_ns[done : done + count]
             for pipeline in self.desk.pipelines():
                 made = pipeline.rerun(count, names[done : done + count])
@@ -179,8 +180,8 @@ class Playback:
                     yield made
             self._judge(events[done : done + count], inbox.records["flags"][:count])
             done += count
-        if champion is not None:
-            champion.late = False  # what it decides next, in whatever role, is not late any more
+        for actor in actors:
+            actor.late = False  # what it decides next, in whatever role, is not late any more
 
     def _judge(self, events: EventBatch, verdicts: npt.NDArray[np.uint8]) -> None:
         """Note the inputs that were admitted, or refused, otherwise than the record says."""

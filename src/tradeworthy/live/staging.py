@@ -138,10 +138,9 @@ class Staging:
             else:
                 raise error
 
-    def wait(self, number: int) -> None:
-        """Return when a version that is on its way is ready or refused."""
-        if number in self._coming:
-            wait([self._coming[number]])
+    def wait(self, *numbers: int) -> None:
+        """Return when those of the versions that are on their way are ready or refused."""
+        wait([self._coming[number] for number in numbers if number in self._coming])
 
     def warm_from(self, number: int) -> int | None:
         """Return from where a ready version was warmed; None if it is not ready."""

@@ -115,8 +115,8 @@ class Resumption:
         rules, manners = self._desk.state.rules.copy(), self._desk.state.manners.copy()
         self._desk.restore(desk.dump(), self._load)
         self._desk.state.rules[:], self._desk.state.manners[:] = rules, manners
-        if self._desk.champion is not None:
-            self._desk.champion.late = False
+        for actor in self._desk.actors():
+            actor.late = False
 
     def _decide_late(self, playback: Playback, inputs: EventBatch) -> None:
         """Consume what was recorded but never decided."""

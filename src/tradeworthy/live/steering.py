@@ -20,7 +20,7 @@ from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.limits import Limits, Override, ScopedLimits
 from tradeworthy.core.time import Clock
-from tradeworthy.live.control import GENERATION, ControlBlock, ControlView, Scope
+from tradeworthy.live.control import GENERATION, ControlBlock, ControlView, Part, Scope
 from tradeworthy.live.desk import Desk, control_event
 from tradeworthy.live.overrides import End
 from tradeworthy.live.pipeline import Pipeline
@@ -116,6 +116,7 @@ class Steering:
         yield from self._versions(view)
         if not self._is_champion(view.champion):
             return
+        yield from self._part_named(_part_of(view, view.champion))
         if view.rule != self._desk.rule:
             yield self._event(Word.RULE, value=float(view.rule))
         if view.size > self._desk.size:
@@ -205,15 +206,33 @@ class Steering:
                 yield event
         self._soonest_ns = min(self._begun.values(), default=0)
 
+    def _part_named(self, part: Part) -> Iterator[EventBatch]:
+        """Name the instruments on which a version acts alone, where others are named."""
+        if part == self._desk.part:
+            return
+        yield self._event(Word.CANARY, reference=part.version)
+        for instrument in sorted(part.instruments):
+            yield self._event(Word.CANARY, value=float(instrument), reference=part.version)
+
     def _versions(self, view: ControlView) -> Iterator[EventBatch]:
-        present = self._desk.champion.number if self._desk.champion else 0
-        if view.champion and view.champion != present:
-            yield from self._let_in(Word.CHAMPION, view.champion)
+        part = _part_of(view, view.champion)
+        if part.version and view.champion and not self._is_champion(view.champion):  # who acts on the other instruments
+            yield from self._champion(view.previous, Part())
+        if not part.version or self._is_champion(view.previous):
+            yield from self._champion(view.champion, part)
         for number in sorted(set(self._desk.shadows) - set(view.shadows)):
             yield self._event(Word.SHADOW_REMOVED, reference=number)
         for number in sorted(set(view.shadows) - set(self._desk.shadows)):
             if self._desk.champion is None or number != self._desk.champion.number:
                 yield from self._let_in(Word.SHADOW_ADDED, number)
+
+    def _champion(self, number: int, part: Part) -> Iterator[EventBatch]:
+        """Let in a champion that is another, after naming the part that is its own."""
+        if number and not self._is_champion(number):
+            for event in self._let_in(Word.CHAMPION, number):
+                if part.version:
+                    yield from self._part_named(part)
+                yield event
 
     def _let_in(self, word: Word, number: int) -> Iterator[EventBatch]:
         """Yield the event that gives a version its role, if it may have it and is ready; begin to stage it if not."""
@@ -242,9 +261,14 @@ class Steering:
 
     def _collect(self, view: ControlView) -> None:
         """Look at what staging has done, and note when a champion was first wished for."""
-        wanted = {view.champion, *view.shadows}
+        wanted = {view.champion, *view.shadows, view.previous if view.part.version else 0}
         self.staging.forget(wanted)
         self.staging.collect()
         present = self._desk.champion.number if self._desk.champion else 0
         if view.champion != present and self._wished[0] != view.champion:
             self._wished = (view.champion, self._clock.monotonic_ns())
+
+
+def _part_of(view: ControlView, number: int) -> Part:
+    """Return the part that is meant for a version; none where another one's is still written."""
+    return view.part if view.part.version == number else Part()

@@ -6,9 +6,11 @@ import msgspec
 
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.denials import DenialCode
+from tradeworthy.core.events import EventBatch, Kind
 
 if TYPE_CHECKING:
     from tradeworthy.live.desk import Desk
+    from tradeworthy.live.pipeline import Run
     from tradeworthy.live.steering import Swap
 
 
@@ -27,6 +29,20 @@ class Counters(msgspec.Struct):
     checkpoints: int = 0
     last_sequence: int = 0
     ts_event_ns: int = 0
+
+    def took(self, start: int, run: "Run", ts_event_ns: int) -> None:
+        """Count a run that began at a place of the inbox; its last event happened then."""
+        self.events += run.stop - start
+        self.decisions += run.decisions
+        self.rows += run.rows
+        self.orders += run.ordered
+        self.ts_event_ns = ts_event_ns
+
+    def heard(self, answers: EventBatch) -> None:
+        """Count the venue's answers that were believed."""
+        for kind, verdict in zip(answers["kind"].tolist(), answers["flags"].tolist(), strict=True):
+            self.fills += kind == Kind.FILL and verdict == DenialCode.NONE
+            self.rejects += kind == Kind.REJECT and verdict == DenialCode.NONE
 
 
 class SwapSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -194,6 +194,16 @@ def test_no_project(words, refused, tmp_path):
         ("registered", ["promote", "newest", "--to", "champion", "--reason", "r"], "run: tradeworthy gate"),
         ("registered", ["promote", "newst", "--to", "champion", "--reason", "r"], "(near: 'newest')"),
         ("registered", ["promote", "newest", "--to", "chmpion", "--reason", "r"], "(near: 'champion'); allowed are"),
+        (
+            "gated",
+            ["promote", "newest", "--to", "shadow", "--share", "0.5", "--reason", "r"],
+            "only a canary acts on a part",
+        ),
+        (
+            "promoted",
+            ["promote", "champion", "--to", "canary", "--instruments", "ABC", "--reason", "r"],
+            "is champion already",
+        ),
         ("registered", ["promote", "deadbeef", "--to", "shadow", "--reason", "r"], "no version 'deadbeef'"),
         ("registered", ["gate", "newest", "--profile", "quik"], "allowed are quick, full"),
         ("gated", ["approve", "newest", "--actor", ADA, "--reason", "r"], "may not approve it; ask somebody else"),

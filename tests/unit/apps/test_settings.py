@@ -61,6 +61,11 @@ def test_values_arrive(tmp_path):
         ("= 50_000.0", "= -1.0", "zero or more"),
         ("[training]", "[training", "not valid TOML"),
         ("[training]", "[policy]\nretrain_on = ['boredom']\n[training]", "'boredom'; allowed are"),
+        (
+            "[training]",
+            "[policy]\ncanary_instrument_share = 0.5\n[training]",
+            "policy.canary_instrument_share: this desk trades",
+        ),
         ("[training]", "[engine.checks]\njmup = 1\n[training]", "[engine.checks] has no key 'jmup'"),
         ("[training]", '[[alert]]\nto = "file"\npaht = "a"\n[training]', "[alert] has no key 'paht' (near: 'path')"),
         ("[training]", '[[alert]]\nto = "pigeon"\n[training]', "pigeon"),

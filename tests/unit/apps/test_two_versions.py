@@ -1,9 +1,11 @@
 """Two versions side by side: the same events, each one's own reasons, and only what differs."""
 
+import html
 import shutil
 
 import numpy as np
 import pytest
+from command_words import tell
 from page_visitors import do, visiting
 from small_project import at
 
@@ -154,6 +156,40 @@ def test_a_canary_takes_the_share_that_was_asked_for(beside, tmp_path):
         do(client, "/do/resize", share="5", reason="careful")
     assert project.registry.standing().size == 0.05
     assert [e.actor for e in project.ledger.facts()][-1] == "rita"
+
+
+def test_a_canary_on_some_instruments_from_every_door(beside, tmp_path, capsys):
+    """Page, interface and command line let it act on what is named; what is not traded is refused in words."""
+    source, champion, shadow = beside
+    project = Project(shutil.copytree(source.folder, tmp_path / "some"))
+    settings = project.folder / "tradeworthy.toml"
+    more = '[[instrument]]\nsymbol = "XYZ"\n\n[[instrument]]\nsymbol = "UVW"\n\n[[market]]'
+    settings.write_text(settings.read_text("utf-8").replace("[[market]]", more), "utf-8")
+    project = Project(project.folder)
+    address = f"/do/versions/{shadow[:16]}/promote"
+    with visiting(project, "paul") as client:
+        assert "Or in full on some of ABC, XYZ, UVW alone" in client.get(f"/versions/{shadow[:16]}").text
+        do(client, address, role="canary", share="10", instruments="XYW", reason="try")
+        assert "'XYW' is not traded here (near: 'XYZ')" in html.unescape(client.get("/versions").text)
+        do(client, address, role="canary", share="10", instruments="XYZ, ABC", reason="try")
+        assert "canary on XYZ, ABC alone from the next event" in client.get("/versions").text
+        assert "became canary on paper on ABC, XYZ alone" in client.get("/record").text
+    standing = project.registry.standing()
+    assert (standing.canary_on, standing.size, standing.acting) == (("ABC", "XYZ"), 1.0, [champion, shadow])
+    assert project.status().canary_on == ["ABC", "XYZ"]
+    project.rollback(actor="paul", reason="back")
+    words = ["promote", shadow[:16], "--to", "canary", "--actor", "paul", "--reason", "r", "--project"]
+    for part, said in (
+        (["--instruments", " , "], "no instrument is named; allowed are some of ABC, XYZ, UVW"),
+        (["--instrument-share", "0.2"], "0.2 of the 3 instruments traded here is none; allowed is 0.334 or more"),
+    ):
+        code, _, err = tell(capsys, *words, project.folder, *part)
+        assert code == 2
+        assert said in " ".join(err.split())
+    code, out, _ = tell(capsys, *words, project.folder, "--instrument-share", "0.4")
+    [drawn] = project.registry.standing().canary_on
+    assert code == 0
+    assert f"promoted to canary on {drawn}" in out
 
 
 def test_steps_are_offered_to_those_who_may_take_them(beside):

@@ -68,9 +68,9 @@ def test_a_worker_serves_what_the_engine_serves(shelf):
     assert rows.champion.version.number == one
     assert [warm.version.number for warm in rows.pipelines()] == [one, two]
     follow(rows, standing(three, one, previous=one))
-    assert (rows.acting.version.number, rows.previous.version.number) == (three, one)
+    assert (rows.leading.version.number, rows.previous.version.number) == (three, one)
     assert {warm.version.number for warm in rows.pipelines()} == {one, three}
-    assert rows.acting.name == shelf.versions[three].short
+    assert rows.leading.name == shelf.versions[three].short
 
 
 def test_a_rollback_loads_nothing(shelf):
@@ -78,7 +78,7 @@ def test_a_rollback_loads_nothing(shelf):
     one, two, _ = shelf.versions
     rows = RowDesk(shelf.load)
     follow(rows, standing(one), standing(two, one, previous=one), standing(one, two, previous=two))
-    assert rows.acting.version.number == one
+    assert rows.leading.version.number == one
     assert shelf.loaded == [one, two]
 
 
@@ -88,7 +88,7 @@ def test_who_serves_goes_on_when_the_next_cannot_be_loaded(shelf):
     shelf.refuses.add(two)
     rows = RowDesk(shelf.load)
     follow(rows, standing(one), standing(two, one, previous=one), standing(two, one, previous=one))
-    assert rows.acting.version.number == one
+    assert rows.leading.version.number == one
     assert rows.refused == {two: "BundleRefused: its signature does not fit"}
     assert shelf.loaded == [one, two]
     follow(rows, standing(one))
@@ -100,7 +100,7 @@ def test_a_worker_waits_for_a_version(shelf):
     rows = RowDesk(shelf.load)
     assert rows.champion is None
     with pytest.raises(LookupError, match="no version is loaded yet"):
-        _ = rows.acting
+        _ = rows.leading
     shelf.refuses.update(shelf.versions)
     follow(rows, standing(*shelf.versions))
     assert rows.champion is None

@@ -6,7 +6,7 @@ import pytest
 
 from tradeworthy.core.errors import NotFound, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.control import ControlBlock, Scope, no_control
+from tradeworthy.live.control import PART_MAX, ControlBlock, Part, Scope, no_control
 
 ETH = (Instrument(symbol="ETH"), Instrument(symbol="BTC"))
 
@@ -168,3 +168,33 @@ def test_no_control_is_a_quiet_block():
     """Replay runs against words that never change."""
     assert no_control().shape == (512,)
     assert not no_control().any()
+
+
+def test_a_canary_of_some_instruments_comes_back_as_it_was_named(block):
+    """Any number of them below the most, together with the version that they are meant for; none is not all."""
+    for named in ([0], [3, 63, 64, 127, PART_MAX - 1], range(PART_MAX), []):
+        block.set_champion(7, named)
+        assert block.view().part == Part(7, frozenset(named))
+    block.set_champion(7)
+    assert block.view().part == Part()
+    block.set_champion(8, [1])
+    block.roll_back()
+    assert (block.view().champion, block.view().part) == (7, Part())
+
+
+def test_an_instrument_beyond_the_block_is_refused_before_anything_is_written(block):
+    """The version before goes on, on all instruments."""
+    block.set_champion(7)
+    with pytest.raises(ReleaseRefused, match=f"first {PART_MAX} instruments"):
+        block.set_champion(8, [1, PART_MAX])
+    assert (block.view().champion, block.view().part) == (7, Part())
+
+
+def test_a_canarys_instruments_never_touch_a_halt(block):
+    """Every bit set, no halt appears; every halt set, no instrument does."""
+    block.set_champion(7, range(PART_MAX))
+    assert block.view().scopes == frozenset()
+    block.set_champion(7)
+    for number in range(64):
+        block.halt(Scope.instrument(number))
+    assert block.view().part == Part()

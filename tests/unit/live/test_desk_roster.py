@@ -93,7 +93,7 @@ def test_limits_are_those_of_desk_and_champion(desk, versions, pipelines):
     word(desk, Word.LIMIT + 1, value=100.0)
     assert (desk.state.limits[:, 1] == 100.0).all()
     assert np.isnan(desk.state.limits[:, 2]).all()
-    desk.crown(pipelines[0])
+    desk.apply(control_event(5, Word.CHAMPION, 1, reference=pipelines[0].number)[0], lambda _: pipelines[0])
     bounds = versions[0].manifest.bounds
     assert limits_of(desk.state.limits[0]) == Limits(order_value_max=100.0).tightest(bounds)
     word(desk, Word.LIMIT + 1, value=np.nan)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tradeworthy.core.decisions import Role
+from tradeworthy.core.events import Word
 from tradeworthy.core.time import VirtualClock
-from tradeworthy.live.desk import Desk, desk_config
+from tradeworthy.live.desk import Desk, control_event, desk_config
 from tradeworthy.live.recorder import ROWS_WAITING, Recorder
 from tradeworthy.live.state import DeskSettings
 from tradeworthy.live.venues.paper import Paper, PaperSettings
@@ -33,7 +34,7 @@ class Written:
         self.desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 512))
         self.desk.set_limits[0] = LIMITS.as_array()
         champion, shadow = (self.desk.make_pipeline(version) for version in shelf.versions.values())
-        self.desk.crown(champion)
+        self.desk.apply(control_event(5, Word.CHAMPION, 1)[0], lambda _: champion)
         self.desk.add_shadow(shadow)
         self.venue = Paper(PaperSettings(), INSTRUMENTS)
         with TapeWriter.open(folder, clock=VirtualClock(START_NS), segment_bytes=segment_bytes) as tape:

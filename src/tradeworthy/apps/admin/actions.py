@@ -13,7 +13,7 @@ from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, depl
 from tradeworthy.apps.dashboard.record import Asked as Question
 from tradeworthy.apps.dashboard.record import query_form
 from tradeworthy.apps.reports.monitored import gather
-from tradeworthy.change.release.release import CANARY_SHARE
+from tradeworthy.change.release.canary import symbols_in
 from tradeworthy.core.errors import TradeworthyError
 
 ROWS_SHOWN = 200
@@ -59,9 +59,13 @@ class Actions(Controller):
     def promote(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:
         """Give a version a role."""
         actor, role = actor_for(request, "promote"), str(data.get("role", ""))
-        share = share_of(data) if role == "canary" else CANARY_SHARE
-        step = deployment_of(request).project.promote(word, to=role, actor=actor, reason=reason_of(data), share=share)
-        return back_to(request, f"/versions/{step.version[:16]}", f"It is {role} from the next event on.")
+        symbols = symbols_in(text_of(data, "instruments")) or None
+        share = share_of(data) if role == "canary" and not symbols else None
+        step = deployment_of(request).project.promote(
+            word, to=role, actor=actor, reason=reason_of(data), share=share, instruments=symbols
+        )
+        on = f" on {', '.join(symbols)} alone" if symbols else ""
+        return back_to(request, f"/versions/{step.version[:16]}", f"It is {role}{on} from the next event on.")
 
     @post("/versions/{word:str}/override", sync_to_thread=True)
     def override(self, request: Asked, word: FromPath[str], data: Fields) -> Redirect:

@@ -57,10 +57,16 @@ class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A role for a version: shadow, champion or retired."""
+    """A role for a version: shadow, canary, champion or retired.
+
+    A canary takes `share` of its full size, or all of it on `instruments`, or on `instrument_share` of those traded.
+    """
 
     role: Text
     reason: Text
+    share: float | None = None
+    instruments: list[Text] | None = None
+    instrument_share: float | None = None
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -278,7 +284,15 @@ class Steering(Controller):
     @post("/versions/{word:str}/promote", sync_to_thread=True, status_code=200)
     def promote(self, request: Asked, word: Word, data: JSONBody[Promotion]) -> Step:
         """Give a version a role."""
-        return deployment_of(request).project.promote(word, to=data.role, **signed(request, "promote", data.reason))
+        by, project = signed(request, "promote", data.reason), deployment_of(request).project
+        return project.promote(
+            word,
+            to=data.role,
+            share=data.share,
+            instruments=data.instruments,
+            instrument_share=data.instrument_share,
+            **by,
+        )
 
     @post("/versions/{word:str}/override", sync_to_thread=True, status_code=200)
     def set_aside(self, request: Asked, word: Word, data: JSONBody[SetAside]) -> Overriding:

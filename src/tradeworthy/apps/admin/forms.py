@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 
-from tradeworthy.apps.dashboard.policy import CHOICES, MAY_BE_EMPTY, NUMBERS, SWITCHES, WHOLE
+from tradeworthy.apps.dashboard.policy import CHOICES, MAY_BE_EMPTY, NUMBERS, PERCENT, SWITCHES, WHOLE
 from tradeworthy.change.release.policy import PolicySettings, policy_of
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
@@ -142,7 +142,7 @@ def _policy_number(data: dict[str, Any], name: str) -> float | None:
     if number is None and name not in MAY_BE_EMPTY:
         raise SettingsInvalid(f"{name} is empty, allowed is a number")
     if number is None or name not in WHOLE:
-        return number if number is None or name != "canary_share" else number / 100.0
+        return number if number is None or name not in PERCENT else number / 100.0
     return whole_of(data, name)
 
 

@@ -150,7 +150,8 @@ class Pages(Controller):
         info = next(each for each in project.registry.list() if each.version == digest)
         manifest = project.registry.load(digest).manifest
         life = life_of(deployment.facts(), digest)
-        view = versions.version_view(visit, info, manifest, life)
+        traded = [each.symbol for each in project.settings.instrument if each.traded]
+        view = versions.version_view(visit, info, manifest, life, traded)
         return shown(request, visit, f"Version {digest[:16]}", view)
 
     @get("/versions/{word:str}/gate", sync_to_thread=True)

@@ -10,13 +10,22 @@ from rich.text import Text
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version, open_project
 from tradeworthy.apps.cli.progress import waiting
 from tradeworthy.apps.cli.show import console, show
+from tradeworthy.change.release.canary import symbols_in
 
 if TYPE_CHECKING:
     from tradeworthy.apps.dashboard.shadowing import ShadowLine
 
 policy = typer.Typer(help="What the policy would have done, before it may do it.", no_args_is_help=True)
 
-Share = Annotated[float, typer.Option(help="Of a canary: the part of its full size, above 0 and below 1.")]
+Share = Annotated[
+    float | None, typer.Option(help="Of a canary: the part of its full size, above 0 and below 1; 0.1 if left out.")
+]
+Instruments = Annotated[
+    str | None, typer.Option(help="Of a canary: the instruments on which it acts in full, such as ETH,BTC; others not.")
+]
+InstrumentShare = Annotated[
+    float | None, typer.Option(help="Of a canary: the part of the instruments on which it acts in full, drawn.")
+]
 
 
 def promote(
@@ -24,13 +33,24 @@ def promote(
     project: Folder = HERE,
     *,
     to: Annotated[str, typer.Option(help="shadow, canary, champion or retired.")],
-    share: Share = 0.1,
+    share: Share = None,
+    instruments: Instruments = None,
+    instrument_share: InstrumentShare = None,
     actor: Actor,
     reason: Reason,
     as_json: Json = False,
 ) -> None:
     """Give a version a role; refused without a passed gate."""
-    show(open_project(project).promote(version, to=to, share=share, actor=actor, reason=reason), as_json=as_json)
+    told = open_project(project).promote(
+        version,
+        to=to,
+        actor=actor,
+        reason=reason,
+        share=share,
+        instruments=None if instruments is None else symbols_in(instruments),
+        instrument_share=instrument_share,
+    )
+    show(told, as_json=as_json)
 
 
 def override(

@@ -17,7 +17,6 @@ from tradeworthy.apps.commands.opened import Opened
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.release.answers import rehearse, rehearse_promotions
-from tradeworthy.change.release.release import CANARY_SHARE
 from tradeworthy.change.train.candidate import load_candidate, save_candidate
 from tradeworthy.change.train.strategy import load_strategy
 from tradeworthy.change.train.training import Report, train
@@ -133,10 +132,33 @@ class Project(Opened):
         digest = self.release.approve(self.resolve(version), actor=actor, reason=reason)
         return results.Step(done="approved", version=digest, actor=actor, reason=reason)
 
-    def promote(self, version: str, *, to: str, actor: str, reason: str, share: float = CANARY_SHARE) -> results.Step:
-        """Give a version the role `to` from the next event on; a canary takes `share` of its full size."""
-        digest = self.release.promote(self.resolve(version), to, actor=actor, reason=reason, share=share)
-        return results.Step(done=f"promoted to {to}", version=digest, actor=actor, reason=reason)
+    def promote(
+        self,
+        version: str,
+        *,
+        to: str,
+        actor: str,
+        reason: str,
+        share: float | None = None,
+        instruments: "Sequence[str] | None" = None,
+        instrument_share: float | None = None,
+    ) -> results.Step:
+        """Give a version the role `to` from the next event on.
+
+        A canary takes `share` of its full size, or all of it on `instruments`, or on `instrument_share` of them.
+        """
+        digest = self.release.promote(
+            self.resolve(version),
+            to,
+            actor=actor,
+            reason=reason,
+            share=share,
+            instruments=instruments,
+            instrument_share=instrument_share,
+        )
+        on = ", ".join(self.registry.standing().canary_on) if to == "canary" else ""
+        done = f"promoted to {to}" + (f" on {on}" if on else "")
+        return results.Step(done=done, version=digest, actor=actor, reason=reason)
 
     def rollback(self, *, actor: str, reason: str) -> results.Step:
         """Put the previous champion back; it decides the next event."""

@@ -254,6 +254,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     champion: str | None
     previous: str | None
+    canary_on: list[str]
     shadows: list[str]
     distance: Distance
     versions: list[VersionInfo]
@@ -275,6 +276,7 @@ def status_of(project: "Project") -> Status:
         rule=standing.rule,
         champion=standing.champion,
         previous=standing.previous,
+        canary_on=list(standing.canary_on),
         shadows=standing.shadows,
         distance=gone_by(standing.champions, standing.steps)[0],
         versions=project.registry.list(),

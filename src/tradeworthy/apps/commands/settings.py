@@ -12,6 +12,7 @@ import msgspec
 
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.alerts.settings import AlertSettings
+from tradeworthy.change.release.canary import require_part
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.core.errors import SettingsInvalid, near
@@ -104,6 +105,7 @@ def load_settings(folder: Path) -> Settings:
     except (msgspec.ValidationError, ValueError, SettingsInvalid) as error:
         raise SettingsInvalid(f"{path}: {error}") from None
     _check_symbols(settings)
+    require_part(settings.instrument, settings.policy.canary_instrument_share)
     return settings
 
 

@@ -8,7 +8,7 @@ from tradeworthy.apps.dashboard.telling import policy_changes
 from tradeworthy.apps.reports.html import badge, code, heading, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.release.answers import KINDS, Do, Reaction, To, rehearse
-from tradeworthy.change.release.policy import PolicySettings
+from tradeworthy.change.release.policy import CANARY_SHARES, PolicySettings
 from tradeworthy.change.watch.findings import SEVERITIES
 from tradeworthy.record.ledger import Entry
 
@@ -22,12 +22,14 @@ NUMBERS = {
     "loss_margin": ("Lets it lose more than the champion by at most", "nats a decision"),
     "distance_max": ("Automatic promotions may come as far as", "of a whole version; beyond it a person promotes"),
     "canary_share": ("A canary's share of full size", "%; empty: no canary"),
+    "canary_instrument_share": ("Or its share of the instruments, in full size", "%; empty: all of them"),
     "canary_decisions": ("A canary decides", "decisions"),
 }
 """The policy's numbers: what the form calls them, and their units."""
 
-WHOLE = frozenset(NUMBERS) - {"budget_window_hours", "loss_margin", "distance_max", "canary_share"}
-MAY_BE_EMPTY = frozenset({"scheduled_every_decisions", "canary_share"})
+PERCENT = frozenset(CANARY_SHARES)
+WHOLE = frozenset(NUMBERS) - PERCENT - {"budget_window_hours", "loss_margin", "distance_max"}
+MAY_BE_EMPTY = PERCENT | {"scheduled_every_decisions"}
 
 SWITCHES = {
     "auto_promote": "Promotes by itself, on paper only",
@@ -112,7 +114,6 @@ def _habits(policy: PolicySettings, env: str) -> list[tuple[str, str]]:
     """Write the policy's numbers in words."""
     every = policy.scheduled_every_decisions
     promotes = policy.auto_promote and env == "paper"
-    canary = policy.canary_share
     return [
         ("Retrains on", _kinds(policy.retrain_on)),
         ("Retrains without a finding", "never" if every is None else f"every {every:,} decisions"),
@@ -123,9 +124,17 @@ def _habits(policy: PolicySettings, env: str) -> list[tuple[str, str]]:
             f"up to {policy.shadow_decisions:,} decisions, within {policy.loss_margin:g} nats",
         ),
         ("Promotes by itself", "yes, on paper" if promotes else "no, a person does"),
-        ("Canary", "none" if canary is None else f"{canary:.0%} of its size for {policy.canary_decisions:,} decisions"),
+        ("Canary", _canary(policy)),
         ("Takes a canary back on", _kinds(policy.rollback_on)),
     ]
+
+
+def _canary(policy: PolicySettings) -> str:
+    share, of_instruments = policy.canary_share, policy.canary_instrument_share
+    if share is None and of_instruments is None:
+        return "none"
+    part = f"{share:.0%} of its size" if share is not None else f"{of_instruments:.0%} of the instruments, in full"
+    return f"{part}, for {policy.canary_decisions:,} decisions"
 
 
 def _kinds(kinds: Sequence[str]) -> str:
@@ -153,7 +162,7 @@ def _form(visit: Visit, policy: PolicySettings) -> Markup:
 def _number(policy: PolicySettings, name: str) -> Markup:
     label, unit = NUMBERS[name]
     value = getattr(policy, name)
-    shown = "" if value is None else f"{100 * value if name == 'canary_share' else value:.12g}"
+    shown = "" if value is None else f"{100 * value if name in PERCENT else value:.12g}"
     return entry(
         name, f"{label}, {unit}", required=name not in MAY_BE_EMPTY, value=shown, inputmode="decimal", size="12"
     )

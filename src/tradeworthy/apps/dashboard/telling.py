@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeworthy.change.release.answers import Reaction
+from tradeworthy.change.release.canary import in_words as part_in_words
 from tradeworthy.change.release.distance import in_words
 from tradeworthy.change.release.policy import PolicySettings, policy_of
 from tradeworthy.core import facts
@@ -105,8 +106,8 @@ def _gate(fact: facts.GateJudged) -> str:
 
 
 def _promoted(fact: facts.VersionPromoted) -> str:
-    share = f" at {fact.share:.0%} of its size" if fact.share < 1.0 else ""
-    return f"Version {fact.version[:SHORT]} became {fact.role} on {fact.env}{share}."
+    part = part_in_words(fact.share, fact.instruments)
+    return f"Version {fact.version[:SHORT]} became {fact.role} on {fact.env}{part}."
 
 
 def _answered(fact: facts.FindingAnswered) -> str:

@@ -14,7 +14,8 @@ from tradeworthy.apps.reports.html import badge, code, more, pairs, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.access.roles import roles_that_may
 from tradeworthy.change.registry import VersionInfo
-from tradeworthy.change.release.release import CANARY_SHARE, PREVIOUS
+from tradeworthy.change.release.canary import CANARY_SHARE
+from tradeworthy.change.release.release import PREVIOUS
 from tradeworthy.change.release.standing import NO_RULE, Standing
 from tradeworthy.core.time import iso
 from tradeworthy.model.manifest import Manifest
@@ -146,11 +147,13 @@ def _timeline(stretches: Sequence[Stretch], called: Mapping[str, str]) -> Markup
     return timeline("Roles over time", lanes, span_ns=(first, last), marks=swaps, caption="By the ledger's clock.")
 
 
-def version_view(visit: Visit, info: VersionInfo, manifest: Manifest, life: Sequence[Step]) -> Markup:
-    """Build the page of one version."""
+def version_view(
+    visit: Visit, info: VersionInfo, manifest: Manifest, life: Sequence[Step], traded: Sequence[str] = ()
+) -> Markup:
+    """Build the page of one version, on a desk that trades these instruments."""
     return join(
         pairs(_facts(info)),
-        _steps(visit, info),
+        _steps(visit, info, traded),
         tag("section", tag("h2", "Its life"), _life(life)),
         tag("section", tag("h2", "Model card"), _card(manifest)),
         tag("section", tag("h2", "Where it comes from"), pairs(_lineage(manifest)), _told(manifest)),
@@ -171,13 +174,13 @@ def _facts(info: VersionInfo) -> list[tuple[str, Markup | str]]:
     ]
 
 
-def _steps(visit: Visit, info: VersionInfo) -> Markup:
+def _steps(visit: Visit, info: VersionInfo, traded: Sequence[str]) -> Markup:
     """Return the steps that it may take next, for those who may ask; to others, who could."""
     address, steps = f"/do/versions/{info.version[:16]}", []
     if visit.may("approve") and visit.person.name not in (info.author, *info.approved_by):
         steps.append(reason_form(visit, f"{address}/approve", "Approve"))
     if visit.may("promote"):
-        steps += _roles(visit, info, f"{address}/promote")
+        steps += _roles(visit, info, f"{address}/promote", traded)
     if visit.may("resize") and info.role in ACTING:
         steps.append(
             step_form(visit, "/do/resize", "Change its size", _share("Share of full size, %; 0 wants to be flat"))
@@ -187,12 +190,21 @@ def _steps(visit: Visit, info: VersionInfo) -> Markup:
     )
 
 
-def _roles(visit: Visit, info: VersionInfo, address: str) -> Iterator[Markup]:
+def _roles(visit: Visit, info: VersionInfo, address: str, traded: Sequence[str]) -> Iterator[Markup]:
     """Yield a form for each role that it may be given now."""
     for role in NEXT_ROLES.get(info.role, ("shadow", "canary", "champion")):
         hidden = tag("input", type="hidden", name="role", value=role)
-        share = [_share("Share of full size, %")] if role == "canary" else []
-        yield step_form(visit, address, "Retire" if role == "retired" else f"Make {role}", hidden, *share)
+        part = _part(traded) if role == "canary" else []
+        yield step_form(visit, address, "Retire" if role == "retired" else f"Make {role}", hidden, *part)
+
+
+def _part(traded: Sequence[str]) -> list[Markup]:
+    """Return the fields that say on which part of the desk a canary acts."""
+    share = _share("Share of full size, %")
+    if len(traded) < 2:  # a canary's, and the champion's
+        return [share]
+    label = f"Or in full on some of {', '.join(traded)} alone"
+    return [share, entry("instruments", label, required=False, size="16")]
 
 
 def _share(label: str) -> Markup:

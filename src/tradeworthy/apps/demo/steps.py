@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from tradeworthy.change.release.canary import in_words
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.time import NS_PER_MS
@@ -50,8 +51,8 @@ def _step(entry: Entry) -> Step | None:
             said = "passed" if fact.passed else f"did not pass: {', '.join(fact.failed_checks)}"
             found = ("gate", fact.version, f"the gate judged {fact.version[:SHORT]}: {said}")
         case facts.VersionPromoted() as fact:
-            share = f" at {fact.share:.0%} of its size" if fact.role == "canary" else ""
-            found = (fact.role, fact.version, f"{fact.version[:SHORT]} becomes {fact.role}{share}: {entry.reason}")
+            part = in_words(fact.share, fact.instruments)
+            found = (fact.role, fact.version, f"{fact.version[:SHORT]} becomes {fact.role}{part}: {entry.reason}")
         case facts.FindingAnswered() as fact:
             found = ("answered", "", f"{fact.did}, because of {entry.reason}")
         case facts.VersionRolledBack() as fact:

@@ -6,6 +6,7 @@ Flow:   settings → a fact, when a desk starts and they have changed → the po
 
 from typing import TYPE_CHECKING
 
+from tradeworthy.change.release.canary import require_part
 from tradeworthy.change.release.policy import PolicySettings, in_force, policy_of, values_of
 from tradeworthy.core import facts
 
@@ -31,7 +32,14 @@ def record_policy(project: "Project") -> None:
 
 
 def change_policy(project: "Project", wanted: PolicySettings, *, actor: str, reason: str) -> PolicySettings:
-    """Set the policy from the watcher's next step on, and return the one before; the same again is no fact."""
+    """Set the policy from the watcher's next step on, and return the one before; the same again is no fact.
+
+    Raises
+    ------
+    SettingsInvalid
+        It names a part of the instruments that this desk cannot give a canary.
+    """
+    require_part(project.settings.instrument, wanted.canary_instrument_share)
     before = policy_now(project)
     if before != wanted:
         _record(project, wanted, actor=actor, reason=reason)

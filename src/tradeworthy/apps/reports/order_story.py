@@ -8,6 +8,7 @@ from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.explain.finding_decisions import find_decision
 from tradeworthy.apps.reports.document import Document, Line, Part
+from tradeworthy.change.release.canary import in_words
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import DECISION, ORDER, SHORT, Role, version_name
 from tradeworthy.core.denials import DenialCode
@@ -134,7 +135,7 @@ def _fact(entry: Entry) -> Line:
         case facts.GateJudged() as fact:
             said = f"gate {'passed' if fact.passed else 'did not pass'}, report {fact.report_digest[:SHORT]}"
         case facts.VersionPromoted() as fact:
-            said = f"became {fact.role} in {fact.env}, at {fact.share:.0%} of its size"
+            said = f"became {fact.role} in {fact.env},{in_words(fact.share, fact.instruments) or ' at its full size'}"
         case facts.VersionApproved() as fact:
             said = f"approved for {fact.env}"
         case _:

@@ -216,7 +216,7 @@ class Incoming:
         return number
 
     def _row(self, event: RowEvent) -> tuple[float, ...]:
-        fields, values = self._desk.acting.version.program.row_fields, event.values
+        fields, values = self._desk.leading.version.program.row_fields, event.values
         if isinstance(values, dict):
             for name in values:
                 if name not in fields:

@@ -51,7 +51,7 @@ class Roster(Protocol):
         """The champion before."""
 
     @property
-    def acting(self) -> Warm:
+    def leading(self) -> Warm:
         """The champion, where there must be one."""
 
     def pipelines(self) -> Iterable[Warm]:
@@ -82,8 +82,8 @@ class Models:
 
     @property
     def champion(self) -> Version:
-        """The version that decides now."""
-        return self._desk.acting.version
+        """The version that answers where none is named: not a canary of some instruments."""
+        return self._desk.leading.version
 
     def warm(self) -> dict[str, Version]:
         """Return the versions that the engine keeps, by short name."""

@@ -126,11 +126,11 @@ class Native:
         """Decide now, explain beside the loop."""
         if len(events) > 1 or listed:
             raise RequestRefused(400, "reasons are given for one event, not for a list")
-        pipeline = self._engine.desk.acting
         counted = self._engine.counters.rows
         made = self.take(events[0])
-        if self._engine.counters.rows == counted or pipeline is not self._engine.desk.acting:
+        if self._engine.counters.rows == counted:
             return answer_json(Reasoned(decided=made, reasons=[]))
+        pipeline = self._engine.desk.acting
         version, row = pipeline.version, pipeline.rows[0]["row"].copy()
 
         def explain() -> bytes:

@@ -73,7 +73,7 @@ class RowDesk:
         self.refused: dict[int, str] = {}
 
     @property
-    def acting(self) -> Warm:
+    def leading(self) -> Warm:
         """The version that answers where none is named."""
         if self.champion is None:
             raise LookupError("no version is loaded yet")
@@ -81,7 +81,7 @@ class RowDesk:
 
     def pipelines(self) -> Iterator[Warm]:
         """Return every version that is ready, the champion first."""
-        yield from dict.fromkeys([self.acting, *self._warm.values()])
+        yield from dict.fromkeys([self.leading, *self._warm.values()])
 
     async def follow(self, standing: Standing) -> None:
         """Load what serves and is not here yet, then let it answer; a version that cannot be loaded is passed over."""
@@ -92,7 +92,7 @@ class RowDesk:
         champion = self._warm.get(standing.versions[0])
         if champion is not None:
             self.champion, self.previous = champion, self._warm.get(standing.previous)
-        kept = {*standing.versions, self.acting.version.number} if self.champion else {*standing.versions}
+        kept = {*standing.versions, self.leading.version.number} if self.champion else {*standing.versions}
         self._warm = {number: warm for number, warm in self._warm.items() if number in kept}
 
     async def _bring(self, number: int) -> None:

@@ -250,7 +250,7 @@ class Workers:
         while not self._ending.is_set():
             self._pass_on(self._port.keeper.take_passed())
             desk = self._engine.desk
-            versions = [pipeline.number for pipeline in desk.pipelines()]
+            versions = list(dict.fromkeys([desk.leading.number, *(each.number for each in desk.pipelines())]))
             previous = 0 if desk.previous is None else desk.previous.number
             for worker in self._workers:
                 if worker.writer is not None:

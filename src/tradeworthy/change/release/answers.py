@@ -157,9 +157,16 @@ def answer_to(
         if rule.on == finding.kind and gravity(finding.severity) >= gravity(rule.severity):
             share, to = {"reduce": rule.share, "flat": 0.0}.get(rule.do), rule.to if rule.do == "fallback" else None
             answer = Answer(number, rule.do, share, reason, to, answer)
-    if standing.canary is not None and finding.kind in rollback_on and finding.severity != "info":
+    if finding.kind in rollback_on and finding.severity != "info" and _is_of_canary(number, standing):
         return Answer(number, "rollback", None, f"the canary is taken back: {reason}", None, answer)
     return answer
+
+
+def _is_of_canary(number: int, standing: Standing) -> bool:
+    """Tell whether a finding may be a canary's doing: on some instruments, if its own monitors raised it."""
+    if standing.canary is None:
+        return False
+    return not standing.canary_on or standing.canary.startswith(standing.found_in.get(number, ""))
 
 
 def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries: Iterable[Entry]) -> list[Rehearsed]:

@@ -9,12 +9,12 @@ State:  none but the attempts' folders. Killed anywhere, the next `step` finds i
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, refused, said
 from tradeworthy.change.release.comparing import Comparer
+from tradeworthy.change.release.counting import DecisionCount
 from tradeworthy.change.release.distance import gone_by
 from tradeworthy.change.release.expiry import end_overrides
 from tradeworthy.change.release.policy import (
@@ -41,15 +41,13 @@ from tradeworthy.change.train.training import TrainingSettings
 from tradeworthy.change.train.worker import CANDIDATE, TrainJob, training
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, Role, version_number
-from tradeworthy.core.errors import NotFound, TradeworthyError
+from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.model.trust import SigningKey
-from tradeworthy.record.reader import Cursor, TapeReader
 
 ACTOR = "policy"
-DECISIONS = "decisions"
 AT_A_LOSS = "policy"
 """The subject of the finding that no reaction could be taken."""
 LOOKS = 50
@@ -108,9 +106,9 @@ class Conductor:
         self._release, self._settings = release, settings
         self._registry = release.registry
         self._folder, self._tape, self._key, self._clock = folder, tape, key, clock
-        self._since_retrain = _Count(tape, Role.CHAMPION)
-        self._in_shadow = _Count(tape, Role.SHADOW)
-        self._as_canary = _Count(tape, Role.CHAMPION)
+        self._since_retrain = DecisionCount(tape, Role.CHAMPION)
+        self._in_shadow = DecisionCount(tape, Role.SHADOW)
+        self._as_canary = DecisionCount(tape, Role.CHAMPION)
         self._comparer = Comparer(self._registry, tape, folder, release.instruments, cost_bps=settings.cost_bps or 0.0)
         self._compared: dict[str, Comparison] = {}
         self._look_at: dict[str, int] = {}
@@ -125,8 +123,8 @@ class Conductor:
         sequence : int
             The last input that the monitors have observed; a training learns up to it.
         watched : int
-            Whose monitors have read all there is, by number; 0 for none. A canary's decisions count only while it is
-            watched: that nobody found anything says nothing where nobody looked.
+            Whose monitors have read all there is, by number, a canary's first; 0 for none. Only while it is watched do
+            a canary's decisions count: that nobody found anything says nothing where nobody looked.
         """
         if end_overrides(self._release, standing, now_ns=self._clock.now_ns(), actor=ACTOR):
             return None
@@ -236,8 +234,8 @@ class Conductor:
                 self._judge(version, policy.gate_tries)
             case StartShadow(version=version):
                 self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
-            case StartCanary(version=version, share=share, reason=reason, distance=distance):
-                self._release.promote(version, "canary", actor=ACTOR, reason=reason, share=share, distance=distance)
+            case StartCanary():
+                self._start_canary(action)
             case PromoteChallenger(version=version, reason=reason, distance=distance):
                 self._release.promote(version, "champion", actor=ACTOR, reason=reason, distance=distance)
             case FreezePromotion():
@@ -245,6 +243,18 @@ class Conductor:
             case RetireChallenger(version=version, reason=reason):
                 self._release.promote(version, "retired", actor=ACTOR, reason=reason)
                 self._tell(version, reason, severity="info")
+
+    def _start_canary(self, action: StartCanary) -> None:
+        """Let a challenger act on the part of the desk that the policy names."""
+        self._release.promote(
+            action.version,
+            "canary",
+            actor=ACTOR,
+            reason=action.reason,
+            share=action.share,
+            instrument_share=action.instrument_share,
+            distance=action.distance,
+        )
 
     def _freeze(self, action: FreezePromotion) -> None:
         """Let a challenger wait for a person, and tell why."""
@@ -359,31 +369,3 @@ class Conductor:
         found = self._comparer.compare(standing.champion, shadow, since=self._in_shadow.first, decisions=wanted)
         self._compared[key] = found
         return found
-
-
-class _Count:
-    """How many decisions of one role a tape has after a sequence; each record is read once."""
-
-    def __init__(self, tape: Path, role: Role) -> None:
-        self._tape, self._role = tape, role
-        self._asked: tuple[int, int | None] | None = None
-        self._cursor: Cursor | None = None
-        self.count, self.first = 0, 0
-
-    def update(self, after: int, version: int | None) -> int:
-        """Count on, or afresh if another sequence or version is asked for; `first` is the input of the first."""
-        if self._asked != (after, version):
-            self._asked, self._cursor, self.count, self.first = (after, version), None, 0, 0
-        if self._cursor is None:
-            try:
-                self._cursor = TapeReader(self._tape).follow(DECISIONS, after=after)
-            except NotFound:
-                return 0
-        while len(records := self._cursor.poll()):
-            mine = records["role"] == self._role
-            if version is not None:
-                mine &= records["version"] == version
-            if self.count == 0 and mine.any():
-                self.first = int(records["input_sequence"][mine][0])
-            self.count += int(np.count_nonzero(mine))
-        return self.count

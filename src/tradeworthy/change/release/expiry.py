@@ -35,7 +35,7 @@ def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: s
 
 def ended(standing: Standing, now_ns: int) -> Iterator[tuple[str, GateJudged]]:
     """Yield the versions with a role that they have only by an override that has ended, and their last judgement."""
-    acting = [] if standing.champion is None else [standing.champion]
+    acting = standing.acting
     for digest in [*standing.shadows, *acting]:
         judged = standing.gates.get(digest)
         if judged is None or judged.until_ns is None or now_ns < judged.until_ns:
@@ -46,21 +46,27 @@ def ended(standing: Standing, now_ns: int) -> Iterator[tuple[str, GateJudged]]:
 
 def what_follows(release: Release, standing: Standing, digest: str) -> str:
     """Say what `take_out` does with a version."""
-    if digest != standing.champion:
+    if digest not in standing.acting:
         return "it is retired"
-    if standing.previous is not None and release.may_act(standing, standing.previous):
-        return f"the champion before, {standing.previous[:SHORT]}, takes over"
+    if _gives_way(release, standing, digest):
+        return f"the champion before, {str(standing.previous)[:SHORT]}, takes over"
     return "no champion before it may act, so its orders are refused; positions stay until somebody acts"
 
 
 def take_out(release: Release, standing: Standing, digest: str, *, actor: str, reason: str) -> None:
     """Take the role from a version, or refuse its orders; done twice it is the same."""
-    if digest != standing.champion:
+    if digest not in standing.acting:
         release.promote(digest, "retired", actor=actor, reason=reason)
-    elif standing.previous is not None and release.may_act(standing, standing.previous):
+    elif _gives_way(release, standing, digest):
         release.rollback(actor=actor, reason=reason)
     else:
         release.halt(_scope(digest), actor=actor, reason=reason)
+
+
+def _gives_way(release: Release, standing: Standing, digest: str) -> bool:
+    """Tell whether a version can be rolled back: it is the one that a roll back takes out, and another may act."""
+    before = standing.previous
+    return digest == standing.champion and before is not None and release.may_act(standing, before)
 
 
 def expiry_finding(digest: str, judged: GateJudged, follows: str, *, now_ns: int) -> Finding:

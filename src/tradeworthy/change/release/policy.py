@@ -31,6 +31,8 @@ _AT_LEAST_ZERO = (
     "canary_decisions",
 )
 WINDOW_HOURS_MAX = 87_600
+CANARY_SHARES = ("canary_share", "canary_instrument_share")
+"""The two parts that a challenger may act on at first: of every order's size, or of the instruments."""
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,8 +64,11 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         challenger waits for a person; at 0 each one does.
     canary_share : float or None
         A challenger that passed its comparison first acts at this share of full size; at once in full if left out.
+    canary_instrument_share : float or None
+        It first acts in full on this share of the instruments traded instead, the champion on all others; its own
+        monitors watch it on these. At most one of the two shares is set.
     canary_decisions : int
-        Decisions at that share, without a finding that ends it, before it acts in full.
+        Decisions as a canary, without a finding that ends it, before it acts on everything.
     rollback_on : tuple of str
         Kinds of finding that take a canary back.
     reaction : list of Reaction
@@ -83,6 +88,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     auto_promote: bool = True
     distance_max: float = 1.0
     canary_share: float | None = None
+    canary_instrument_share: float | None = None
     canary_decisions: int = 500
     rollback_on: tuple[str, ...] = ("concept_drift", "performance", "trading", "latency")
     reaction: list[Reaction] = []
@@ -94,8 +100,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             for kind in getattr(self, name):
                 if kind not in KINDS:
                     raise SettingsInvalid(f"policy.{name} holds {kind!r}; allowed are {', '.join(KINDS)}")
-        if self.canary_share is not None and not 0.0 < self.canary_share < 1.0:
-            raise SettingsInvalid(f"policy.canary_share is {self.canary_share:g}; allowed is above 0 and below 1")
+        _check_shares({name: share for name in CANARY_SHARES if (share := getattr(self, name)) is not None})
         for name in _AT_LEAST_ZERO:
             if not 0 <= getattr(self, name) < math.inf:
                 raise SettingsInvalid(f"policy.{name} is {getattr(self, name)}; allowed is zero or more")
@@ -107,6 +112,15 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 "policy.gate_tries, shadow_decisions and scheduled_every_decisions must be at least 1; to have no "
                 "schedule, leave scheduled_every_decisions out"
             )
+
+
+def _check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse a canary's part that is none, or two of them."""
+    for name, share in shares.items():
+        if not 0.0 < share < 1.0:
+            raise SettingsInvalid(f"policy.{name} is {share:g}; allowed is above 0 and below 1")
+    if len(shares) > 1:
+        raise SettingsInvalid(f"policy sets both {' and '.join(shares)}; a canary acts on one part: keep one")
 
 
 def in_force(standing: Standing, settings: PolicySettings) -> PolicySettings:
@@ -175,12 +189,13 @@ class StartShadow(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartCanary(msgspec.Struct, frozen=True, tag=True):
-    """Let the challenger act at a share of its size; `distance` as of `PromoteChallenger`."""
+    """Let the challenger act at a share of its size, or of the instruments; `distance` as of `PromoteChallenger`."""
 
     version: str
-    share: float
+    share: float | None
     reason: str
     distance: Distance | None = None
+    instrument_share: float | None = None
 
 
 class PromoteChallenger(msgspec.Struct, frozen=True, tag=True):
@@ -291,8 +306,9 @@ def _promotion(
         gone = plus(gone_by(standing.champions, standing.steps)[0], distance)
         if too_far(gone, policy.distance_max):
             return FreezePromotion(version, gone, said), False
-    if policy.canary_share is not None:
-        return StartCanary(version, policy.canary_share, said, distance), False
+    share, of_instruments = policy.canary_share, policy.canary_instrument_share
+    if share is not None or of_instruments is not None:
+        return StartCanary(version, share, said, distance, of_instruments), False
     return PromoteChallenger(version, said, distance), False
 
 

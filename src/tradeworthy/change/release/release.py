@@ -12,20 +12,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tradeworthy.change.registry import Registry
+from tradeworthy.change.release.canary import part_of
+from tradeworthy.change.release.conditions import check_approval, check_gate, check_retirement, check_role
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import SHORT, Rule, version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import iso
-from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Scope
+from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Part, Scope
 
 ROLES = ("shadow", "canary", "champion", "retired")
 Role = Literal["shadow", "canary", "champion", "retired"]
 PREVIOUS = "previous"
 FALLBACKS = (PREVIOUS, *(rule.name.lower() for rule in Rule))
-CANARY_SHARE = 0.1
-"""What a canary takes of its full size where nobody says otherwise."""
 
 
 class Release:
@@ -53,7 +52,9 @@ class Release:
         *,
         actor: str,
         reason: str,
-        share: float = CANARY_SHARE,
+        share: float | None = None,
+        instruments: Sequence[str] | None = None,
+        instrument_share: float | None = None,
         distance: facts.Distance | None = None,
     ) -> str:
         """Give a version a role, and return its digest.
@@ -63,12 +64,12 @@ class Release:
         version : str
             Anything that `Registry.resolve` understands.
         role : str
-            ``shadow`` scores without acting, ``canary`` acts at a share of its size, ``champion`` acts in full,
-            ``retired`` takes any other version out.
+            ``shadow`` scores without acting, ``canary`` acts on a part, ``champion`` acts in full, ``retired`` takes
+            any other version out.
         actor, reason : str
             Who, and why.
-        share : float
-            Of a canary: above 0 and below 1.
+        share, instruments, instrument_share
+            Which part a canary acts on, see `canary.part_of`.
         distance : Distance, optional
             From the champion before, where no person decides.
 
@@ -85,18 +86,21 @@ class Release:
         digest = self.registry.resolve(version)
         standing = self.registry.standing()
         if role == "retired":
-            _check_retirement(standing, digest)
+            check_retirement(standing, digest)
         else:
             self._check_promotion(standing, digest, role)
+        share, symbols = part_of(
+            self.instruments, digest, role, share=share, instruments=instruments, instrument_share=instrument_share
+        )
         fact = facts.VersionPromoted(
             version=digest,
             role=role,
             env=self.registry.env,
             previous=standing.champion,
-            share=share if role == "canary" else 1.0,
+            share=share,
+            instruments=symbols,
             distance=distance,
         )
-        _check_share(fact)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         self._set(digest, fact)
         self._follow_facts()
@@ -196,7 +200,7 @@ class Release:
         author = standing.registered[digest].author
         if actor == author:
             raise ReleaseRefused(f"{actor} made version {digest[:SHORT]} and may not approve it; ask somebody else")
-        _check_gate(standing, digest, self.registry.ledger.now_ns())
+        check_gate(standing, digest, self.registry.ledger.now_ns())
         fact = facts.VersionApproved(version=digest, env=self.registry.env)
         self.registry.ledger.append(fact, actor=actor, reason=reason)
         return digest
@@ -242,23 +246,23 @@ class Release:
             The ledger does not say that it has the role, or it lacks what the role needs.
         """
         standing, acts = self.registry.standing(), role != decisions.Role.SHADOW
-        allowed = standing.champions[-1:] if acts else standing.shadows
+        allowed = standing.acting if acts else standing.shadows
         digest = next((digest for digest in allowed if version_number(digest) == number), None)
         if digest is None:
             raise ReleaseRefused(
                 f"the ledger does not make version {version_name(number)} {role.name.lower()}, only the control block "
                 "does; promote it instead of writing the block"
             )
-        _check_gate(standing, digest, self.registry.ledger.now_ns())
+        check_gate(standing, digest, self.registry.ledger.now_ns())
         if acts and self.registry.env == "live":
-            _check_approval(standing, digest)
+            check_approval(standing, digest)
 
     def may_act(self, standing: Standing, digest: str) -> bool:
         """Tell whether gate and approval would let a version act now."""
         try:
-            _check_gate(standing, digest, self.registry.ledger.now_ns())
+            check_gate(standing, digest, self.registry.ledger.now_ns())
             if self.registry.env == "live":
-                _check_approval(standing, digest)
+                check_approval(standing, digest)
         except ReleaseRefused:
             return False
         return True
@@ -277,12 +281,16 @@ class Release:
         view = self.control.view()
         wanted = {version_number(digest) for digest in standing.shadows}
         champion = view.champion if standing.champion is None else version_number(standing.champion)
+        part = self._part(standing)
+        moved = champion != view.champion or (part or Part()) != view.part
         resized = abs(standing.size - view.size) >= SHARE_STEP
         rule = Rule[standing.rule.upper()]
         if resized and standing.size < view.size:  # before the version that it is meant for
             self.control.resize(standing.size)
-        if champion != view.champion:
-            self.control.set_champion(champion)
+        if moved and part is not None and standing.previous is not None:  # it acts on the other instruments
+            self.control.set_champion(version_number(standing.previous))
+        if moved:
+            self.control.set_champion(champion, None if part is None else part.instruments)
         if resized and standing.size > view.size:
             self.control.resize(standing.size)
         if rule != view.rule:
@@ -291,7 +299,17 @@ class Release:
             self.control.remove_shadow(number)
         for number in sorted(wanted - set(view.shadows)):
             self.control.add_shadow(number)
-        return champion != view.champion or wanted != set(view.shadows) or resized or rule != view.rule
+        return moved or wanted != set(view.shadows) or resized or rule != view.rule
+
+    def _part(self, standing: Standing) -> Part | None:
+        """Return the part of the present canary; None where whoever acts does so on all instruments."""
+        if standing.champion is None or not standing.canary_on:
+            return None
+        return Part(version_number(standing.champion), self._places(standing.canary_on))
+
+    def _places(self, symbols: Sequence[str]) -> frozenset[int]:
+        """Return the numbers of those instruments that the desk still has."""
+        return frozenset(place for place, each in enumerate(self.instruments) if each.symbol in symbols)
 
     def _set(self, digest: str, fact: facts.VersionPromoted) -> None:
         """Write the role into the control block; a canary's size before it acts."""
@@ -299,80 +317,26 @@ class Release:
         if fact.role in {"champion", "canary"}:
             if fact.share < 1.0:
                 self.control.resize(fact.share)
-            self.control.set_champion(number)
+            self.control.set_champion(number, self._places(fact.instruments) if fact.instruments else None)
         elif fact.role == "shadow":
             self.control.add_shadow(number)
         else:
             self.control.remove_shadow(number)
 
     def _check_promotion(self, standing: Standing, digest: str, role: str) -> None:
-        """Refuse a version that may not take the role now."""
-        if digest == standing.champion and not (role == "champion" and digest == standing.canary):
-            raise ReleaseRefused(f"version {digest[:SHORT]} is {standing.roles()[digest]} already; nothing to do")
-        if role == "canary" and standing.champion is None:
-            raise ReleaseRefused("there is no champion to go back to; make this version champion instead")
-        if role == "shadow" and digest in standing.shadows:
-            raise ReleaseRefused(f"version {digest[:SHORT]} is a shadow already; nothing to do")
-        if role == "shadow" and len(standing.shadows) >= SHADOWS_MAX:
-            raise ReleaseRefused(f"{len(standing.shadows)} versions are shadows, allowed are {SHADOWS_MAX}; retire one")
-        if standing.registered[digest].env != self.registry.env:
-            raise ReleaseRefused(
-                f"version {digest[:SHORT]} was registered for {standing.registered[digest].env!r}, this is "
-                f"{self.registry.env!r}; train and register it here"
-            )
-        _check_gate(standing, digest, self.registry.ledger.now_ns())
+        """Refuse a version that may not take the role now, or whose bundle is not what was judged."""
+        check_role(standing, digest, role, self.registry.env)
+        check_gate(standing, digest, self.registry.ledger.now_ns())
         self.registry.gate_report(digest)
         self.registry.load(digest)
         if role in {"champion", "canary"} and self.registry.env == "live":
-            _check_approval(standing, digest)
+            check_approval(standing, digest)
 
 
 def _canonical(scope: str) -> str:
     """Return the one name of a scope under which facts are kept: a version's first 16 characters."""
     kind, _, name = scope.partition(":")
     return f"{kind}:{name[:SHORT]}" if kind == "version" else scope
-
-
-def _check_share(fact: facts.VersionPromoted) -> None:
-    """Refuse a canary that would act in full, or not at all."""
-    if fact.role == "canary" and not 0.0 < fact.share < 1.0:
-        raise ReleaseRefused(f"share is {fact.share:g}, allowed for a canary is above 0 and below 1, such as 0.1")
-
-
-def _check_gate(standing: Standing, digest: str, now_ns: int) -> None:
-    """Refuse a version that the gate has not passed, or whose overrides have expired."""
-    judged = standing.gates.get(digest)
-    if judged is None:
-        raise ReleaseRefused(f"the gate never judged version {digest[:SHORT]}; run: tradeworthy gate {digest[:SHORT]}")
-    if not judged.passed:
-        raise ReleaseRefused(
-            f"the gate did not pass version {digest[:SHORT]}: {', '.join(judged.failed_checks)}; "
-            f"read {judged.report_path}, then train again"
-        )
-    if judged.until_ns is not None and now_ns >= judged.until_ns:
-        raise ReleaseRefused(
-            f"version {digest[:SHORT]} passed only while {', '.join(judged.overridden)} was set aside, which ended at "
-            f"{iso(judged.until_ns)}; judge it again: tradeworthy gate {digest[:SHORT]}"
-        )
-
-
-def _check_approval(standing: Standing, digest: str) -> None:
-    """Refuse a version for live that nobody but its author approved."""
-    author = standing.registered[digest].author
-    approvers = [actor for actor, env in standing.approvals.get(digest, []) if env == "live" and actor != author]
-    if not approvers:
-        raise ReleaseRefused(
-            f"nobody but {author}, who made it, approved version {digest[:SHORT]} for live; "
-            f"another person runs: tradeworthy approve {digest[:SHORT]}"
-        )
-
-
-def _check_retirement(standing: Standing, digest: str) -> None:
-    """Refuse to retire the champion, or what is retired."""
-    if digest == standing.champion:
-        raise ReleaseRefused(f"version {digest[:SHORT]} is champion; take it out with: tradeworthy rollback")
-    if digest in standing.retired:
-        raise ReleaseRefused(f"version {digest[:SHORT]} is retired already; nothing to do")
 
 
 def _require_words(**words: str) -> None:

@@ -53,7 +53,9 @@ class Standing:
     champion_since : int
         Ledger number of the fact that made the present champion.
     canary : str or None
-        The champion, while it is on probation at a share of its size.
+        The champion, while it is on probation, at a share of its size or on some instruments.
+    canary_on : tuple of str
+        The instruments on which it acts alone, and the champion before it on all others; empty where it acts on all.
     size : float
         The share of full size that the acting version takes.
     rule : str
@@ -77,6 +79,8 @@ class Standing:
         In the order in which they started.
     findings : list of (int, Finding)
         With their ledger numbers.
+    found_in : dict of int to str
+        By ledger number of a finding: the version whose monitors raised it, where one's did.
     """
 
     registered: dict[str, facts.VersionRegistered] = field(default_factory=dict)
@@ -86,6 +90,7 @@ class Standing:
     champions: list[str] = field(default_factory=list)
     champion_since: int = 0
     canary: str | None = None
+    canary_on: tuple[str, ...] = ()
     size: float = 1.0
     rule: str = NO_RULE
     stood_aside: set[str] = field(default_factory=set)
@@ -98,11 +103,17 @@ class Standing:
     halted: set[str] = field(default_factory=set)
     retrains: list[Retrain] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
+    found_in: dict[int, str] = field(default_factory=dict)
 
     @property
     def champion(self) -> str | None:
-        """The version that acts."""
+        """The version that acts, and that a roll back takes out."""
         return self.champions[-1] if self.champions else None
+
+    @property
+    def acting(self) -> list[str]:
+        """Every version that acts on some instrument, the one on most of them first."""
+        return self.champions[-2:] if self.canary_on else self.champions[-1:]
 
     @property
     def previous(self) -> str | None:
@@ -114,7 +125,7 @@ class Standing:
         roles = dict.fromkeys(self.retired, "retired")
         roles |= dict.fromkeys(self.shadows, "shadow")
         if self.previous is not None and self.previous not in self.shadows:
-            roles[self.previous] = "previous"
+            roles[self.previous] = "champion" if self.canary_on else "previous"
         if self.champion is not None:
             roles[self.champion] = "canary" if self.champion == self.canary else "champion"
         return roles
@@ -169,8 +180,9 @@ def _apply_running(standing: Standing, entry: Entry) -> None:
             standing.policy = policy
         case facts.FindingAnswered(finding=number):
             standing.answered = max(standing.answered, number)
-        case facts.FindingRaised(finding=finding):
-            standing.findings.append((entry.number, finding))
+        case facts.FindingRaised() as fact:
+            standing.findings.append((entry.number, fact.finding))
+            standing.found_in |= {entry.number: fact.version} if fact.version else {}
         case facts.RetrainStarted() as fact:
             standing.retrains.append(Retrain(entry.number, entry.ts_ns, fact))
         case facts.RetrainEnded() as fact:
@@ -189,17 +201,25 @@ def _promoted(standing: Standing, fact: facts.VersionPromoted, number: int) -> N
             if fact.version != standing.champion:
                 standing.champion_since, standing.rule = number, NO_RULE
             standing.stood_aside.discard(fact.version)
+            _leave_to_champion(standing, fact)
             _looked_at(standing, fact.version)
             if fact.distance is not None:
                 standing.steps[fact.version] = fact.distance
             _remove(standing.champions, fact.version)
             standing.champions.append(fact.version)
             standing.canary = fact.version if fact.role == "canary" else None
-            standing.size = fact.share
+            standing.canary_on, standing.size = tuple(fact.instruments), fact.share
         case "shadow":
             standing.shadows.append(fact.version)
         case "retired":
             standing.retired.append(fact.version)
+
+
+def _leave_to_champion(standing: Standing, fact: facts.VersionPromoted) -> None:
+    """Retire a canary of some instruments that another one takes the place of: it never was a champion."""
+    if standing.canary_on and standing.canary not in (None, fact.version):
+        _remove(standing.champions, str(standing.canary))
+        standing.retired.append(str(standing.canary))
 
 
 def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int) -> None:
@@ -214,7 +234,7 @@ def _rolled_back(standing: Standing, fact: facts.VersionRolledBack, number: int)
     else:
         standing.retired.append(fact.version)
     standing.champion_since = number
-    standing.canary, standing.size, standing.rule = None, 1.0, NO_RULE
+    standing.canary, standing.canary_on, standing.size, standing.rule = None, (), 1.0, NO_RULE
 
 
 def _looked_at(standing: Standing, version: str) -> None:

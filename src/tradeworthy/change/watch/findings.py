@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import NotFound, ReleaseRefused
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_DAY
@@ -108,6 +109,7 @@ class Cases:
 
     by_number: dict[int, Case] = field(default_factory=dict)
     _champion: str = ""
+    _acted: dict[str, str] = field(default_factory=dict)
     _up_to: int = 0
 
     def apply(self, entry: Entry) -> Case | None:
@@ -116,14 +118,15 @@ class Cases:
             return None
         self._up_to = entry.number
         match entry.fact:
-            case facts.FindingRaised(finding=finding):
-                return self._raised(finding, entry)
+            case facts.FindingRaised() as fact:
+                return self._raised(fact, entry)
             case facts.FindingAcknowledged(finding=number):
                 self._handled(number, "acknowledged", entry)
             case facts.FindingClosed(finding=number):
                 self._handled(number, "closed", entry)
-            case facts.VersionPromoted(role="champion", version=version):
-                self._champion = version
+            case facts.VersionPromoted(role="champion" | "canary" as role, version=version):
+                self._acted[version[:SHORT]] = version
+                self._champion = version if role == "champion" else self._champion
             case facts.VersionRolledBack(to=version):
                 self._champion = version
         return None
@@ -145,14 +148,15 @@ class Cases:
             raise NotFound(f"no finding has number {number}; open are {known}. See: tradeworthy findings")
         return self.by_number[number]
 
-    def _raised(self, finding: Finding, entry: Entry) -> Case | None:
+    def _raised(self, fact: facts.FindingRaised, entry: Entry) -> Case | None:
         """Open a case or add to the one that stands."""
-        case = self._standing(finding)
+        finding, version = fact.finding, self._acted.get(fact.version, self._champion)
+        case = self._standing(finding, version)
         if case is not None:
             return self._joined(case, finding, entry.ts_ns)
         case = Case(
             number=entry.number,
-            version=self._champion,
+            version=version,
             first=finding,
             last=finding,
             told=finding,
@@ -165,9 +169,9 @@ class Cases:
         self.by_number[entry.number] = case
         return case
 
-    def _standing(self, finding: Finding) -> Case | None:
-        """Return the case that a finding joins: one of the very same, else the newest that may have begun with it."""
-        standing = [case for case in reversed(self.unsettled()) if case.version == self._champion]
+    def _standing(self, finding: Finding, version: str) -> Case | None:
+        """Return the case of a version that a finding joins: of the very same, else the newest that may begin it."""
+        standing = [case for case in reversed(self.unsettled()) if case.version == version]
         same = (case for case in standing if cause_of(finding) in case.causes)
         together = (case for case in standing if case.has_cause_of(finding))
         return next(same, None) or next(together, None)

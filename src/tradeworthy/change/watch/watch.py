@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from tradeworthy.change.watch.health import RecordHealth
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, rows_stream
+from tradeworthy.core.decisions import Role, rows_stream, version_name
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
@@ -38,6 +38,8 @@ STATE_FILE = "monitors.npz"
 ACTOR = "watcher"
 
 Monitors = Mapping[str, Monitor]
+Lens = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+"""Chooses, of records of a stream, what monitors are shown."""
 MakeMonitors = Callable[[int], Monitors]
 """Calibrated monitors of a version, by its number."""
 
@@ -92,6 +94,8 @@ class Watch:
         Records of a stream taken in one step.
     market_past : bool
         The desk trades a market of the past, or others stamp its events, so that event times are not the machine's.
+    lens : callable, optional
+        What the monitors are shown; everything, and the state of the record itself, if left out.
     """
 
     def __init__(
@@ -105,12 +109,13 @@ class Watch:
         save_every_ns: int = NS_PER_S,
         batch: int = 20_000,
         market_past: bool = False,
+        lens: Lens | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / STATE_FILE
         self._tape, self._ledger, self._make = tape, ledger, make_monitors
         self._clock, self._save_every_ns, self._batch = clock, save_every_ns, batch
-        self._market_past = market_past
+        self._market_past, self._lens = market_past, lens
         states = load_states(self._path)
         self._offsets = _offsets(states.pop(_OWN, {}))
         self._before = {name.removeprefix(_BEFORE): states[name] for name in states if name.startswith(_BEFORE)}
@@ -206,6 +211,15 @@ class Watch:
             self._offsets.caught_up_ns = began_ns
         return observed
 
+    def begin_beside(self, other: "Watch", champion: int) -> None:
+        """Begin to watch a version where another watch stands now, with what its monitors know of the desk."""
+        theirs = other._offsets  # noqa: SLF001  # of our own kind
+        self._offsets.streams, self._offsets.epoch = dict(theirs.streams), theirs.epoch
+        self._offsets.caught_up_ns, self._offsets.market_ns = theirs.caught_up_ns, theirs.market_ns
+        self._expect(champion)
+        self._before = of_desk(other.monitors)
+        self.save()
+
     def save(self) -> None:
         """Write offsets, monitors and findings not yet told, whole or not at all."""
         self._offsets.ledger_number = self._ledger.head()[0]
@@ -248,8 +262,7 @@ class Watch:
             while cursor is not None and begin < until:
                 records = cursor.poll(self._batch)
                 missed = records[records["sequence"] <= until]
-                for monitor in monitors.values():
-                    monitor.observe(missed)
+                self._show(monitors, missed)
                 begin = int(records["sequence"][-1]) if len(missed) else until
 
     def _look_at_record(self) -> list[Finding]:
@@ -259,7 +272,7 @@ class Watch:
         if cut is not None:
             offsets.streams = {name: min(place, cut.kept) for name, place in offsets.streams.items()}
             self._cursors.clear()
-        return self._health.findings(reached, cut, offsets.market_ns)
+        return [] if self._lens is not None else self._health.findings(reached, cut, offsets.market_ns)
 
     def _observe(self) -> tuple[int, bool]:
         """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
@@ -269,8 +282,7 @@ class Watch:
             drained &= len(records) < self._batch
             if len(records) == 0:
                 continue
-            for monitor in self._monitors.values():
-                monitor.observe(records)
+            self._show(self._monitors, records)
             if stream == INPUTS:
                 self._offsets.market_ns = int(records["ts_event_ns"][-1])
             if stream == DECISIONS:
@@ -279,6 +291,11 @@ class Watch:
             observed += len(records)
         self._offsets.records += observed
         return observed, drained
+
+    def _show(self, monitors: Monitors, records: npt.NDArray[Any]) -> None:
+        shown = records if self._lens is None else self._lens(records)
+        for monitor in monitors.values():
+            monitor.observe(shown)
 
     def _poll(self, stream: str) -> npt.NDArray[Any]:
         if stream not in self._cursors:
@@ -301,7 +318,8 @@ class Watch:
         for finding in self._offsets.pending:
             if finding not in told:
                 origin_ns = self._offsets.pending_since_ns if self._market_past else finding.ts_event_ns
-                fact = facts.FindingRaised(finding=finding, ts_origin_ns=origin_ns)
+                version = version_name(self.version) if self.version else ""
+                fact = facts.FindingRaised(finding=finding, ts_origin_ns=origin_ns, version=version)
                 self._ledger.append(fact, actor=ACTOR, reason=finding.sentence)
         self._offsets.pending = []
 

@@ -22,6 +22,7 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.conduct import Conductor, ConductSettings
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.watch.canary import CanaryWatch
 from tradeworthy.change.watch.explaining import FindingExplainer
 from tradeworthy.change.watch.findings import HANDLED, Cases
 from tradeworthy.change.watch.metrics import samples, write_metrics
@@ -116,6 +117,9 @@ class Watcher:
         self._watch = Watch(
             state, Path(job.tape), self._ledger, self._maker.make, clock=clock, market_past=job.market_past
         )
+        self._canary = CanaryWatch(
+            state, Path(job.tape), self._ledger, self._maker, job.instruments, clock=clock, market_past=job.market_past
+        )
         self._sight = SightKeeper(state, self._maker.settings_of, clock=clock)
         self._conductor = Conductor(
             release,
@@ -138,24 +142,25 @@ class Watcher:
     @property
     def is_ready(self) -> bool:
         """Whether the champion's monitors stand; a desk without a champion has nothing to watch."""
-        champion = self._standing().champion
-        return champion is None or version_number(champion) == self._watch.version
+        acting = self._standing().acting
+        return not acting or version_number(acting[0]) == self._watch.version
 
     def _step(self) -> int:
         standing = self._standing()
-        champion = standing.champion
-        if champion is None:
+        if not standing.acting:
             return 0
+        champion = standing.acting[0]
         observed = self._watch.step(version_number(champion), ready=self._is_calibrated(champion))
         if observed:
             self._sight.look(version_name(self._watch.version), self._watch.market_ns, self._watch.monitors)
         self._prepare(standing)
+        read = self._canary.step(standing, self._watch)
         self._explainer.explain(self._cases.unsettled())
-        watched = self._watch.version if observed < BACKLOG else 0
+        watched = self._canary.version or self._watch.version if max(observed, read) < BACKLOG else 0
         self._conductor.step(self._standing(), self._watch.sequence, watched=watched)
         if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
             self.tell_pulse()
-        return observed
+        return max(observed, read)
 
     def _is_calibrated(self, champion: str) -> bool:
         """Whether a champion's monitors can be made without a long look away; for the first nobody else can look."""
@@ -207,6 +212,7 @@ class Watcher:
         """Save what was observed, deliver what is left, and let go of the ledger."""
         if self._watch.version:
             self._watch.save()
+        self._canary.save()
         self._deliveries.close()
         self.tell_pulse()
         self._ledger.close()

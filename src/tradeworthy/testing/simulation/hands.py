@@ -24,6 +24,9 @@ class Hands(Protocol):
     def role(self, number: int, role: str) -> None:
         """Make a version champion or shadow, or retire it."""
 
+    def canary(self, number: int, instrument: int) -> None:
+        """Let a version act on one instrument alone, and the champion on the others."""
+
     def roll_back(self) -> None:
         """Put the previous champion back."""
 
@@ -45,6 +48,10 @@ class BlockHands:
             self._control.add_shadow(number)
         else:
             self._control.remove_shadow(number)
+
+    def canary(self, number: int, instrument: int) -> None:
+        """Write the word."""
+        self._control.set_champion(number, [instrument])
 
     def roll_back(self) -> None:
         """Write the word, if there was a champion before."""
@@ -94,6 +101,14 @@ class ReleaseHands:
         version = self._names.get(number, f"{number:016x}")
         with self._stepping():
             self._release.promote(version, role, actor="sim", reason="a simulated step")
+
+    def canary(self, number: int, instrument: int) -> None:
+        """Promote to canary of an instrument; where a desk trades one alone this is refused."""
+        with self._stepping():
+            symbol = self._release.instruments[instrument].symbol
+            self._release.promote(
+                self._names[number], "canary", actor="sim", reason="a simulated step", instruments=[symbol]
+            )
 
     def roll_back(self) -> None:
         """Roll back."""

@@ -15,12 +15,14 @@ from tradeworthy.live.replay import replay
 from tradeworthy.record.tape import TapeReader
 from tradeworthy.record.verify import verify
 from tradeworthy.testing.contract import require
+from tradeworthy.testing.desks import INSTRUMENTS
 from tradeworthy.testing.simulation.exchange import Exchange
 from tradeworthy.testing.simulation.world import World
 
 Records = npt.NDArray[np.void]
 
 _LOT = 1e-6
+_ABOUT_ROLES = (Word.CHAMPION, Word.SHADOW_ADDED, Word.CANARY)
 
 
 def check_all(world: World) -> None:
@@ -55,13 +57,31 @@ def check_decisions(inputs: EventBatch, decisions: Records) -> None:
 
 
 def check_versions(inputs: EventBatch, decisions: Records) -> None:
-    """Each decision names the version that was champion, by the control events before it."""
-    swaps = inputs[_controls(inputs, Word.CHAMPION)]
-    champion = decisions[decisions["role"] == Role.CHAMPION]
-    turns = np.searchsorted(swaps["sequence"], champion["input_sequence"]) - 1
+    """Each decision names the version that acted on its instrument, by the control events before it."""
+    words = inputs[_controls(inputs, *_ABOUT_ROLES)]
+    acted = _acted(words)
+    made = decisions[decisions["role"] == Role.CHAMPION]
+    turns = np.searchsorted(words["sequence"], made["input_sequence"]) - 1
     require((turns >= 0).all(), "no decision comes before the first champion")
-    right = swaps["reference"][turns] == champion["version"]
-    require(right.all(), f"each decision names its champion; {champion['sequence'][~right][:5].tolist()} do not")
+    wanted = [acted[turn][each] for turn, each in zip(turns, made["instrument"], strict=True)]
+    right = np.array(wanted, np.uint64) == made["version"]
+    require(right.all(), f"each decision names who acted; {made['sequence'][~right][:5].tolist()} do not")
+
+
+def _acted(words: EventBatch) -> list[tuple[int, ...]]:
+    """Return, after each control word about roles, which version acts on each instrument."""
+    champion, before, part, acted = 0, 0, (0, frozenset[int]()), []
+    told = zip(words["values"][:, 0], words["reference"].tolist(), words["values"][:, 1], strict=True)
+    for word, number, value in told:
+        if word == Word.CHAMPION and number != champion:
+            champion, before = number, champion
+        elif word == Word.SHADOW_ADDED and number == before:
+            before = 0
+        elif word == Word.CANARY:
+            part = (number, frozenset() if np.isnan(value) else part[1] | {int(value)})
+        shared = before and part[0] == champion
+        acted.append(tuple(before if shared and each not in part[1] else champion for each in range(len(INSTRUMENTS))))
+    return acted
 
 
 def check_orders(inputs: EventBatch, decisions: Records, orders: Records, sent: dict[int, float]) -> None:
@@ -101,8 +121,8 @@ def check_record(world: World) -> None:
     require(replayed.identical, f"replay is identical; {replayed.first_difference}")
 
 
-def _controls(inputs: EventBatch, word: int) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = (inputs["kind"] == Kind.CONTROL) & (inputs["values"][:, 0] == word)
+def _controls(inputs: EventBatch, *words: int) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (inputs["kind"] == Kind.CONTROL) & np.isin(inputs["values"][:, 0], words)
     return found & is_own(inputs)
 
 

@@ -13,7 +13,7 @@ from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS
 from tradeworthy.live.control import Scope
 from tradeworthy.record.tape import TapeWriter
 from tradeworthy.testing.contract import require
-from tradeworthy.testing.desks import LIMITS
+from tradeworthy.testing.desks import INSTRUMENTS, LIMITS
 from tradeworthy.testing.simulation.hands import scopes
 from tradeworthy.testing.simulation.mortal import Killed, drawn
 from tradeworthy.testing.simulation.world import World
@@ -54,8 +54,12 @@ def resume(world: World) -> str:
 
 
 def role(world: World) -> str:
-    """Give some version some role."""
+    """Give some version some role; in worlds that have them a champion may be a canary of one instrument."""
     number, name = drawn(world.rng, *world.cast.numbers), drawn(world.rng, "champion", "champion", "shadow", "retired")
+    if world.has_canaries and name == "champion" and world.rng.random() < 0.6:
+        instrument = int(world.rng.integers(len(INSTRUMENTS)))
+        world.hands.canary(number, instrument)
+        return f"{number:016x} becomes canary on {INSTRUMENTS[instrument].symbol}"
     world.hands.role(number, name)
     return f"{number:016x} becomes {name}"
 
