@@ -124,3 +124,11 @@ def test_a_drawing_scales_with_the_page():
     assert svg.get("viewBox") == "0 0 920 200"
     assert svg.get("width") is None
     assert svg.get("aria-label") == "T. D"
+
+
+@pytest.mark.parametrize(("unit", "inside"), [("AUC", True), ("of the limit", False)])
+def test_a_units_words_are_never_cut(plot, unit, inside):
+    """A short one ends with the values' edge; a long one begins at the drawing's."""
+    (text,) = [each for each in parse(value_axis(plot, unit)).iter("text") if each.text == unit]
+    assert ("end" in text.get("class").split()) is inside
+    assert float(text.get("x")) == (LEFT - 8 if inside else 0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tradeworthy.core.errors import NotFound
 from tradeworthy.judge.explain.boxes import Wanted, box_bound, cheapest, cut
-from tradeworthy.judge.explain.counterfactual import counterfactual
+from tradeworthy.judge.explain.counterfactual import counterfactual, written
 from tradeworthy.judge.explain.explaining import width_of
 from tradeworthy.judge.explain.sides import side_of
 from tradeworthy.model.manifest import Signal
@@ -197,3 +197,12 @@ def test_a_model_that_cannot_be_flipped_within_reach():
     found = counterfactual(Plane(), SIGNAL, profile, rows[0], NAMES, held=0.0)
     assert (found.changes, found.exact, found.side) == ([], False, "")
     assert "may exist" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1e-35, "just above 0"), (-1e-35, "just below 0"), (0.0, "0"), (-2.5e-7, "-2.5e-07"), (0.1234567, "0.123457")],
+)
+def test_a_cut_at_zero_is_written_in_words(value, said):
+    """Some trees tell zero from what lies above it by 1e-35, which is no value that anybody can read."""
+    assert written(value) == said

@@ -55,6 +55,8 @@ def test_stretches_cover_every_score_once(signal, held):
         (0.55, 2.0, LONG, 0.52, 1, "so the long position is kept (it is entered at 0.6, and left only beyond 0.52)"),
         (0.55, 0.0, FLAT, 0.6, -1, "where a long position would be entered, so the desk stays flat"),
         (0.51, 2.0, FLAT, 0.52, -1, "below 0.52, so the long position is left"),
+        (0.41, 2.0, FLAT, 0.4, 1, "below 0.52, so the long position is left"),
+        (0.59, -2.0, FLAT, 0.6, -1, "above 0.48, so the short position is left"),
         (0.39, 2.0, SHORT, 0.4, -1, "so a short position is entered and the long one left"),
         (0.41, 0.0, FLAT, 0.4, 1, "where a short position would be entered"),
         (

@@ -21,7 +21,7 @@ from tradeworthy.apps.admin.deployment import LOOK_EVERY_S, Deployment
 from tradeworthy.apps.admin.looking import desk_of
 from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
 from tradeworthy.apps.dashboard.curves import Trades
-from tradeworthy.apps.dashboard.desk import changes, exposure_table, figures, findings, latest
+from tradeworthy.apps.dashboard.desk import changes, exposure_table, figures, findings, last_act, latest
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import caption, story, strip
 from tradeworthy.apps.dashboard.monitors import monitors_table
@@ -138,6 +138,7 @@ def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
         "caption": caption(told),
         "story": story(told),
         "figures": figures(frame, desk),
+        "last-act": last_act(frame),
         "changes": changes(desk.changes),
         "limits": exposure_table(desk.exposures),
         "latest": latest(frame.latest),

@@ -105,6 +105,9 @@ def frame_view(frame: "Frame") -> Group:
             "" if line.verdict == "NONE" else line.verdict,
         )
     parts.append(Panel(latest, title="Latest decisions", title_align="left"))
+    if frame.last_act is not None:
+        told = f"{frame.last_act.said}\nwhy: tradeworthy explain {frame.last_act.decision}"
+        parts.append(Panel(Text(told), title="Last order", title_align="left"))
     parts.append(Panel(_findings(frame), title=f"Open findings: {len(frame.findings)}", title_align="left"))
     return Group(*parts)
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.apps.dashboard.acting import FIRST_ORDER_CODE
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.apps.dashboard.deciding import Decided, symbols_of
 from tradeworthy.apps.dashboard.limits import in_words
@@ -40,7 +41,6 @@ SHOWN_LEVELS = (0.005, 0.995)
 """The quantiles of training between which a feature's distribution is drawn."""
 
 BPS = 10_000.0
-FIRST_ORDER_CODE = DenialCode.HALTED
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):

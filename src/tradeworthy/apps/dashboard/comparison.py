@@ -20,11 +20,12 @@ def compare_form(versions: Sequence[VersionInfo], one: str = "", other: str = ""
     """Return the choice of two versions; nothing where there are not two."""
     if len(versions) < 2:
         return None
-    names = [each.version[:16] for each in reversed(versions)]
+    named = {each.version[:16]: f"{each.name} {each.version[:8]}, {each.role}" for each in reversed(versions)}
+    newest, before, *_ = named
     return tag(
         "form",
-        choice("one", "This version", names, one[:16] or names[1]),
-        choice("other", "beside that one", names, other[:16] or names[0]),
+        choice("one", "This version", named, one[:16] or before),
+        choice("other", "Beside that one", named, other[:16] or newest),
         tag("button", "Compare", type="submit"),
         method="get",
         action="/versions/compare",
@@ -127,8 +128,11 @@ def _apart(pair: Pair) -> str:
 
 
 def _gate(judged: Sequence[Judged], head: tuple[Markup, Markup]) -> Markup:
-    differing = [each for each in judged if each.one[0] != each.other[0]]
-    words = f"{plural(len(differing), 'check')} of {len(judged)} with another verdict" if judged else ""
+    both = [each for each in judged if each.one[0] and each.other[0]]
+    differing = [each for each in both if each.one[0] != each.other[0]]
+    words = f"{plural(len(differing), 'check')} of {len(both)} with another verdict" if both else ""
+    if judged and not both:
+        words = "The gate has judged one of them only"
     cells = [(each.name.replace("_", " "), _verdict(each.one), _verdict(each.other)) for each in judged]
     listed = table(("Check", *head), cells, empty="The gate has judged neither.")
     return join(paragraph(f"{words}{', shown first' if differing else ''}.", "empty") if words else None, listed)

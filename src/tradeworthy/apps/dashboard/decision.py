@@ -23,7 +23,7 @@ from tradeworthy.apps.reports.html import (
     table,
 )
 from tradeworthy.apps.reports.markup import Markup, join, tag
-from tradeworthy.judge.explain.counterfactual import Counterfactual
+from tradeworthy.judge.explain.counterfactual import Counterfactual, written
 
 SHOWN_REASONS = 10
 STRIP_WIDTH, STRIP_HEIGHT = 140.0, 22.0
@@ -130,7 +130,7 @@ def _flip(explained: Explained | None) -> Markup | None:
     flip: Counterfactual | None = explained.counterfactual if explained else None
     if flip is None:
         return None
-    cells = [(c.feature, compact(c.before), compact(c.after), f"{c.widths:.0%}") for c in flip.changes]
+    cells = [(c.feature, written(c.before, 4), written(c.after, 4), f"{c.widths:.0%}") for c in flip.changes]
     head = ("Feature", "Was", "Would have to be", "Of the middle 90% of training")
     listed = table(head, cells, align="lrrr") if cells else None
     return _section("What would have changed it", join(paragraph(flip.sentence), listed))

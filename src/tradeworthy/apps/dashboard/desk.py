@@ -80,6 +80,7 @@ def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
     """Build the view; the parts that change while one looks are replaced by the server's events."""
     return join(
         tag("div", figures(frame, desk), sse_swap="figures"),
+        tag("div", last_act(frame), sse_swap="last-act"),
         halts(visit, desk.halts),
         charts(desk.symbols),
         tag(
@@ -179,6 +180,15 @@ def _halt(visit: Visit, halt: Halt) -> Markup:
     return tag("div", said, way if visit.may("resume") else paragraph("Resuming needs the role risk.", "empty"))
 
 
+def last_act(frame: Frame) -> Markup:
+    """Say what the desk did last, and why."""
+    act = frame.last_act
+    if act is None:
+        return paragraph("It has sent no order yet.", "said")
+    way = tag("a", "Why?", href=f"/decisions/{act.decision}", aria_label=f"Why decision {act.decision}")
+    return tag("p", tag("strong", "Last order. "), act.said, " ", way, class_="said")
+
+
 def charts(symbols: Sequence[str]) -> Markup:
     """Return the places that the page's script fills with charts, and the words for those who cannot see them."""
     choices = (tag("option", symbol, value=symbol) for symbol in symbols)
@@ -219,16 +229,16 @@ def latest(lines: Sequence[DecisionLine]) -> Markup:
         )
         for line in lines
     ]
-    head = ("Time", "Instrument", "Score", "What it did", "")
+    head = ("Time, UTC", "Instrument", "Score", "What it did", "")
     listed = table(head, rows, align="tlrll", empty="Nothing was decided yet.")
     return join(listed, tag("p", tag("a", "All decisions", href="/decisions")))
 
 
 def changes(told: Sequence[FactLine]) -> Markup:
     """List the last facts: what changed, who did it, and why."""
-    rows = [(each.time[:19].replace("T", " "), each.said, each.actor, each.reason) for each in told]
+    rows = [(each.time[:19].replace("T", " "), each.said, each.actor, each.why) for each in told]
     listed = table(("Time, UTC", "What", "Who", "Why"), rows, align="tlll", empty="Nothing has changed yet.")
-    return join(listed, tag("p", tag("a", "All facts", href="/record#facts")))
+    return join(tag("div", listed, class_="stack"), tag("p", tag("a", "All facts", href="/record#facts")))
 
 
 def did(quantity: float, verdict: str) -> Markup:
@@ -237,7 +247,7 @@ def did(quantity: float, verdict: str) -> Markup:
         return badge(verdict.lower().replace("_", " "), "warn")
     if quantity:
         return badge(f"{'buy' if quantity > 0 else 'sell'} {abs(quantity):,.6g}", "good")
-    return tag("span", "held", class_="empty")
+    return tag("span", "no order", class_="empty")
 
 
 def findings(cases: Sequence[CaseLine]) -> Markup:

@@ -1,7 +1,7 @@
 """One moment of a desk, running or finished, as its record tells it.
 
 Idea:   tape, ledger and the watcher's state are read; nothing is asked of the engine, so looking costs it nothing.
-Flow:   `Follower` reads each record once and keeps sums; `frame` puts them beside the facts.
+Flow:   `Follower` reads each record and each fact once and keeps what they add up to; `frame` puts it side by side.
 Units:  money after fees, spread and slippage, in the desk's currency; `decisions_per_s` counts the machine's seconds.
 """
 
@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.captions import Caption, read_caption
-from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, findings_of, watcher_status
+from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, watcher_status
+from tradeworthy.apps.dashboard.acting import FIRST_ORDER_CODE, Act, Acts
 from tradeworthy.apps.dashboard.curves import price_of
-from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.release.standing import Standing, stand_on
+from tradeworthy.change.watch.findings import Cases
 from tradeworthy.change.watch.pulse import read_pulse
-from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, Role, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
@@ -69,6 +70,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         Between this frame and the one before; None for the first.
     denials : dict of str to int
         Refused decisions by code.
+    last_act : Act or None
+        What the desk did last, and why: the last order that it sent or was refused.
     behind_records : int
         Records on the tape that the watcher has not read.
     caption : Caption, optional
@@ -93,6 +96,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     decisions_per_s: float | None
     fills: int
     denials: dict[str, int]
+    last_act: Act | None
     latest: list[DecisionLine]
     findings: list[CaseLine]
     watcher: WatcherStatus | None
@@ -121,7 +125,7 @@ def change_of(standing: Standing) -> str:
 
 
 class Follower:
-    """Follows a desk's tape and keeps what a frame needs.
+    """Follows a desk's tape and its facts, and keeps what a frame needs.
 
     Parameters
     ----------
@@ -138,15 +142,19 @@ class Follower:
         self._events = self._decisions = self._fills = 0
         self._last_event_ns = 0
         self._denials: Counter[int] = Counter()
+        self._acts = Acts(project)
+        self._acted: np.void | None = None
         self._latest: deque[np.void] = deque(maxlen=LATEST)
         self._cursors: dict[str, Cursor] = {}
+        self._standing, self._cases, self._champion_ns, self._facts = Standing(), Cases(), 0, 0
         self._seen_ns, self._seen_decisions = 0, 0
 
     def frame(self) -> Frame:
         """Read what is new and return the present moment."""
         self._read("inputs", self._take_inputs)
         self._read("decisions", self._take_decisions)
-        project, standing = self._project, self._project.registry.standing()
+        self._read_facts()
+        project, standing = self._project, self._standing
         watcher = watcher_status(project)
         symbols = [instrument.symbol for instrument in self._instruments]
         lots = np.array([instrument.lot for instrument in self._instruments])
@@ -159,7 +167,7 @@ class Follower:
             size=standing.size,
             rule=standing.rule,
             champion=(standing.champion or "")[:SHORT],
-            champion_age_s=self._champion_age_s(standing.champion_since),
+            champion_age_s=max(0, project.clock.now_ns() - self._champion_ns) / NS_PER_S if self._champion_ns else None,
             change=change_of(standing),
             event_time=iso(self._last_event_ns) if self._last_event_ns else "",
             pnl_after_costs=self._pnl(),
@@ -170,8 +178,9 @@ class Follower:
             decisions_per_s=self._rate(),
             fills=self._fills,
             denials={DenialCode(code).name: count for code, count in self._denials.most_common()},
+            last_act=self._last_act(),
             latest=[self._line(decision) for decision in reversed(self._latest)],
-            findings=findings_of(project, open_only=True).cases,
+            findings=[CaseLine.of(case) for case in self._cases.unsettled()],
             watcher=watcher,
             behind_records=self._behind(),
             caption=read_caption(project.places.caption),
@@ -188,6 +197,15 @@ class Follower:
             self._cursors[stream] = reader.follow(stream)
         while len(records := self._cursors[stream].poll()):
             take(records)
+
+    def _read_facts(self) -> None:
+        """Move on by the facts that are new."""
+        for entry in self._project.ledger.facts(after=self._facts):
+            stand_on(self._standing, entry)
+            self._cases.apply(entry)
+            if self._standing.champion_since == entry.number:
+                self._champion_ns = entry.ts_ns
+            self._facts = entry.number
 
     def _take_inputs(self, inputs: Records) -> None:
         """Add fills and marks; refused events are left out."""
@@ -212,18 +230,14 @@ class Follower:
         codes, counts = np.unique(made["verdict"][made["verdict"] != 0], return_counts=True)
         self._denials.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         self._latest.extend(made[-LATEST:].copy())
+        acted = made[(made["quantity"] != 0.0) | (made["verdict"] >= FIRST_ORDER_CODE)]
+        if acted.size:
+            self._acted = acted[-1].copy()
 
     def _pnl(self) -> float:
         multipliers = np.array([instrument.multiplier for instrument in self._instruments])
         open_value = np.where(self._held != 0.0, self._held * self._marks * multipliers, 0.0)
         return float((self._cash + open_value).sum())
-
-    def _champion_age_s(self, number: int) -> float | None:
-        """Return the seconds since the fact that made the champion."""
-        if not number:
-            return None
-        entry = self._project.ledger.facts(facts.VersionPromoted, facts.VersionRolledBack, after=number - 1)[0]
-        return max(0, self._project.clock.now_ns() - entry.ts_ns) / NS_PER_S
 
     def _rate(self) -> float | None:
         """Return the decisions a second since the frame before."""
@@ -239,12 +253,19 @@ class Follower:
         last = max((cursor.after for cursor in self._cursors.values()), default=0)
         return max(0, last - (pulse.reached if pulse else 0))
 
-    def _line(self, decision: np.void) -> DecisionLine:
+    def _last_act(self) -> Act | None:
+        """Say what the last order was for; None before the first."""
+        return None if self._acted is None else self._acts.said(self._acted, self._symbol(self._acted))
+
+    def _symbol(self, decision: np.void) -> str:
         number = int(decision["instrument"])
+        return self._instruments[number].symbol if number < len(self._instruments) else str(number)
+
+    def _line(self, decision: np.void) -> DecisionLine:
         return DecisionLine(
             sequence=int(decision["sequence"]),
             time=iso(int(decision["ts_event_ns"])),
-            instrument=self._instruments[number].symbol if number < len(self._instruments) else str(number),
+            instrument=self._symbol(decision),
             version=version_name(int(decision["version"])),
             score=float(decision["score"]),
             target=float(decision["target"]),

@@ -121,7 +121,7 @@ def strip(frame: Frame) -> Markup:
         ("P&L after costs", money(frame.pnl_after_costs)),
         ("Position", positions(frame)),
         ("Open findings", tag("a", str(len(frame.findings)), href="/watch")),
-        ("Last event", frame.event_time[:19].replace("T", " ") or "none"),
+        ("Last event, UTC", frame.event_time[:19].replace("T", " ") or "none"),
     ]
     return tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_="strip")
 

@@ -136,22 +136,12 @@ def _facts(facts: Sequence[FactLine], wanted: FactFilter) -> Markup:
     if len(chosen) > PAGE:
         asked = {"kind": wanted.kind, "actor": wanted.actor, "before": chosen[PAGE - 1].number}
         older = tag("p", tag("a", "Older facts", href=f"/record?{urlencode(asked)}#facts"))
-    return tag("div", chooser, facts_table(chosen[:PAGE]), older, id="facts")
+    return tag("div", chooser, facts_table(chosen[:PAGE]), older, id="facts", class_="stack")
 
 
 def facts_table(facts: Sequence[FactLine]) -> Markup:
     """List facts, the newest first."""
-    rows = [
-        (
-            str(each.number),
-            clock(each.time),
-            badge(each.kind),
-            each.said,
-            each.actor,
-            each.reason if each.reason != each.said else "",
-        )
-        for each in facts
-    ]
+    rows = [(str(each.number), clock(each.time), badge(each.kind), each.said, each.actor, each.why) for each in facts]
     head = ("No.", "Time, UTC", "Fact", "What", "Who", "Why")
     return table(head, rows, align="rtllll", empty="No fact fits. Take a condition away, or show all.")
 

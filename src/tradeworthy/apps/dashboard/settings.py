@@ -117,6 +117,7 @@ def _new_person(visit: Visit) -> Markup:
 
 def _who_can() -> Markup:
     cells = [
-        (action, *("\N{CHECK MARK}" if role in roles else "" for role in ROLES)) for action, roles in ACTIONS.items()
+        (action.replace("_", " "), *("\N{CHECK MARK}" if role in roles else "" for role in ROLES))
+        for action, roles in ACTIONS.items()
     ]
     return table(("Action", *ROLES), cells, align="lllll")

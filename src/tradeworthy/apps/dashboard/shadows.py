@@ -28,9 +28,9 @@ def shadows_table(lines: Sequence[ShadowLine]) -> Markup:
     """List every comparison with what is decided so far."""
     rows = [
         (
-            tag("a", code(line.version), href=_address(line)),
+            tag("a", code(line.version[:8]), href=_address(line)),
             badge(line.role),
-            code(line.champion),
+            code(line.champion[:8]),
             f"{line.decisions:,} of {line.decisions_max:,}",
             *(_short(line, name) for name in ("loss", "profit", "disagreement")),
             _word(line),
@@ -70,12 +70,12 @@ def _drawn(figure: Figure, levels: Sequence[tuple[float, str]]) -> Markup:
     return bounded_chart(title, rows, over="decisions", unit=figure.unit, levels=levels, caption=caption)
 
 
-def _short(line: ShadowLine, name: str) -> str:
-    """Write one figure's mean and bounds, short enough for a table."""
+def _short(line: ShadowLine, name: str) -> Markup | str:
+    """Write one figure's mean with its bounds below, short enough for a table."""
     mean = next(figure.mean for figure in line.figures if figure.name == name)
     if math.isnan(mean.low):
         return "too few yet"
-    return f"{compact(mean.estimate, 3)} ({compact(mean.low, 3)} to {compact(mean.high, 3)})"
+    return join(compact(mean.estimate, 3), tag("small", f"{compact(mean.low, 3)} to {compact(mean.high, 3)}"))
 
 
 def _word(line: ShadowLine) -> Markup:

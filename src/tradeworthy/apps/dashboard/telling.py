@@ -32,6 +32,11 @@ class FactLine:
     actor: str
     reason: str
 
+    @property
+    def why(self) -> str:
+        """The reason, where it says more than the fact itself."""
+        return "" if self.reason == self.said else self.reason
+
 
 def told(entries: Iterable[Entry]) -> list[str]:
     """Return a sentence for each fact, oldest first; `entries` are all facts from the first on."""

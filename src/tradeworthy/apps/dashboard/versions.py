@@ -152,9 +152,10 @@ def version_view(
 ) -> Markup:
     """Build the page of one version, on a desk that trades these instruments."""
     return join(
+        tag("p", code(info.version), class_="empty"),
         pairs(_facts(info)),
         _steps(visit, info, traded),
-        tag("section", tag("h2", "Its life"), _life(life)),
+        tag("section", tag("h2", "Its life"), _life(life), class_="stack"),
         tag("section", tag("h2", "Model card"), _card(manifest)),
         tag("section", tag("h2", "Where it comes from"), pairs(_lineage(manifest)), _told(manifest)),
         tag("section", tag("h2", "The bounds it was validated for"), _bounds(manifest)),
@@ -163,7 +164,6 @@ def version_view(
 
 def _facts(info: VersionInfo) -> list[tuple[str, Markup | str]]:
     return [
-        ("Digest", code(info.version)),
         ("Name", info.name),
         ("Role", info.role),
         ("Gate", _gate(info)),

@@ -58,7 +58,7 @@ def stories(frame: Frame, cases: Sequence[Case]) -> Markup:
     if not cases:
         watched = "Every monitor has stayed below its limit." if frame.watcher else "Nobody has watched yet."
         return paragraph(f"Nothing was found. {watched}", "empty")
-    drawing = cases_timeline(cases[-DRAWN:], (cases[0].first.since_ns, cases[-1].last.ts_event_ns))
+    drawing = cases_timeline(cases[-DRAWN:])
     left = paragraph(f"The newest {DRAWN} of {len(cases):,} are drawn.", "empty") if len(cases) > DRAWN else None
     return join(drawing, left, tag("ol", (_line(case) for case in reversed(cases)), class_="stories"))
 
@@ -67,7 +67,7 @@ def _line(case: Case) -> Markup:
     """Tell one case in a few lines."""
     times = "" if case.count == 1 else f"{case.count:,} findings, the last {minute(case.last.ts_event_ns)}"
     handled = f"{case.state} by {case.actor}: {case.reason}" if case.actor else ""
-    told = [f"began about {minute(case.first.since_ns)}", f"told {minute(case.first.ts_event_ns)}", times, handled]
+    told = [f"began about {minute(case.first.since_ns)} UTC", f"told {minute(case.first.ts_event_ns)}", times, handled]
     head = (
         tag("a", f"{case.number} {case.first.subject}", href=f"/watch/{case.number}"),
         badge(case.severity, tone(case.severity)),

@@ -69,7 +69,7 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     signal = version.manifest.signal_of(number)
     place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
     told_reasons = _reasons(found, version, place)
-    headline = _headline(decision, symbol_of(project, decision), place)
+    headline = headline_of(decision, symbol_of(project, decision), place)
     if version.manifest.thresholds is not None:
         headline = f"{headline} {version.manifest.thresholds.said(number)}"
     return Explained(
@@ -299,7 +299,7 @@ def _refusal(decision: np.void) -> Any:
 def _without_row(project: "Project", decision: np.void, version: Version) -> Explained:
     """Explain a decision that was refused before anything was scored."""
     symbol, nothing = symbol_of(project, decision), float("nan")
-    headline = _headline(decision, symbol, None)
+    headline = headline_of(decision, symbol, None)
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,
@@ -318,7 +318,7 @@ def _without_row(project: "Project", decision: np.void, version: Version) -> Exp
     )
 
 
-def _headline(decision: np.void, symbol: str, place: Place | None) -> str:
+def headline_of(decision: np.void, symbol: str, place: Place | None) -> str:
     """Say what was decided, and on which side of which threshold."""
     quantity, refusal = float(decision["quantity"]), _refusal(decision)
     only_scored = refusal is None and np.isnan(decision["price"])

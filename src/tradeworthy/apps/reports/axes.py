@@ -17,6 +17,8 @@ LEFT = 68.0
 RIGHT = 16.0
 TOP = 22.0
 BOTTOM = 40.0
+SHORT_UNIT = 10
+"""Letters of a unit that fit beside the values' own right edge; a longer one begins at the drawing's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def value_axis(plot: Plot, unit: str, wanted: int = 5) -> Markup:
     """Draw horizontal grid lines with their values, and the unit above the highest."""
     low, high = plot.y.low, plot.y.high
     step = round_step(high - low, wanted)
-    parts = [tag("text", unit, x=LEFT - 8, y=TOP - 10, class_="unit end")]
+    at_end = len(unit) <= SHORT_UNIT
+    parts = [tag("text", unit, x=LEFT - 8 if at_end else 0, y=TOP - 10, class_="unit end" if at_end else "unit")]
     for value in round_ticks(low, high, wanted):
         at = plot.y.at(value)
         base = " zero" if abs(value) < step / 1e6 else ""

@@ -11,18 +11,23 @@ import numpy as np
 
 from tradeworthy.apps.reports.bars import Lane, Span, Step, timeline, waterfall
 from tradeworthy.apps.reports.charts import Curve, Mark, compared, line_chart
-from tradeworthy.apps.reports.formats import compact, decimal, interval, plural, short
+from tradeworthy.apps.reports.formats import compact, decimal, interval, plural, readable, short
 from tradeworthy.apps.reports.html import code, heading, more, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.apps.reports.scales import minute
 from tradeworthy.change.attempts import State
 from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.change.watch.findings import Case
+from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.judge.explain.change import Change, Effect, FeatureChange
 
 PLOTTED = 3
 """Features of a case that are drawn; all are in its table."""
 
+BY_THE_MACHINE = frozenset({"security", "storage", "clock", "release", "reconciliation", "serving"})
+"""Kinds of findings that are told by the machine's clock; those of a past market lie years before."""
+
+NEAR_NS = 30 * NS_PER_DAY
 STEPS_MAX = 8
 
 
@@ -52,21 +57,27 @@ class CasePage:
     failure: str = ""
 
 
-def cases_timeline(cases: Sequence[Case], span_ns: tuple[int, int]) -> Markup:
+def cases_timeline(cases: Sequence[Case], span_ns: tuple[int, int] | None = None) -> Markup:
     """Draw cases on one time axis: from the estimated change until it was heard, and on to the last finding.
 
     Parameters
     ----------
     cases : sequence of Case
         At least one; a lane each.
-    span_ns : tuple of int
-        What the axis shows at least; it grows to hold every case.
+    span_ns : tuple of int, optional
+        What the axis shows at least; it grows to hold every case of the market. Of a past market it does not grow to
+        hold what the desk told by the machine's clock, years later.
     """
-    first = min([span_ns[0], *(case.first.since_ns for case in cases)])
-    last = max([span_ns[1], *(case.last.ts_event_ns for case in cases)])
-    lanes = [Lane(f"{case.number} {case.first.subject}", _spans(case)) for case in cases]
+    market = [case for case in cases if case.first.kind not in BY_THE_MACHINE] or cases
+    first = min([case.first.since_ns for case in market] + ([span_ns[0]] if span_ns else []))
+    last = max([case.last.ts_event_ns for case in market] + ([span_ns[1]] if span_ns else []))
+    near = [case for case in cases if case in market or abs(case.first.since_ns - last) < NEAR_NS]
+    ends = [first, last, *(case.first.since_ns for case in near), *(case.last.ts_event_ns for case in near)]
+    lanes = [Lane(f"{case.number} {case.first.subject}", _spans(case)) for case in near]
     said = "Light: from the estimated change until it was told; dark: on to the last finding of the same cause."
-    return timeline("When", lanes, span_ns=(first, last), caption=said)
+    if left := len(cases) - len(near):
+        said += f" Not drawn: {plural(left, 'case')} that the desk told by the machine's clock, far from the market's."
+    return timeline("When", lanes, span_ns=(min(ends), max(ends)), caption=said)
 
 
 def _spans(case: Case) -> list[Span]:
@@ -81,12 +92,12 @@ def case_facts(case: Case) -> list[tuple[str, Markup | str]]:
     with_it = ", ".join(f"{monitor}: {subject}" for monitor, _, subject in [*case.causes][1:])
     handled = f"{case.state} by {case.actor}: {case.reason}" if case.actor else case.state
     facts: list[tuple[str, Markup | str]] = [
-        ("Began", f"{minute(first.since_ns)} (estimated)"),
-        ("Told", f"{minute(first.ts_event_ns)}, by the monitor {first.monitor}"),
-        ("Then and now", f"{compact(first.reference)} and {compact(first.observed)} {first.unit}"),
-        ("Statistic", f"{compact(first.statistic)}, limit {compact(first.threshold)}"),
+        ("Began", f"{minute(first.since_ns)} UTC (estimated)"),
+        ("Told", f"{minute(first.ts_event_ns)} UTC, by the monitor {first.monitor}"),
+        ("Then and now", f"{readable(first.reference)} and {readable(first.observed)} {first.unit}"),
+        ("Statistic", f"{readable(first.statistic)}, limit {readable(first.threshold)}"),
         ("Calibrated to", f"{compact(first.false_alarms_per_10k)} false alarms per 10,000 events"),
-        ("Findings", f"{plural(case.count, 'finding')}, the last {minute(case.last.ts_event_ns)}"),
+        ("Findings", f"{plural(case.count, 'finding')}, the last {minute(case.last.ts_event_ns)} UTC"),
         ("Version", code(short(case.version)) if case.version else "none"),
         ("State", handled),
     ]
@@ -142,7 +153,8 @@ def _feature(feature: FeatureChange) -> Markup:
 
 
 def _features(change: Change) -> Markup:
-    head = ("feature", "moved, sd", "mean then", "now", "moves scores by, then", "now", f"{change.effect.loss}", "+-")
+    loss = f"{change.effect.loss}, expected change"
+    head = ("Feature", "Moved, sd", "Mean then", "Now", "Moves scores by, then", "Now", loss, "+-")
     rows = [
         (
             each.name,
@@ -200,4 +212,4 @@ def answers_table(answers: Sequence[Answer]) -> Markup:
     if not answers:
         return paragraph("Nothing yet: neither the policy nor a person has answered.", "empty")
     rows = [(minute(each.ts_ns), each.actor, each.said) for each in answers]
-    return table(("when", "who", "what"), rows, align="tll", caption="Times are the machine's, UTC.")
+    return join(table(("When, UTC", "Who", "What"), rows, align="tll"), paragraph("Times are the machine's.", "empty"))

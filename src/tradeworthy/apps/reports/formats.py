@@ -30,6 +30,11 @@ def compact(value: float, digits: int = 4) -> str:
     return signed(f"{value:.{digits}g}") if math.isfinite(value) else DASH
 
 
+def readable(value: float) -> str:
+    """Write a number of any size: below a thousand four significant digits, above it whole, thousands apart."""
+    return compact(value) if abs(value) < 1e3 or not math.isfinite(value) else count(value)
+
+
 def interval(low: float, high: float, places: int = 3) -> str:
     """Write two bounds."""
     return f"{decimal(low, places)} to {decimal(high, places)}"

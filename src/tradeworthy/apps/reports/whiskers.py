@@ -18,6 +18,9 @@ HEIGHT = 260.0
 APART = 7.0
 """Drawing units between series at one moment."""
 
+TONES = 7
+"""Colours of the style sheet, as many as a week has days."""
+
 MARGIN = 0.05
 """Of the span, left free at both ends."""
 
@@ -63,12 +66,12 @@ def whisker_chart(
     plot = _plot([m for _, moments in known for m in moments], limit)
     middle = (len(known) - 1) / 2
     marks = [
-        _whisker(plot, name, moment, 1 + place % 6, APART * (place - middle))
+        _whisker(plot, name, moment, 1 + place % TONES, APART * (place - middle))
         for place, (name, moments) in enumerate(known)
         for moment in moments
     ]
     said = " ".join(_sentence(name, moments) for name, moments in known if moments)
-    keys = [Key(name, f"dot s{1 + place % 6}") for place, (name, _) in enumerate(known)]
+    keys = [Key(name, f"dot s{1 + place % TONES}") for place, (name, _) in enumerate(known)]
     line = level(plot, *limit) if limit else None
     body = drawing(title, said, HEIGHT, value_axis(plot, unit), time_axis(plot), join(line), *marks)
     return figure(title, said, body, keys=keys if len(keys) > 1 else [], caption=caption)

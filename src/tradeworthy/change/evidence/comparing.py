@@ -25,6 +25,7 @@ from tradeworthy.model.version import Version
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
+Z = 1.96
 BINS = 10
 
 
@@ -94,9 +95,9 @@ def gather_calibration(context: Context, _work: Work) -> Calibration:
         tables=[
             Table(
                 title="Reliability: what was foreseen and what came of it, by tenths of the scores",
-                columns=["mean score", "share of positives", "standard error", "rows"],
-                rows=[[foreseen, came, known(wrong), n] for foreseen, came, wrong, n in lines],
-                chart="line",
+                columns=["mean score", "share of positives", "low", "high", "rows"],
+                rows=[[s, came, known(came - Z * e), known(came + Z * e), n] for s, came, e, n in lines],
+                chart="reliability",
             )
         ],
     )

@@ -30,6 +30,9 @@ from tradeworthy.model.profile import Profile
 BOXES_MAX = 8_000
 FEATURES_MAX = 2
 BISECTIONS = 30
+SEEMS_ZERO = 1e-30
+"""LightGBM cuts at 1e-35 where it tells zero from what lies above; no market feature is so small."""
+
 PAST = 1e-9
 """How far past a threshold's margin counts as past it: the link between margin and score rounds."""
 
@@ -244,9 +247,22 @@ def _changes(row: Floats, moved: Floats, names: Sequence[str], widths: Floats) -
     return sorted(changes, key=lambda change: -change.widths)
 
 
+def written(value: float, digits: int = 6) -> str:
+    """Write a feature's value; one that a tree tells from zero by its sign alone, in words.
+
+    >>> written(0.25), written(-1e-35)
+    ('0.25', 'just below 0')
+    """
+    if 0.0 < abs(value) < SEEMS_ZERO:
+        return f"just {'above' if value > 0.0 else 'below'} 0"
+    return f"{value:.{digits}g}"
+
+
 def _sentence(changes: Sequence[Change], side: str, score: float, found: Found, features_max: int) -> str:
     """Say what has to move, where to, and how sure it is that nothing smaller does."""
-    moves = " and ".join(f"{each.feature} been {each.after:.6g} instead of {each.before:.6g}" for each in changes)
+    moves = " and ".join(
+        f"{each.feature} been {written(each.after)} instead of {written(each.before)}" for each in changes
+    )
     if found.proven:
         surely = f"no smaller change of at most {features_max} features within what training saw flips it"
     elif found.lower > 0.0:

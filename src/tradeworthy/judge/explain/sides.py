@@ -127,13 +127,13 @@ def place_of(predictor: Predictor, signal: Signal, *, score: float, margin: floa
         margin_threshold=at,
         distance=abs(margin - at),
         towards=towards,
-        sentence=_sentence(signal, score, held, part.side, edge, above=towards > 0),
+        sentence=_sentence(signal, score, held, part, edge, above=towards > 0),
     )
 
 
-def _sentence(signal: Signal, score: float, held: float, side: str, edge: float, *, above: bool) -> str:
+def _sentence(signal: Signal, score: float, held: float, part: Stretch, edge: float, *, above: bool) -> str:
     """Say which threshold the score is on which side of, and what held positions have to do with it."""
-    where = f"The score {score:.4f} is {'above' if above else 'below'} {edge:g}"
+    where, side = f"The score {score:.4f} is {'above' if above else 'below'} {edge:g}", part.side
     now = LONG if held > 0.0 else SHORT if held < 0.0 else FLAT
     if signal.notional == 0.0:
         return f"{where}; the version only scores and wants no position."
@@ -144,7 +144,8 @@ def _sentence(signal: Signal, score: float, held: float, side: str, edge: float,
         enter = signal.enter_long if side == LONG else signal.enter_short
         return f"{where}, so the {side} position is kept (it is entered at {enter:g}, and left only beyond {edge:g})."
     if side == FLAT:
-        return f"{where}, so the {now} position is left."
+        beyond = f"below {part.high:g}" if now == LONG else f"above {part.low:g}"
+        return f"The score {score:.4f} is {beyond}, so the {now} position is left."
     return f"{where}, so a {side} position is entered{'' if now == FLAT else f' and the {now} one left'}."
 
 
