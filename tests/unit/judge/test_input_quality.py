@@ -182,3 +182,43 @@ def test_a_state_of_other_symptoms_leaves_its_findings_and_a_fresh_start():
     assert after.summary() == []
     after.observe(bars(prices(100)))
     assert [line.events for line in after.summary()] == [100]
+
+
+def nasty(n=1_500, seed=8):
+    """Return events of every kind and of instruments known and not; faults of every sort grow at two thirds."""
+    rng = np.random.default_rng(seed)
+    often = np.where(np.arange(n) > 2 * n // 3, 0.15, 0.005)
+    events = np.concatenate([bars(prices(n, seed=seed)), quotes(prices(1), prices(1))])[:n]
+    events["sequence"], events["instrument"] = np.arange(n), rng.choice(3, n, p=[0.6, 0.35, 0.05])
+    events["kind"] = rng.choice([*range(1, 12)], n, p=[0.7] + [0.03] * 10)
+    events["ts_recv_ns"] = events["ts_event_ns"] + rng.integers(0, 1_000_000, n)
+    events["ts_event_ns"] -= 3 * SECOND * (rng.random(n) < often)
+    events["ts_recv_ns"] += 50_000_000 * (rng.random(n) < often)
+    events["flags"] = np.where(rng.random(n) < often, rng.integers(20, 45, n), 0)
+    events["values"][rng.random(n) < often, 3] = np.nan
+    events["values"][rng.random(n) < often, 0] += 0.005
+    events["values"][events["kind"] == Kind.GAP, :2] = rng.integers(
+        0, 7, (np.count_nonzero(events["kind"] == Kind.GAP), 2)
+    )
+    return events
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1_500])
+def test_what_is_seen_and_told_is_the_same_however_inputs_are_cut(size):
+    """Counts and findings are those of one slice, with empty slices between and a restart after each."""
+    events, settings = nasty(), InputSettings(learn=200, quiet=100, false_alarms_per_10k=5.0)
+    whole, parts, told = InputQualityMonitor(DESK, settings), InputQualityMonitor(DESK, settings), []
+    whole.observe(events)
+    for first in range(0, len(events), size):
+        parts.observe(events[first : first + size])
+        parts.observe(events[:0])
+        told += parts.findings()
+        state, parts = parts.state(), InputQualityMonitor(DESK, settings)
+        parts.restore(state)
+    expected = whole.findings()
+    assert len(expected) > 5
+    assert told == expected
+    assert parts.summary() == whole.summary()
+    assert sum(line.events for line in whole.summary()) == np.count_nonzero(
+        (events["instrument"] < len(DESK)) & (events["kind"] <= Kind.ROW)
+    )

@@ -10,7 +10,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -18,14 +18,21 @@ import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.events import EventBatch, event_dtype
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 
 Records = npt.NDArray[np.void]
 State = dict[str, npt.NDArray[Any]]
 
+HEADER = np.dtype(event_dtype().descr[:-1])
+"""What engine inputs of any width have in common."""
+
 SOME_DECISIONS = np.zeros(4, DECISION)[::2]
 """An example of decisions on the tape for `entry`: what is compiled for it takes slices of any layout."""
+
+SOME_EVENTS = np.zeros(2, event_dtype())
+"""The same for `Inputs`."""
 
 
 @runtime_checkable
@@ -67,6 +74,19 @@ def are_events(records: Records) -> bool:
     """Whether the records are engine inputs of any width."""
     names = records.dtype.names or ()
     return "kind" in names and "values" in names
+
+
+class Inputs(NamedTuple):
+    """(n,) engine inputs in arrays whose types do not depend on their width: HEADER records and (n, width) values."""
+
+    heads: Records
+    values: npt.NDArray[np.float64]
+
+
+def inputs_of(events: EventBatch) -> Inputs:
+    """Return inputs as a kernel takes them: the very same memory."""
+    whole = np.ascontiguousarray(events)
+    return Inputs(np.ndarray(len(whole), HEADER, whole, strides=whole.strides), whole["values"])
 
 
 def are_rows(records: Records) -> bool:
@@ -171,7 +191,7 @@ def fields_as(records: Records, dtype: np.dtype[np.void]) -> Records:
     return narrow
 
 
-@kernel
+@leaf
 def find_places(keys: npt.NDArray[np.uint64], asked: npt.NDArray[np.uint64], places: npt.NDArray[np.int64]) -> None:
     """Write where each of (m,) asked keys stands among (n,) rising keys, or -1; quickest if those asked rise too."""
     n, at = len(keys), 0

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 from tradeworthy.judge.monitor.class_balance import Z_LEVEL
 
 Floats = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ class GroupCounts(NamedTuple):
         self.cases[:], self.misses[:] = 0, 0.0
 
 
-@kernel
+@leaf
 def _add_cases(groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float], counts: "GroupCounts") -> None:
     """Add (n,) cases to the counts of their groups, and how far scores lie above labels to their sums."""
     for i in range(len(groups)):
@@ -124,7 +124,7 @@ def _add_cases(groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float,
             counts.misses[group, MISS_SQUARED] += miss * miss
 
 
-@kernel
+@leaf
 def _count(counts: Longs, group: int, yes: bool, rose: bool) -> None:  # noqa: FBT001
     """Add one case: whether it is selected, and whether its label is 1."""
     counts[group, N] += 1
@@ -134,7 +134,7 @@ def _count(counts: Longs, group: int, yes: bool, rose: bool) -> None:  # noqa: F
     counts[group, FALSE_POSITIVES] += yes and not rose
 
 
-@kernel
+@leaf
 def add_to_groups(
     groups: Longs, selected: npt.NDArray[np.bool_], labels: npt.NDArray[np.float64], counts: Longs
 ) -> None:
@@ -224,7 +224,7 @@ def rates_of(counts: Longs, misses: Floats | None, horizon: int, z: float) -> Ra
     return Rates(names, table)
 
 
-@kernel
+@leaf
 def _write_rate(counts: Longs, columns: tuple[int, int], how: tuple[float, float], table: Floats) -> None:
     """Write one rate: (5, g) hits, cases, values, Wilson intervals; NaN for no case. -1 stands for the negatives."""
     (above, below), (horizon, z) = columns, how
@@ -238,7 +238,7 @@ def _write_rate(counts: Longs, columns: tuple[int, int], how: tuple[float, float
             table[2, g], table[3, g], table[4, g] = share, max(0.0, centre - half), min(1.0, centre + half)
 
 
-@kernel
+@leaf
 def _write_calibration(counts: Longs, misses: Floats, how: tuple[float, float], table: Floats) -> None:
     """Write how far the scores of each group lie above its labels, on average; too few are as good as none."""
     horizon, z = how
@@ -251,7 +251,7 @@ def _write_calibration(counts: Longs, misses: Floats, how: tuple[float, float], 
             table[1, g], table[2, g], table[3, g], table[4, g] = n, mean, mean - half, mean + half
 
 
-@kernel
+@leaf
 def _write_gaps(table: Floats, gaps: Floats) -> None:
     """Write of each rate the extreme groups, their difference, and Newcombe's bounds of it."""
     for r in range(len(gaps)):

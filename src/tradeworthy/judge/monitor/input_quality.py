@@ -16,9 +16,10 @@ import numpy.typing as npt
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_events, chosen
-from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN, Bits, Longs
+from tradeworthy.judge.monitor.base import SOME_EVENTS, FindingQueue, Records, State, are_events, inputs_of
+from tradeworthy.judge.monitor.control_charts.rate_kernels import Longs
 from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.symptoms import (
@@ -29,10 +30,10 @@ from tradeworthy.judge.monitor.symptoms import (
     OUT_OF_ORDER,
     SYMPTOMS,
     WORDS,
+    Hits,
+    Memory,
     Tolerances,
-    count_symptoms,
     empty_lanes,
-    fields_of,
     find_symptoms,
 )
 
@@ -114,6 +115,8 @@ class InputQualityMonitor:
         self._lanes = empty_lanes(len(self._instruments))
         self._totals = np.zeros((n_lanes, WIDTH + 1), np.int64)
         self._taught = np.zeros(n_lanes, np.bool_)
+        memory = Memory(self._lanes, self._totals, self._ticks)
+        self._find = entry(find_symptoms, inputs_of(SOME_EVENTS), memory, self._tolerances, Hits.room(2))
         self._queue = FindingQueue()
         if training is not None:
             self._learn(training)
@@ -122,18 +125,12 @@ class InputQualityMonitor:
         """Take market events; anything else is left."""
         if not are_events(records):
             return
-        kind = np.ascontiguousarray(records["kind"])
-        market = chosen(records, (kind >= Kind.BAR) & (kind <= Kind.ROW) | (kind == Kind.GAP))
-        if len(market) == 0:
-            return
-        lanes, hits = self._symptoms(market)
-        count_symptoms(lanes, hits, self._totals)
-        ts_ns, first = np.ascontiguousarray(market["ts_event_ns"]), np.where(lanes < 0, -1, lanes * WIDTH)
-        start = 0
-        while start < len(market):
-            at = self._charts.watch(first, hits, ts_ns, start)
-            if at < len(market):
-                self._queue.put(self._finding(int(lanes[at]), market[at]))
+        hits, start = self._symptoms(records, self._totals), 0
+        ts_ns = np.ascontiguousarray(records["ts_event_ns"])
+        while start < len(records):
+            at = self._charts.watch(*hits, ts_ns, start)
+            if at < len(records):
+                self._queue.put(self._finding(int(hits.first[at]) // WIDTH, records[at]))
             start = at + 1
 
     def findings(self) -> list[Finding]:
@@ -184,18 +181,17 @@ class InputQualityMonitor:
         self._taught = state["taught"].copy()
         self._charts.take_back(state, "charts.")
 
-    def _symptoms(self, market: EventBatch) -> tuple[Longs, Bits]:
-        """Return the lane of each event and its (n, symptoms) hits."""
-        fields = fields_of(market, self._ticks)
-        hits = np.full((len(market), WIDTH), UNSEEN, np.uint8)
-        find_symptoms(fields, self._lanes, self._tolerances, hits)
-        return fields.lane, hits
+    def _symptoms(self, events: EventBatch, counts: Longs) -> Hits:
+        """Return what is seen of inputs, and count it."""
+        hits = Hits.room(len(events))
+        self._find(inputs_of(events), Memory(self._lanes, counts, self._ticks), self._tolerances, hits)
+        return hits
 
     def _learn(self, training: EventBatch) -> None:
         """Take training data as what is usual; the lanes keep their usual spacing, but not their last event."""
-        lanes, hits = self._symptoms(training)
-        self._charts.learn_from(np.where(lanes < 0, -1, lanes * WIDTH), hits)
-        self._taught[np.unique(lanes[lanes >= 0])] = True
+        hits = self._symptoms(training, np.zeros_like(self._totals))
+        self._charts.learn_from(*hits)
+        self._taught[np.unique(hits.first[hits.first >= 0]) // WIDTH] = True
         self._lanes = empty_lanes(len(self._instruments))
 
     def _lane_name(self, lane: int) -> str:

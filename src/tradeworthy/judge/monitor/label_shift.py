@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ class Platt(NamedTuple):
         return p
 
 
-@kernel
+@leaf
 def calibrate(p: Floats, slope: float, shift: float) -> None:
     """Replace (n,) scores by logistic(slope * logit(score) + shift), in place."""
     for i in range(len(p)):

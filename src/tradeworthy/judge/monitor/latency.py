@@ -14,27 +14,26 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.events import EventBatch, Kind
+from tradeworthy.core.events import EventBatch
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.time import NS_PER_MS, iso
+from tradeworthy.core.kernel import entry
+from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import (
+    SOME_DECISIONS,
+    SOME_EVENTS,
     FindingQueue,
+    Kept,
     Records,
     State,
     are_decisions,
     are_events,
-    by_instrument,
-    chosen,
-    fields_as,
-    latest,
+    inputs_of,
     part_of,
-    places_of,
 )
 from tradeworthy.judge.monitor.control_charts.rate_kernels import upper_chance
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
-
-Floats = npt.NDArray[np.float64]
+from tradeworthy.judge.monitor.lags import Lags, Learned, find_slow, measure_decisions, measure_inputs, write_decided
 
 NAME = "latency"
 KIND = "latency"
@@ -102,10 +101,10 @@ class LatencyMonitor:
         self._instruments, self._settings = list(instruments), settings or LatencySettings()
         each, n = self._settings, 2 * len(self._instruments)
         self._charts = RateCharts(n, false_alarms_per_10k=each.false_alarms_per_10k, quiet=each.quiet)
-        self._limits = np.full(n, np.nan)
-        self._first: dict[int, Floats] = {}
-        self._totals = np.zeros((n, 3))  # count, sum, worst
-        self._inputs, self._decisions = np.empty(0, SEEN_INPUT), np.empty(0, DECIDED)
+        self._learned = Learned(np.full(n, np.nan), np.zeros((n, 3)), np.empty((n, each.learn)))
+        self._inputs, self._decisions = Kept(SEEN_INPUT), Kept(DECIDED)
+        self._write = entry(write_decided, SOME_DECISIONS, np.empty(2, DECIDED))
+        self._measure = entry(measure_inputs, inputs_of(SOME_EVENTS), np.empty(2, SEEN_INPUT), Lags.room(2))
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
@@ -113,7 +112,8 @@ class LatencyMonitor:
         if are_events(records):
             self._take_inputs(records)
         elif are_decisions(records):
-            self._decisions = latest(self._decisions, fields_as(records, DECIDED), WAITING_MAX)
+            self._write(records, self._decisions.room(len(records)))
+            self._decisions.grow(len(records))
         else:
             return
         self._match()
@@ -132,83 +132,74 @@ class LatencyMonitor:
 
     def summary(self) -> list[LatencySummary]:
         """Return every lag that was measured."""
+        totals = self._learned.totals
         return [
             LatencySummary(
                 instrument=self._instruments[chart // 2],
                 lag=LAGS[chart % 2],
-                count=int(self._totals[chart, 0]),
-                mean_ms=float(self._totals[chart, 1] / self._totals[chart, 0]),
-                worst_ms=float(self._totals[chart, 2]),
-                slow_ms=float(self._limits[chart]),
+                count=int(totals[chart, 0]),
+                mean_ms=float(totals[chart, 1] / totals[chart, 0]),
+                worst_ms=float(totals[chart, 2]),
+                slow_ms=float(self._learned.limits[chart]),
             )
-            for chart in np.flatnonzero(self._totals[:, 0]).tolist()
+            for chart in np.flatnonzero(totals[:, 0]).tolist()
         ]
 
     def state(self) -> State:
         """Return what was learned and counted, what waits, and findings not yet taken."""
         state: State = {
-            "limits": self._limits.copy(),
-            "totals": self._totals.copy(),
-            "inputs": self._inputs.copy(),
-            "decisions": self._decisions.copy(),
+            "limits": self._learned.limits.copy(),
+            "totals": self._learned.totals.copy(),
+            "inputs": self._inputs.records.copy(),
+            "decisions": self._decisions.records.copy(),
             "findings": self._queue.to_array(),
         }
-        state |= {f"first.{chart}": lags.copy() for chart, lags in self._first.items()}
+        for chart in np.flatnonzero(np.isnan(self._learned.limits)):
+            state[f"first.{chart}"] = self._learned.first[chart, : int(self._learned.totals[chart, 0])].copy()
         return state | self._charts.export("charts.")
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
-        self._limits, self._totals = state["limits"].copy(), state["totals"].copy()
-        self._inputs, self._decisions = state["inputs"].astype(SEEN_INPUT), state["decisions"].astype(DECIDED)
-        self._first = {int(key): first.copy() for key, first in part_of(state, "first.").items()}
+        self._learned.limits[:], self._learned.totals[:] = state["limits"], state["totals"]
+        self._inputs.replace(state["inputs"].astype(SEEN_INPUT))
+        self._decisions.replace(state["decisions"].astype(DECIDED))
+        for key, first in part_of(state, "first.").items():
+            self._learned.first[int(key), : len(first)] = first
         self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
 
     def _take_inputs(self, events: EventBatch) -> None:
         """Chart the feed lag of market events; keep when inputs were seen."""
-        self._inputs = latest(self._inputs, fields_as(events, SEEN_INPUT), WAITING_MAX)
-        kind = np.ascontiguousarray(events["kind"])
-        market = chosen(events, (kind >= Kind.BAR) & (kind <= Kind.ROW))
-        self._chart(FEED, market, (market["ts_recv_ns"] - market["ts_event_ns"]) / NS_PER_MS)
+        lags = Lags.room(len(events))
+        self._measure(inputs_of(events), self._inputs.room(len(events)), lags)
+        self._inputs.grow(len(events))
+        self._chart(FEED, events, lags)
 
     def _match(self) -> None:
         """Chart the lag of decisions whose input is read; forget inputs that no later decision can ask for."""
-        if len(self._inputs) == 0 or len(self._decisions) == 0:
-            return
-        count = int(np.searchsorted(self._decisions["input_sequence"], self._inputs["sequence"][-1], side="right"))
-        ready, self._decisions = self._decisions[:count], self._decisions[count:]
-        at = places_of(self._inputs["sequence"], ready["input_sequence"])
-        known = at >= 0
-        ready, seen_ns = chosen(ready, known), self._inputs["ts_recv_ns"][at[known]]
-        self._chart(DECISION_LAG, ready, (ready["ts_decided_ns"] - seen_ns) / NS_PER_MS)
-        if len(ready):
-            self._inputs = self._inputs[int(at[known][-1]) :]
+        lags = Lags.room(len(self._decisions))
+        count, last = measure_decisions(self._decisions.records, self._inputs.records, lags)
+        self._chart(DECISION_LAG, self._decisions.records[:count], lags)
+        self._decisions.drop(max(count, len(self._decisions) - WAITING_MAX))
+        self._inputs.drop(max(last, len(self._inputs) - WAITING_MAX))
 
-    def _chart(self, lag: int, records: Records, lags_ms: Floats) -> None:
+    def _chart(self, lag: int, records: Records, lags: Lags) -> None:
         """Learn the limit of each instrument from its first lags, then chart how often it is passed."""
-        for instrument, own in by_instrument(records):
-            if instrument >= len(self._instruments):
-                continue
-            chart, lags, kept = 2 * instrument + lag, lags_ms[own], records[own]
-            self._count(chart, lags)
-            if np.isnan(self._limits[chart]):
-                missing = self._settings.learn - len(self._first.get(chart, ()))
-                self._learn(chart, lags[:missing])
-                lags, kept = lags[missing:], kept[missing:]
-            self._watch(chart, kept, lags)
+        instruments, start, n = records["instrument"].astype(np.int64), 0, len(records)
+        while start < n:
+            start, chart = find_slow(lags, instruments, lag, self._learned, start)
+            if chart >= 0:
+                self._learn(chart)
+        start, ts_ns = 0, np.ascontiguousarray(records["ts_event_ns"])
+        while start < n:
+            at = self._charts.watch(lags.first[:n], lags.slow[:n], ts_ns, start)
+            if at < n:
+                self._queue.put(self._finding(int(lags.first[at]), records[at], float(lags.ms[at])))
+            start = at + 1
 
-    def _count(self, chart: int, lags: Floats) -> None:
-        self._totals[chart, 0] += len(lags)
-        # In order, one by one: the sum must not depend on how the tape was sliced.
-        self._totals[chart, 1] = float(np.cumsum(np.concatenate([self._totals[chart, 1:2], lags]))[-1])
-        self._totals[chart, 2] = max(self._totals[chart, 2], float(lags.max()))
-
-    def _learn(self, chart: int, lags: Floats) -> None:
-        """Keep first lags; with enough of them, set the limit and what is usual."""
-        first = np.concatenate([self._first.get(chart, np.empty(0)), lags])
-        self._first[chart] = first
-        if len(first) < self._settings.learn:
-            return
+    def _learn(self, chart: int) -> None:
+        """Set the limit, and what is usual, by a chart's first lags."""
+        first = self._learned.first[chart]
         limit = max(1.5 * float(np.quantile(first, SLOWEST)), self._settings.least_ms)
         slow = first > limit
         onsets, stays = int((slow[1:] & ~slow[:-1]).sum()), int((slow[1:] & slow[:-1]).sum())
@@ -216,23 +207,12 @@ class LatencyMonitor:
         chance = float(upper_chance(float(onsets), float(calm)))
         again = float(upper_chance(float(stays), float(before))) if before else 0.5
         self._charts.set_usual(chart, chance, min(max(again, 0.5), 0.999), float(slow.mean()))
-        self._limits[chart] = limit
-        del self._first[chart]
-
-    def _watch(self, chart: int, records: Records, lags: Floats) -> None:
-        """Step one chart; put what alarms."""
-        hits, first = (lags > self._limits[chart]).astype(np.uint8)[:, None], np.full(len(lags), chart)
-        start, ts_ns = 0, np.ascontiguousarray(records["ts_event_ns"])
-        while start < len(records):
-            at = self._charts.watch(first, hits, ts_ns, start)
-            if at < len(records):
-                self._queue.put(self._finding(chart, records[at], float(lags[at])))
-            start = at + 1
+        self._learned.limits[chart] = limit
 
     def _finding(self, chart: int, record: np.void, lag_ms: float) -> Finding:
         """Say how often a lag is slow now."""
         alarm = self._charts.take_alarms(chart, 1)[0]
-        usual, limit = float(self._charts.state.usual[chart]), float(self._limits[chart])
+        usual, limit = float(self._charts.state.usual[chart]), float(self._learned.limits[chart])
         what = ("events arrive", "decisions stand")[chart % 2]
         symbol = self._instruments[chart // 2]
         words = RateWords(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
@@ -108,7 +108,7 @@ class PerformanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     rolling: Classification
 
 
-@kernel
+@leaf
 def _write_losses(scores: Floats, labels: Floats, how: tuple[bool, float, float], losses: Floats) -> int:
     """Write the loss of each of (n,) scores: its squared distance from the label, or whether its call was wrong.
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
@@ -54,7 +54,7 @@ def outside_of_others(sample: Floats) -> Bits:
     return outside
 
 
-@kernel
+@leaf
 def find_outside(rows: Floats, lowest: Floats, highest: Floats, hits: Bits) -> None:
     """Write (n, p) ones where a row lies outside the range, or is not a number."""
     for i in range(rows.shape[0]):

@@ -9,14 +9,15 @@ State:  a lane (instrument and kind) remembers its last time and price, its usua
 Units:  nanoseconds; moves are absolute log returns.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.events import EventBatch, Gap, Kind
-from tradeworthy.core.kernel import inlined, kernel
+from tradeworthy.core.events import Gap, Kind
+from tradeworthy.core.kernel import inlined, leaf
+from tradeworthy.judge.monitor.base import Inputs
 from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN, Bits, Longs
 
 Floats = npt.NDArray[np.float64]
@@ -82,21 +83,28 @@ class Tolerances(NamedTuple):
     late_ms: float
 
 
-class Fields(NamedTuple):
-    """The columns of (n,) events that are judged.
+class Memory(NamedTuple):
+    """What is known of lanes, an instrument's five one after the other.
 
-    `lane` is -1 for what belongs to none; `lost` the lane of which a gap event says that events are lost, else -1;
-    `price` is NaN where an event has none; `wrong` (n, 4) says malformed, crossed, locked, off the grid.
+    (lanes, 7) float64; (lanes, SYMPTOMS + 1) int64 counts of symptoms and, last, of events; the price step of each
+    instrument, NaN where it is not known.
     """
 
-    lane: Longs
-    lost: Longs
-    kind: Longs
-    flags: Longs
-    ts_event_ns: Longs
-    lag_ns: Longs
-    price: Floats
-    wrong: Bits
+    lanes: Floats
+    counts: Longs
+    ticks: Floats
+
+
+class Hits(NamedTuple):
+    """What was seen of (n,) events: the first chart of each one's lane, -1 of none, and (n, SYMPTOMS) hits."""
+
+    first: Longs
+    seen: Bits
+
+    @classmethod
+    def room(cls, n: int) -> Self:
+        """Return room for those of n events."""
+        return cls(np.empty(n, np.int64), np.empty((n, len(SYMPTOMS)), np.uint8))
 
 
 def empty_lanes(n_instruments: int) -> Floats:
@@ -106,59 +114,53 @@ def empty_lanes(n_instruments: int) -> Floats:
     return lanes
 
 
-def fields_of(events: EventBatch, ticks: Floats) -> Fields:
-    """Return what is judged of events, given the price steps of (n,) instruments, NaN where one is not known."""
-    kind, instrument = events["kind"].astype(np.int64), events["instrument"].astype(np.int64)
-    known = instrument < len(ticks)
-    values = np.ascontiguousarray(events["values"])
-    price, wrong = np.full(len(events), np.nan), np.zeros((len(events), 4), np.uint8)
-    judge_values(kind, values, np.where(known, ticks[np.where(known, instrument, 0)], np.nan), price, wrong)
-    of = np.nan_to_num(values[:, 1], nan=0.0)
-    lost = known & (kind == _GAP) & (values[:, 0] == _LOST) & (of >= _BAR) & (of <= _ROW)
-    return Fields(
-        lane=np.where(known & (kind >= _BAR) & (kind <= _ROW), instrument * KINDS + kind - 1, -1),
-        lost=np.where(lost, instrument * KINDS + np.where(lost, of, 0.0).astype(np.int64) - 1, -1),
-        kind=kind,
-        flags=events["flags"].astype(np.int64),
-        ts_event_ns=np.ascontiguousarray(events["ts_event_ns"]),
-        lag_ns=np.ascontiguousarray(events["ts_recv_ns"] - events["ts_event_ns"]),
-        price=price,
-        wrong=wrong,
-    )
-
-
 @inlined
 def off_grid(price: float, tick: float) -> bool:
     """Whether a price lies between two ticks; never where the tick is not known."""
     steps: float = price / tick
-    away: float = abs(steps - np.rint(steps))
+    away: float = abs(steps - np.floor(steps + 0.5))
     return away > TICK_SHARE
 
 
-@kernel
-def judge_values(kind: Longs, values: Floats, ticks: Floats, price: Floats, wrong: Bits) -> None:
-    """Write each event's price, and whether its values are malformed, crossed, locked or off the grid of (n,) ticks."""
-    for i in range(len(kind)):
-        a, b, c, d, tick = values[i, 0], values[i, 1], values[i, 2], values[i, 3], ticks[i]
-        if kind[i] == _BAR:
-            price[i] = d
-            whole = np.isfinite(a + b + c + d + values[i, 4])
-            wrong[i, 0] = not (whole and c > 0.0 and c <= min(a, d) and max(a, d) <= b and values[i, 4] >= 0.0)
-            wrong[i, 3] = off_grid(a, tick) or off_grid(b, tick) or off_grid(c, tick) or off_grid(d, tick)
-        elif kind[i] == _TRADE:
-            price[i] = a
-            wrong[i, 0] = not (np.isfinite(a + b) and a > 0.0 and b >= 0.0)
-            wrong[i, 3] = off_grid(a, tick)
-        elif kind[i] in (_QUOTE, _BOOK):  # the first level of a book is laid out as a quote
-            price[i] = 0.5 * (a + b)
-            wrong[i, 0] = not (np.isfinite(a + b + c + d) and a > 0.0 and b > 0.0)
-            wrong[i, 1], wrong[i, 2] = a > b, a == b
-            wrong[i, 3] = off_grid(a, tick) or off_grid(b, tick)
-        if wrong[i, 0]:
-            price[i] = np.nan
+@inlined
+def _by_verdict(own: Bits, flag: int) -> None:
+    """Begin with what the engine's own checks said of an event."""
+    own[:] = 0
+    own[MALFORMED] = _FLAG_MALFORMED[0] <= flag <= _FLAG_MALFORMED[1]
+    own[CROSSED], own[OUT_OF_ORDER], own[DUPLICATE] = flag == _FLAG_CROSSED, flag == _FLAG_ORDER, flag == _FLAG_AGAIN
+    own[JUMP], own[LATE] = flag == _FLAG_JUMP, flag == _FLAG_LATE
 
 
-@kernel
+@inlined
+def _by_values(own: Bits, kind: int, values: Floats, tick: float) -> float:
+    """Judge an event by its values alone; return its price, NaN where it has none."""
+    a, b, c, d = values[0], values[1], values[2], values[3]
+    price, malformed = np.nan, False
+    if kind == _BAR:
+        price, whole = d, np.isfinite(a + b + c + d + values[4])
+        malformed = not (whole and c > 0.0 and c <= min(a, d) and max(a, d) <= b and values[4] >= 0.0)
+        own[OFF_GRID] = off_grid(a, tick) or off_grid(b, tick) or off_grid(c, tick) or off_grid(d, tick)
+    elif kind == _TRADE:
+        price, malformed = a, not (np.isfinite(a + b) and a > 0.0 and b >= 0.0)
+        own[OFF_GRID] = off_grid(a, tick)
+    elif kind in (_QUOTE, _BOOK):  # the first level of a book is laid out as a quote
+        price, malformed = 0.5 * (a + b), not (np.isfinite(a + b + c + d) and a > 0.0 and b > 0.0)
+        own[CROSSED], own[LOCKED] = own[CROSSED] or a > b, a == b
+        own[OFF_GRID] = off_grid(a, tick) or off_grid(b, tick)
+    own[MALFORMED] = own[MALFORMED] or malformed
+    return np.nan if malformed else price
+
+
+@inlined
+def _by_lag(lane: Floats, own: Bits, lag_ms: float, tolerances: Tolerances) -> None:
+    """Judge how long an event took to arrive, and move the usual lag on."""
+    most = max(tolerances.late_ms, tolerances.late * lane[LAG])
+    if lane[COUNT] > SETTLED:
+        own[LATE] = own[LATE] or lag_ms > most
+    lane[LAG] += (1.0 - KEEP) * (min(lag_ms, most) - lane[LAG])
+
+
+@inlined
 def _by_time(lane: Floats, hits: Bits, ts_ns: int, kind: int, tolerances: Tolerances) -> None:
     """Judge an event's time against the lane's last one, and move the usual spacing on."""
     spacing = ts_ns - lane[LAST_NS]
@@ -178,7 +180,7 @@ def _by_time(lane: Floats, hits: Bits, ts_ns: int, kind: int, tolerances: Tolera
     lane[LAST_NS] = ts_ns
 
 
-@kernel
+@inlined
 def _by_price(lane: Floats, hits: Bits, price: float, tolerances: Tolerances) -> None:
     """Judge an event's price against the lane's last one, and move the usual move on."""
     last = lane[LAST_PRICE]
@@ -193,41 +195,52 @@ def _by_price(lane: Floats, hits: Bits, price: float, tolerances: Tolerances) ->
     lane[MOVE] = move if lane[MOVE] == 0.0 else KEEP * lane[MOVE] + (1.0 - KEEP) * move
 
 
-@kernel
-def count_symptoms(lanes: Longs, hits: Bits, totals: Longs) -> None:
-    """Add the hits of (n,) events, and the events themselves (last column), to their lanes' totals."""
-    for i in range(len(lanes)):
-        if lanes[i] >= 0:
-            for place in range(hits.shape[1]):
-                totals[lanes[i], place] += hits[i, place] == 1
-            totals[lanes[i], hits.shape[1]] += 1
+@inlined
+def _unsay(own: Bits, kind: int) -> None:
+    """Mark what cannot be said of a kind of event."""
+    if kind not in (_QUOTE, _BOOK):
+        own[CROSSED] = own[LOCKED] = UNSEEN
+    if kind == _ROW:
+        own[JUMP] = own[STUCK] = own[OFF_GRID] = UNSEEN
 
 
-@kernel
-def find_symptoms(fields: Fields, lanes: Floats, tolerances: Tolerances, hits: Bits) -> None:
-    """Write the (n, SYMPTOMS) hits of events, and move the lanes on; what cannot be said of a kind is UNSEEN."""
-    for i in range(len(fields.kind)):
-        if fields.lost[i] >= 0:
-            lanes[fields.lost[i], MISSING] = 1.0
-        if fields.lane[i] < 0:
+@inlined
+def _note_lost(lanes: Floats, instrument: int, values: Floats) -> None:
+    """Keep what a gap event says that an instrument's lane has lost, until the lane's next event."""
+    if values[0] == _LOST and _BAR <= values[1] <= _ROW:
+        lanes[instrument * KINDS + int(values[1]) - 1, MISSING] = 1.0
+
+
+@inlined
+def _judge(lane: Floats, own: Bits, event: np.void, values: Floats, how: tuple[Tolerances, float]) -> None:
+    """Write the hits of one event, and move its lane on; `how` ends with the price step of its instrument."""
+    (tolerances, tick), kind = how, event["kind"]
+    _by_verdict(own, event["flags"])
+    price = _by_values(own, kind, values, tick)
+    own[LOST] = lane[MISSING] > 0.0
+    _by_lag(lane, own, (event["ts_recv_ns"] - event["ts_event_ns"]) / 1e6, tolerances)
+    _by_time(lane, own, event["ts_event_ns"], kind, tolerances)
+    if np.isfinite(price) and not (own[OUT_OF_ORDER] or own[DUPLICATE]):
+        _by_price(lane, own, price, tolerances)
+    lane[COUNT] += 1.0
+    lane[MISSING] = 0.0
+    _unsay(own, kind)
+
+
+@leaf
+def find_symptoms(events: Inputs, memory: Memory, tolerances: Tolerances, hits: Hits) -> None:
+    """Write the hits of (n,) inputs, move their lanes on and count; what belongs to no lane is left."""
+    for i in range(len(events.heads)):
+        event, own, hits.first[i] = events.heads[i], hits.seen[i], -1
+        kind, instrument = int(event["kind"]), int(event["instrument"])
+        if instrument >= len(memory.ticks):
             continue
-        lane, kind, flag, own = lanes[fields.lane[i]], fields.kind[i], fields.flags[i], hits[i]
-        own[:] = 0
-        own[MALFORMED] = fields.wrong[i, 0] or (_FLAG_MALFORMED[0] <= flag <= _FLAG_MALFORMED[1])
-        own[CROSSED] = fields.wrong[i, 1] or flag == _FLAG_CROSSED
-        own[LOCKED], own[OFF_GRID], own[LOST] = fields.wrong[i, 2], fields.wrong[i, 3], lane[MISSING] > 0.0
-        own[OUT_OF_ORDER], own[DUPLICATE] = flag == _FLAG_ORDER, flag == _FLAG_AGAIN
-        own[JUMP], own[LATE] = flag == _FLAG_JUMP, flag == _FLAG_LATE
-        lag_ms = fields.lag_ns[i] / 1e6
-        if lane[COUNT] > SETTLED:
-            own[LATE] = own[LATE] or lag_ms > max(tolerances.late_ms, tolerances.late * lane[LAG])
-        lane[LAG] += (1.0 - KEEP) * (min(lag_ms, max(tolerances.late_ms, tolerances.late * lane[LAG])) - lane[LAG])
-        _by_time(lane, own, fields.ts_event_ns[i], kind, tolerances)
-        if np.isfinite(fields.price[i]) and not (own[OUT_OF_ORDER] or own[DUPLICATE]):
-            _by_price(lane, own, fields.price[i], tolerances)
-        lane[COUNT] += 1.0
-        lane[MISSING] = 0.0
-        if kind not in (_QUOTE, _BOOK):
-            own[CROSSED] = own[LOCKED] = UNSEEN
-        if kind == _ROW:
-            own[JUMP] = own[STUCK] = own[OFF_GRID] = UNSEEN
+        if kind == _GAP:
+            _note_lost(memory.lanes, instrument, events.values[i])
+        elif _BAR <= kind <= _ROW:
+            lane = instrument * KINDS + kind - 1
+            hits.first[i], count = lane * len(own), memory.counts[lane]
+            _judge(memory.lanes[lane], own, event, events.values[i], (tolerances, memory.ticks[instrument]))
+            for symptom in range(len(own)):
+                count[symptom] += own[symptom] == 1
+            count[len(own)] += 1

@@ -20,8 +20,10 @@ from tradeworthy.core.decisions import Role
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import (
+    SOME_EVENTS,
     FindingQueue,
     Records,
     State,
@@ -30,6 +32,7 @@ from tradeworthy.judge.monitor.base import (
     chosen,
     fields_as,
     followed_by,
+    inputs_of,
     part_of,
 )
 from tradeworthy.judge.monitor.control_charts.rate_kernels import LEARN
@@ -48,13 +51,13 @@ from tradeworthy.judge.monitor.joins.account import (
     WINS,
     WORST,
     Account,
-    Moves,
     empty_account,
     equity,
     follow,
 )
 
 Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
 
 NAME = "trading"
 KIND = "trading"
@@ -141,6 +144,7 @@ class TradingMonitor:
         learn = (each.learn_fills, each.learn_fills, each.learn_decisions, each.learn_fills)
         self._charts.state.memory[:, LEARN] = np.tile(learn, n)
         self._account = empty_account(np.array([i.multiplier for i in self._instruments], np.float64))
+        self._follow = entry(follow, self._account, inputs_of(SOME_EVENTS), np.empty(2, np.int64), 0.0, 0)
         self._fills, self._orders = np.empty(0, FILLED), np.empty(0, SENT_ORDER)
         self._newest = 0
         self._counts = np.zeros(4, np.int64)  # decisions, orders, fills, rejects
@@ -230,32 +234,33 @@ class TradingMonitor:
         self._newest = max(self._newest, int(decisions["sequence"][-1]))
         sent = decisions["quantity"] != 0.0
         self._counts[:2] += (len(decisions), int(sent.sum()))
-        fresh = fields_as(chosen(decisions, sent), SENT_ORDER)
-        self._orders = followed_by(self._orders, fresh)[-ORDERS_MAX:]
+        if sent.any():
+            fresh = fields_as(chosen(decisions, sent), SENT_ORDER)
+            self._orders = followed_by(self._orders, fresh)[-ORDERS_MAX:]
         self._chart(SENT, decisions, sent)
 
     def _take_inputs(self, events: EventBatch) -> None:
         """Follow the account; chart round trips and answers; keep fills until their decision is known."""
-        kind = events["kind"].astype(np.int64)
-        closes = np.zeros(len(events), np.int64)
-        moves = Moves(
-            kind,
-            events["instrument"].astype(np.int64),
-            events["flags"].astype(np.int64),
-            np.ascontiguousarray(events["values"]),
-        )
+        inputs, closes = inputs_of(events), np.empty(len(events), np.int64)
         limit = self._settings.drawdown_value
         quarter, start = math.inf if limit is None else limit / 4.0, 0
         while start < len(events):
-            at = follow(self._account, moves, closes, quarter, start)
+            at = self._follow(self._account, inputs, closes, quarter, start)
             if at < len(events):
                 self._tell_drawdown(events[at])
             start = at + 1
-        answers = (kind == Kind.FILL) | (kind == Kind.REJECT)
-        self._counts[2:] += (int((kind == Kind.FILL).sum()), int((kind == Kind.REJECT).sum()))
-        self._chart(REFUSED, chosen(events, answers), kind[answers] == Kind.REJECT)
-        self._chart(LOST, chosen(events, closes != 0), closes[closes != 0] < 0)
-        self._keep(chosen(events, kind == Kind.FILL))
+        kind = np.ascontiguousarray(events["kind"])
+        places = np.flatnonzero((kind == Kind.FILL) | (kind == Kind.REJECT))
+        if len(places):
+            self._take_answers(events.take(places), closes[places])
+
+    def _take_answers(self, answers: EventBatch, closes: Longs) -> None:
+        """Count fills and refusals, chart them and what they closed, keep fills."""
+        refused, closed = answers["kind"] == Kind.REJECT, np.flatnonzero(closes)
+        self._counts[2:] += (int((~refused).sum()), int(refused.sum()))
+        self._chart(REFUSED, answers, refused)
+        self._chart(LOST, answers.take(closed), closes[closed] < 0)
+        self._keep(chosen(answers, ~refused))
 
     def _keep(self, fills: EventBatch) -> None:
         """Keep fills until the decision behind each is read."""
@@ -290,8 +295,8 @@ class TradingMonitor:
         """Step one question's charts, an instrument each; put what alarms."""
         if len(records) == 0:
             return
-        first = records["instrument"].astype(np.int64) * len(QUESTIONS) + question
-        first[records["instrument"] >= len(self._instruments)] = -1
+        instrument = records["instrument"].astype(np.int64)
+        first = np.where(instrument < len(self._instruments), instrument * len(QUESTIONS) + question, -1)
         ts_ns, hits, start = np.ascontiguousarray(records["ts_event_ns"]), yes.astype(np.uint8)[:, None], 0
         while start < len(records):
             at = self._charts.watch(first, hits, ts_ns, start)

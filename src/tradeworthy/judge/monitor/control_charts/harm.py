@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import kernel, leaf
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable
 from tradeworthy.judge.monitor.control_charts.cusum import watch
 
@@ -48,7 +48,7 @@ def reset(state: HarmState) -> None:
     state.fortunes[:] = 0.0
 
 
-@kernel
+@leaf
 def bet(state: HarmState, loss: float, bound: float, ts_ns: int) -> float:
     """Bet on one loss; return the evidence, the mean fortune over all stakes."""
     fortunes = state.fortunes

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import kernel, leaf
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ class RateEvents(NamedTuple):
     ts_ns: Longs
 
 
-@kernel
+@leaf
 def upper_chance(hits: float, n: float) -> float:
     """Return the upper 99% bound (Wilson) of a chance that showed `hits` in `n`; 1 where nothing else was seen."""
     if hits >= n:
@@ -82,7 +82,7 @@ def upper_chance(hits: float, n: float) -> float:
     return bound
 
 
-@kernel
+@leaf
 def set_weights(state: RateState, chart: int) -> None:
     """Work out what a no and a yes add to each sum, from the usual chances."""
     for side in range(SIDES):
@@ -93,7 +93,7 @@ def set_weights(state: RateState, chart: int) -> None:
             state.weights[chart, side, step, 1] = np.log(ODDS[step] / grown)
 
 
-@kernel
+@leaf
 def settle(state: RateState, chart: int) -> None:
     """Take the tally as what is usual; what is always there cannot become more frequent."""
     tally = state.tally[chart]
@@ -106,7 +106,7 @@ def settle(state: RateState, chart: int) -> None:
     set_weights(state, chart)
 
 
-@kernel
+@leaf
 def _learn(state: RateState, chart: int, last: int, hit: int) -> None:
     """Count one event of the time in which a chart learns what is usual."""
     state.tally[chart, 2 * last] += 1
@@ -116,7 +116,7 @@ def _learn(state: RateState, chart: int, last: int, hit: int) -> None:
         settle(state, chart)
 
 
-@kernel
+@leaf
 def _sum_up(state: RateState, chart: int, last: int, hit: int, ts_ns: int) -> float:
     """Move all sums of a chart by one event; return the highest."""
     highest, active = 0.0, 0
@@ -136,7 +136,7 @@ def _sum_up(state: RateState, chart: int, last: int, hit: int, ts_ns: int) -> fl
     return highest
 
 
-@kernel
+@leaf
 def step_rate(state: RateState, chart: int, hit: int, ts_ns: int) -> float:
     """Step one chart by a yes (1) or a no (0); return its highest sum."""
     memory = state.memory[chart]
@@ -243,7 +243,7 @@ def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, st
     return n
 
 
-@kernel
+@leaf
 def _run_chart(state: RateState, chart: int, limit: float, events: RateEvents, where: tuple[int, int, int]) -> int:
     """Step one chart through a column of events, from one to before another; return the one that alarms, or the end."""
     place, i, stop = where
@@ -268,27 +268,31 @@ def _run_chart(state: RateState, chart: int, limit: float, events: RateEvents, w
     return stop
 
 
-@kernel
+@leaf
 def _decay(state: RateState, chart: int, n: int) -> None:
     """Step one chart by n events of no, the last one having been a no too."""
     memory, sums, weights = state.memory[chart], state.sums[chart], state.weights[chart]
     if memory[ACTIVE] == 0:
         return
     memory[RUN] = 0
-    stays = sums[1].max() > 0.0
+    stays, left = False, 0.0
+    for step in range(STEPS):
+        stays = stays or sums[1, step] > 0.0
     for i in range(n):
-        highest = 0.0
+        left = 0.0
         for step in range(STEPS):
             sums[0, step] = max(0.0, sums[0, step] + weights[0, step, 0])
-            highest = max(highest, sums[0, step])
-        if highest == 0.0 and not stays:
+            left = max(left, sums[0, step])
+        if left == 0.0 and not stays:
             n = i + 1
             break
-    state.marks[chart, :, :, SEEN] += n
-    memory[ACTIVE] = 1 if stays or sums[0].max() > 0.0 else 0
+    for side in range(SIDES):
+        for step in range(STEPS):
+            state.marks[chart, side, step, SEEN] += n
+    memory[ACTIVE] = 1 if stays or left > 0.0 else 0
 
 
-@kernel
+@leaf
 def tally_rates(state: RateState, first: Longs, hits: Bits) -> None:
     """Count a reference: events and yes, after a no and after a yes, of each chart."""
     for i in range(hits.shape[0]):

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.events import Kind
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
+from tradeworthy.judge.monitor.base import Inputs
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -29,15 +30,6 @@ class Account(NamedTuple):
     totals: Floats
 
 
-class Moves(NamedTuple):
-    """(n,) events to book: kind, instrument, whether refused, and (n, width) values."""
-
-    kind: Longs
-    instrument: Longs
-    refused: Longs
-    values: Floats
-
-
 def empty_account(multipliers: Floats) -> Account:
     """Return an account of instruments that have not traded."""
     positions = np.zeros((len(multipliers), 5))
@@ -45,7 +37,7 @@ def empty_account(multipliers: Floats) -> Account:
     return Account(positions, np.zeros(10))
 
 
-@kernel
+@leaf
 def fill(account: Account, instrument: int, quantity: float, price: float, fee: float) -> int:
     """Book a fill; return 1 if it closed at a gain, -1 at a loss (fees included), 0 if it closed nothing."""
     position, totals = account.positions[instrument], account.totals
@@ -69,7 +61,7 @@ def fill(account: Account, instrument: int, quantity: float, price: float, fee: 
     return 1 if gain > 0.0 else -1
 
 
-@kernel
+@leaf
 def equity(account: Account) -> float:
     """Return profit and loss so far, open positions at their last price."""
     value: float = account.totals[CASH]
@@ -80,7 +72,7 @@ def equity(account: Account) -> float:
     return value
 
 
-@kernel
+@leaf
 def price_of(kind: int, values: Floats) -> float:
     """Return the price an event gives; NaN for other kinds."""
     if kind == _BAR:
@@ -90,7 +82,7 @@ def price_of(kind: int, values: Floats) -> float:
     return float(0.5 * (values[0] + values[1])) if kind in (_QUOTE, _BOOK) else np.nan
 
 
-@kernel
+@leaf
 def _moves(account: Account, kind: int, instrument: int, values: Floats) -> int:
     """Book one event; return what it closed (see `fill`), or -2 if it changes nothing of the equity."""
     position = account.positions[instrument]
@@ -105,8 +97,8 @@ def _moves(account: Account, kind: int, instrument: int, values: Floats) -> int:
     return 0 if position[QUANTITY] != 0.0 else -2
 
 
-@kernel
-def follow(account: Account, events: Moves, closes: Longs, quarter: float, start: int) -> int:
+@leaf
+def follow(account: Account, events: Inputs, closes: Longs, quarter: float, start: int) -> int:
     """Book events until the drawdown passes the half, three quarters or the whole of its limit.
 
     Writes what each fill closed (1 a gain, -1 a loss, 0 nothing) to `closes`; drawdown and its worst are in the totals.
@@ -118,11 +110,11 @@ def follow(account: Account, events: Moves, closes: Longs, quarter: float, start
         The event that passed it (consumed), or n.
     """
     totals = account.totals
-    for i in range(start, len(events.kind)):
-        closes[i] = 0
-        if events.instrument[i] >= account.positions.shape[0] or events.refused[i] != 0:
+    for i in range(start, len(events.heads)):
+        event, closes[i] = events.heads[i], 0
+        if event["instrument"] >= len(account.positions) or event["flags"] != 0:
             continue
-        closed = _moves(account, events.kind[i], events.instrument[i], events.values[i])
+        closed = _moves(account, event["kind"], event["instrument"], events.values[i])
         if closed == -2:
             continue
         closes[i] = closed
@@ -136,4 +128,4 @@ def follow(account: Account, events: Moves, closes: Longs, quarter: float, start
         if level >= 2.0 and level > totals[TOLD]:
             totals[TOLD], totals[TOLD_PEAK] = level, totals[PEAK]
             return i
-    return len(events.kind)
+    return len(events.heads)

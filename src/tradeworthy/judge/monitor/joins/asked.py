@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.events import EventBatch, Kind
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_events, chosen, places_of
 from tradeworthy.judge.monitor.joins.account import price_of
 
@@ -35,7 +35,7 @@ PRICES_MIN = 120
 _PRICE, _LATE, _LONG, _SEEN = range(4)
 
 
-@kernel
+@leaf
 def _wildness(kinds: Floats, instruments: npt.NDArray[np.int64], values: Floats, memory: Floats, wild: Floats) -> None:
     """Write the wildness after each of (n,) events; `memory` (instruments, 4) moves on."""
     for i in range(len(kinds)):

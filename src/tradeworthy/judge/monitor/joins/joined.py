@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 from tradeworthy.judge.monitor.base import Monitor, Records, chosen
 from tradeworthy.judge.monitor.joins.outcomes import JOINED, MarketLabel, OutcomeJoin
 
@@ -21,7 +21,7 @@ def are_joined(records: Records) -> bool:
     return records.dtype == JOINED
 
 
-@kernel
+@leaf
 def _all_known(joined: Records, version: np.uint64) -> bool:
     """Whether all of (n,) JOINED are of one version and have a score and a label."""
     for i in range(len(joined)):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel
+from tradeworthy.core.kernel import leaf
 
 Records = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     gives_up: bool
 
 
-@kernel
+@leaf
 def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) -> int:
     """Write (n,) DECISION with a score as WAITING into room for as many; return how many those are.
 
@@ -68,7 +68,7 @@ def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) 
     return found
 
 
-@kernel
+@leaf
 def write_labels(found: Labels, sequences: Words, ts_ns: Longs, since: tuple[int, int], room: Records) -> int:
     """Write the finite labels of events after one as LABELLED into room for all; return how many those are.
 
@@ -96,7 +96,7 @@ def write_labels(found: Labels, sequences: Words, ts_ns: Longs, since: tuple[int
     return m
 
 
-@kernel
+@leaf
 def _place(known: Records, asked: np.int64, at: int) -> int:
     """Return the first of rising facts at or after a sequence; quickest where it stands a little behind `at`."""
     if at > 0 and np.int64(known[at - 1]["sequence"]) >= asked:
@@ -110,7 +110,7 @@ def _place(known: Records, asked: np.int64, at: int) -> int:
     return at
 
 
-@kernel
+@leaf
 def _write_joined(waits: np.void, fact: np.void, joined: np.void) -> None:
     """Write a decision with what is known of it."""
     joined["sequence"], joined["ts_known_ns"] = fact["known"], fact["ts_known_ns"]
@@ -120,7 +120,7 @@ def _write_joined(waits: np.void, fact: np.void, joined: np.void) -> None:
     joined["instrument"], joined["role"] = waits["instrument"], waits["role"]
 
 
-@kernel
+@leaf
 def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> tuple[int, int]:
     """Join what waits with what is known of it.
 
@@ -157,7 +157,7 @@ def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> t
     return left, found
 
 
-@kernel
+@leaf
 def in_order(joined: Records) -> bool:
     """Whether (n,) JOINED stand in the order in which they became known."""
     for i in range(1, len(joined)):
