@@ -7,8 +7,12 @@ Time:   `now_ns` is UTC nanoseconds since 1970, for records and people; it may j
 import math
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import numpy.typing as npt
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -16,6 +20,9 @@ NS_PER_S = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_S
 NS_PER_HOUR = 3_600 * NS_PER_S
 NS_PER_DAY = 86_400 * NS_PER_S
+NS_PER_QUARTER = 15 * NS_PER_MINUTE
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -156,3 +163,33 @@ def iso(ns: int) -> str:
     seconds, rest = divmod(ns, NS_PER_S)
     day = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{day}.{rest:09d}Z" if rest else f"{day}Z"
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"time_zone is {name!r}, allowed is an IANA name such as 'America/Chicago'") from error
+
+
+def wall_clock_ns(ts_ns: npt.NDArray[np.int64], time_zone: str) -> npt.NDArray[np.int64]:
+    """Return what the clocks of a time zone showed at (n,) UTC times, as nanoseconds since its 1970.
+
+    >>> iso(int(wall_clock_ns(np.array([1_500_000_000 * NS_PER_S]), "America/New_York")[0]))
+    '2017-07-13T22:40:00Z'
+    """
+    if time_zone == "UTC":
+        return ts_ns
+    zone = zone_of(time_zone)
+    quarters, place = np.unique(ts_ns // NS_PER_QUARTER, return_inverse=True)  # clocks change at whole ones
+    moments = (datetime.fromtimestamp(int(quarter) * NS_PER_QUARTER / NS_PER_S, zone) for quarter in quarters)
+    ahead = np.array([(each.utcoffset() or timedelta()) // _MICROSECOND for each in moments], np.int64) * NS_PER_US
+    shown: npt.NDArray[np.int64] = ts_ns + ahead[place]
+    return shown

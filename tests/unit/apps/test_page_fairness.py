@@ -11,7 +11,6 @@ from tradeworthy.apps.dashboard.insight import drift_of, insight_of, spread, win
 from tradeworthy.apps.reports.whiskers import Measured, Moment, whisker_chart
 from tradeworthy.core.errors import NotFound
 from tradeworthy.judge.explain.explaining import make_explainer
-from tradeworthy.judge.monitor.grouping import SESSIONS
 from tradeworthy.record.reader import TapeReader
 
 
@@ -43,7 +42,7 @@ def test_groups_are_those_of_the_monitor_and_count_every_outcome(found, traded):
         whole = sum(rates["selection_rate"].n for rates in each.whole.groups.values())
         assert whole == found.labelled == sum(window.rows for window in each.windows)
         assert [window.ts_ns for window in each.windows] == sorted(window.ts_ns for window in each.windows)
-    assert set(found.groups[0].whole.groups) == {name for _, _, name in SESSIONS}
+    assert set(found.groups[0].whole.groups) == {"00-08 UTC", "08-16 UTC", "16-24 UTC"}
 
 
 def test_importance_is_that_of_the_explainer(found, traded):

@@ -81,6 +81,26 @@ def test_what_does_not_fit_is_named(old, new, said, tmp_path):
     assert said in str(raised.value)
 
 
+ROWS = '[[rows]]\npath = "{}"\ninstrument = "ABC"\nfields = {}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "own", "columns"),
+    [
+        ([["a", "group"]], "", ("a", "group")),
+        ([["a", "group", "x"], ["a", "group", "y"]], "", ("a", "group")),
+        ([["a", "group", "x"], ["a"]], "", ("a",)),
+        ([["a", "group"]], '[monitor.fairness]\ncolumns = ["a", "sort"]\n\n', ("a", "sort")),
+        ([], "", ()),
+    ],
+)
+def test_fairness_knows_every_column_of_pushed_rows(rows, own, columns, tmp_path):
+    """What all `[[rows]]` have in the same place makes groups, unless the settings say themselves what stands there."""
+    more = "".join(ROWS.format(place, names) for place, names in enumerate(rows)) + own
+    settings = load(tmp_path, SETTINGS.replace("[training]", f"{more}[training]"))
+    assert settings.monitor.fairness.columns == columns
+
+
 def test_no_file(tmp_path):
     """A folder without settings is named, with two ways out."""
     with pytest.raises(SettingsInvalid, match=r"--project, or run: tradeworthy init") as raised:

@@ -116,6 +116,30 @@ def test_decisions_fall_into_their_groups():
     assert names == ["08-16 UTC", "Monday", "ETH", "CBOE", "calm", "size 0.5 to 1", "region over 0.5"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "hour", "session", "weekday"),
+    [
+        ("UTC", 4, 23, "16-24 UTC", "Monday"),
+        ("America/New_York", 4, 23, "16-24 New York", "Monday"),  # 18:00
+        ("America/New_York", 4, 12, "00-08 New York", "Monday"),  # 07:00 in winter ...
+        ("America/New_York", 186, 12, "08-16 New York", "Monday"),  # ... 08:00 in summer
+        ("Asia/Tokyo", 4, 23, "08-16 Tokyo", "Tuesday"),
+        ("Asia/Kolkata", 4, 2, "00-08 Kolkata", "Monday"),  # 07:30
+    ],
+)
+def test_sessions_and_weekdays_are_those_of_a_markets_own_clocks(zone, day, hour, session, weekday):
+    """The same moment is another hour, and may be another day, where the market is; summer time is told apart."""
+    known = Known(np.array([day * NS_PER_DAY + hour * NS_PER_HOUR]), np.zeros(1, np.int64), np.array([np.nan]))
+    made = [Grouping(by, Columns(["ETH"], time_zone=zone)) for by in ("session", "weekday")]
+    assert [each.names[int(each.places(known)[0])] for each in made] == [session, weekday]
+
+
+def test_clocks_that_nobody_keeps_are_refused():
+    """A misspelt zone is named, with an example of one."""
+    with pytest.raises(ValueError, match="time_zone is 'Wall Street', allowed is an IANA name"):
+        FairnessSettings(time_zone="Wall Street")
+
+
 def test_what_is_not_known_is_in_no_group():
     """A missing value, and wildness before there are prices, belong to no group; unnamed venues to their own."""
     columns = Columns(["ETH", "BTC"], ["size"], ["region"], {"CBOE": ["ETH"]})
@@ -167,18 +191,20 @@ def pushed(gap, seed=3):
     return events, decisions, joined
 
 
-def region_monitor(allowed=0.1):
+def region_monitor(allowed=0.1, fields=("income", "region"), columns=()):
     """Return a monitor of outcomes by a field that no feature reads."""
-    settings = FairnessSettings(by=("region",), window=1_000, allowed=allowed)
-    return FairnessMonitor(
-        version=VERSION, instruments=["LOANS"], fields=["income", "region"], outcomes=True, settings=settings
-    )
+    settings = FairnessSettings(by=("region",), window=1_000, allowed=allowed, columns=columns)
+    return FairnessMonitor(version=VERSION, instruments=["LOANS"], fields=fields, outcomes=True, settings=settings)
 
 
+@pytest.mark.parametrize("known", [{}, {"fields": ("income",), "columns": ("income", "region", "bad")}])
 @pytest.mark.parametrize(("gap", "told"), [(0.0, False), (0.4, True)])
-def test_a_column_that_no_feature_reads_makes_groups(gap, told):
-    """A gap by a field of pushed rows is told, in words of outcomes: nobody calls a rise of a loan."""
-    found = run(region_monitor(), [*pushed(gap)])
+def test_a_column_that_no_feature_reads_makes_groups(gap, told, known):
+    """A gap by a field of pushed rows is told, in words of outcomes: nobody calls a rise of a loan.
+
+    It may stand behind what the version's strategy knows of.
+    """
+    found = run(region_monitor(**known), [*pushed(gap)])
     assert bool(found) is told
     assert all("region over 0.5" in each.sentence and "rise" not in each.sentence for each in found)
 

@@ -174,7 +174,8 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
                     reliability_table(monitor, (walk.scores, walk.labels), each.false_alarms_per_10k, rng=rng)
                 )
             case FairnessMonitor(unknown=[column, *_]):
-                known = (*OF_DECISIONS, *version.program.names, *version.program.row_fields)
+                fields = settings.fairness.columns or version.program.row_fields
+                known = (*OF_DECISIONS, *version.program.names, *fields)
                 said = f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"
                 notes.append(f"{name}: {said}")
             case _:

@@ -5,6 +5,7 @@ This module only reads the file and checks how the sections fit together; it def
 
 import tomllib
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -106,7 +107,16 @@ def load_settings(folder: Path) -> Settings:
         raise SettingsInvalid(f"{path}: {error}") from None
     _check_symbols(settings)
     require_part(settings.instrument, settings.policy.canary_instrument_share)
-    return settings
+    return _with_columns(settings)
+
+
+def _with_columns(settings: Settings) -> Settings:
+    """Tell fairness what stands in pushed rows, as far as all `[[rows]]` say the same: groups are made of any of it."""
+    places = zip(*(rows.fields for rows in settings.rows), strict=False)
+    columns = tuple(names[0] for names in takewhile(lambda names: len({*names}) == 1, places))
+    monitor = settings.monitor
+    fairness = msgspec.structs.replace(monitor.fairness, columns=monitor.fairness.columns or columns)
+    return msgspec.structs.replace(settings, monitor=msgspec.structs.replace(monitor, fairness=fairness))
 
 
 def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str = "") -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import zone_of
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,
@@ -72,11 +73,16 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ----------
     by : tuple of str
         What groups are made of: ``instrument``, ``venue``, ``session``, ``weekday``, ``regime`` (how wild the market
-        has been of late), the name of a feature, or that of a field of pushed rows, which no feature need read.
+        has been of late), the name of a feature, or that of a column of pushed rows, which no version need read.
     cuts : dict of str to tuple of float
         Where a column's values are cut into groups; without cuts it is above or not above 0.5, as for a flag.
     venues : dict of str to tuple of str
         Which instruments trade where, for ``venue``.
+    columns : tuple of str
+        What stands in pushed rows, in its order: the strategy's ``row_fields`` and whatever is behind them. Left out,
+        it is the ``fields`` of ``[[rows]]``, as far as all of them agree.
+    time_zone : str
+        By whose clocks sessions and weekdays are told, an IANA name such as ``America/New_York``.
     false_alarms_per_10k : float
         Per 10,000 labelled decisions, of all groupings together.
     window : int
@@ -93,12 +99,18 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     by: tuple[str, ...] = ("instrument", "session", "weekday")
     cuts: dict[str, tuple[float, ...]] = {}
     venues: dict[str, tuple[str, ...]] = {}
+    columns: tuple[str, ...] = ()
+    time_zone: str = "UTC"
     false_alarms_per_10k: float = 0.2
     window: int = 2_000
     allowed: float = 0.1
     allowed_miss: float = 0.05
     score_cut: float = 0.5
     label_cut: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse clocks that nobody keeps."""
+        zone_of(self.time_zone)
 
 
 class Trained(NamedTuple):
@@ -121,7 +133,8 @@ class FairnessMonitor:
     version : int
         The version's number.
     instruments, features, fields : sequence of str
-        Symbols; the program's features; the fields of pushed rows, in the order of their values.
+        Symbols; the program's features; the fields of pushed rows, in the order of their values, where the settings do
+        not name them.
     horizon : int
         Events from a decision to its label.
     trained : Trained, optional
@@ -146,7 +159,8 @@ class FairnessMonitor:
     ) -> None:
         self._settings = each = settings or FairnessSettings()
         self._version, self._horizon = version, horizon
-        columns = Columns(instruments, features, fields, each.venues)
+        fields = each.columns or fields
+        columns = Columns(instruments, features, fields, each.venues, each.time_zone)
         self._groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
         self.unknown = [by for by in each.by if by != "instrument" and not columns.know(by)]
         self._words = OF_OUTCOMES if outcomes else OF_RISES

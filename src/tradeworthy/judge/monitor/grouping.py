@@ -2,7 +2,7 @@
 
 Idea:   a grouping says what it needs (the time, the instrument, a feature, a field of the pushed row, how wild the
         market was) and puts each decision into one of its named groups.
-Time:   sessions are hours of the UTC day, by the decision's event time.
+Time:   sessions and weekdays are those of a time zone's own clocks, by the decision's event time.
 Undefined: a decision whose value is not known is in no group (-1).
 """
 
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, wall_clock_ns
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -23,7 +23,9 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 THURSDAY = 3
 """The weekday on which the count of days begins (1 January 1970)."""
 
-SESSIONS = ((0, 8, "00-08 UTC"), (8, 16, "08-16 UTC"), (16, 24, "16-24 UTC"))
+SESSIONS = (0, 8, 16, 24)
+"""Hours at which a session ends and the next one begins."""
+
 REGIMES = ("calm", "usual", "wild")
 WILD_CUTS = (0.75, 1.33)
 """Of a market's volatility of late, as a share of that of long before."""
@@ -42,12 +44,13 @@ class Known(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What can make groups: symbols, the version's features, fields of pushed rows, and who trades where."""
+    """What can make groups: symbols, the version's features, fields of pushed rows, who trades where, whose clocks."""
 
     instruments: Sequence[str]
     features: Sequence[str] = ()
     fields: Sequence[str] = ()
     venues: Mapping[str, Sequence[str]] = {}
+    time_zone: str = "UTC"
 
     def know(self, by: str) -> bool:
         """Whether groups of more than one can be made of a name."""
@@ -80,7 +83,7 @@ class Grouping:
             self.column = list(columns.fields).index(by)
         elif self.needs == "wildness":
             self._cuts = np.array(WILD_CUTS)
-        self.names = _names(by, columns, self._cuts)
+        self.names, self._time_zone = _names(by, columns, self._cuts), columns.time_zone
         where = {symbol: place for place, symbols in enumerate(columns.venues.values()) for symbol in symbols}
         self._venue_of = np.array([where.get(symbol, len(columns.venues)) for symbol in columns.instruments])
 
@@ -91,10 +94,10 @@ class Grouping:
         if self.by == "venue":
             return self._venue_of[np.minimum(known.instruments, len(self._venue_of) - 1)]
         if self.by == "session":
-            hours = known.ts_ns % NS_PER_DAY // NS_PER_HOUR
-            return np.searchsorted([end for _, end, _ in SESSIONS], hours, side="right").astype(np.int64)
+            hours = wall_clock_ns(known.ts_ns, self._time_zone) % NS_PER_DAY // NS_PER_HOUR
+            return np.searchsorted(SESSIONS[1:], hours, side="right").astype(np.int64)
         if self.by == "weekday":
-            days: Longs = (known.ts_ns // NS_PER_DAY + THURSDAY) % len(WEEKDAYS)
+            days: Longs = (wall_clock_ns(known.ts_ns, self._time_zone) // NS_PER_DAY + THURSDAY) % len(WEEKDAYS)
             return days
         places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
         return np.where(np.isfinite(known.values), places, -1)
@@ -117,7 +120,8 @@ def _names(by: str, columns: Columns, cuts: Floats) -> list[str]:
         case "venue":
             return [*columns.venues, NO_VENUE]
         case "session":
-            return [name for _, _, name in SESSIONS]
+            place = columns.time_zone.rpartition("/")[2].replace("_", " ")
+            return [f"{start:02}-{end:02} {place}" for start, end in pairwise(SESSIONS)]
         case "weekday":
             return list(WEEKDAYS)
         case "regime":

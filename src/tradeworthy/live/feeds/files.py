@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import numpy as np
@@ -28,7 +27,7 @@ from tradeworthy.core.events import (
     merge,
 )
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S, zone_of
 from tradeworthy.live.feeds.mending import Found, Mending, Table, mend
 from tradeworthy.live.feeds.quality import BarTime, FileReport, report_file
 
@@ -106,7 +105,7 @@ class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"file {self.path!r}: {name!r} is not a field of a {self.kind}{near(name, known)}")
         if self.period is not None:
             period_ns(self.period)
-        _zone(self.time_zone)
+        zone_of(self.time_zone)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -197,13 +196,6 @@ def _number(symbol: str, instruments: Sequence[Instrument]) -> int:
     if symbol not in symbols:
         raise SettingsInvalid(f"instrument {symbol!r} is not on the desk's list {symbols}{near(symbol, symbols)}")
     return symbols.index(symbol)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"time_zone is {name!r}, allowed is an IANA name such as 'America/Chicago'") from error
 
 
 def read_frame(path: Path) -> "pl.DataFrame":
