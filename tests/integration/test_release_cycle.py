@@ -1,12 +1,15 @@
 """A version's life under a policy in one run: drift, retraining, gate, shadow, canary, champion, harm, roll back.
 
 Everything is real: the engine, a watcher, a trainer and a judge in processes of their own, the ledger and the tape. The
-market is simulated: its returns follow one another, and from the middle on it is three times as wild. Nobody gives a
-command; the test only says when prices begin to move against the new champion.
+market of two instruments is simulated: returns follow one another, and from the middle on they are three times as
+wild. A challenger first acts on one of the two, its own monitors beside it, the champion on the other. Nobody gives a
+command; the test only says when prices begin to move against the new champion. The market stops at fixed events until
+whatever needs real time is done, so that a busy machine sees the same.
 """
 
-import asyncio
+import math
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,23 +17,38 @@ from tradeworthy.apps.commands.measuring import decisions_missing
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.demo.steps import steps_of
 from tradeworthy.apps.deployment.desk import run_files
-from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import version_number
+from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.core.events import Kind, Word
+from tradeworthy.record.reader import TapeReader
 from tradeworthy.testing.adversary import Adversary, wanted_by
+from tradeworthy.testing.lockstep import Lockstep
 from tradeworthy.testing.projects import market_frame, write_project
 
 BARS, WILD_FROM, WILDER = 14_000, 9_100, 3.0
-SECONDS_MAX = 240.0
-FAST, SLOW, HARMED, BEHIND = 1_500.0, 60.0, 150.0, 500
-KEPT_TO_TRAIN, KEPT_TO_COMPARE, KEPT_TO_ACT = 2_500, 1_200, 700
+
+SYMBOLS = ("ABC", "XYZ")
+SECOND = """
+[[instrument]]
+symbol = "XYZ"
+
+[[market]]
+instrument = "XYZ"
+path = "XYZ.csv"
+period = "30m"
+bar_time = "open"
+
+[training]
+instrument = "ABC"
+"""
 
 POLICY = """
 [policy]
 retrain_on = ["data_drift"]
+budget = 1
 shadow_decisions = 1_500
 loss_margin = 0.05
-canary_share = 0.25
+canary_instrument_share = 0.5
 canary_decisions = 60
 rollback_on = ["latency"]
 
@@ -54,11 +72,12 @@ def wilder(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 class Cycle:
-    """One run, its pace and its harm."""
+    """One run, in lockstep with what needs real time, and its harm."""
 
     def __init__(self, project: Project) -> None:
         self.project, self.harmed, self.running, self.adversary = project, "", None, None
         self.first = project.registry.standing().champion
+        self.lockstep = Lockstep(project.registry, project.places.watcher, clock=project.clock, every=1_024)
 
     @property
     def is_over(self) -> bool:
@@ -67,22 +86,19 @@ class Cycle:
         return bool(self.harmed) and back
 
     def pace(self) -> float:
-        """Fast through what needs no waiting; no faster than processes can follow where it does; never to the end."""
-        if self.running is None or self.is_over:
-            return float("inf")
-        left = len(self.running.feed) - self.running.feed.position
+        """Stop at fixed events until all is done; harm begins at the first of them at which a challenger leads."""
+        if self.is_over:
+            return math.inf
+        pace = self.lockstep.pace()
         standing = self.project.registry.standing()
-        waits = bool(standing.retrains) or self.running.feed.position > WILD_FROM - int(0.6 * BARS)
-        if self.harmed:
-            pulse = read_pulse(self.project.places.watcher)
-            return HARMED if self.running.engine.summary().last_sequence - pulse.reached < BEHIND else 0.0
-        wanted = SLOW if waits and not standing.shadows else FAST
-        kept = KEPT_TO_COMPARE if standing.shadows else KEPT_TO_ACT if standing.previous else KEPT_TO_TRAIN
-        return wanted if left > kept else 0.0
+        if pace and not self.harmed and standing.previous == self.first and standing.canary is None:
+            self.harmed, self.lockstep.every = standing.champion, 256
+        return pace
 
     def around(self, running):
         """Stand between the market and the engine."""
         self.running = running
+        self.lockstep.start(running.feed, running.engine)
 
         def wanted() -> float:
             return wanted_by(version_number(self.harmed), running.engine.desk) if self.harmed else 0.0
@@ -90,32 +106,22 @@ class Cycle:
         self.adversary = Adversary(running.feed, wanted, step_bps=150.0)
         return self.adversary
 
-    async def beside(self, _) -> None:
-        """Begin the harm once a challenger acts in full and is watched."""
-        deadline = asyncio.get_running_loop().time() + SECONDS_MAX
-        while not self.is_over:
-            await asyncio.sleep(0.05)
-            steps = [step.said[:90] for step in steps_of(self.project.ledger.facts(), 0, "")]
-            assert asyncio.get_running_loop().time() < deadline, steps
-            standing, pulse = self.project.registry.standing(), read_pulse(self.project.places.watcher)
-            leads = standing.previous == self.first and standing.canary is None
-            if leads and pulse is not None and standing.champion.startswith(pulse.version or "-"):
-                self.harmed = standing.champion
-
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """Run the cycle once."""
     folder = write_project(tmp_path_factory.mktemp("cycle") / "small", bars=BARS)
-    wilder(market_frame(BARS)).write_csv(folder / "ABC.csv")
-    (folder / "tradeworthy.toml").write_text((folder / "tradeworthy.toml").read_text("utf-8") + POLICY, "utf-8")
+    for seed, symbol in enumerate(SYMBOLS, 1):
+        wilder(market_frame(BARS, seed=seed)).write_csv(folder / f"{symbol}.csv")
+    settings = (folder / "tradeworthy.toml").read_text("utf-8")
+    (folder / "tradeworthy.toml").write_text(settings.replace("[training]", SECOND) + POLICY, "utf-8")
     project = Project(folder)
     project.train()
     project.register(name="small", actor="ada")
     assert project.gate(actor="ada").passed
     project.promote("newest", to="champion", actor="ada", reason="first")
     cycle = Cycle(project)
-    run_files(project, pace=cycle.pace, alongside=cycle.beside, around=cycle.around)
+    run_files(project, pace=cycle.pace, around=cycle.around)
     return cycle
 
 
@@ -132,8 +138,25 @@ def test_from_drift_to_champion_and_back_by_policy_alone(told):
     assert "data_drift: " in said["drift"]
     assert "passed" in said["gate"]
     assert "log loss" in said["canary"]
-    assert "at 25% of its size" in said["canary"]
+    assert any(f"becomes canary on {symbol} alone" in said["canary"] for symbol in SYMBOLS)
     assert "decisions as canary" in said["champion"]
+
+
+def test_as_canary_it_acted_on_its_instrument_alone(told):
+    """From its canary's fact to its champion's the other instrument stayed the champion's; each decided its own."""
+    [canary] = [e.fact for e in told.project.ledger.facts(facts.VersionPromoted) if e.fact.role == "canary"]
+    place = SYMBOLS.index(canary.instruments[0])
+    reader = TapeReader(told.project.places.tape)
+    inputs = reader.read("inputs")
+    words = inputs[(inputs["kind"] == Kind.CONTROL) & np.isin(inputs["values"][:, 0], (Word.CHAMPION, Word.CANARY))]
+    own = version_number(told.harmed)
+    [begun] = words["sequence"][(words["values"][:, 0] == Word.CHAMPION) & (words["reference"] == own)]
+    ended = words["sequence"][(words["values"][:, 0] == Word.CANARY) & (words["sequence"] > begun)][0]
+    made = reader.read("decisions")
+    made = made[(made["role"] == Role.CHAMPION) & (made["input_sequence"] > begun) & (made["input_sequence"] < ended)]
+    assert set(made["version"][made["instrument"] == place].tolist()) == {own}
+    assert set(made["version"][made["instrument"] != place].tolist()) == {version_number(told.first)}
+    assert np.count_nonzero(made["version"] == own) >= 60
 
 
 def test_a_finding_of_real_harm_rolls_it_back(told):

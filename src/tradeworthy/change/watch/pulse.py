@@ -39,6 +39,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
         How long the last look took, and the longest since the watcher has had a champion: no finding waits longer.
     behind_ns : int
         How long the oldest record that was read has waited to be on the disk.
+    canary : str
+        The canary of some instruments whose own monitors are at work beside those of `version`; empty for none.
     """
 
     ts_ns: int
@@ -52,6 +54,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     step_ns_last: int = 0
     step_ns_max: int = 0
     behind_ns: int = 0
+    canary: str = ""
 
     @property
     def alert_delay_s_max(self) -> float:

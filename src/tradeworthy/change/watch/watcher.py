@@ -190,6 +190,7 @@ class Watcher:
             step_ns_last=self._step_ns_last,
             step_ns_max=self._step_ns_max,
             behind_ns=watch.behind_ns,
+            canary=version_name(self._canary.version) if self._canary.version else "",
         )
         write_pulse(self._state, pulse)
         write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
