@@ -19,11 +19,10 @@ ROWS = "rows-"
 
 
 class Role(IntEnum):
-    """What a version's decision may do: a champion acts, a shadow only watches."""
+    """What a version's decision may do: a champion acts, a canary as a champion does; a shadow only watches."""
 
     CHAMPION = 1
     SHADOW = 2
-    CANARY = 3
 
 
 class Rule(IntEnum):

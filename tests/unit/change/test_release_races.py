@@ -119,7 +119,7 @@ def test_what_the_facts_let_in_is_permitted(home):
     home.release.permit(version_number(shadow), Role.SHADOW)
 
 
-@pytest.mark.parametrize("role", [Role.CHAMPION, Role.SHADOW, Role.CANARY])
+@pytest.mark.parametrize("role", [Role.CHAMPION, Role.SHADOW])
 def test_a_version_without_a_role_is_not_permitted(home, role):
     """Registered and judged is not promoted, whatever the block says."""
     home.champion(1)

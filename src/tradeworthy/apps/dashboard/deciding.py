@@ -47,7 +47,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     instrument, version : str
         A symbol; the beginning of a version's name. Empty for any.
     role : str
-        ``champion``, ``canary``, ``shadow`` or ``any``.
+        ``champion`` (who acted, a canary too), ``shadow`` or ``any``.
     side : str
         ``buy`` or ``sell``: only orders of that side.
     code : str

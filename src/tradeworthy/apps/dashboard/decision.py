@@ -60,11 +60,12 @@ def _figures(around: Around, explained: Explained | None) -> Markup:
     """Set the numbers that are asked for first."""
     decision, place = around.decision, explained.place if explained else None
     threshold = "" if place is None or place.threshold is None else f"threshold {place.threshold:g}"
+    counted = f"did not count: the rule {explained.rule} decided" if explained and explained.rule else ""
     order = compact_or_nothing(decision.quantity) if decision.quantity else "none"
     refused = decision.verdict != "NONE"
     return key_figures(
         [
-            KeyFigure("Score", decimal_or_nothing(decision.score, 4) or "none", remark=threshold),
+            KeyFigure("Score", decimal_or_nothing(decision.score, 4) or "none", remark=counted or threshold),
             KeyFigure(
                 "Wanted position",
                 compact_or_nothing(decision.target) or "none",
@@ -105,6 +106,11 @@ def _why(explained: Explained | None) -> Markup | None:
         unit="log odds",
         caption=f"{explained.method}. The contributions add up to the margin within {explained.sum_error:.1e}.",
     )
+    if explained.rule:
+        words = paragraph(
+            "A rule decided in the version's place. This is what its own score was made of; it did not count."
+        )
+        return _section("Its own score", join(words, tag("div", chart, class_="scroll", tabindex="0")))
     kept = [each.sentence for each in explained.reasons if each.kept][:3]
     spoke = [each.sentence for each in explained.reasons if not each.kept][:2]
     said = tag(
@@ -282,7 +288,7 @@ def _reference(decision: Decided, explained: Explained | None) -> Markup:
             ("Permanent link", tag("a", f"/decisions/{decision.sequence}", href=f"/decisions/{decision.sequence}")),
             ("In the terminal", code(f"tradeworthy explain {decision.sequence}")),
             ("Version", tag("a", code(decision.version), href=f"/versions/{decision.version}")),
-            ("Role", decision.role),
+            ("Role", f"{decision.role}, a rule in its place" if explained and explained.rule else decision.role),
             ("Computed again", again),
         ]
     )

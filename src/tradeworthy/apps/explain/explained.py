@@ -63,8 +63,11 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
         Its first sentences: what was decided, and on which side of which threshold the score stood.
     identical : bool
         Whether the version, loaded now, gives the recorded score to the last bit.
+    rule : str
+        Which rule decided in the version's place; empty where the version did. Under one the score decided nothing: no
+        reason kept the decision, and no change of a feature would have flipped it.
     place : Place or None
-        Where the score stands among the thresholds; None where nothing was scored.
+        Where the score stands among the thresholds; None where nothing was scored, or a rule decided.
     refusal : Refusal or None
         Why the order, the row or the event was refused.
     codes : ReasonCodes or None
@@ -89,6 +92,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[Reason]
     identical: bool
     prior: float = 0.0
+    rule: str = ""
     place: Place | None = None
     refusal: Refusal | None = None
     codes: ReasonCodes | None = None

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
+from tradeworthy.apps.explain.ruling import rule_of, rule_sentence
 from tradeworthy.core.decisions import rows_stream, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
@@ -53,7 +54,7 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     rows = rows_of(reader, version)
     own = rows[rows["decision"] == decision["sequence"]]
     if not own.size or not np.isfinite(own["scores"][0][0]):
-        return _without_row(project, decision, version)
+        return _without_row(project, decision, version, rule_of(reader, decision))
     row, held = own["row"][0].copy(), float(decision["position"])
     told = project.settings.explain
     explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
@@ -67,17 +68,20 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     )
     number = threshold_number(decision["flags"])
     signal = version.manifest.signal_of(number)
-    place = place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
+    rule = rule_of(reader, decision)
+    place = None if rule else place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
     told_reasons = _reasons(found, version, place)
     headline = headline_of(decision, symbol_of(project, decision), place)
-    if version.manifest.thresholds is not None:
+    if rule:
+        headline = f"{headline} {rule_sentence(rule, version.profile.base_rate, found.score)}"
+    elif version.manifest.thresholds is not None:
         headline = f"{headline} {version.manifest.thresholds.said(number)}"
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,
         instrument=symbol_of(project, decision),
         time=iso(int(decision["ts_event_ns"])),
-        said=" ".join([headline, *_said(told_reasons)]),
+        said=headline if rule else " ".join([headline, *_said(told_reasons)]),
         headline=headline,
         score=found.score,
         margin=found.margin,
@@ -87,10 +91,13 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
         method=found.method,
         reasons=told_reasons,
         identical=found.score == float(own["scores"][0][0]),
+        rule=rule,
         place=place,
         refusal=_refusal(decision),
-        codes=reason_codes(found, catalogue_of(project, version)),
-        counterfactual=counterfactual(
+        codes=None if rule else reason_codes(found, catalogue_of(project, version)),
+        counterfactual=None
+        if rule
+        else counterfactual(
             version.predictor,
             signal,
             version.profile,
@@ -247,8 +254,8 @@ def _compared(
     )
 
 
-def _reasons(found: Explanation, version: Version, place: Place) -> list[Reason]:
-    """Return every contribution in words, and what it did for the side that was decided."""
+def _reasons(found: Explanation, version: Version, place: Place | None) -> list[Reason]:
+    """Return every contribution in words, and what it did for the side that was decided, if the score decided it."""
     return [
         Reason(
             feature=each.feature,
@@ -257,8 +264,8 @@ def _reasons(found: Explanation, version: Version, place: Place) -> list[Reason]
             rank=each.rank,
             error=each.error,
             sentence=each.sentence,
-            kept=each.contribution * place.towards > 0.0,
-            decides=decides(place, each.contribution),
+            kept=place is not None and each.contribution * place.towards > 0.0,
+            decides=place is not None and decides(place, each.contribution),
         )
         for each in reasons(found, version.profile, version.program.describe, count=len(found.names))
     ]
@@ -296,10 +303,12 @@ def _refusal(decision: np.void) -> Any:
     return explain_refusal(code, float(decision["observed"]), float(decision["limit"]))
 
 
-def _without_row(project: "Project", decision: np.void, version: Version) -> Explained:
-    """Explain a decision that was refused before anything was scored."""
+def _without_row(project: "Project", decision: np.void, version: Version, rule: str) -> Explained:
+    """Explain a decision that was refused before anything was scored, or that a rule made without a score."""
     symbol, nothing = symbol_of(project, decision), float("nan")
     headline = headline_of(decision, symbol, None)
+    if rule:
+        headline = f"{headline} {rule_sentence(rule, version.profile.base_rate, nothing)}"
     return Explained(
         decision=int(decision["sequence"]),
         version=version.digest,
@@ -313,6 +322,7 @@ def _without_row(project: "Project", decision: np.void, version: Version) -> Exp
         sum_error=nothing,
         method=f"nothing was scored by version {version_name(version.number)}",
         reasons=[],
+        rule=rule,
         identical=bool(np.isnan(decision["score"])),
         refusal=_refusal(decision),
     )

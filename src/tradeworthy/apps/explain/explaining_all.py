@@ -18,7 +18,7 @@ from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Catalogued, InBulk
 from tradeworthy.apps.explain.explaining import catalogue_of, chosen
 from tradeworthy.apps.explain.finding_decisions import DECISIONS
-from tradeworthy.core.decisions import Role, rows_stream, version_name
+from tradeworthy.core.decisions import RULED, Role, rows_stream, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_S
@@ -110,7 +110,7 @@ class _Book:
                 *((name, pa.string()) for name in ("instrument", "version", "role", "verdict")),
                 *((name, pa.float64()) for name in ("target", "quantity", "score", "margin")),
                 *((name, pa.float64()) for name in ("baseline", "prior", "sum_error")),
-                ("identical", pa.bool_()),
+                *((name, pa.bool_()) for name in ("identical", "ruled")),
                 *((f"{kind}:{name}", pa.float64()) for name in self._names for kind in ("value", "contribution")),
             ]
         )
@@ -142,6 +142,7 @@ class _Book:
             "prior": np.full(len(rows), prior),
             "sum_error": off,
             "identical": identical,
+            "ruled": decisions["flags"] & RULED != 0,
         }
         for place, name in enumerate(version.program.names):
             columns[f"value:{name}"] = rows["row"][:, place]

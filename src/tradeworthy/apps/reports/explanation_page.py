@@ -76,6 +76,8 @@ def _assurances(found: Explained) -> list[Assurance]:
 def _contributions(found: Explained) -> Section:
     """Draw the contributions twice, and list them."""
     sentence = "What each feature added to the margin, in units of the margin; the parts add up to the whole."
+    if found.rule:
+        sentence = f"The rule {found.rule} decided. This is what the version's own score was made of; it did not count."
     if not found.reasons:
         return Section("why", "Why", sentence, paragraph("Nothing was scored, so there is nothing to split.", "empty"))
     steps = _steps(found)

@@ -10,7 +10,7 @@ from tradeworthy.apps.explain.finding_decisions import find_decision
 from tradeworthy.apps.reports.document import Document, Line, Part
 from tradeworthy.change.release.canary import in_words
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import DECISION, ORDER, SHORT, Role, version_name
+from tradeworthy.core.decisions import DECISION, LATE, ORDER, RULED, SHORT, Role, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FIELDS, Kind
@@ -92,11 +92,20 @@ def _field(name: str, value: Any) -> str:
         return DenialCode(int(value)).name
     if name == "role":
         return Role(int(value)).name.lower()
+    if name == "flags":
+        return _flags(int(value))
     return f"{value:.10g}" if isinstance(value, np.floating) else str(value)
+
+
+def _flags(flags: int) -> str:
+    """Write what a decision's flags say: how it came about, and by which threshold."""
+    said = [words for bit, words in ((LATE, "after a restart"), (RULED, "by a rule")) if flags & bit]
+    return "; ".join([*said, f"threshold {threshold_number(flags)}"])
 
 
 def _reasons(explained: "Explained") -> list[Line]:
     head = [
+        Line(name="decided by", said=f"the rule {explained.rule}" if explained.rule else "the version's score"),
         Line(name="score", said=f"{explained.score:.10g}"),
         Line(name="the version gives it again, bit for bit", said="yes" if explained.identical else "no"),
         Line(name="baseline", said=f"{explained.baseline:.6g}"),
