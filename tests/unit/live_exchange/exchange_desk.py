@@ -8,13 +8,13 @@ import numpy as np
 from tradeworthy.apps.feed.sockets import Sockets
 from tradeworthy.core.events import Kind
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import NS_PER_MS, NS_PER_S, SystemClock
+from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_MS, NS_PER_S, SystemClock
 from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.exchange.figures import Figures
 from tradeworthy.live.feeds.exchange.market import Listed, Market
 from tradeworthy.live.feeds.exchange.messages import ShowsBooks
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
-from tradeworthy.testing.exchange.script import walk_book
+from tradeworthy.testing.exchange.script import bars_news, walk_book
 from tradeworthy.testing.exchange.server import Exchange
 
 START_NS = 1_700_000_000 * NS_PER_S
@@ -26,6 +26,16 @@ def book_news(changes, seed=1):
     """Return a walk of one book, a change every 100 ms."""
     rng = np.random.default_rng(seed)
     return walk_book("ETHUSDT", changes, rng, start_ns=START_NS, step_ns=100 * NS_PER_MS)
+
+
+def bars_of_minutes(count):
+    """Return bars of a minute, one after the other."""
+    return bars_news("ETHUSDT", [300.0 + n / 10 for n in range(count)], start_ns=START_NS, period_ns=NS_PER_MINUTE)
+
+
+def make_sockets(**changed: object):
+    """Return what makes connections."""
+    return Sockets(**{"bytes_max": 1_000_000, "timeout_s": 30.0, **changed})
 
 
 def make_market(dialect, settings, known=None, figures=None):

@@ -101,6 +101,16 @@ def test_an_answer_in_error_is_asked_for_again(dialect, wrong):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_exchange_that_asks_for_silence_is_left_alone_for_so_long(dialect):
+    """After 429 with Retry-After nobody asks before that time is over, however short the pauses; nothing is lost."""
+    news, begun_ns = bars(40, dialect), time.monotonic_ns()
+    events, feed, exchange = follow(news, dialect, said=30, answers=["429"], retry_after="1")
+    assert closes(events) == [each.ts_ns for each in news]
+    assert (feed.figures.silenced, exchange.histories >= 2) == (1, True)
+    assert time.monotonic_ns() - begun_ns >= NS_PER_S
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("wrong", ["shuffled", "twice"])
 def test_an_answer_in_disorder_is_put_in_order(dialect, wrong):
     """Bars in any order, or each of them again, are each delivered once, as they closed."""

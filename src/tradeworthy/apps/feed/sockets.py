@@ -10,13 +10,17 @@ import http.client
 import ssl
 import urllib.error
 import urllib.request
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.live.feeds.exchange.feed import Hearer, Line
+from tradeworthy.live.feeds.exchange.pauses import AskedTooOften
 
+_TOO_OFTEN = {418, 429}
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 
 
@@ -83,6 +87,27 @@ class _SocketLine:
         self._transport.disconnect(graceful=False)
 
 
+def _refusal(code: int, reason: str, headers: Message) -> ConnectionError:
+    """Return an answer in error as an error; one that asks for silence tells for how long."""
+    said, wait_s = f"the answer is {code} {reason}", wait_named(headers)
+    return AskedTooOften(said, wait_s) if code in _TOO_OFTEN or wait_s else ConnectionError(said)
+
+
+def wait_named(headers: Message) -> float:
+    """Return how many seconds an answer's Retry-After names, 0 where it has none that can be read.
+
+    A date is compared with the answer's own, so that the two clocks need not agree.
+    """
+    after = (headers["Retry-After"] or "").strip()
+    if after.isascii() and after.isdigit():
+        return float(after)
+    try:
+        until, now = (parsedate_to_datetime(text or "") for text in (after, headers["Date"]))
+        return max(0.0, (until - now).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
+
+
 class Sockets:
     """Makes connections.
 
@@ -147,7 +172,7 @@ class Sockets:
                 raw: bytes = answer.read(self._bytes_max + 1)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection
-                raise ConnectionError(f"the answer is {error.code} {error.reason}") from None
+                raise _refusal(error.code, error.reason, error.headers) from None
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
         if len(raw) > self._bytes_max:

@@ -27,11 +27,23 @@ from picows import (
 from tradeworthy.testing.exchange.script import News, TrueBook, writer
 
 Wrong = Literal[
-    "cut", "half", "drop", "twice", "swap", "silence", "malformed", "wrong type", "unknown", "huge", "crossed", "text"
+    "cut",
+    "away",
+    "half",
+    "drop",
+    "twice",
+    "swap",
+    "silence",
+    "malformed",
+    "wrong type",
+    "unknown",
+    "huge",
+    "crossed",
+    "text",
 ]
-"""``cut`` closes before the news, ``half`` within its frame, ``drop`` leaves it out, ``twice`` says it again, ``swap``
-after the next, ``unknown`` after a message of another channel, ``silence`` says nothing any more on this connection;
-the others spoil its text."""
+"""``cut`` closes before the news, ``away`` too but waits with the news until somebody is back, ``half`` within its
+frame, ``drop`` leaves it out, ``twice`` says it again, ``swap`` after the next, ``unknown`` after a message of another
+channel, ``silence`` says nothing any more on this connection; the others spoil its text."""
 
 HUGE_BYTES = 300_000
 
@@ -66,6 +78,8 @@ class Exchange:
         Say the second half of the script only while somebody listens, for a client that must hear its end.
     answers : sequence of WrongAnswer
         The first answers about bars of the past, one each; those after them are right.
+    retry_after : str, optional
+        What an answer of 429 says in that header.
     """
 
     def __init__(
@@ -82,6 +96,7 @@ class Exchange:
         refuses: bool = False,
         waits: bool = False,
         answers: Sequence[WrongAnswer] = (),
+        retry_after: str | None = None,
     ) -> None:
         self._news, self._writer, self._faults = list(news), writer(dialect), dict(faults or {})
         self._pace_s, self._skew_ns, self._now_ns = pace_s, skew_ns, now_ns
@@ -97,7 +112,7 @@ class Exchange:
             self._context.load_cert_chain(*certificate)
         self._server: asyncio.Server | None = None
         self._begun, self._listened, self._waits = asyncio.Event(), asyncio.Event(), waits
-        self._answers = list(answers)
+        self._answers, self._retry_after = list(answers), retry_after
         self.said = self.connections = self.snapshots = self.histories = 0
         self.port = 0
         self.subscriptions: list[bytes] = []
@@ -114,14 +129,19 @@ class Exchange:
         """Say the script from the first subscription to its end; say nothing before that."""
         await self._begun.wait()
         for place in range(self.said, len(self._news)):
+            if self._faults.get(place) == "away":
+                self.disconnect()
+                await self._listened.wait()
             if self._waits and place >= len(self._news) // 2:
                 await self._listened.wait()
             self._say(place)
             await asyncio.sleep(self._pace_s)
 
     def disconnect(self) -> None:
-        """Cut every client off."""
-        for client in list(self._clients):
+        """Cut every client off; what is said next, they do not hear."""
+        clients, self._clients = self._clients, []
+        self._listened.clear()
+        for client in clients:
             client.drop()
 
     async def close(self) -> None:
@@ -165,7 +185,8 @@ class Exchange:
         past = [news for news in self._news[: self.said] if news.kind == "bar" and news.symbol in path]
         body = spoilt_answer(self._writer.history(path, past), wrong)
         ok, error = WSUpgradeResponse.create_ok_response, WSUpgradeResponse.create_error_response
-        answer: WSUpgradeResponse = error(int(wrong), b"{}") if wrong in {"429", "500"} else ok(body)
+        waits = {} if self._retry_after is None or wrong != "429" else {"Retry-After": self._retry_after}
+        answer: WSUpgradeResponse = error(int(wrong), b"{}", waits) if wrong in {"429", "500"} else ok(body)
         return answer
 
     def _snapshot(self, symbol: str) -> bytes:
@@ -294,7 +315,7 @@ class _Client(WSListener):
             case "unknown":
                 self.send(spoilt(raw, wrong))
                 self.send(self._exchange.words(news, self.next_sequence(), sent_ns))
-            case None | "cut":
+            case None | "cut" | "away":
                 self.send(raw)
             case _:
                 self.send(spoilt(raw, wrong))

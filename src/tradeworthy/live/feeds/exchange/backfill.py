@@ -5,34 +5,26 @@ Idea:   a bar is a bar, whether it came on the stream or was asked for: it is de
         bars said twice are known by their close.
 Flow:   connected → hold bars → the first message, so that the stream has what comes from here on → ask, page by page,
         until nothing is missing → deliver → let go of what was held.
-Failure: an answer that does not come, or cannot be read, is asked for again until `backfill_s_max` is over; then what
-        was held is let go, and what is still missing is told as lost, as ever.
+Failure: an answer that does not come, or cannot be read, is asked for again, no sooner than the exchange allows, until
+        `backfill_s_max` is over; then what was held is let go, and what is still missing is told as lost, as ever.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.live.feeds.exchange.figures import Figures
 from tradeworthy.live.feeds.exchange.market import Market
 from tradeworthy.live.feeds.exchange.messages import ShowsBars
-from tradeworthy.live.feeds.exchange.pauses import Pauses
+from tradeworthy.live.feeds.exchange.pauses import Fetch, Pauses
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
 
 SETTLED_NS = 2 * NS_PER_S
 """A bar that closed this long ago is believed to be closed; a younger one only if a later one is there."""
 
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class Fetch(Protocol):
-    """How an address is read."""
-
-    async def fetch(self, url: str) -> bytes:
-        """Return what is there, or raise `OSError`."""
 
 
 class Backfill:
@@ -120,7 +112,7 @@ class Backfill:
             except (OSError, TimeoutError, DataInvalid) as problem:
                 self._figures.said = f"the bars of {symbol} did not come: {problem or 'no answer in time'}"
                 left_s = (until_ns - clock.monotonic_ns()) / NS_PER_S
-                await self._sleep(min(self._pauses.next_s(), max(left_s, 0.0)))
+                await self._sleep(min(self._pauses.next_s(problem), max(left_s, 0.0)))
         self._market.release_bars(symbol, clock.now_ns())
         self._hand_over()
 

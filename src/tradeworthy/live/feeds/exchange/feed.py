@@ -23,7 +23,7 @@ from tradeworthy.live.feeds.exchange.figures import Figures, Timing
 from tradeworthy.live.feeds.exchange.lanes import StreamBroken
 from tradeworthy.live.feeds.exchange.market import Market
 from tradeworthy.live.feeds.exchange.messages import Dialect, Refused, ShowsBars, ShowsBooks, Wanted, sent_ns
-from tradeworthy.live.feeds.exchange.pauses import Pauses
+from tradeworthy.live.feeds.exchange.pauses import Asking, Pauses
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
 
 LOOKS = 8
@@ -105,6 +105,7 @@ class ExchangeFeed:
     ) -> None:
         self._settings, self._market, self._dialect, self._dial = settings, market, dialect, dial
         self._clock, self._sleep, self.figures, self._deliver = clock, sleep, figures, deliver
+        self._asking = Asking(dial, clock, figures)
         self._shows_books = dialect if isinstance(dialect, ShowsBooks) else None
         self._timing = Timing(figures)
         self._pauses, self._book_pauses = (Pauses(settings.retry_s_min, settings.retry_s_max, rng) for _ in range(2))
@@ -123,7 +124,7 @@ class ExchangeFeed:
             self._settings,
             self._market,
             dialect=dialect,
-            dial=self._dial,
+            dial=self._asking,
             clock=self._clock,
             figures=self.figures,
             pauses=pauses,
@@ -305,15 +306,17 @@ class ExchangeFeed:
         """Ask for one whole book, after a pause if asking again."""
         url = self._settings.history_url.rstrip("/") + dialect.snapshot_path(symbol)
         self.figures.resyncs += 1
+        failed: BaseException | None = None
         try:
-            raw = await asyncio.wait_for(self._dial.fetch(url), self._settings.open_s_max)
+            raw = await asyncio.wait_for(self._asking.fetch(url), self._settings.open_s_max)
             shown = dialect.read_snapshot(symbol, raw)
             self._market.take([shown], self._clock.now_ns())
             self._hand_over()
         except (OSError, TimeoutError, DataInvalid) as problem:
             self.figures.said = f"the book of {symbol} did not come: {problem or 'no answer in time'}"
+            failed = problem
         if symbol in self._market.books_wanted():
-            await self._sleep(self._book_pauses.next_s())
+            await self._sleep(self._book_pauses.next_s(failed))
         else:
             self._book_pauses.reset()
 

@@ -24,9 +24,9 @@ class Figures(msgspec.Struct, kw_only=True):
         Received, and what the engine was given.
     unreadable, unknown, repeated : int
         Messages that are no such thing or of an unknown kind; news that was known already.
-    connections, cuts, losses, resyncs, backfilled : int
+    connections, cuts, losses, resyncs, backfilled, silenced : int
         Connections made; times that the stream was cut; lanes of which events were lost; whole books asked for; bars
-        that did not come on the stream and were asked for.
+        that did not come on the stream and were asked for; answers that we ask too often.
     lag_ms, lag_ms_max : float or None
         How late the last message came, clocks compared, and the latest one.
     clock_offset_ms : float or None
@@ -49,6 +49,7 @@ class Figures(msgspec.Struct, kw_only=True):
     losses: int = 0
     resyncs: int = 0
     backfilled: int = 0
+    silenced: int = 0
     lag_ms: float | None = None
     lag_ms_max: float | None = None
     clock_offset_ms: float | None = None
