@@ -78,9 +78,9 @@ def make_desk(folder: Path) -> Project:
             strategy.read_text("utf-8").replace("num_boost_round=20", f"num_boost_round={rounds}"), "utf-8"
         )
         project.train()
-        project.register(name=f"of {rounds} trees", actor="ada")
+        project.register(name=f"of {rounds} trees {SCRIPT}", actor="ada")
         project.gate(actor="ada")
-        project.promote("newest", to=role, actor="ada", reason="first")
+        project.promote("newest", to=role, actor="ada", reason=f"first {SCRIPT}")
     project.run(watch=False)
     for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin"), ("lou", "trader")):
         project.people.add(name, [role], PASSWORD, actor="test", reason=f"joins {SCRIPT}")

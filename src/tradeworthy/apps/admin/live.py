@@ -23,7 +23,7 @@ from tradeworthy.apps.admin.visitor import NAME, Asked, deployment_of
 from tradeworthy.apps.dashboard.curves import Trades
 from tradeworthy.apps.dashboard.desk import changes, exposure_table, figures, findings, last_act, latest
 from tradeworthy.apps.dashboard.following import Frame
-from tradeworthy.apps.dashboard.layout import caption, story, strip
+from tradeworthy.apps.dashboard.layout import caption, state, story, strip
 from tradeworthy.apps.dashboard.monitors import monitors_table
 from tradeworthy.apps.dashboard.watch import stories, watcher_figures
 from tradeworthy.core.time import NS_PER_S
@@ -135,6 +135,7 @@ def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
     told, desk = deployment.caption(), desk_of(deployment)
     return {
         "strip": strip(frame),
+        "state": state(frame),
         "caption": caption(told),
         "story": story(told),
         "figures": figures(frame, desk),

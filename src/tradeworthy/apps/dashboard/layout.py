@@ -95,13 +95,14 @@ def page(visit: Visit, frame: Frame, title: str, *content: Markup, lead: str = "
     words = tag("p", lead, class_="lead") if lead else None
     main = tag("main", _told(said), tag("h1", title), words, *content, id="content", tabindex="-1")
     live = tag("div", strip(frame), sse_swap="strip", id="strip", aria_live="off")
+    heard = tag("p", state(frame), sse_swap="state", aria_live="polite", class_="unseen")
     told = tag(
         "div",
         tag("div", caption(visit.caption), sse_swap="caption", aria_live="polite"),
         tag("ol", story(visit.caption), sse_swap="story", tabindex="0", aria_label="The story so far"),
         class_="caption",
     )
-    bar = tag("div", live, halt_button(), class_="topline")
+    bar = tag("div", live, heard, halt_button(), class_="topline")
     top = tag("header", tag("a", "tradeworthy", href="/", class_="brand"), _views(visit), _account(visit), class_="top")
     outer = tag("div", top, bar, told, main, halt_dialogue(visit), hx_ext="sse", sse_connect="/live")
     return document(title, skip, outer)
@@ -124,6 +125,13 @@ def strip(frame: Frame) -> Markup:
         ("Last event, UTC", frame.event_time[:19].replace("T", " ") or "none"),
     ]
     return tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_="strip")
+
+
+def state(frame: Frame) -> Markup:
+    """Say what has to be heard when it changes, by somebody who does not see the strip."""
+    trading = frame.trading if frame.trading != "yes" else frame.engine
+    size = "" if frame.size == 1.0 else f", reduced to {frame.size:.0%}"
+    return join(f"Desk {trading}{size}; champion {frame.champion[:8] or 'none'}; open findings: {len(frame.findings)}.")
 
 
 def caption(told: Caption | None) -> Markup:

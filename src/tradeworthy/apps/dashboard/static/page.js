@@ -20,6 +20,26 @@
     });
   }
 
+  // What is focused stays so when the part around it is replaced: the same link, or whatever stands in its place.
+  const REACHED = "a[href], button, input, select, textarea, summary, [tabindex]";
+  let held = null;
+
+  function hold(event) {
+    const at = document.activeElement, part = event.target;
+    held = part !== at && part.contains(at) ? { link: at.getAttribute("href"), place: [...part.querySelectorAll(REACHED)].indexOf(at), id: part.id } : null;
+  }
+
+  function giveBack(event) {
+    if (!held) return;
+    const all = [...(document.getElementById(held.id) || event.target).querySelectorAll(REACHED)];
+    const same = all.find((each) => held.link && each.getAttribute("href") === held.link) || all[held.place];
+    held = null;
+    if (same) same.focus({ preventScroll: true });
+  }
+
+  for (const name of ["htmx:sseBeforeMessage", "htmx:beforeSwap"]) document.body.addEventListener(name, hold);
+  for (const name of ["htmx:sseMessage", "htmx:afterSwap"]) document.body.addEventListener(name, giveBack);
+
   // A form that was refused comes back as it was typed, each fault beside its field.
   const refused = document.querySelector("[data-typed]");
   if (refused) putBack(JSON.parse(refused.dataset.typed));
