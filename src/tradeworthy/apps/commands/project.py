@@ -180,7 +180,7 @@ class Project(Opened):
         """Say what the settings' policy would have done about every finding of the past."""
         policy = self.settings.policy
         entries = self.ledger.facts()
-        told = rehearse(policy.reaction, policy.rollback_on, entries)
+        told = rehearse(policy.reaction, policy.rollback_on, entries, policy.means)
         promotions = rehearse_promotions(policy.distance_max, entries)
         return results.Rehearsal.of(told, promotions)
 

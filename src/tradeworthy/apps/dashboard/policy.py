@@ -85,7 +85,7 @@ def policy_review(
 
 def _rehearsal(before: PolicySettings, after: PolicySettings, past: Sequence[Entry]) -> Markup:
     """Say which findings of the past both would have answered differently."""
-    now, then = (rehearse(each.reaction, each.rollback_on, past) for each in (before, after))
+    now, then = (rehearse(each.reaction, each.rollback_on, past, each.means) for each in (before, after))
     other = [(a, b) for a, b in zip(now, then, strict=True) if a.did != b.did]
     if not other:
         words = f"Of {len(now):,} findings so far, each would have been answered as now."
@@ -106,6 +106,7 @@ def _does(rule: Reaction) -> str:
         "flat": "hold nothing",
         "halt": "halt all orders",
         "rollback": "roll back to the version before",
+        "retrain": "train a challenger, within budget and cool-down",
     }
     return words[rule.do]
 

@@ -1,8 +1,9 @@
 """How the policy answers a finding at once: less size, none at all, a rule, a halt, or the version before.
 
 Idea:   a pure function of settings and standing. Every answer takes risk away, so it needs no approver; what gives risk
-        back does. A finding is answered once, and only while the version that it was found under acts. An answer that
-        cannot be, such as a roll back with nobody to go back to, leaves the finding to the next reaction that fits.
+        back does. One only asks for a challenger, within the means for that. A finding is answered once, and only while
+        the version that it was found under acts. An answer that cannot be, such as a roll back with nobody to go back
+        to, leaves the finding to the next reaction that fits.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from tradeworthy.change.release.distance import gone_by, plus, too_far
+from tradeworthy.change.release.means import UNBOUND, Means, is_on_its_way
 from tradeworthy.change.release.standing import Standing, stand_on
 from tradeworthy.change.watch.findings import SEVERITIES, gravity
 from tradeworthy.core import facts
@@ -18,7 +20,7 @@ from tradeworthy.core.errors import SettingsInvalid, near
 from tradeworthy.core.findings import Finding
 from tradeworthy.record.ledger import Entry
 
-Do = Literal["alert", "reduce", "flat", "fallback", "halt", "rollback"]
+Do = Literal["alert", "reduce", "flat", "fallback", "halt", "rollback", "retrain"]
 To = Literal["previous", "flat", "hold", "base_rate"]
 
 NO_PREVIOUS = "there is no previous champion to go back to"
@@ -57,7 +59,8 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The least severity that it answers.
     do : str
         ``alert`` only (the alert goes out in any case), ``reduce`` the size to `share`, ``flat`` to hold nothing,
-        ``fallback`` to what `to` names, ``halt`` all orders, ``rollback`` to the version before.
+        ``fallback`` to what `to` names, ``halt`` all orders, ``rollback`` to the version before, ``retrain`` within the
+        policy's budget and cool-down, unless a challenger is on its way.
     share : float
         Of ``reduce``: the part of full size that is left.
     to : str
@@ -91,6 +94,10 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     ----------
     otherwise : Answer or None
         What the next reaction that fits asks for, where this one cannot be.
+    trigger : str
+        Of ``retrain``: what asks for it.
+    since_ns : int
+        Since when that holds, by the finding's estimate.
     """
 
     finding: int
@@ -99,9 +106,13 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     reason: str
     to: To | None = None
     otherwise: "Answer | None" = None
+    trigger: str = ""
+    since_ns: int = 0
 
-    def impossible(self, standing: Standing) -> str | None:
-        """Return why it cannot be; None where it can."""
+    def impossible(self, standing: Standing, no_training: str | None = None) -> str | None:
+        """Return why it cannot be, or, where it asks for a retraining, why none may start; None where it can."""
+        if self.do == "retrain":
+            return None if is_on_its_way(standing) else no_training
         wants_previous = self.do == "rollback" or self.to == "previous"
         return NO_PREVIOUS if wants_previous and standing.previous is None else None
 
@@ -152,11 +163,12 @@ def answer_to(
     number: int, finding: Finding, reactions: list[Reaction], rollback_on: set[str], standing: Standing
 ) -> Answer | None:
     """Return the answer to one finding under a standing, with those behind it; nothing where no rule fits."""
-    reason, answer = f"finding {number}, {finding.kind}: {finding.sentence}", None
+    trigger, answer = f"{finding.kind}: {finding.sentence}", None
+    reason = f"finding {number}, {trigger}"
     for rule in reversed(reactions):
         if rule.on == finding.kind and gravity(finding.severity) >= gravity(rule.severity):
             share, to = {"reduce": rule.share, "flat": 0.0}.get(rule.do), rule.to if rule.do == "fallback" else None
-            answer = Answer(number, rule.do, share, reason, to, answer)
+            answer = Answer(number, rule.do, share, reason, to, answer, trigger, finding.since_ns)
     if finding.kind in rollback_on and finding.severity != "info" and _is_of_canary(number, standing):
         return Answer(number, "rollback", None, f"the canary is taken back: {reason}", None, answer)
     return answer
@@ -169,8 +181,14 @@ def _is_of_canary(number: int, standing: Standing) -> bool:
     return not standing.canary_on or standing.canary.startswith(standing.found_in.get(number, ""))
 
 
-def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries: Iterable[Entry]) -> list[Rehearsed]:
-    """Return, for every finding of a ledger, what these rules would have done when it was raised."""
+def rehearse(
+    reactions: Iterable[Reaction], rollback_on: Iterable[str], entries: Iterable[Entry], means: Means = UNBOUND
+) -> list[Rehearsed]:
+    """Return, for every finding of a ledger, what these rules would have done when it was raised.
+
+    The retrainings that there were count against the means, by the ledger's time; a cool-down counts decisions, which a
+    ledger does not have, so it is left out.
+    """
     rules, ending, standing, told = list(reactions), set(rollback_on), Standing(), []
     for entry in entries:
         stand_on(standing, entry)
@@ -185,7 +203,7 @@ def rehearse(reactions: Iterable[Reaction], rollback_on: Iterable[str], entries:
                 kind=finding.kind,
                 severity=finding.severity,
                 sentence=finding.sentence,
-                did=_rehearsed(answer, standing),
+                did=_rehearsed(answer, standing, means.refuses(standing, entry.ts_ns)),
             )
         )
     return told
@@ -212,10 +230,10 @@ def rehearse_promotions(distance_max: float, entries: Iterable[Entry]) -> list[R
     return told
 
 
-def _rehearsed(answer: Answer | None, standing: Standing) -> str:
+def _rehearsed(answer: Answer | None, standing: Standing, no_training: str | None) -> str:
     """Write what would have been done: the first answer that could be, after those that could not."""
     told = []
-    while answer is not None and (why := answer.impossible(standing)):
+    while answer is not None and (why := answer.impossible(standing, no_training)):
         told.append(refused(answer, why))
         answer = answer.otherwise
     return "; ".join([*told, said(answer)])
@@ -226,9 +244,8 @@ def said(answer: Answer | None) -> str:
     if answer is None:
         return "nothing"
     fallback = "fall back to the version before" if answer.to == "previous" else f"fall back to the rule {answer.to}"
-    return {"reduce": f"reduce to {answer.share or 0.0:.0%} of full size", "fallback": fallback}.get(
-        answer.do, answer.do
-    )
+    reduce, retrain = f"reduce to {answer.share or 0.0:.0%} of full size", "retrain, unless a challenger is on its way"
+    return {"reduce": reduce, "fallback": fallback, "retrain": retrain}.get(answer.do, answer.do)
 
 
 def refused(answer: Answer, why: str) -> str:

@@ -17,6 +17,7 @@ from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.counting import DecisionCount
 from tradeworthy.change.release.distance import gone_by
 from tradeworthy.change.release.expiry import end_overrides
+from tradeworthy.change.release.means import is_on_its_way
 from tradeworthy.change.release.policy import (
     FreezePromotion,
     JudgeChallenger,
@@ -131,7 +132,7 @@ class Conductor:
         policy = in_force(standing, self._settings.policy)
         answer = next_answer(policy.reaction, policy.rollback_on, standing)
         if answer is not None:  # also while a challenger trains
-            self._answer(answer, dry_run=policy.dry_run)
+            self._answer(answer, policy, sequence)
             return answer
         if standing.retrains and standing.retrains[-1].ended is None:
             self._attend(standing.retrains[-1], standing)
@@ -158,15 +159,16 @@ class Conductor:
     def _act(self, action: Step, sequence: int, policy: PolicySettings) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
         if isinstance(action, StartRetrain):
-            fact = facts.RetrainStarted(
-                trigger=action.trigger, first_sequence=1, last_sequence=sequence, changed_ns=action.changed_ns
-            )
-            self._registry.ledger.append(fact, actor=ACTOR, reason=action.trigger)
+            self._start_retrain(action.trigger, action.changed_ns, sequence)
             return
         try:
             self._act_on(action, policy)
         except TradeworthyError as error:
             self._give_up(action.version, f"{type(error).__name__}: {error}")
+
+    def _start_retrain(self, trigger: str, changed_ns: int | None, sequence: int) -> None:
+        fact = facts.RetrainStarted(trigger=trigger, first_sequence=1, last_sequence=sequence, changed_ns=changed_ns)
+        self._registry.ledger.append(fact, actor=ACTOR, reason=trigger)
 
     def _give_up(self, version: str, reason: str) -> None:
         """Retire a challenger, unless somebody else has given it its role in the meantime."""
@@ -180,39 +182,46 @@ class Conductor:
         found = refusal(version, why.rstrip("."), now_ns=self._clock.now_ns(), severity=severity)
         tell(self._registry.ledger, found, actor=ACTOR)
 
-    def _answer(self, answer: Answer, *, dry_run: bool) -> None:
-        """Take risk away because of a finding, and write down what was done, after what could not be."""
+    def _answer(self, answer: Answer, policy: PolicySettings, sequence: int) -> None:
+        """Take risk away because of a finding, or train, and write down what was done, after what could not be."""
         told, standing, wanted = list[str](), self._registry.standing(), answer
+        no_training = policy.means.refuses(standing, self._clock.now_ns(), self._decisions_since(standing))
         done: Answer | None = answer
-        while done is not None and (why := self._refusal_of(done, standing, dry_run=dry_run)) is not None:
+        while done is not None:
+            why = done.impossible(standing, no_training)
+            if why is None and not policy.dry_run:
+                why = self._refusal_of(done, standing, sequence)
+            if why is None:
+                break
             told.append(refused(done, why))
             done = done.otherwise
         fact = facts.FindingAnswered(
             finding=wanted.finding,
             did="; ".join([*told, said(done)]),
             share=None if done is None else done.share,
-            dry_run=dry_run,
+            dry_run=policy.dry_run,
         )
         self._registry.ledger.append(fact, actor=ACTOR, reason=wanted.reason)
         if done is None:
-            self._tell_at_a_loss(wanted, standing)
+            self._tell_at_a_loss(wanted, standing, wanted.impossible(standing, no_training))
 
-    def _refusal_of(self, answer: Answer, standing: Standing, *, dry_run: bool) -> str | None:
-        """Do what an answer says, unless this is a dry run; return why it cannot be, or None."""
-        why = answer.impossible(standing)
-        if why is None and not dry_run:
-            try:
+    def _refusal_of(self, answer: Answer, standing: Standing, sequence: int) -> str | None:
+        """Do what an answer says; return why it cannot be, or None."""
+        try:
+            if answer.do != "retrain":
                 self._take_away(answer)
-            except TradeworthyError as error:
-                return str(error)
-        return why
+            elif not is_on_its_way(standing):
+                self._start_retrain(answer.trigger, answer.since_ns, sequence)
+        except TradeworthyError as error:
+            return str(error)
+        return None
 
-    def _tell_at_a_loss(self, answer: Answer, standing: Standing) -> None:
+    def _tell_at_a_loss(self, answer: Answer, standing: Standing, why: str | None) -> None:
         """Tell, once under a champion, that no reaction to a finding can be taken, so that a person must act."""
         already = {finding.subject for number, finding in standing.findings if number > standing.champion_since}
         if AT_A_LOSS in already:
             return
-        why = answer.impossible(standing) or "every reaction was refused"
+        why = why or "every reaction was refused"
         found = unanswered(AT_A_LOSS, answer.reason.rstrip("."), why, now_ns=self._clock.now_ns())
         tell(self._registry.ledger, found, actor=ACTOR)
 

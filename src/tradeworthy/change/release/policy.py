@@ -15,11 +15,11 @@ import msgspec
 
 from tradeworthy.change.release.answers import KINDS, Reaction
 from tradeworthy.change.release.distance import gone_by, plus, too_far
+from tradeworthy.change.release.means import Means
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.facts import Distance
-from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.sequential import BLOCKS_MIN
 
 _AT_LEAST_ZERO = (
@@ -93,6 +93,11 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rollback_on: tuple[str, ...] = ("concept_drift", "performance", "trading", "latency")
     reaction: list[Reaction] = []
     dry_run: bool = False
+
+    @property
+    def means(self) -> Means:
+        """What retrainings may cost."""
+        return Means(self.budget, self.budget_window_hours, self.cool_down_decisions)
 
     def __post_init__(self) -> None:
         """Refuse a policy that could never act as written."""
@@ -316,7 +321,8 @@ def _retrain(
     last: Retrain | None, policy: PolicySettings, standing: Standing, progress: Progress
 ) -> StartRetrain | None:
     """Start a retraining if something asks for it and neither cool-down nor budget forbids."""
-    if standing.champion is None or not _affordable(last, policy, standing, progress):
+    no_training = policy.means.refuses(standing, progress.now_ns, progress.decisions_since_retrain)
+    if standing.champion is None or no_training is not None:
         return None
     answered = max(last.number if last else 0, standing.champion_since)
     for number, finding in standing.findings:
@@ -326,11 +332,3 @@ def _retrain(
     if every is not None and progress.decisions_since_retrain >= every:
         return StartRetrain(f"schedule: {progress.decisions_since_retrain} decisions since the last training")
     return None
-
-
-def _affordable(last: Retrain | None, policy: PolicySettings, standing: Standing, progress: Progress) -> bool:
-    """Return whether the cool-down is over and the budget has room."""
-    since_ns = progress.now_ns - int(policy.budget_window_hours * NS_PER_HOUR)
-    spent = sum(attempt.started_ns > since_ns for attempt in standing.retrains)
-    cooled = last is None or progress.decisions_since_retrain >= policy.cool_down_decisions
-    return cooled and spent < policy.budget
