@@ -1,7 +1,7 @@
 """Overload: what callers who ask too much, too slowly or badly cost the others, and what more workers bring.
 
-Server and client have a core each. Ours is one process with its usual limits, but for the overload: there a request may
-wait 5 ms. The figures of workers use both cores.
+Server and client have a core each. Ours is one process with its usual limits; where admission control is to act, a
+request may wait 5 ms. The figure of workers uses both cores.
 """
 
 import contextlib
@@ -27,8 +27,9 @@ from tradeworthy.apps.commands.project import Project
 from tradeworthy.change.access.keys import issue
 
 AIMS = {
-    "overload_accepted_p99_ms": Aim("ms", "lower", 25.0),
-    "overload_accepted_share": Aim("share", "higher", 0.8),
+    "overload_p99_ms": Aim("ms", "lower", 50.0),
+    "overload_share": Aim("share", "higher", 0.8),
+    "overload_admitted_p99_ms": Aim("ms", "lower", 25.0),
     "hostile_memory_growth_mb": Aim("MB", "lower", 16.0),
     "hostile_p99_ratio": Aim("times", "lower", 2.0),
     "idle_p99_ratio": Aim("times", "lower", 2.0),
@@ -48,35 +49,37 @@ def run(setting: Setting, report: Report) -> None:
         return
     with tempfile.TemporaryDirectory(dir=setting.folder) as name:
         folder = Path(name)
-        with ours(folder / "tight", "--wait-ms-max", str(WAIT_MS)) as server:
-            _overload(setting, report, client, server)
-        with ours(folder / "ours") as server:
+        with ours(folder / "ours") as server, ours(folder / "tight", "--wait-ms-max", str(WAIT_MS)) as tight:
+            _overload(setting, report, client, server, tight)
+        with ours(folder / "alone") as server:
             _idle(setting, report, client, server)
             _brute_force(setting, report, client, server)
             _hostile(setting, report, client, server)
         _workers(setting, report, client, folder)
 
 
-def _overload(setting: Setting, report: Report, client: Client, server: Server) -> None:
+def _overload(setting: Setting, report: Report, client: Client, usual: Server, tight: Server) -> None:
     """Ask twice as much as can be answered, whether it is answered or not."""
-    p99, refused, shares, unsent = [], [], [], 0.0
-    requests = server.requests["infer"]
+    found: dict[str, list[dict[str, float]]] = {"usual": [], "tight": []}
     for _ in range(setting.repeats(12)):
-        capacity = client.ask(server.port, TOGETHER, 0.5, requests)["per_s"]
-        found = client.ask(server.port, MANY, 1.0, requests, rate=2 * capacity)
-        p99.append(found["p99"] / 1e3)
-        refused.append(found["bad_p99"] / 1e3)
-        shares.append(found["per_s"] / capacity)
-        unsent += found["unsent"] / max(1.0, found["unsent"] + found["count"] + found["bad"])
+        for name, server in (("usual", usual), ("tight", tight)):
+            requests = server.requests["infer"]
+            capacity = client.ask(server.port, TOGETHER, 0.5, requests)["per_s"]
+            answers = client.ask(server.port, MANY, 1.0, requests, rate=2 * capacity)
+            found[name].append(answers | {"share": answers["per_s"] / capacity})
+
+    def middle(name: str, figure: str) -> float:
+        return median_of([answers[figure] for answers in found[name]]).value
+
+    asked = f"open loop at twice what {TOGETHER} callers get, {MANY:,} connections"
+    note = f"{asked}, usual limits: a request waits in its connection; from when it was due to its 200"
+    report.add("overload_p99_ms", median_of([answers["p99"] / 1e3 for answers in found["usual"]]), note=note)
+    report.add("overload_share", median_of([answers["share"] for answers in found["usual"]]), note="of that capacity")
     note = (
-        f"open loop at twice what {TOGETHER} callers get, {MANY:,} connections, `wait_ms_max = {WAIT_MS:g}`; from when "
-        f"a request was due to its 200; the 503 beside have a p99 of {median_of(refused).value:.1f} ms; "
-        f"{unsent / len(p99):.0%} found every connection taken"
+        f"{asked}, `wait_ms_max = {WAIT_MS:g}`; {middle('tight', 'share'):.0%} of the capacity is answered 200; "
+        f"the 503 beside have a p99 of {middle('tight', 'bad_p99') / 1e3:.1f} ms"
     )
-    report.add("overload_accepted_p99_ms", median_of(p99), note=note)
-    report.add(
-        "overload_accepted_share", median_of(shares), note="answered 200, of what 32 callers get without overload"
-    )
+    report.add("overload_admitted_p99_ms", median_of([answers["p99"] / 1e3 for answers in found["tight"]]), note=note)
 
 
 def _beside(

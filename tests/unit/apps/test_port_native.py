@@ -11,10 +11,12 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tradeworthy.apps.server.events import BookEvent, Incoming
+from tradeworthy.change.access.doorkeeper import DoorSettings
 from tradeworthy.core import facts
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import NS_PER_S
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.replay import replay
 from tradeworthy.record.reader import TapeReader
@@ -282,6 +284,48 @@ def test_events_stream_in_and_decisions_out(desk):
             stream.send(json.dumps([later(desk)]))
         assert [len(json.loads(stream.recv())) for _ in range(20)] == [1] * 20
         stream.ping().wait(10)
+
+
+def test_a_message_is_refused_like_a_request_when_there_is_too_much_to_do(desk):
+    """With when to try again; the next one, in another turn of the loop, is decided."""
+    with socket_of(desk) as stream:
+        port, opened = desk.port, desk.port.open_turn
+
+        def late() -> int:
+            now_ns = opened()
+            port._turn_ns = now_ns - 3_600 * NS_PER_S
+            return now_ns
+
+        port.open_turn = late
+        stream.send(json.dumps(later(desk)))
+        assert json.loads(stream.recv()) == {"error": "too much to do; slow down and try again", "retry_after_s": 1.0}
+        port.open_turn = opened
+        stream.send(json.dumps(later(desk)))
+        assert json.loads(stream.recv())["decision"]
+
+
+def test_a_message_counts_against_the_keys_rate(desk):
+    """One more than it may is refused with how long to wait, and the socket stays open."""
+    secret = desk.key(["infer"], rate_per_s=0.001)
+    desk.follow()
+    with socket_of(desk, secret) as stream:  # asking for the socket took the only one
+        stream.send(json.dumps(later(desk)))
+        told = json.loads(stream.recv())
+        assert "may make 0.001 a second" in told["error"]
+        assert told["retry_after_s"] > 900
+        stream.ping().wait(10)
+
+
+def test_senseless_messages_are_told_as_probing():
+    """As senseless requests are: by the name of the key, in a finding."""
+    with served(door=DoorSettings(bad_requests_per_minute_max=5)) as desk:
+        with socket_of(desk) as stream:
+            for _ in range(7):
+                stream.send("{")
+                assert "cannot be read" in json.loads(stream.recv())["error"]
+        desk.follow()
+        told = [entry.fact.finding for entry in desk.ledger.facts(facts.FindingRaised)]
+    assert any(found.kind == "security" and "senseless requests a minute" in found.sentence for found in told)
 
 
 def test_a_message_in_pieces_is_one_message(desk):

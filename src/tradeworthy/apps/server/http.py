@@ -187,12 +187,12 @@ class Connection(asyncio.Protocol):
         """Take bytes; every request that they complete is answered before this returns."""
         if self._closing:
             return
-        if self._stream is not None:
-            self._stream.receive(data)
-            return
         now_ns = self._port.open_turn()
         try:
-            self._read(data, now_ns)
+            if self._stream is None:
+                self._read(data, now_ns)
+            else:
+                self._stream.receive(data)
         finally:
             self._flush()
             self._port.close_turn()

@@ -23,7 +23,7 @@ from tradeworthy.apps.server.routes import Answer, Request, Route
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import NotFound
+from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable, TradeworthyError
 from tradeworthy.core.events import Kind
 from tradeworthy.judge.explain.explaining import explain_row
 from tradeworthy.judge.explain.words import reasons
@@ -150,12 +150,16 @@ class Native:
 
     def _answer_message(self, request: Request, message: bytes) -> bytes:
         """Answer one message of a WebSocket."""
-        refused = None if request.holder is None else request.holder.enter(request.route.scope)
-        if refused is not None:
-            raise RequestRefused(refused.status, refused.message, refused.retry_after_s)
-        events, listed = read_events(message, self._port.settings.rows_max)
-        request.count_rows(len(events))
-        made = [self.take(event) for event in events]
+        try:
+            self._port.admit(request)
+            events, listed = read_events(message, self._port.settings.rows_max)
+            request.count_rows(len(events))
+            made = [self.take(event) for event in events]
+        except (RecordUnwritable, RecordBusy):
+            raise
+        except TradeworthyError as problem:
+            who = "" if request.holder is None else request.holder.name
+            raise self._port.noted(problem, who) from problem
         return _encode(made if listed else made[0])
 
     # -- late labels ---------------------------------------------------------------------------------------------

@@ -356,12 +356,15 @@ class Port:
             self._scores.add(version, rows, scores, key, self.clock.now_ns())
 
     def refusal(self, problem: BaseException, caller: Connection) -> bytes:
-        """Return the answer that tells of an error, and count those that make no sense."""
+        """Return the answer that tells of an error."""
+        return self.noted(problem, caller.remembered[1].name if caller.remembered is not None else caller.address).reply
+
+    def noted(self, problem: BaseException, who: str) -> RequestRefused:
+        """Return an error as its caller sees it, and count those that make no sense."""
         refused = _as_refused(problem)
         if refused.status in _SENSELESS and refused.status != 401:
-            who = caller.remembered[1].name if caller.remembered is not None else caller.address
             self.keeper.saw_bad_request(who)
-        return refused.reply
+        return refused
 
     def not_ready(self) -> str | None:
         """Say why the port cannot decide now; None where it can."""

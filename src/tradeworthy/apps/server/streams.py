@@ -10,7 +10,7 @@ from websockets.utils import accept_key
 
 from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.apps.server.routes import Request
-from tradeworthy.core.errors import RecordBusy, RecordUnwritable, TradeworthyError
+from tradeworthy.core.errors import RecordBusy, RecordUnwritable
 from tradeworthy.core.findings import Finding
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class EventSocket:
     request : Request
         The one that asked to upgrade.
     answer : callable
-        Answers a message, or raises a `TradeworthyError`, which is told in place of an answer.
+        Answers a message, or raises `RequestRefused`, which is told in place of an answer, with when to try again.
     message_bytes_max : int
         Of one message; the socket is closed with 1009 beyond.
     """
@@ -153,8 +153,9 @@ class EventSocket:
             self._protocol.send_text(self._answer(self._request, message))
         except (RecordUnwritable, RecordBusy) as problem:
             self._protocol.send_close(CloseCode.INTERNAL_ERROR, str(problem)[:120])
-        except TradeworthyError as problem:
-            self._protocol.send_text(_encode({"error": str(problem)}))
+        except RequestRefused as refused:
+            waits = {"retry_after_s": refused.retry_after_s} if refused.retry_after_s else {}
+            self._protocol.send_text(_encode({"error": str(refused), **waits}))
 
     def _send(self) -> None:
         """Write what the protocol has to say; an empty piece says that it is over."""
