@@ -18,6 +18,7 @@ import numpy as np
 from harness import HERE, PEERS, digits
 from jobs import Floats
 from measure import quantile_interval
+from watch_reasons import alarms_of_reasons
 from watch_streams import correlated, errors, feature, labelled, promised, with_code
 
 from tradeworthy.core.decisions import DECISION
@@ -108,6 +109,11 @@ def of_mix(reference: Floats) -> Hear:
     return hear
 
 
+def of_reasons(reference: Floats) -> Hear:
+    """Train trees on four columns, and calibrate a monitor of their reasons."""
+    return lambda rows: alarms_of_reasons(reference, rows)
+
+
 def of_promises(reference: Floats) -> Hear:
     """Calibrate a reliability monitor on scores and labels."""
     settings = ReliabilitySettings(false_alarms_per_10k=1.0, quiet=QUIET_EVENTS)
@@ -169,6 +175,12 @@ def series_of(law: str, n: int, seed: int) -> Floats:
     return values[:, None]
 
 
+def _four(law: str, n: int, seed: int) -> Floats:
+    """Return (n, 4) columns of a law, or of coins, which have nothing to do with each other."""
+    laws = (*COINS, COINS[0]) if law == "coins" else (law,) * 4
+    return np.column_stack([series_of(each, n, 1_000 * seed + place)[:, 0] for place, each in enumerate(laws)])
+
+
 def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
     """Yield the lines of streams without change."""
     n = REFERENCE + WATCHED
@@ -176,6 +188,9 @@ def nulls(seeds: Sequence[int], *, peers: bool) -> Iterator[Line]:
         name = f"{law} returns, weeks redrawn" if law in COINS else law
         yield from null_line(name, [series_of(law, n, seed) for seed in seeds], of_rows, peers=peers)
     yield from null_line("six features and a code", [_mixed(n, seed) for seed in seeds], of_rows, peers=False)
+    for law in ("garch", "coins"):
+        four = [_four(law, n, seed) for seed in seeds]
+        yield from null_line(f"reasons of trees over four of {law}", four, of_reasons, peers=False)
     for horizon in HORIZONS:
         streams = [errors(0.45, horizon, n, seed)[:, None] for seed in ERROR_SEEDS]
         yield from null_line(f"errors 45%, horizon {horizon}", streams, of_errors(horizon), peers=peers)

@@ -58,7 +58,20 @@ def test_rate_delay_and_findings_stand_beside_it():
     text = monitors_table(sight(monitor(points=points, rate=0.5)), [case_page().case])
     for cell in (">0.5<", ">200<", ">1<", ">0.50<"):
         assert cell in text, cell
-    assert "not measured" in monitors_table(sight(monitor()), [])
+    assert "not known yet" in monitors_table(sight(monitor()), [])
+
+
+def test_charts_of_rates_tell_their_delay_by_their_series():
+    """The middle of those that know what is usual, and each beside its series; one that still learns says nothing."""
+    waits = {"stuck": 20.0, "late": 60.0, "gap": None}
+    series = [
+        Series(subject=name, instrument="ETH", shares=[0.1, 0.2], delay_events=wait) for name, wait in waits.items()
+    ]
+    inputs = MonitorSight(monitor="inputs", false_alarms_per_10k=0.2, operating=[], series=series)
+    assert ">40<" in monitors_table(sight(inputs), [])
+    page = monitor_view(sight(inputs), inputs, [])
+    assert ">20<" in page
+    assert ">60<" in page
 
 
 @pytest.mark.parametrize("nothing", [None, sight()])

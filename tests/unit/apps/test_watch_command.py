@@ -10,7 +10,7 @@ from small_project import at, looked_at
 
 from tradeworthy.apps.captions import write_caption
 from tradeworthy.apps.cli.watching import BEFORE, duration, frame_view
-from tradeworthy.apps.commands.calibrating import HarmLine, harm_lines
+from tradeworthy.apps.commands.calibrating import OFTEN, WORTH, HarmLine, harm_lines
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus
 from tradeworthy.apps.dashboard.following import LATEST, Follower, change_of
 from tradeworthy.apps.deployment.keeping import RunSummary
@@ -233,6 +233,10 @@ def test_every_calibrated_monitor_has_its_table(traded, calibrated):
     assert tables["drift"].false_alarms_per_10k == traded.settings.monitor.drift.false_alarms_per_10k
     assert all(name.startswith("accuracy") for name in tables["performance"].series[0].delays)
     assert [line.name for line in tables["reliability"].series] == ["bias", "confidence"]
+    assert [line.name for line in tables["range"].series] == names
+    assert all(line.delays[OFTEN] > 1.0 for line in tables["range"].series)
+    assert {line.name for line in tables["reasons"].series} <= set(names)
+    assert all(set(line.delays) == {WORTH} for name in ("reasons", "estimated") for line in tables[name].series)
 
 
 def test_a_monitor_without_a_reference_is_named(calibrated):

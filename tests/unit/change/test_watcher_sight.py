@@ -148,4 +148,8 @@ def test_the_watcher_writes_what_its_monitors_see(tmp_path):
     assert any(point.watched and point.delay_events for point in drift.operating)
     assert by_name["performance"].operating
     assert by_name["inputs"].operating == []
+    faults = {each.subject: each.delay_events for each in by_name["inputs"].series}
+    assert faults["ETH bar malformed"] > 1.0
+    assert faults["ETH bar stuck"] is None, "600 bars are too few to learn what is usual"
+    assert all(each.delay_events is not None for each in by_name["range"].series)
     home.close()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeworthy.judge.monitor.control_charts.rate_kernels import RUN_MIN, UNSEEN, upper_chance
-from tradeworthy.judge.monitor.control_charts.rates import RateCharts
+from tradeworthy.judge.monitor.control_charts.rates import HARM_ODDS, HARM_SHARE, RateCharts
 
 NONE = np.empty(0, np.int64)
 
@@ -40,6 +40,29 @@ def test_false_alarms_stay_under_the_asked_rate(onset, stay):
         charts.set_usual(0, onset, max(stay, RUN_MIN))
         told += len(alarms(charts, chain(rng, n, onset, stay)))
     assert told / (10 * n) * 1e4 <= 2.0
+
+
+@pytest.mark.parametrize("usual", [0.001, 0.02, 0.3, 0.6])
+def test_the_expected_delay_is_what_events_of_that_share_take(usual):
+    """Five times the usual odds, at least one event in twenty: the median wait is within a quarter of what is told."""
+    share = max(HARM_SHARE, HARM_ODDS * usual / (1.0 + (HARM_ODDS - 1.0) * usual))
+    rng, waits = np.random.default_rng(4), []
+    for _ in range(60):
+        charts = RateCharts(1, false_alarms_per_10k=0.2)
+        charts.set_usual(0, usual, max(usual, RUN_MIN))
+        waits.append(alarms(charts, rng.random(5_000) < share)[0][0] + 1)
+    charts = RateCharts(1, false_alarms_per_10k=0.2)
+    charts.set_usual(0, usual, max(usual, RUN_MIN))
+    assert np.median(waits) == pytest.approx(charts.delays()[0], rel=0.25)
+
+
+def test_no_delay_is_told_while_a_chart_learns_or_where_no_more_can_come():
+    """Before what is usual is known, and where it is always, nothing is promised."""
+    charts = RateCharts(2, false_alarms_per_10k=1.0, learn=1_000)
+    charts.set_usual(0, 0.01)
+    assert np.isfinite(charts.delays()).tolist() == [True, False]
+    charts.watch(np.ones(1_000, np.int64), np.ones((1_000, 1), np.uint8), np.arange(1_000), 0)
+    assert np.isfinite(charts.delays()).tolist() == [True, False]
 
 
 def test_what_is_learned_from_the_first_events_is_no_alarm():

@@ -241,12 +241,11 @@ def _said(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _heading(monitor: "MonitorTable") -> Text:
-    return Text.assemble(
-        "\n",
-        (monitor.monitor, "bold cyan"),
-        f": asked {monitor.false_alarms_per_10k:g} false alarms per 10,000; on its reference of "
-        f"{monitor.reference_rows:,} rows it alarms {monitor.reference_alarms} times. Delays in rows; - is not seen.",
-    )
+    played = ""
+    if monitor.reference_rows is not None:
+        played = f"; on its reference of {monitor.reference_rows:,} rows it alarms {monitor.reference_alarms} times"
+    said = f": asked {monitor.false_alarms_per_10k:g} false alarms per 10,000{played}. Delays in rows; - is not seen."
+    return Text.assemble("\n", (monitor.monitor, "bold cyan"), said)
 
 
 def _wait(delays: Mapping[str, float | None], harm: str) -> str:

@@ -1,7 +1,8 @@
 """What the monitors of a version can be expected to see, as one table."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,21 +12,30 @@ from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitor_settin
 from tradeworthy.core.decisions import version_number
 from tradeworthy.core.errors import near
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.monitor.base import Monitor
 from tradeworthy.judge.monitor.budget import Counted, events_per_day, rate_of, rates_of, verdict
+from tradeworthy.judge.monitor.class_balance import ClassBalanceMonitor
+from tradeworthy.judge.monitor.control_charts.calibration import Operating
 from tradeworthy.judge.monitor.control_charts.delays import (
     FALLS,
     MonitorTable,
+    SeriesTable,
     drift_table,
     fall_name,
     performance_table,
     reliability_table,
 )
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
+from tradeworthy.judge.monitor.control_charts.rates import HARM_ODDS, HARM_SHARE
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings
+from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor
+from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
 from tradeworthy.judge.monitor.grouping import OF_DECISIONS
 from tradeworthy.judge.monitor.held_out import LIVE, Walked, held_out
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
+from tradeworthy.judge.monitor.ranges import RangeMonitor
+from tradeworthy.judge.monitor.reasons import ReasonsMonitor
 from tradeworthy.judge.monitor.reliability import ReliabilityMonitor
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.model.profile import Profile
@@ -34,6 +44,10 @@ from tradeworthy.model.version import Version
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
+
+WORTH = "harm worth an alarm"
+OFTEN = f"{HARM_ODDS:g} times the odds, at least {HARM_SHARE:.0%}"
+"""What the charts of monitors without a typical harm are asked to hear."""
 
 TYPICAL = {fall_name(*fall): fall_name(*fall) for fall in FALLS} | {
     "mean +0.1 sd": "mean +0.1 sd",
@@ -154,40 +168,88 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
     with calibrations_kept(project.places.watcher / CALIBRATIONS / KEPT):
         monitors = monitors_of(project.registry, version_number(digest), project.settings.instrument, wanted)
         rates = rate_lines(version, candidate, project.settings.instrument, settings)
-    tables, notes = [], []
-    for name, monitor in monitors.items():
-        match monitor:
-            case DriftMonitor():
-                shift, profile = settings.drift.charts.shift_sd, version.profile
-                sample = monitor.season.taken_out(profile.sample, profile.sample_times)
-                tables.append(drift_table(monitor.charts, sample, shift_asked_sd=shift))
-                notes.append(f"{name}: {season_words(profile, settings.drift)}")
-            case PerformanceMonitor(reference=None):
-                notes.append(f"{name}: too few out-of-fold outcomes to test for harm; it is measured, not judged")
-            case PerformanceMonitor(reference=reference) if reference is not None:
-                walk, rng = candidate.foreseen, np.random.default_rng(settings.performance.seed)
-                tables.append(performance_table(reference, (walk.scores, walk.labels), settings.performance, rng=rng))
-            case ReliabilityMonitor():
-                walk, each = candidate.foreseen, settings.reliability
-                rng = np.random.default_rng(each.seed)
-                tables.append(
-                    reliability_table(monitor, (walk.scores, walk.labels), each.false_alarms_per_10k, rng=rng)
-                )
-            case FairnessMonitor(unknown=[column, *_]):
-                fields = settings.fairness.columns or version.program.row_fields
-                known = (*OF_DECISIONS, *version.program.names, *fields)
-                said = f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"
-                notes.append(f"{name}: {said}")
-            case _:
-                notes.append(f"{name}: no operating table; its limits are not charts over a reference")
+    looked = _Looked(version, candidate, settings)
+    tables = [table for name, monitor in monitors.items() if (table := _table(name, monitor, looked)) is not None]
+    said = {name: _said(name, monitor, looked) for name, monitor in monitors.items()}
     return Calibrated(
         version=digest,
         events_per_day=events_per_day(candidate.walk.ts_event_ns),
         rates=rates,
         harms=harm_lines(tables, rates),
         monitors=tables,
-        notes=notes,
+        notes=[f"{name}: {words}" for name, words in said.items() if words],
     )
+
+
+class _Looked(NamedTuple):
+    """Whose monitors are looked at, and how they are set."""
+
+    version: Version
+    candidate: Candidate
+    settings: MonitorSettings
+
+
+def _table(name: str, monitor: Monitor, looked: _Looked) -> MonitorTable | None:
+    """Return what a monitor can see; None where its limits rest on nothing that training showed."""
+    version, candidate, settings = looked
+    walk = candidate.foreseen.scores, candidate.foreseen.labels
+    match monitor:
+        case DriftMonitor():
+            sample = monitor.season.taken_out(version.profile.sample, version.profile.sample_times)
+            return drift_table(monitor.charts, sample, shift_asked_sd=settings.drift.charts.shift_sd)
+        case PerformanceMonitor(reference=reference) if reference is not None:
+            rng = np.random.default_rng(settings.performance.seed)
+            return performance_table(reference, walk, settings.performance, rng=rng)
+        case ReliabilityMonitor():
+            rng = np.random.default_rng(settings.reliability.seed)
+            return reliability_table(monitor, walk, settings.reliability.false_alarms_per_10k, rng=rng)
+        case ReasonsMonitor() | EstimatedPerformanceMonitor():
+            return _fitted(name, getattr(settings, name).false_alarms_per_10k, monitor.operating)
+        case RangeMonitor():
+            return _counted(name, settings.range.false_alarms_per_10k, monitor.gauges())
+    return None
+
+
+def _said(name: str, monitor: Monitor, looked: _Looked) -> str:
+    """Say what the table of a monitor cannot, or why it has none; empty where all is said."""
+    version, _, settings = looked
+    match monitor:
+        case DriftMonitor():
+            return season_words(version.profile, settings.drift)
+        case PerformanceMonitor(reference=None):
+            return "too few out-of-fold outcomes to test for harm; it is measured, not judged"
+        case FairnessMonitor(unknown=[column, *_]):
+            fields = settings.fairness.columns or version.program.row_fields
+            known = (*OF_DECISIONS, *version.program.names, *fields)
+            return f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"
+        case FairnessMonitor():
+            return f"no operating table; it looks once in {settings.fairness.window:,} labelled decisions"
+        case ClassBalanceMonitor():
+            return "no operating table; its charts hear a share of classes that has changed"
+    return "no operating table before it has seen the feed; then its page has one" if name in LIVE else ""
+
+
+def _fitted(name: str, rate: float, points: Sequence[Operating]) -> MonitorTable:
+    """Return what charts can see of the harm that each was fitted to hear."""
+    series = [
+        SeriesTable(
+            name=point.name,
+            shift_seen_sd=point.shift_seen_sd if point.watched else None,
+            delays={WORTH: point.delay_events if point.watched else None},
+        )
+        for point in points
+    ]
+    return MonitorTable(monitor=name, false_alarms_per_10k=rate, series=series)
+
+
+def _counted(name: str, rate: float, gauges: Sequence[Gauge]) -> MonitorTable:
+    """Return what charts of rates can see, the same for every instrument."""
+    delays = {gauge.subject: gauge.delay_events for gauge in gauges if gauge.family == "evidence"}
+    series = [
+        SeriesTable(name=subject, shift_seen_sd=None, delays={OFTEN: delay if math.isfinite(delay) else None})
+        for subject, delay in delays.items()
+    ]
+    return MonitorTable(monitor=name, false_alarms_per_10k=rate, series=series)
 
 
 def rate_lines(

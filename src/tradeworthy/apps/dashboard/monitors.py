@@ -3,7 +3,7 @@
 Units:  a statistic is shown as a share of its limit, so that all stand on one scale: at 1 there is an alarm.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
@@ -56,7 +56,7 @@ def monitors_table(sight: Sight | None, cases: Sequence[Case]) -> Markup:
     said = (
         "A statistic at 1 of its limit is an alarm. False alarms: what the limits were set to, per 10,000 events "
         "without a change. Expected delay: events from the smallest harm worth an alarm to the alarm, the middle of "
-        "its charts."
+        "its charts; of what is counted, from five times its usual odds, and at least one event in twenty."
     )
     rows = [_row(each, cases) for each in ordered]
     return join(table(head, rows, align="llrllrrr"), paragraph(said, "empty"))
@@ -70,7 +70,7 @@ def _row(monitor: MonitorSight, cases: Sequence[Case]) -> tuple[Markup | str, ..
         *_standing(nearest),
         spark(np.array(_highest(monitor.series)), label=f"Way of {monitor.monitor}") if nearest else "",
         _rate(monitor),
-        _delay(monitor.operating),
+        _delay(monitor),
         count(_found(monitor.monitor, cases)),
     )
 
@@ -89,10 +89,11 @@ def _rate(monitor: MonitorSight) -> str:
     return "" if monitor.false_alarms_per_10k is None else compact(monitor.false_alarms_per_10k)
 
 
-def _delay(points: Iterable[Operating]) -> str:
-    """Write the middle of the expected delays; a monitor that learns from its first events has none."""
-    known = [each.delay_events for each in points if each.watched and each.delay_events is not None]
-    return count(median(known)) if known else "not measured"
+def _delay(monitor: MonitorSight) -> str:
+    """Write the middle of the expected delays; a monitor that still learns from its first events has none."""
+    of_charts = [each.delay_events for each in monitor.operating if each.watched]
+    known = [delay for delay in (*of_charts, *(each.delay_events for each in monitor.series)) if delay is not None]
+    return count(median(known)) if known else "not known yet"
 
 
 def _found(name: str, cases: Sequence[Case]) -> int:
@@ -188,15 +189,14 @@ def _drawn(sight: Sight, ordered: Sequence[Series]) -> Markup:
 def _listed(ordered: Sequence[Series], points: Sequence[Operating]) -> Markup:
     """List every series with what its chart can be expected to hear."""
     by_name = {point.name: point for point in points}
-    rows = [(_name(each), *_standing(each), *_hears(by_name.get(each.subject))) for each in ordered]
+    rows = [(_name(each), *_standing(each), *_hears(each, by_name.get(each.subject))) for each in ordered]
     head = ("Series", "Of its limit", "", "Smallest shift heard, sd", "Expected delay, events")
     return table(head, rows, align="lrlrr", empty="This monitor looks by windows; it has no running statistic.")
 
 
-def _hears(point: Operating | None) -> tuple[str, str]:
-    if point is None:
-        return "", ""
-    return compact(point.shift_seen_sd, 3), "" if point.delay_events is None else count(point.delay_events)
+def _hears(series: Series, point: Operating | None) -> tuple[str, str]:
+    shift, delay = ("", series.delay_events) if point is None else (compact(point.shift_seen_sd, 3), point.delay_events)
+    return shift, "" if delay is None else count(delay)
 
 
 def _of(cases: Sequence[Case]) -> Markup:

@@ -31,11 +31,15 @@ Shares = list[float | None]
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """How near one subject (a feature, a metric) of one instrument was to an alarm at each of the sight's moments."""
+    """How near one subject (a feature, a metric) of one instrument was to an alarm at each of the sight's moments.
+
+    A chart of rates says how many events a harm takes to be heard.
+    """
 
     subject: str
     instrument: str
     shares: Shares
+    delay_events: float | None = None
 
     @property
     def now(self) -> float | None:
@@ -110,6 +114,7 @@ class SightKeeper:
             for each in kept.monitors
             for series in each.series
         }
+        self._delays: dict[tuple[str, str, str], float] = {}
 
     def look(self, version: str, ts_ns: int, monitors: Mapping[str, Monitor]) -> None:
         """Take a point of every path, if one is due and the market has moved on.
@@ -145,7 +150,9 @@ class SightKeeper:
         for name, monitor in monitors.items():
             for gauge in monitor.gauges() if isinstance(monitor, Gauged) else ():
                 if gauge.family == "evidence":
-                    path = self._paths.setdefault((name, gauge.subject, gauge.instrument), [None] * length)
+                    key = name, gauge.subject, gauge.instrument
+                    self._delays[key] = gauge.delay_events
+                    path = self._paths.setdefault(key, [None] * length)
                     path.append(round(gauge.value, DIGITS) if math.isfinite(gauge.value) else None)
         for path in self._paths.values():
             path.extend([None] * (len(self._stamps) - len(path)))
@@ -161,11 +168,16 @@ class SightKeeper:
             false_alarms_per_10k=asked,
             operating=list(monitor.operating) if isinstance(monitor, Fitted) else [],
             series=[
-                Series(subject=subject, instrument=instrument, shares=path)
-                for (of, subject, instrument), path in self._paths.items()
-                if of == name
+                Series(subject=key[1], instrument=key[2], shares=path, delay_events=self._delay(key))
+                for key, path in self._paths.items()
+                if key[0] == name
             ],
         )
+
+    def _delay(self, key: tuple[str, str, str]) -> float | None:
+        """Return how many events a harm takes to be heard; None where that is not known."""
+        delay = self._delays.get(key, math.nan)
+        return round(delay, 1) if math.isfinite(delay) else None
 
 
 def halved(shares: Shares) -> Shares:

@@ -4,6 +4,7 @@ Idea:   two families serve every monitor, so that a dashboard made today shows t
         share of the alarm's limit (1 is an alarm), and `value`, a measurement in its own unit.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
@@ -13,12 +14,16 @@ from tradeworthy.judge.monitor.control_charts.calibration import Operating
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of one subject (a feature, a metric); NaN where there is none yet."""
+    """One figure of one subject (a feature, a metric); NaN where there is none yet.
+
+    Beside evidence of rates stands how many events a harm takes to be heard (`RateCharts.delays`).
+    """
 
     family: Literal["evidence", "value"]
     subject: str
     instrument: str = ""
     value: float
+    delay_events: float = math.nan
 
 
 @runtime_checkable

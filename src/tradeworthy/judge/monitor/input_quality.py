@@ -139,16 +139,17 @@ class InputQualityMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each symptom is, in every lane that had events."""
-        shares = self._charts.shares().reshape(-1, WIDTH)
+        shares, delays = (each.reshape(-1, WIDTH) for each in (self._charts.shares(), self._charts.delays()))
         return [
             Gauge(
                 family="evidence",
                 subject=f"{self._lane_name(lane)} {symptom}",
                 instrument=self._instruments[lane // KINDS],
                 value=float(share),
+                delay_events=float(delay),
             )
             for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
-            for symptom, share in zip(SYMPTOMS, shares[lane], strict=True)
+            for symptom, share, delay in zip(SYMPTOMS, shares[lane], delays[lane], strict=True)
         ]
 
     def summary(self) -> list[InputSummary]:

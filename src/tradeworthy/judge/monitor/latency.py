@@ -124,10 +124,11 @@ class LatencyMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each lag is, by instrument."""
+        keys = [(symbol, lag) for symbol in self._instruments for lag in LAGS]
+        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
         return [
-            Gauge(family="evidence", subject=f"{symbol} {lag}", instrument=symbol, value=float(share))
-            for symbol, row in zip(self._instruments, self._charts.shares().reshape(-1, 2), strict=False)
-            for lag, share in zip(LAGS, row, strict=True)
+            Gauge(family="evidence", subject=f"{symbol} {lag}", instrument=symbol, value=share, delay_events=delay)
+            for (symbol, lag), share, delay in found
         ]
 
     def summary(self) -> list[LatencySummary]:

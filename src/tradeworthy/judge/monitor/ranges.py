@@ -132,11 +132,11 @@ class RangeMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each feature is, by instrument."""
-        shares = self._charts.shares().reshape(-1, len(self._names))
+        keys = [(symbol, name) for symbol in self._instruments for name in self._names]
+        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
         return [
-            Gauge(family="evidence", subject=name, instrument=symbol, value=float(share))
-            for symbol, row in zip(self._instruments, shares, strict=False)
-            for name, share in zip(self._names, row, strict=True)
+            Gauge(family="evidence", subject=name, instrument=symbol, value=share, delay_events=delay)
+            for (symbol, name), share, delay in found
         ]
 
     def state(self) -> State:

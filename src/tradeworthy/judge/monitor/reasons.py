@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
@@ -36,6 +37,10 @@ Floats = npt.NDArray[np.float64]
 NAME = "reasons"
 KIND = "attribution_drift"
 UNIT = "margin units"
+CAUTION = 0.4
+"""The share of the asked rate that limits are set to: of a few hundred blocks of clustering sizes an autoregression
+finds too little persistence, and charts alarm two to three times as often as they were set to."""
+
 NAMED = 4
 """So many other features are named in a finding."""
 
@@ -140,7 +145,7 @@ class ReasonsMonitor:
         charts = calibrate(
             sizes[:, None],
             [name],
-            false_alarms_per_10k=settings.false_alarms_per_10k / len(self._watched) * self._block,
+            false_alarms_per_10k=CAUTION * settings.false_alarms_per_10k / len(self._watched) * self._block,
             rng=np.random.default_rng(settings.seed),
             settings=settings.charts,
             places=places,
@@ -149,8 +154,12 @@ class ReasonsMonitor:
 
     @property
     def operating(self) -> list[Operating]:
-        """What each feature's chart can be expected to do."""
-        return [point for chart in self._charts for point in chart.operating]
+        """What each feature's chart can be expected to do; delays in rows."""
+        points = [point for chart in self._charts for point in chart.operating]
+        return [
+            point if (blocks := point.delay_events) is None else replace(point, delay_events=blocks * self._block)
+            for point in points
+        ]
 
     def observe(self, records: Records) -> None:
         """Take decisions and rows; anything else is left."""

@@ -166,11 +166,11 @@ class TradingMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each question is, by instrument."""
-        symbols, shares = [each.symbol for each in self._instruments], self._charts.shares()
+        keys = [(each.symbol, question) for each in self._instruments for question in QUESTIONS]
+        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
         return [
-            Gauge(family="evidence", subject=f"{symbol} {question}", instrument=symbol, value=float(share))
-            for symbol, row in zip(symbols, shares.reshape(-1, len(QUESTIONS)), strict=False)
-            for question, share in zip(QUESTIONS, row, strict=True)
+            Gauge(family="evidence", subject=f"{symbol} {question}", instrument=symbol, value=share, delay_events=delay)
+            for (symbol, question), share, delay in found
         ]
 
     def summary(self) -> TradingSummary:

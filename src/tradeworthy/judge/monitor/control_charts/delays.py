@@ -107,14 +107,14 @@ class MonitorTable(msgspec.Struct, frozen=True, kw_only=True):
         Its name.
     false_alarms_per_10k : float
         Asked, over all its series together.
-    reference_rows, reference_alarms : int
+    reference_rows, reference_alarms : int, optional
         Rows of the reference that were played without harm, and how often the monitor alarmed on them.
     """
 
     monitor: str
     false_alarms_per_10k: float
-    reference_rows: int
-    reference_alarms: int
+    reference_rows: int | None = None
+    reference_alarms: int | None = None
     series: list[SeriesTable]
 
 

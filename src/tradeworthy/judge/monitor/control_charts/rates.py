@@ -45,6 +45,9 @@ from tradeworthy.judge.monitor.control_charts.rate_kernels import (
     watch_rates,
 )
 
+HARM_ODDS, HARM_SHARE = 5.0, 0.05
+"""The harm by which an expected delay is told: five times the usual odds, and at least so large a share of events."""
+
 
 class RateAlarm(NamedTuple):
     """What an alarmed chart says: which, since when, yes among so many, the longest run, and its sum."""
@@ -159,6 +162,18 @@ class RateCharts:
         """Return (p,) how near to the limit each chart is; 1 is an alarm."""
         nearest: npt.NDArray[np.float64] = self.state.sums.max(axis=(1, 2)) / self.limit
         return nearest
+
+    def delays(self) -> npt.NDArray[np.float64]:
+        """Return (p,) events from a harm (`HARM_ODDS`, `HARM_SHARE`) to its alarm, by how fast a sum then grows.
+
+        NaN while a chart learns what is usual, and where that is so much that no more can come.
+        """
+        usual, weights = self.state.usual, self.state.weights
+        share = np.maximum(HARM_SHARE, HARM_ODDS * usual / (1.0 + (HARM_ODDS - 1.0) * usual))[:, None, None]
+        last = np.concatenate([1.0 - share, share], axis=1)
+        growth = (last * ((1.0 - share) * weights[..., 0] + share * weights[..., 1])).max(axis=(1, 2))
+        hears = (growth > 0.0) & (self.state.memory[:, LEARN] == 0)
+        return np.where(hears, self.limit / np.where(hears, growth, 1.0), np.nan)
 
     def export(self, prefix: str) -> State:
         """Return the memory as arrays whose names begin with `prefix`."""
