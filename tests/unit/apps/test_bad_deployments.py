@@ -102,8 +102,9 @@ def test_one_that_is_poisoned(tmp_path):
     promoted_while_trading(project, bad, spoil=flip)
     assert_old_one_serves(project, old)
     [finding] = found(project)
-    assert "BundleRefused" in finding.sentence
+    assert "the engine does not let it in: BundleRefused" in finding.sentence
     assert "trees.npz" in finding.sentence
+    assert "tradeworthy rollback" in finding.sentence
 
 
 def test_one_of_the_wrong_schema(tmp_path):
@@ -162,7 +163,9 @@ def test_one_that_is_slow(tmp_path):
         project.promote(bad, to="champion", actor=ADA, reason="looks good")
     assert_old_one_serves(project, old)
     [finding] = found(project)
-    assert "the gate did not pass it: latency" in finding.sentence
+    assert "the gate did not pass it (latency found " in finding.sentence
+    assert "required is" in finding.sentence
+    assert f"on the page: /versions/{bad[:16]}/gate." in finding.sentence
 
 
 def test_one_that_is_worse(tmp_path):
@@ -175,4 +178,4 @@ def test_one_that_is_worse(tmp_path):
         project.promote(bad, to="champion", actor=ADA, reason="looks good")
     assert_old_one_serves(project, old)
     [finding] = found(project)
-    assert "against_champion" in finding.sentence
+    assert "against champion found" in finding.sentence

@@ -7,9 +7,11 @@ from test_conduct import conductor, record, step
 from test_overriding import asked, judge_again
 
 from tradeworthy.change.release.answers import Reaction
+from tradeworthy.change.release.expiry import GRACE_NS, Backstop
 from tradeworthy.change.release.policy import PolicySettings
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
+from tradeworthy.core.errors import ReleaseRefused
 from tradeworthy.core.time import NS_PER_DAY
 
 QUIET = PolicySettings(cool_down_decisions=10**9, shadow_decisions=300, loss_margin=0.05)
@@ -156,3 +158,69 @@ def test_no_rule_takes_back_the_version_that_took_over(home, tape):
     for _ in range(3):
         step(home, tape, eager)
     assert home.registry.standing().champion == first
+
+
+def test_where_nobody_watches_the_engines_process_ends_it_a_little_later(home):
+    """It leaves the watcher its time, then takes the version back as the watcher would have, once."""
+    first = home.champion(2)
+    second = promoted(home, overridden(home))
+    backstop = Backstop(home.release, clock=home.clock)
+    assert not backstop.look()
+    days_pass(home, 7)
+    home.clock.advance_to(home.registry.standing().gates[second].until_ns)
+    assert not backstop.look(), "the watcher is first"
+    home.clock.advance_to(home.clock.now_ns() + GRACE_NS)
+    assert backstop.look()
+    assert home.registry.standing().champion == first
+    assert home.release.control.view().champion == version_number(first)
+    assert [entry.actor for entry in home.ledger.facts(facts.VersionRolledBack)] == ["engine"]
+    assert not backstop.look()
+    assert len(told(home)) == 1
+
+
+def test_what_the_watcher_has_ended_is_not_ended_again(home, tape):
+    """One roll back, whoever looks afterwards: the champion that took over stays."""
+    first = home.champion(2)
+    second = promoted(home, overridden(home))
+    backstop = Backstop(home.release, clock=home.clock)
+    backstop.look()
+    days_pass(home)
+    record(home, tape, (second, Role.CHAMPION))
+    step(home, tape, QUIET)
+    assert not backstop.look()
+    assert home.registry.standing().champion == first
+    assert len(home.ledger.facts(facts.VersionRolledBack)) == 1
+
+
+def test_a_shadow_by_an_ended_override_goes_without_a_watcher_too(home):
+    """It is retired; the champion, which passed by itself, stays."""
+    first = home.champion(2)
+    second = promoted(home, overridden(home), "shadow")
+    backstop = Backstop(home.release, clock=home.clock)
+    days_pass(home)
+    assert backstop.look()
+    standing = home.registry.standing()
+    assert (standing.champion, standing.retired) == (first, [second])
+
+
+def test_somebody_who_was_faster_ends_no_run(home, monkeypatch):
+    """A step that is refused meanwhile is not an error of the engine's process."""
+    home.champion(2)
+    promoted(home, overridden(home), "shadow")
+    backstop = Backstop(home.release, clock=home.clock)
+    days_pass(home)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ReleaseRefused("it is retired already")
+
+    monkeypatch.setattr(home.release, "promote", refuse)
+    assert not backstop.look()
+
+
+def test_nothing_to_end_reads_no_facts(home, monkeypatch):
+    """A ledger that has not grown is not read again."""
+    home.champion(2)
+    backstop = Backstop(home.release, clock=home.clock)
+    backstop.look()
+    monkeypatch.setattr(home.registry, "standing", lambda: pytest.fail("the facts were read again"))
+    assert not backstop.look()

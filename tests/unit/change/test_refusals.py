@@ -3,8 +3,10 @@
 import pytest
 from change_desk import desk
 
-from tradeworthy.change.release.refusals import Refusals, refusal
+from tradeworthy.change.release.refusals import Refusals, gate_words, refusal
 from tradeworthy.core import facts
+from tradeworthy.judge.validate.check import CheckResult
+from tradeworthy.judge.validate.gate import GateReport
 
 BAD = "b" * 16
 
@@ -30,9 +32,34 @@ def test_a_refusal_is_told_once(home):
     first, second = told(home)
     assert (first.kind, first.subject, first.severity, first.sequence) == ("release", BAD, "critical", 7)
     assert first.sentence == (
-        f"Version {BAD} was stopped: BundleRefused: a byte changed. The version before goes on as it was."
+        f"Version {BAD} was stopped: the engine does not let it in: BundleRefused: a byte changed. The version before "
+        f"goes on as it was. Take it back with tradeworthy rollback, a shadow with promote {BAD} --to retired."
     )
     assert "no bundle. The version" in second.sentence
+
+
+def test_what_the_gate_found_stands_in_the_finding():
+    """Each check that stopped the version with what it found and what it requires, three of them; others by number."""
+    results = [
+        CheckResult(name=name, requirement=f"{name} is small.", measured=f"{name} of {n}.", verdict=verdict)
+        for n, (name, verdict) in enumerate(
+            [
+                ("latency", "fail"),
+                ("auc", "pass"),
+                ("after_costs", "missing"),
+                ("c", "fail"),
+                ("d", "fail"),
+                ("e", "fail"),
+            ]
+        )
+    ]
+    report = GateReport(version=BAD, profile="quick", passed=False, results=results[:3], created_ns=1)
+    assert gate_words(report) == (
+        "the gate did not pass it (latency found latency of 0; required is latency is small. "
+        "after costs found after_costs of 2; required is after_costs is small)"
+    )
+    many = GateReport(version=BAD, profile="quick", passed=False, results=results, created_ns=1)
+    assert gate_words(many).endswith("required is c is small; and 2 more)")
 
 
 def test_nothing_refused_is_nothing_told(home):

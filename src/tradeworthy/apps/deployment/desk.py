@@ -17,6 +17,7 @@ from tradeworthy.apps.commands import results
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.policy import SETTINGS, record_policy
 from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.change.release.expiry import Backstop
 from tradeworthy.change.release.order_overrides import Endings, overrides_in_force
 from tradeworthy.change.release.refusals import Refusals
 from tradeworthy.core import facts
@@ -314,7 +315,8 @@ async def trade(running: Running, alongside: Alongside | None, feed: Feed | None
     """Run the engine to the feed's end, looking after the companions."""
     engine = asyncio.create_task(running.engine.run(running.feed if feed is None else feed))
     tell = telling_refusals(running.project, running.engine)
-    others = [asyncio.create_task(look_after(running.companions, tell))]
+    end = Backstop(running.project.release, clock=running.project.clock).look
+    others = [asyncio.create_task(look_after(running.companions, tell, end))]
     if alongside is not None:
         others.append(asyncio.create_task(alongside(running)))
     try:
@@ -352,11 +354,12 @@ def telling_refusals(project: "Project", engine: Engine) -> Callable[[], None]:
     return tell
 
 
-async def look_after(beside: Companions, tell: Callable[[], None]) -> None:
-    """Stop the run if a companion fails; tell what was refused; collect what little garbage there is."""
+async def look_after(beside: Companions, tell: Callable[[], None], end: Callable[[], object]) -> None:
+    """Stop the run if a companion fails; tell what was refused, end what is over; collect what garbage there is."""
     while True:
         beside.check()
         tell()
+        await asyncio.to_thread(end)  # it reads facts, for which no event waits
         gc.collect(0)
         await asyncio.sleep(CHECK_EVERY_S)
 

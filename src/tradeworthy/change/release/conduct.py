@@ -32,7 +32,7 @@ from tradeworthy.change.release.policy import (
     decide,
     in_force,
 )
-from tradeworthy.change.release.refusals import frozen, refusal, tell, unanswered
+from tradeworthy.change.release.refusals import frozen, gate_words, refusal, tell, unanswered
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.shadow import Comparison
 from tradeworthy.change.release.standing import Retrain, Standing
@@ -177,9 +177,10 @@ class Conductor:
             self._release.promote(version, "retired", actor=ACTOR, reason=reason)
             self._tell(version, reason)
 
-    def _tell(self, version: str, why: str, severity: str = "warning") -> None:
+    def _tell(self, version: str, why: str, severity: str = "warning", next_step: str = "") -> None:
         """Tell as a finding that a challenger was stopped."""
-        found = refusal(version, why.rstrip("."), now_ns=self._clock.now_ns(), severity=severity)
+        now_ns = self._clock.now_ns()
+        found = refusal(version, why.rstrip("."), now_ns=now_ns, severity=severity, next_step=next_step)
         tell(self._registry.ledger, found, actor=ACTOR)
 
     def _answer(self, answer: Answer, policy: PolicySettings, sequence: int) -> None:
@@ -332,7 +333,8 @@ class Conductor:
                     report = read_report(work.folder)
                     self._registry.record_gate(report, actor=ACTOR, reason=reason)
                     if not report.passed:
-                        self._tell(version, f"the gate did not pass it: {', '.join(report.failed)}")
+                        next_step = f" Its report is on the page: /versions/{version[:SHORT]}/gate."
+                        self._tell(version, gate_words(report), next_step=next_step)
                     return
                 case "failed":
                     continue

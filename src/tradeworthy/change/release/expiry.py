@@ -4,7 +4,7 @@ Idea:   what two people set aside for a time is not set aside for ever because n
         follows the facts looks at the clock: a shadow is retired; from an acting version the champion before takes
         over, where gate and approval let it act; else every order of the version is refused, until somebody acts.
 State:  the ledger's facts: the end of an override is told once, however often this runs.
-Time:   the machine's. With the watcher down, the engine goes on until it is next started or told of a role.
+Time:   the machine's. The watcher does it at once; where it does not, the engine's own process does so a little later.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,50 @@ from tradeworthy.change.release.refusals import KIND, NAME, tell
 from tradeworthy.change.release.release import Release
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core.decisions import SHORT
+from tradeworthy.core.errors import ReleaseRefused
 from tradeworthy.core.facts import GateJudged
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.time import iso
+from tradeworthy.core.time import NS_PER_S, Clock, iso
+
+GRACE_NS = 5 * NS_PER_S
+"""So long the engine's process leaves it to the watcher, so that not both take a version back."""
+
+
+class Backstop:
+    """Ends overrides from beside the engine, where no watcher has: it looks at the clock, seldom at the facts.
+
+    Parameters
+    ----------
+    release : Release
+        Through which roles are taken.
+    clock : Clock
+        The machine's.
+    """
+
+    def __init__(self, release: Release, *, clock: Clock) -> None:
+        self._release, self._clock = release, clock
+        self._read_up_to, self._ends_ns = -1, [0]
+
+    def look(self) -> bool:
+        """End what should have ended a while ago; return whether there was any."""
+        now_ns = self._clock.now_ns()
+        number = self._release.registry.ledger.head()[0]
+        if number != self._read_up_to:
+            self._read_up_to, self._ends_ns = number, sorted(_ends(self._release.registry.standing()))
+        if not self._ends_ns or now_ns < self._ends_ns[0] + GRACE_NS:
+            return False
+        try:
+            return end_overrides(self._release, self._release.registry.standing(), now_ns=now_ns, actor="engine")
+        except ReleaseRefused:  # somebody was faster: the next look sees what there is left to do
+            return False
+
+
+def _ends(standing: Standing) -> Iterator[int]:
+    """Yield when overrides end by which versions have a role now."""
+    for digest in [*standing.shadows, *standing.acting]:
+        judged = standing.gates.get(digest)
+        if judged is not None and judged.until_ns is not None and _scope(digest) not in standing.halted:
+            yield judged.until_ns
 
 
 def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: str) -> bool:

@@ -11,15 +11,31 @@ from tradeworthy.change.release.distance import counted, in_words, too_far
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.findings import Finding
+from tradeworthy.judge.validate.gate import GateReport
 from tradeworthy.record.ledger import Ledger
 
 NAME = KIND = "release"
+CHECKS_TOLD = 3
+"""Checks of a gate that a finding tells in full; the report has all."""
 
 
-def refusal(version: str, why: str, *, now_ns: int, sequence: int = 0, severity: str = "warning") -> Finding:
-    """Return the finding that a version, by its digest or the beginning of it, was stopped."""
-    sentence = f"Version {version[:SHORT]} was stopped: {why}. The version before goes on as it was."
+def refusal(
+    version: str, why: str, *, now_ns: int, sequence: int = 0, severity: str = "warning", next_step: str = ""
+) -> Finding:
+    """Return the finding that a version, by its digest or the beginning of it, was stopped, and what to do next."""
+    sentence = f"Version {version[:SHORT]} was stopped: {why}. The version before goes on as it was.{next_step}"
     return _finding(version[:SHORT], sentence, now_ns=now_ns, sequence=sequence, severity=severity)
+
+
+def gate_words(report: GateReport) -> str:
+    """Say which checks of the gate stopped a version, what each found and what it requires; of many, the first ones."""
+    stopped = [result for result in report.results if result.stops]
+    told = [
+        f"{each.name.replace('_', ' ')} found {each.measured.rstrip('.')}; required is {each.requirement.rstrip('.')}"
+        for each in stopped[:CHECKS_TOLD]
+    ]
+    more = f"; and {len(stopped) - CHECKS_TOLD} more" if len(stopped) > CHECKS_TOLD else ""
+    return f"the gate did not pass it ({'. '.join(told)}{more})"
 
 
 def unanswered(subject: str, what: str, why: str, *, now_ns: int) -> Finding:
@@ -106,5 +122,12 @@ class Refusals:
         for version, why in refused.items():
             if self._told.get(version) != why:
                 self._told[version] = why
-                found = refusal(version, why.rstrip("."), now_ns=now_ns, sequence=sequence, severity="critical")
+                found = refusal(
+                    version,
+                    f"the engine does not let it in: {why.rstrip('.')}",
+                    now_ns=now_ns,
+                    sequence=sequence,
+                    severity="critical",
+                    next_step=f" Take it back with tradeworthy rollback, a shadow with promote {version} --to retired.",
+                )
                 tell(self._ledger, found, actor="engine")
