@@ -1,10 +1,13 @@
 """Which part of the past is learned from, and how it is weighted: each choice judged by what it foresaw."""
 
+from types import SimpleNamespace
+
 import msgspec
 import numpy as np
 import pytest
 from change_desk import INSTRUMENTS, STRATEGY, TRAINING, market, write_strategy
 
+from tradeworthy.change.evidence.window import gather_window
 from tradeworthy.change.train.dataset import Dataset
 from tradeworthy.change.train.folds import walk_forward
 from tradeworthy.change.train.strategy import load_strategy
@@ -25,6 +28,7 @@ from tradeworthy.change.train.window import (
 )
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_S, VirtualClock
+from tradeworthy.judge.validate.window import TrainingWindow
 
 ROWS, CHANGED = 4_000, 2_000
 SINCE = Choice("since", since_ns=CHANGED * NS_PER_S)
@@ -178,6 +182,24 @@ def test_a_training_says_what_it_tried_and_took(tmp_path):
     assert made.lineage.trained_on_rows <= told[FULL_ROWS] == told["window full: effective rows"]
     assert 0.0 < told["window full, covariate weights: effective rows"] < told["window full: rows"]
     assert made.profile.rows == made.lineage.trained_on_rows
+
+
+def test_the_gate_reads_what_a_training_took_and_tried(tmp_path):
+    """The chosen window with its rows and their worth, and a line for every other; without a choice there is none."""
+    for settings, chosen in (({"window": "validated", "weights": "covariate"}, True), ({}, False)):
+        lineage = candidate(tmp_path, **settings).lineage
+        version = SimpleNamespace(manifest=SimpleNamespace(lineage=lineage))
+        part = gather_window(SimpleNamespace(version=version), None)
+        assert (part.chosen != "") == chosen
+        if not chosen:
+            assert part == TrainingWindow()
+            continue
+        [table] = part.tables
+        told = {row[0]: row for row in table.rows}
+        assert part.chosen in told
+        assert told[part.chosen][3:] == [part.rows, part.effective_rows]
+        assert 0.0 < part.effective_rows <= part.rows
+        assert {"full", "latest half", "full, covariate weights"} <= set(told)
 
 
 def test_a_training_that_was_asked_for_no_choice_says_nothing_of_it(tmp_path):

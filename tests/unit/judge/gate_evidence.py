@@ -22,6 +22,7 @@ from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttack, EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
+from tradeworthy.judge.validate.window import TrainingWindow
 
 PACKAGES = {"numba": "0.68.1", "numpy": "2.4.6"}
 LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, 1.0))
@@ -75,6 +76,7 @@ GOOD = Evidence(
             tables=[],
         ),
         Calibration(rows=9_000, error=0.01, tables=[]),
+        TrainingWindow(chosen="latest half, covariate weights", rows=5_000.0, effective_rows=3_000.0),
         PriorEvidence(
             learned=0.5,
             share=0.6,

@@ -12,7 +12,7 @@ from tradeworthy.core.limits import Limits
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, DocumentsSettings, ModelCard
-from tradeworthy.judge.validate.evidence import Table
+from tradeworthy.judge.validate.evidence import Evidence, Table
 from tradeworthy.judge.validate.explanation import Explanation, ExplanationSettings, FoldReasons
 from tradeworthy.judge.validate.fairness import FairnessSettings, Groups, Markets, Protected
 from tradeworthy.judge.validate.gate import GateSettings
@@ -32,6 +32,7 @@ from tradeworthy.judge.validate.performance import Performance, PerformanceSetti
 from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
+from tradeworthy.judge.validate.window import TrainingWindow, WindowSettings
 
 REVIEWED = DocumentsSettings(score_distance_max=0.05, sides_differ_max=0.2, attribution_distance_max=0.3)
 REASONED = ExplanationSettings(surrogate_fidelity_min=0.5, forbidden=["age"])
@@ -70,6 +71,7 @@ PART = {
     "calibration": Calibration,
     "prior_supported": PriorEvidence,
     "prior_correction": PriorEvidence,
+    "training_window": TrainingWindow,
     "duplicated_rows": FoldContact,
     "feature_too_good": Foresight,
     "shifted_label": Foresight,
@@ -156,6 +158,7 @@ BAD = [
     ("placement", Placement, {"served_by": "ONNX Runtime"}),
     ("placement", Placement, {"back_ends": [OWN, msgspec.structs.replace(OWN, name="other", us=OWN.us / 3.0)]}),
     ("calibration", Calibration, {"error": 0.16}),
+    ("training_window", TrainingWindow, {"effective_rows": 199.0}),
     ("prior_supported", PriorEvidence, {"share": 0.67}),
     ("prior_supported", PriorEvidence, {"same_model": False}),
     ("prior_supported", PriorEvidence, {"outcomes": 199}),
@@ -311,3 +314,11 @@ def test_a_regression_is_judged_by_its_squared_error():
     result = CHECKS["beats_baseline"].judge(found)
     assert result.verdict == "pass"
     assert "+2.00%" in result.measured
+
+
+def test_a_training_without_a_choice_is_not_judged_by_its_window():
+    """It learned from all rows alike: that is said, and refuses nobody."""
+    [check] = WindowSettings(effective_rows_min=10**9).checks("quick")
+    found = check.judge(Evidence(version="a", parts=[TrainingWindow()]))
+    assert (found.verdict, found.stops) == ("info", False)
+    assert "no choice of window" in found.measured

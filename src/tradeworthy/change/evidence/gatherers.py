@@ -30,6 +30,7 @@ from tradeworthy.change.evidence.robustness import gather_feature_attacks
 from tradeworthy.change.evidence.startup import gather_startup
 from tradeworthy.change.evidence.tampered import gather_event_attacks
 from tradeworthy.change.evidence.trading import gather_trading
+from tradeworthy.change.evidence.window import gather_window
 from tradeworthy.judge.validate.artifact import Artifact
 from tradeworthy.judge.validate.comparison import AgainstChampion, Calibration, NaiveRules
 from tradeworthy.judge.validate.documents import ChangeFromChampion, ModelCard
@@ -44,6 +45,7 @@ from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.judge.validate.prior import PriorEvidence
 from tradeworthy.judge.validate.robustness import EventAttacks, FeatureAttacks, Poisoning
 from tradeworthy.judge.validate.trading import Trading
+from tradeworthy.judge.validate.window import TrainingWindow
 
 GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(Artifact, gather_artifact, "inspecting the bundle", budget_s=1.0),
@@ -55,6 +57,7 @@ GATHERERS: tuple[Gatherer, ...] = (
     Gatherer(AgainstChampion, gather_against_champion, "comparing with the champion, event by event", budget_s=3.0),
     Gatherer(Calibration, gather_calibration, "holding scores against what came", budget_s=1.0),
     Gatherer(PriorEvidence, gather_prior, "holding the prior correction against outcomes", budget_s=1.0),
+    Gatherer(TrainingWindow, gather_window, "reading which window was chosen", budget_s=1.0),
     Gatherer(Parity, gather_parity, "deciding event by event", budget_s=20.0),
     Gatherer(Latency, gather_latency, "timing decisions", budget_s=1.0),
     Gatherer(Startup, gather_startup, "starting a new process", budget_s=4.0, quick=False),

@@ -26,6 +26,7 @@ from tradeworthy.judge.validate.performance import PerformanceSettings
 from tradeworthy.judge.validate.prior import PriorSettings
 from tradeworthy.judge.validate.robustness import RobustnessSettings
 from tradeworthy.judge.validate.trading import TradingSettings
+from tradeworthy.judge.validate.window import WindowSettings
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +40,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     performance: PerformanceSettings = PerformanceSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     prior: PriorSettings = PriorSettings()
+    window: WindowSettings = WindowSettings()
     leakage: LeakageSettings = LeakageSettings()
     trading: TradingSettings = TradingSettings()
     overfitting: OverfittingSettings = OverfittingSettings()
