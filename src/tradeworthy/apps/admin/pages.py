@@ -20,7 +20,7 @@ from tradeworthy.apps.dashboard.around import decision_around
 from tradeworthy.apps.dashboard.comparing import compare
 from tradeworthy.apps.dashboard.comparison import comparison_view
 from tradeworthy.apps.dashboard.deciding import Decided, Filter, decisions_before
-from tradeworthy.apps.dashboard.decision import decision_view
+from tradeworthy.apps.dashboard.decision import clock, decision_view
 from tradeworthy.apps.dashboard.desk import desk_view
 from tradeworthy.apps.dashboard.fairness import fairness_view
 from tradeworthy.apps.dashboard.gate import gate_view
@@ -84,7 +84,7 @@ class Pages(Controller):
             why_not = str(error)
         passing = letting_pass(visit, around, deployment.facts(), project.clock.now_ns())
         view = decision_view(around, explained, why_not, passing)
-        lead = f"{around.decision.time} UTC, {around.decision.instrument}"
+        lead = f"{clock(around.decision.time)} UTC, {around.decision.instrument}"
         return shown(request, visit, f"Decision {sequence}", view, lead=lead)
 
     @get("/watch", sync_to_thread=True)

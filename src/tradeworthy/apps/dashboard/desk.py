@@ -18,6 +18,9 @@ WANTED = (
 )
 """The colours of the band under the price."""
 
+NO_CHAMPION = "none yet: train, register, gate and promote one"
+NO_LIMIT = "Nothing is set yet: the [limits] of tradeworthy.toml are, when the desk first runs; the page changes them."
+
 PRICE = "Price with decisions, buys and sales"
 
 
@@ -96,11 +99,11 @@ def desk_view(visit: Visit, frame: Frame, desk: Desk) -> Markup:
 
 def figures(frame: Frame, desk: Desk) -> Markup:
     """Set the few numbers that say how the desk is."""
-    since = "" if frame.champion_age_s is None else f"champion for {age(frame.champion_age_s)}"
+    since = "" if frame.champion_age_s is None else f"champion for {age(frame.champion_age_s)}; {desk.approved_by}"
     return key_figures(
         [
             _trading(frame),
-            KeyFigure("Champion", frame.champion[:8] or "none", remark=f"{since}; {desk.approved_by}".strip("; ")),
+            KeyFigure("Champion", frame.champion[:8] or "none", remark=since.strip("; ") or NO_CHAMPION),
             KeyFigure(
                 "P&L after costs",
                 money_text(frame.pnl_after_costs),
@@ -274,6 +277,7 @@ def exposure_table(exposures: Sequence[Exposure]) -> Markup:
     rows = [(each.name.capitalize(), *_used(each)) for each in used]
     head = ("In use", "Used", "Limit", "Unit", "")
     return join(
+        paragraph(NO_LIMIT, "empty") if all(each.limit is None for each in exposures) else None,
         table(head, rows, align="lrrll") if rows else None,
         paragraph("Held against each order or event by itself:", "lead") if single else None,
         pairs(single) if single else None,

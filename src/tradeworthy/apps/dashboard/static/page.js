@@ -203,10 +203,13 @@
   }
 
   function draw(drawn) {
+    if (!drawn.price[0].length && stretch) return whole(); // a stretch in which the market was closed
     if (!drawn.price[0].length) {
       priceAt.textContent = "Nothing has happened yet.";
+      place.classList.add("bare");
       return;
     }
+    place.classList.remove("bare");
     const data = joined(drawn);
     if (!charts.price) {
       priceAt.textContent = "";
