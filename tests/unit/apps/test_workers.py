@@ -102,6 +102,7 @@ def desk(tmp_path_factory):
     secret = create_key(project, "ann", ["infer", "explain"], actor="ops", reason="test").secret
     with (project.folder / "tradeworthy.toml").open("a", encoding="utf-8") as settings:
         settings.write("\n[serve]\nwait_ms_max = 60_000.0\n")  # a busy machine is no overload
+        settings.write("[serve.door]\nfailures_per_address_max = 100_000\n")  # nor is waiting for a new key a guess
     with serving(project.folder) as served:
         yield SimpleNamespace(project=project, champion=champion, other=other, secret=secret, **vars(served))
 
