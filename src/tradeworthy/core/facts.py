@@ -285,6 +285,18 @@ class ConductSurveilled(Fact, frozen=True, kw_only=True, tag=True):
     lacks: dict[str, str] = {}
 
 
+class RecoveryRehearsed(Fact, frozen=True, kw_only=True, tag=True):
+    """A desk was brought up from a checkpoint, as after a kill: how far it came in which time, and what was wrong."""
+
+    through_sequence: int
+    began_after: int
+    inputs: int
+    decisions: int
+    seconds: float
+    passed: bool
+    problems: list[str] = []
+
+
 class StressTested(Fact, frozen=True, kw_only=True, tag=True):
     """A version was driven at `factor` times the busiest recorded load: what it was given and sent, how it bore it."""
 
@@ -347,6 +359,7 @@ AnyFact = (
     | RecordDeleted
     | FillsReconciled
     | ConductSurveilled
+    | RecoveryRehearsed
     | StressTested
     | KeyIssued
     | KeyRevoked

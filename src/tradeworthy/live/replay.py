@@ -80,6 +80,7 @@ def replay(
     folder: Path,
     load: Callable[[int], Version],
     *,
+    after: int | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> ReplayReport:
     """Make every decision on a tape again, and compare.
@@ -90,6 +91,8 @@ def replay(
         The tape's.
     load : callable
         Gives a verified version by number.
+    after : int, optional
+        Begin at the checkpoint with this sequence; at the first from which everything can be decided, if left out.
     tell : callable, optional
         Told how many inputs are done, of how many.
 
@@ -99,7 +102,7 @@ def replay(
         There is no tape, or it has no checkpoint, or retention deleted so much that no checkpoint is left to begin at.
     """
     reader = TapeReader(folder)
-    desk, after = restored_desk(reader, load, first_checkpoint(folder))
+    desk, after = restored_desk(reader, load, first_checkpoint(folder) if after is None else after)
     inputs = inputs_after(reader, after)
     playback = Playback(reader, desk, load, after)
     comparison = Comparison(reader, after)

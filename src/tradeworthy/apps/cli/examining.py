@@ -1,4 +1,4 @@
-"""``tradeworthy reconcile``, ``surveil`` and ``stress``: a desk's orders examined, and the outcome kept as a fact."""
+"""``tradeworthy reconcile``, ``surveil``, ``stress`` and ``drill``: a desk examined, and the outcome kept as a fact."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(reconcile)
     app.command()(surveil)
     app.command()(stress)
+    app.command()(drill)
 
 
 def reconcile(
@@ -58,6 +59,15 @@ def stress(
     """Drive a version at twice the busiest load of the record, on a desk of its own; exit code 1 if it falls behind."""
     with waiting("driving the version"):
         result = open_project(project).stress(version, factor=factor, actor=actor, reason=reason)
+    show(result, as_json=as_json)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def drill(project: Folder = HERE, *, actor: Actor, reason: Why = "rehearsal", as_json: Json = False) -> None:
+    """Rehearse coming back after a kill, beside everything live; exit code 1 if the desk would not be as it was."""
+    with waiting("coming back from a checkpoint"):
+        result = open_project(project).rehearse_recovery(actor=actor, reason=reason)
     show(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.feature_check import FeatureCheck
     from tradeworthy.apps.commands.handling import CaseLine, Findings
     from tradeworthy.apps.commands.reconciling import Reconciled
+    from tradeworthy.apps.commands.rehearsing import Rehearsed
     from tradeworthy.apps.commands.surveilling import Surveilled
     from tradeworthy.apps.deployment.desk import Alongside
     from tradeworthy.apps.explain.explained import Catalogued, Compared, Explained, InBulk
@@ -247,6 +248,12 @@ class Project(Opened):
         from tradeworthy.apps.commands.surveilling import surveil_project  # noqa: PLC0415
 
         return surveil_project(self, actor=actor, reason=reason)
+
+    def rehearse_recovery(self, *, actor: str, reason: str = "rehearsal") -> "Rehearsed":
+        """Come back from a checkpoint as after a kill, beside everything live, and compare with the record."""
+        from tradeworthy.apps.commands.rehearsing import rehearse_recovery  # noqa: PLC0415
+
+        return rehearse_recovery(self, actor=actor, reason=reason)
 
     def stress(
         self, version: str = "champion", *, factor: float = 2.0, actor: str, reason: str = "stress"

@@ -184,6 +184,10 @@ _WORDS: dict[type[facts.Fact], Callable[[Any], str]] = {
     facts.ConductSurveilled: lambda f: (
         f"{f.orders:,} orders of ours were looked at for abuse: {sum(f.alerts.values()):,} to ask about."
     ),
+    facts.RecoveryRehearsed: lambda f: (
+        f"Coming back after a kill was rehearsed: {f.inputs:,} inputs in {f.seconds:.1f} s, "
+        f"{'as it was' if f.passed else 'NOT as it was'}."
+    ),
     facts.StressTested: lambda f: (
         f"Version {f.version[:SHORT]} {'bore' if f.passed else 'did not bear'} {f.factor:g} times the busiest load."
     ),

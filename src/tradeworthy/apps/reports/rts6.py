@@ -285,8 +285,16 @@ def _looked(fact: facts.ConductSurveilled) -> str:
 def _continuity(year: Year) -> list[Line]:
     return [
         _line("the record holds, verified now", year.verified),
-        _line("a rehearsal of continuity with its result", ""),
+        _line(
+            "a rehearsal of continuity with its result",
+            _told(year.of(facts.RecoveryRehearsed), lambda e: _came_back(e.fact)),
+        ),
     ]
+
+
+def _came_back(fact: facts.RecoveryRehearsed) -> str:
+    result = "as it was" if fact.passed else f"NOT as it was: {'; '.join(fact.problems) or 'decisions differ'}"
+    return f"came back from record {fact.began_after} to {fact.through_sequence} in {fact.seconds:.1f} s, {result}"
 
 
 def _overrides(year: Year) -> str:
