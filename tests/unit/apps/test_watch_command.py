@@ -18,6 +18,7 @@ from tradeworthy.change.release.standing import stand
 from tradeworthy.change.watch.monitors import monitors_of
 from tradeworthy.core import facts
 from tradeworthy.core.time import VirtualClock
+from tradeworthy.judge.monitor.ranges import TOGETHER
 from tradeworthy.record.ledger import Entry
 
 
@@ -233,7 +234,7 @@ def test_every_calibrated_monitor_has_its_table(traded, calibrated):
     assert tables["drift"].false_alarms_per_10k == traded.settings.monitor.drift.false_alarms_per_10k
     assert all(name.startswith("accuracy") for name in tables["performance"].series[0].delays)
     assert [line.name for line in tables["reliability"].series] == ["bias", "confidence"]
-    assert [line.name for line in tables["range"].series] == names
+    assert [line.name for line in tables["range"].series] == [*names, TOGETHER]
     assert all(line.delays[OFTEN] > 1.0 for line in tables["range"].series)
     assert {line.name for line in tables["reasons"].series} <= set(names)
     assert all(set(line.delays) == {WORTH} for name in ("reasons", "estimated") for line in tables[name].series)

@@ -25,12 +25,12 @@ DRAWN, LISTED = 5, 12
 HEARS = {
     "drift": "Level, spread and tails of every feature, its closest pair, and all features together.",
     "reasons": "A feature that moves the scores more, or less, than in training.",
-    "range": "Features outside the range of training, more often or longer than blocks of training themselves.",
+    "range": "Rows outside the range of training, by feature and all together, more often or longer than its own blocks.",
     "performance": "Realised losses above what the gate measured.",
     "class_balance": "A changed mix of classes, estimated from scores and counted from labels.",
     "estimated": "Cases that have become harder, before their labels are known.",
     "fairness": "Gaps between groups in how often a rise is called, found, and called falsely.",
-    "inputs": "Malformed, crossed, late, jumping, missing and stuck market data.",
+    "inputs": "Malformed, crossed, late, jumping, missing, stuck and off-grid market data.",
     "trading": "Slippage above the cost model, refusals, turnover, losing trades, drawdown.",
     "latency": "Lags of the feed and of decisions that have become slow.",
 }

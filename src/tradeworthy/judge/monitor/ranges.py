@@ -1,13 +1,15 @@
 """Rows outside the training range: told when a feature leaves it more often, or for longer, than is usual.
 
 Idea:   even without change a new row is sometimes the largest ever. How often, and for how long, is read from the
-        training sample itself: each of its blocks is held against the range of all others.
-Flow:   rows + decisions -> outside or not, by feature -> charts of rates -> one finding a row.
+        training sample itself: each of its blocks is held against the range of all others. A row may be odd though each
+        of its values is not: so it has a distance too, along the directions in which training hardly varied.
+Flow:   rows + decisions -> outside or not, by feature and all together -> charts of rates -> one finding a row.
 State:  unpaired records, charts, findings not yet taken.
+Units:  the distance of all features is a root mean square, in deviations of training along its directions.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -27,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 NAME = "range"
 KIND = "input_quality"
 BLOCKS = 10
+TOGETHER = "distance of all features"
+DIRECTIONS_MAX = 8
 
 
 class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,19 +48,48 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     quiet: int = 1_000
 
 
+class Together(NamedTuple):
+    """What training hardly varied along: its (p,) means and (p, k) directions, of deviation 1 each."""
+
+    means: Floats
+    directions: Floats
+
+    @classmethod
+    def of(cls, sample: Floats) -> Self:
+        """Return the directions of least variance of (n, p) rows; none of fewer than two features that vary."""
+        means, scales = sample.mean(axis=0), sample.std(axis=0)
+        varies = np.flatnonzero(scales > 0.0)
+        if len(varies) < 2:
+            return cls(means, np.zeros((len(means), 0)))
+        variance, axes = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
+        kept = np.flatnonzero(variance > 1e-9 * variance.max())[:DIRECTIONS_MAX]
+        directions = np.zeros((len(means), len(kept)))
+        directions[varies] = axes[:, kept] / np.sqrt(variance[kept]) / scales[varies, None]
+        return cls(means, directions)
+
+    def distances(self, rows: Floats) -> Floats:
+        """Return how far each of (n, p) rows lies from the means; 0 where there is no direction."""
+        along = rows @ self.directions - self.means @ self.directions
+        squares = np.einsum("ij,ij->i", along, along)
+        far: Floats = np.sqrt(squares / max(1, along.shape[1]))
+        return far
+
+
 def outside_of_others(sample: Floats) -> Bits:
-    """Return (n, p) ones where a row of one block lies outside the range of all other blocks."""
+    """Return (n, p + 1) ones where a row of one block lies outside the range of all other blocks, at last together."""
     blocks = np.array_split(np.arange(len(sample)), BLOCKS)
-    outside = np.zeros(sample.shape, np.uint8)
+    outside = np.zeros((len(sample), sample.shape[1] + 1), np.uint8)
     for block in blocks:
         others = np.delete(sample, block, axis=0)
-        outside[block] = (sample[block] < others.min(axis=0)) | (sample[block] > others.max(axis=0))
+        outside[block, :-1] = (sample[block] < others.min(axis=0)) | (sample[block] > others.max(axis=0))
+        together = Together.of(others)
+        outside[block, -1] = together.distances(sample[block]) > together.distances(others).max()
     return outside
 
 
 @leaf
 def find_outside(rows: Floats, lowest: Floats, highest: Floats, hits: Bits) -> None:
-    """Write (n, p) ones where a row lies outside the range, or is not a number."""
+    """Write ones where one of (n, p) values lies outside the range, or is not a number; `hits` may be wider."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             hits[i, j] = 1 - int((rows[i, j] >= lowest[j]) & (rows[i, j] <= highest[j]))
@@ -95,10 +128,12 @@ class RangeMonitor:
         settings: RangeSettings | None = None,
         pairing: RowPairing | None = None,
     ) -> None:
-        self._lowest, self._highest = lowest, highest
-        self._names, self._instruments = list(names), list(instruments)
+        self._together = Together.of(sample)
+        furthest = float(self._together.distances(sample).max(initial=0.0))
+        self._lowest, self._highest = np.append(lowest, 0.0), np.append(highest, furthest)
+        self._names, self._instruments = [*names, TOGETHER], list(instruments)
         self._settings = settings or RangeSettings()
-        self._pairing = pairing or RowPairing(version, len(self._names))
+        self._pairing = pairing or RowPairing(version, len(names))
         n, p = max(1, len(self._instruments)), len(self._names)
         rate = self._settings.false_alarms_per_10k
         self._charts = RateCharts(n * p, false_alarms_per_10k=rate, quiet=self._settings.quiet)
@@ -116,14 +151,15 @@ class RangeMonitor:
 
     def _watch(self, instrument: int, heads: Records, rows: Floats) -> None:
         """Step one instrument's charts through its rows; tell what alarms."""
-        hits = np.empty(rows.shape, np.uint8)
+        hits, far = np.empty((len(rows), len(self._names)), np.uint8), self._together.distances(rows)
         find_outside(rows, self._lowest, self._highest, hits)
+        hits[:, -1] = ~(far <= self._highest[-1])
         first = np.full(len(heads), instrument * len(self._names))
         start, ts_ns = 0, np.ascontiguousarray(heads["ts_event_ns"])
         while start < len(heads):
             at = self._charts.watch(first, hits, ts_ns, start)
             if at < len(heads):
-                self._queue.put(self._finding(int(first[at]), heads[at], rows[at]))
+                self._queue.put(self._finding(int(first[at]), heads[at], np.append(rows[at], far[at])))
             start = at + 1
 
     def findings(self) -> list[Finding]:

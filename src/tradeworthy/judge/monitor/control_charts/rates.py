@@ -180,7 +180,9 @@ class RateCharts:
         return {f"{prefix}{name}": array.copy() for name, array in self.state._asdict().items()}
 
     def take_back(self, state: Mapping[str, npt.NDArray[Any]], prefix: str) -> None:
-        """Go on from what `export` returned."""
+        """Go on from what `export` returned; of other charts than these nothing is taken."""
+        if state[f"{prefix}sums"].shape != self.state.sums.shape:
+            return
         self.state = RateState(*(state[f"{prefix}{name}"].copy() for name in RateState._fields))
 
     def _alarm(self, chart: int) -> RateAlarm:
