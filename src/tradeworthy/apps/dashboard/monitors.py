@@ -25,7 +25,7 @@ DRAWN, LISTED = 5, 12
 HEARS = {
     "drift": "Level, spread and tails of every feature, its closest pair, and all features together.",
     "reasons": "A feature that moves the scores more, or less, than in training.",
-    "range": "Rows outside the range of training, by feature and all together, more often or longer than its own blocks.",
+    "range": "Rows outside the range of training, by feature or all together, more often or longer than its own.",
     "performance": "Realised losses above what the gate measured.",
     "class_balance": "A changed mix of classes, estimated from scores and counted from labels.",
     "estimated": "Cases that have become harder, before their labels are known.",
