@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import numpy as np
@@ -182,7 +182,9 @@ class Incoming:
             values, kind = (event.bid, event.ask, event.bid_size, event.ask_size), Kind.QUOTE
         else:
             values, kind = self._book(event), Kind.BOOK
-        self._fill(kind, self._number(event.instrument), event.ts_event_ns, event.sequence, values)
+        symbol = event.instrument
+        number = self._numbers[symbol] if symbol in self._numbers else self._refuse(symbol)
+        self._fill(kind, number, event.ts_event_ns, event.sequence, values)
 
     def take_outcome(self, decision: int, instrument: int, ts_event_ns: int | None, label: float, value: float) -> None:
         """Write a late label."""
@@ -207,13 +209,9 @@ class Incoming:
         pairs = zip((event.bids + none)[:room], (event.asks + none)[:room], strict=True)
         return tuple(number for bid, ask in pairs for number in (bid[0], ask[0], bid[1], ask[1]))
 
-    def _number(self, symbol: str) -> int:
-        number = self._numbers.get(symbol)
-        if number is None:
-            hint = near(symbol, self._numbers)
-            allowed = ", ".join(self._numbers)
-            raise RequestRefused(400, f"instrument {symbol!r} is unknown{hint}; allowed are {allowed}")
-        return number
+    def _refuse(self, symbol: str) -> NoReturn:
+        hint, allowed = near(symbol, self._numbers), ", ".join(self._numbers)
+        raise RequestRefused(400, f"instrument {symbol!r} is unknown{hint}; allowed are {allowed}")
 
     def _row(self, event: RowEvent) -> tuple[float, ...]:
         fields, values = self._desk.leading.version.program.row_fields, event.values
