@@ -55,6 +55,8 @@ class SurveillanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         The most that the desk may be of what was traded in it.
     messages_per_s_max : int
         Orders and cancels within one second.
+    every_s : float, optional
+        While a desk runs, its orders are looked at so often, in a process beside it; by command only, if left out.
     """
 
     wash_window_s: float = 1.0
@@ -65,12 +67,15 @@ class SurveillanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     close_window_s: float = 600.0
     close_share_max: float = 0.2
     messages_per_s_max: int = 20
+    every_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing or everything would be beyond."""
         for name in ("wash_window_s", "layering_window_s", "layering_orders_min", "close_window_s"):
             if not getattr(self, name) > 0:
                 raise SettingsInvalid(f"surveillance.{name} is {getattr(self, name)}, allowed is a positive number")
+        if self.every_s is not None and not self.every_s > 0:
+            raise SettingsInvalid(f"surveillance.every_s is {self.every_s:g}, allowed is a positive number, or none")
         for name in ("layering_share_min", "close_share_max"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise SettingsInvalid(f"surveillance.{name} is {getattr(self, name):g}, allowed is above 0 and up to 1")

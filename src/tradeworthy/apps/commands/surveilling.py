@@ -72,7 +72,7 @@ def surveil_project(project: "Opened", *, actor: str, reason: str) -> Surveilled
     inputs, orders = read_or_none(reader, INPUTS, event_dtype()), read_or_none(reader, ORDERS, ORDER)
     conduct = Conduct.of(inputs, orders, project.settings.instrument)
     looked = {name: rule(conduct, project.settings.surveillance) for name, rule in RULES.items()}
-    after = _told_up_to(project)
+    after = looked_up_to(project)
     new = [alert for each in looked.values() for alert in each.alerts if alert.sequence > after]
     result = Surveilled(
         orders=len(orders),
@@ -101,7 +101,7 @@ def surveil_project(project: "Opened", *, actor: str, reason: str) -> Surveilled
     return result
 
 
-def _told_up_to(project: "Opened") -> int:
+def looked_up_to(project: "Opened") -> int:
     """Return the last record of the last look."""
     looks = (entry.fact for entry in project.ledger.facts(ConductSurveilled))
     return max((fact.through_sequence for fact in looks if isinstance(fact, ConductSurveilled)), default=0)

@@ -158,11 +158,13 @@ def companions(project: "Project", *, watch: bool, market_past: bool = True) -> 
 
 
 def start_keepers(project: "Project", running: Companions) -> None:
-    """Start to make an open tape durable and, where the settings say so, to archive what is sealed."""
+    """Start to make an open tape durable and, where the settings say so, to archive it and to look at its orders."""
     _start_syncer(project, running)
-    if project.settings.archive.every_s is not None:
-        folder, parent = str(project.folder.resolve()), str(os.getpid())
+    folder, parent, settings = str(project.folder.resolve()), str(os.getpid()), project.settings
+    if settings.archive.every_s is not None:
         running.start("archiver", "tradeworthy.apps.deployment.archiver", folder, parent)
+    if settings.surveillance.every_s is not None:
+        running.start("surveyor", "tradeworthy.apps.deployment.surveyor", folder, parent)
 
 
 def _start_syncer(project: "Project", running: Companions) -> None:
