@@ -1,4 +1,4 @@
-"""The page: its first paint over a long tape, how soon what happens is on it, what ten open pages cost a decision.
+"""The page: first paint and chart over a long tape, how soon what happens is on it, what ten pages cost a decision.
 
 Idea:   an engine in this process, on the last core, decides real trades at a thousand a second; the page and those who
         look at it are processes of their own on the first. The tape holds a hundred thousand decisions already.
@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -28,9 +29,14 @@ from tradeworthy.core.time import NS_PER_MS, NS_PER_S, SystemClock
 from tradeworthy.live.feeds.emini import EMINI, read_emini
 from tradeworthy.record.reader import TapeReader
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 AIMS = {
     "page_first_paint_ms": Aim("ms", "lower", 1_000.0),
     "page_answer_ms": Aim("ms", "lower", 250.0),
+    "page_pan_ms": Aim("ms", "lower", 16.7),
+    "page_zoom_ms": Aim("ms", "lower", 250.0),
     "page_update_lag_ms_p99": Aim("ms", "lower", 1_000.0),
     "page_ten_open_p99_ratio": Aim("times", "lower", 1.2),
 }
@@ -52,6 +58,34 @@ tick = {EMINI.tick}
 lot = {EMINI.lot}
 multiplier = {EMINI.multiplier}
 """
+
+MOVED = """async () => {
+    const plot = uPlot.sync("desk").plots[0], pans = [], zooms = [], tasks = [];
+    const frame = () => new Promise(requestAnimationFrame);
+    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((each) => each.duration)))
+        .observe({ entryTypes: ["longtask"] });
+    const { min, max } = plot.scales.x, half = (max - min) / 2;
+    for (let turn = 0; turn < 60; turn++) {
+        await frame();
+        const from = min + half * turn / 60, start = performance.now();
+        plot.batch(() => plot.setScale("x", { min: from, max: from + half }));
+        pans.push(performance.now() - start);
+    }
+    const drawn = () => new Promise((done) => new MutationObserver((_, me) => { me.disconnect(); done(); })
+        .observe(document.body, { attributes: true, attributeFilter: ["data-drawn"] }));
+    for (let turn = 0; turn < 20; turn++) {
+        const seen = drawn(), start = performance.now();
+        plot.setSelect({ left: 100 + 20 * turn, top: 0, width: 200, height: plot.over.clientHeight });
+        await seen;
+        await frame();
+        zooms.push(performance.now() - start);
+        const whole = drawn();
+        plot.over.dispatchEvent(new MouseEvent("dblclick"));
+        await whole;
+    }
+    return { pans, zooms, tasks };
+}"""
+"""Moves the chart as a hand would, and says in milliseconds what each move took."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -120,10 +154,26 @@ def _first_sight(setting: Setting, report: Report, address: str, cookies: str, d
         "page_answer_ms", median_of(took[1:]), note=f"{note}; the first one, which reads the tape: {took[0]:.0f} ms"
     )
     if BROWSER is None:
-        report.add("page_first_paint_ms", None, note="no chromium here")
+        for name in ("page_first_paint_ms", "page_pan_ms", "page_zoom_ms"):
+            report.add(name, None, note="no chromium here")
         return
     painted = _painted_ms(address, cookies, setting.repeats(20))
     report.add("page_first_paint_ms", median_of(painted), note=f"{note}; Chromium, first contentful paint")
+    pans, zooms, longest = _chart_ms(address, cookies)
+    said = f"{note}; Chromium, the price at 1440 pixels; longest task {longest:.0f} ms"
+    report.add("page_pan_ms", median_of(pans), note=f"a redraw, of {len(pans)}; {said}")
+    report.add("page_zoom_ms", median_of(zooms), note=f"from the drag to the drawn part, of {len(zooms)}; {said}")
+
+
+def _chart_ms(address: str, cookies: str) -> tuple[list[float], list[float], float]:
+    """Move the price's window sixty times and look closer twenty times; return what each took, and the longest task."""
+    with _browsing(address, cookies) as opened:
+        page = opened()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(address)
+        page.wait_for_selector("body[data-drawn]")
+        told = page.evaluate(MOVED)
+    return told["pans"], told["zooms"], max(told["tasks"], default=0.0)
 
 
 def _answer_ms(client: httpx.Client) -> float:
@@ -134,23 +184,34 @@ def _answer_ms(client: httpx.Client) -> float:
 
 def _painted_ms(address: str, cookies: str, repeats: int) -> list[float]:
     """Open the desk anew so often, and return the browser's own times of the first paint."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
-
-    pairs = [pair.split("=", 1) for pair in cookies.split("; ")]
     painted = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
     found = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+    with _browsing(address, cookies) as opened:
         for _ in range(repeats):
-            context = browser.new_context()
-            context.add_cookies([{"name": name, "value": value, "url": address} for name, value in pairs])
-            page = context.new_page()
+            page = opened()
             page.goto(address)
             page.wait_for_function(f"({painted}) !== null")
             found.append(float(page.evaluate(painted)))
-            context.close()
-        browser.close()
+            page.context.close()
     return found
+
+
+@contextmanager
+def _browsing(address: str, cookies: str) -> Iterator[Callable[[], "Page"]]:
+    """Start Chromium; yield what opens a page of a new visitor with these cookies."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    pairs = [pair.split("=", 1) for pair in cookies.split("; ")]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+
+        def opened() -> "Page":
+            context = browser.new_context()
+            context.add_cookies([{"name": name, "value": value, "url": address} for name, value in pairs])
+            return context.new_page()
+
+        yield opened
+        browser.close()
 
 
 def _at_work(setting: Setting, report: Report, made: BenchDesk, events: EventBatch, visitor: tuple[str, str]) -> None:

@@ -6,8 +6,9 @@ State:  a follower of the tape and its curves, each behind a lock; handlers run 
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from tradeworthy.apps.admin.invitation import Invitation
 from tradeworthy.apps.captions import Caption, read_caption
@@ -22,15 +23,17 @@ from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
 from tradeworthy.apps.reports.case_story import CasePage
 from tradeworthy.apps.reports.monitored import Told, case_page, told_of
 from tradeworthy.change.watch.findings import Case
-from tradeworthy.change.watch.sight import Sight, read_sight
+from tradeworthy.change.watch.sight import SIGHT, Sight, read_sight
 from tradeworthy.core import facts
-from tradeworthy.core.errors import NotFound, near
+from tradeworthy.core.errors import NotFound, TradeworthyError, near
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import Cursor, TapeReader
 
-LOOK_EVERY_S = 0.4
+Made = TypeVar("Made")
+
+LOOK_EVERY_S = 0.25
 INSIGHT_EVERY_S = 30.0
 """Groups and reasons are read again after so long: they are of thousands of decisions."""
 
@@ -65,10 +68,29 @@ class Deployment:
         self._reading = threading.Lock()
         self._entries: list[Entry] = []
         self._told: Told | None = None
+        self._sight: tuple[int, Sight | None] | None = None
         self._verified: Verified | None = None
+        self._kept: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._lately: dict[str, tuple[int, Any]] = {}
         self._bounds: tuple[str, Limits] | None = None
         self.instruments = project.settings.instrument
         self.symbols = [instrument.symbol for instrument in self.instruments]
+
+    def kept(self, name: str, of: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Return what is made of these very objects; made again only when one of them is another."""
+        before = self._kept.get(name)
+        if before is None or any(a is not b for a, b in zip(before[0], of, strict=True)):
+            before = self._kept[name] = of, make()
+        made: Made = before[1]
+        return made
+
+    def lately(self, name: str, seconds: float, make: Callable[[], Made]) -> Made:
+        """Return what was made within so many seconds; made again when that is longer ago."""
+        now_ns, before = self.project.clock.monotonic_ns(), self._lately.get(name)
+        if before is None or now_ns - before[0] > seconds * NS_PER_S:
+            before = self._lately[name] = now_ns, make()
+        made: Made = before[1]
+        return made
 
     def scopes(self) -> tuple[str, ...]:
         """Return what can be halted by itself: everything, each traded instrument, each version at work."""
@@ -144,8 +166,12 @@ class Deployment:
         return kept
 
     def sight(self) -> Sight | None:
-        """Return what each monitor at work sees; None where no watcher has said it."""
-        return read_sight(self.project.places.watcher)
+        """Return what each monitor at work sees; None where no watcher has said it. The same until it says more."""
+        said = self.project.places.watcher / SIGHT
+        stamp = said.stat().st_mtime_ns if said.exists() else 0
+        if self._sight is None or self._sight[0] != stamp:
+            self._sight = stamp, read_sight(self.project.places.watcher)
+        return self._sight[1]
 
     def insight(self) -> Insight:
         """Return how the champion serves its groups and what it goes by, read at most every `INSIGHT_EVERY_S`.
@@ -182,6 +208,13 @@ class Deployment:
                 self._frame = self._follower.frame()
                 self._looked_ns = now_ns
             return self._frame
+
+    def read_ahead(self) -> None:
+        """Read the record before somebody looks, so that who looks first need not wait for all of a long tape."""
+        with suppress(TradeworthyError):  # whoever looks at a record that cannot be read is told so
+            self.frame()
+            with self.curves():
+                pass
 
     def look_again(self) -> None:
         """Have the next look read the record, however young the last one is: somebody has just changed it."""

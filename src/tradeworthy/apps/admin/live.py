@@ -133,6 +133,7 @@ def _read(deployment: Deployment, name: str) -> dict[str, str] | None:
 def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
     """Build every piece of one moment; they are the same for every visitor."""
     told, desk = deployment.caption(), desk_of(deployment)
+    sight, found, watched = deployment.sight(), deployment.told(), frame.watcher is not None
     return {
         "strip": strip(frame),
         "state": state(frame),
@@ -145,8 +146,8 @@ def _built(deployment: Deployment, frame: Frame) -> dict[str, str]:
         "latest": latest(frame.latest),
         "findings": findings(frame.findings),
         "watcher": watcher_figures(frame),
-        "monitors": monitors_table(deployment.sight(), deployment.cases()),
-        "stories": stories(frame, deployment.cases()),
+        "monitors": deployment.kept("monitors", (sight, found), lambda: monitors_table(sight, deployment.cases())),
+        "stories": deployment.kept("stories", (found, watched), lambda: stories(frame, deployment.cases())),
         "moved": str(frame.events),
     }
 

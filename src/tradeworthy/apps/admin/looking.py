@@ -21,6 +21,9 @@ from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import TapeReader
 
 RECENT, CHANGES = 20_000, 6
+SPEED_EVERY_S = 2.0
+"""Percentiles of thousands of decisions are read again after so long."""
+
 A_DAY_MS = 86_400_000.0
 """Events that come later than this, or not later at all, are those of a market of the past."""
 
@@ -31,12 +34,12 @@ def desk_of(deployment: Deployment) -> Desk:
     entries = deployment.facts()
     approvals = [e.actor for e in entries if _approves(e.fact, frame.champion)]
     return Desk(
-        halts=halts_of(entries),
+        halts=deployment.kept("halts", (entries,), lambda: halts_of(entries)),
         exposures=exposures_of(deployment),
         approved_by=f"approved by {', '.join(approvals)}" if approvals else "no approval needed on paper",
-        speed=speed_of(project),
+        speed=deployment.lately("speed", SPEED_EVERY_S, lambda: speed_of(project)),
         symbols=deployment.symbols,
-        changes=facts_of(entries, CHANGES),
+        changes=deployment.kept("changes", (entries,), lambda: facts_of(entries, CHANGES)),
     )
 
 

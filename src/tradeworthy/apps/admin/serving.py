@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +63,10 @@ def serve(
     scheme = "http" if certificate is None else "https"
     if ready is not None:
         ready(f"{scheme}://{host}:{bound.getsockname()[1]}{invitation.path if invitation else ''}")
+    app = make_app(project, secure=certificate is not None, invitation=invitation)
+    threading.Thread(target=app.state.deployment.read_ahead, name="reads ahead", daemon=True).start()
     config = uvicorn.Config(
-        make_app(project, secure=certificate is not None, invitation=invitation),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
