@@ -77,3 +77,34 @@ def test_what_waits_survives_a_restart(streams):
     second.restore(first.state())
     second.add(decisions[1:])
     assert second.take()[0]["sequence"].tolist() == decisions["sequence"][:2].tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("step", [1, 9, 200])
+def test_pairs_are_what_a_dictionary_says(seed, step):
+    """However streams are cut, whichever comes first, and across restarts: each row of the version, once, in order."""
+    rng, n = np.random.default_rng(seed), 200
+    decisions = decisions_on(bars(np.ones(n)), 0.5)
+    decisions["version"], decisions["instrument"] = VERSION + (rng.random(n) < 0.3), rng.integers(0, 3, n)
+    rows = rows_of(decisions, rng.standard_normal((n, 3)))
+    rows["decision"][rng.random(n) < 0.1] += 1  # of nothing on the tape
+    rows["row"][rng.random((n, 3)) < 0.1] = np.nan
+    rows, decided = rows[rng.random(n) < 0.8], decisions[rng.random(n) < 0.8]
+    lagging = np.searchsorted(rows["sequence"], decided["sequence"][::step])
+    pairing, heads, values = RowPairing(VERSION, 3), [], []
+    for turn, upto in enumerate([*lagging[1:], len(rows)]):
+        parts = [decided[turn * step : (turn + 1) * step], rows[lagging[turn] : upto], rows[:0], decided[:0]]
+        for part in parts[:: -1 if turn % 2 else 1]:
+            found = pairing.pair(part)
+            heads.append(found[0].copy())
+            values.append(found[1].copy())
+        state, pairing = pairing.state(), RowPairing(VERSION, 3)
+        pairing.restore(state)
+    own = {int(each["sequence"]): each for each in decided if each["version"] == VERSION}
+    expected = [(own[int(row["decision"])], row["row"]) for row in rows if int(row["decision"]) in own]
+    found, pairs = np.concatenate(heads), np.concatenate(values)
+    assert len(expected) > 20
+    assert found["sequence"].tolist() == [int(head["sequence"]) for head, _ in expected]
+    assert found["instrument"].tolist() == [int(head["instrument"]) for head, _ in expected]
+    assert found["ts_event_ns"].tolist() == [int(head["ts_event_ns"]) for head, _ in expected]
+    np.testing.assert_array_equal(pairs, np.array([row for _, row in expected]))

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, wall_clock_ns
+from tradeworthy.core.time import NS_PER_HOUR, wall_clock_ns
+from tradeworthy.model.season import DAY, WEEK
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -84,6 +85,11 @@ class Grouping:
         elif self.needs == "wildness":
             self._cuts = np.array(WILD_CUTS)
         self.names, self._time_zone = _names(by, columns, self._cuts), columns.time_zone
+        hours = np.arange(WEEK)
+        self._at_hour: dict[str, Longs] = {
+            "session": np.searchsorted(SESSIONS[1:], hours % DAY, side="right").astype(np.int64),
+            "weekday": (hours // DAY + THURSDAY) % len(WEEKDAYS),
+        }
         where = {symbol: place for place, symbols in enumerate(columns.venues.values()) for symbol in symbols}
         self._venue_of = np.array([where.get(symbol, len(columns.venues)) for symbol in columns.instruments])
 
@@ -93,12 +99,10 @@ class Grouping:
             return np.minimum(known.instruments, len(self.names) - 1)
         if self.by == "venue":
             return self._venue_of[np.minimum(known.instruments, len(self._venue_of) - 1)]
-        if self.by == "session":
-            hours = wall_clock_ns(known.ts_ns, self._time_zone) % NS_PER_DAY // NS_PER_HOUR
-            return np.searchsorted(SESSIONS[1:], hours, side="right").astype(np.int64)
-        if self.by == "weekday":
-            days: Longs = (wall_clock_ns(known.ts_ns, self._time_zone) // NS_PER_DAY + THURSDAY) % len(WEEKDAYS)
-            return days
+        if self.by in self._at_hour:
+            hours = wall_clock_ns(known.ts_ns, self._time_zone) // NS_PER_HOUR
+            of_week: Longs = self._at_hour[self.by][hours - hours // WEEK * WEEK]  # a remainder costs more
+            return of_week
         places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
         return np.where(np.isfinite(known.values), places, -1)
 

@@ -97,8 +97,8 @@ def write_labels(found: Labels, sequences: Words, ts_ns: Longs, since: tuple[int
 
 
 @leaf
-def _place(known: Records, asked: np.int64, at: int) -> int:
-    """Return the first of rising facts at or after a sequence; quickest where it stands a little behind `at`."""
+def place_of(known: Records, asked: np.int64, at: int) -> int:
+    """Return the first of rising records at or after a sequence; quickest where it stands a little behind `at`."""
     if at > 0 and np.int64(known[at - 1]["sequence"]) >= asked:
         low, high = 0, at
         while low < high:
@@ -146,7 +146,7 @@ def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> t
         asked = np.int64(waits["sequence"] if facts.instrument < 0 else waits["input_sequence"])
         about = facts.instrument < 0 or (waits["instrument"] == facts.instrument and asked <= facts.passed)
         if about:
-            at = _place(known, asked, at)
+            at = place_of(known, asked, at)
         if about and at < len(known) and np.int64(known[at]["sequence"]) == asked:
             _write_joined(waits, known[at], joined[found])
             found += 1

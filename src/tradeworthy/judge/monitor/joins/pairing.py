@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.judge.monitor.base import (
-    Records,
-    State,
-    are_decisions,
-    are_rows,
-    chosen,
-    fields_as,
-    followed_by,
-    places_of,
-)
+from tradeworthy.core.decisions import row_dtype
+from tradeworthy.core.kernel import entry, leaf
+from tradeworthy.judge.monitor.base import SOME_DECISIONS, Kept, Records, State, are_decisions, are_rows
+from tradeworthy.judge.monitor.joins.outcome_kernels import place_of
 
 WAITING_MAX = 100_000
 """Decisions kept without a row; warming decisions never get one."""
@@ -29,6 +23,64 @@ Pairs = tuple[npt.NDArray[np.void], npt.NDArray[np.float64]]
 """(m,) PAIRED heads and their (m, n_features) rows."""
 
 PAIRED = np.dtype([("sequence", "<u8"), ("ts_event_ns", "<i8"), ("instrument", "<u4")])
+
+
+Words = npt.NDArray[np.uint64]
+
+
+@leaf
+def write_heads(decisions: Records, version: np.uint64, room: Records) -> tuple[int, int]:
+    """Write one version's (n,) DECISION as PAIRED into room for all; return how many, and the newest of any version."""
+    found, newest = 0, np.int64(0)
+    for i in range(len(decisions)):
+        each, head = decisions[i], room[found]
+        newest = max(newest, np.int64(each["sequence"]))
+        if each["version"] == version:
+            head["sequence"], head["ts_event_ns"] = each["sequence"], each["ts_event_ns"]
+            head["instrument"] = each["instrument"]
+            found += 1
+    return found, int(newest)
+
+
+@leaf
+def pair_rows(
+    waiting: tuple[Words, npt.NDArray[np.float64]],
+    known: Records,
+    newest: int,
+    pairs: Pairs,
+    left: npt.NDArray[np.int64],
+) -> tuple[int, int]:
+    """Write the pairs of rows and known decisions, and the places of rows whose decision may still come.
+
+    Parameters
+    ----------
+    waiting : tuple of (n,) uint64 and (n, n_features) float64
+        The decisions that rows name, and the rows.
+    known : (m,) PAIRED
+        In order of decisions.
+    newest : int
+        The last decision that was read, of any version.
+    pairs, left : (n,) each
+        Where the pairs and the places are written.
+
+    Returns
+    -------
+    tuple of int
+        How many pairs there are, and how many rows wait.
+    """
+    (keys, rows), found, waits, at = waiting, 0, 0, 0
+    for i in range(len(keys)):
+        asked = np.int64(keys[i])
+        at = place_of(known, asked, at)
+        if at < len(known) and np.int64(known[at]["sequence"]) == asked:
+            pairs[0][found] = known[at]
+            for column in range(rows.shape[1]):
+                pairs[1][found, column] = rows[i, column]
+            found += 1
+        elif asked > newest:
+            left[waits] = i
+            waits += 1
+    return found, waits
 
 
 class RowPairing:
@@ -43,12 +95,17 @@ class RowPairing:
     """
 
     def __init__(self, version: int, n_features: int) -> None:
-        self._version = version
-        self._decisions = np.empty(0, PAIRED)
+        self._version = np.uint64(version)
+        self._decisions = Kept(PAIRED)
         self._row_keys = np.empty(0, np.uint64)
         self._rows = np.empty((0, n_features))
         self._newest = 0
         self._last: tuple[Records, Pairs] | None = None
+        self._write = entry(write_heads, SOME_DECISIONS, self._version, np.empty(2, PAIRED))
+        self._memory = np.empty((2, n_features))
+        some, heads = np.zeros(2, row_dtype(n_features, 1)), np.empty(2, PAIRED)
+        waiting, pairs = (some["decision"], some["row"]), (heads, self._memory)
+        self._pair = entry(pair_rows, waiting, heads, 0, pairs, np.empty(2, np.int64))
 
     @property
     def width(self) -> int:
@@ -68,20 +125,16 @@ class RowPairing:
     def add(self, records: Records) -> None:
         """Take decisions or rows; anything else is left."""
         if are_decisions(records):
-            self._add_decisions(records)
-        elif are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
-            keys, rows = records["decision"], records["row"]
-            none = len(self._row_keys) == 0
-            self._row_keys = np.ascontiguousarray(keys) if none else np.concatenate([self._row_keys, keys])
+            found, newest = self._write(records, self._version, self._decisions.room(len(records)))
+            self._newest = max(self._newest, newest)
+            self._decisions.grow(found)
+            self._decisions.drop(len(self._decisions) - WAITING_MAX)
+        elif are_rows(records) and records["row"].shape[1] == self.width:
+            keys, rows, none = records["decision"], records["row"], len(self._row_keys) == 0
+            self._row_keys = keys if none else np.concatenate([self._row_keys, keys])
             self._rows = rows if none else np.concatenate([self._rows, rows])
 
-    def _add_decisions(self, records: Records) -> None:
-        if len(records):
-            self._newest = max(self._newest, int(records["sequence"].max()))
-        own = fields_as(chosen(records, records["version"] == self._version), PAIRED)
-        self._decisions = followed_by(self._decisions, own)[-WAITING_MAX:]
-
-    def take(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.float64]]:
+    def take(self) -> Pairs:
         """Return the pairs that are complete, in decision order.
 
         Returns
@@ -89,22 +142,22 @@ class RowPairing:
         heads : (m,) PAIRED
             The decision's sequence, event time and instrument.
         rows : (m, n_features) float64
+            In memory that the next call writes again: whoever keeps them copies them.
         """
-        at = places_of(self._decisions["sequence"], self._row_keys)
-        found = at >= 0
-        heads = self._decisions.take(at[found])
-        rows = np.ascontiguousarray(self._rows if found.all() else self._rows[found])  # read by several monitors
-        waiting = np.flatnonzero(~found & (self._row_keys > self._newest))
-        self._row_keys, self._rows = self._row_keys[waiting], self._rows[waiting]
-        if len(heads):
-            after = int(np.searchsorted(self._decisions["sequence"], heads["sequence"][-1], side="right"))
-            self._decisions = self._decisions[after:]
-        return heads, rows
+        n, known = len(self._row_keys), self._decisions.records
+        if n > len(self._memory):
+            self._memory = np.empty((n, self.width))
+        heads, rows, left = np.empty(n, PAIRED), self._memory[:n], np.empty(n, np.int64)
+        found, waits = self._pair((self._row_keys, self._rows), known, self._newest, (heads, rows), left)
+        self._row_keys, self._rows = self._row_keys[left[:waits]], self._rows[left[:waits]]
+        if found:
+            self._decisions.drop(int(np.searchsorted(known["sequence"], heads["sequence"][found - 1], side="right")))
+        return heads[:found], rows[:found]
 
     def state(self) -> State:
         """Return what waits."""
         return {
-            "decisions": self._decisions.copy(),
+            "decisions": self._decisions.records.copy(),
             "row_keys": self._row_keys.copy(),
             "rows": self._rows.copy(),
             "newest": np.array([self._newest], np.uint64),
@@ -113,5 +166,6 @@ class RowPairing:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back what waited."""
         self._last = None
-        self._decisions, self._row_keys = state["decisions"].astype(PAIRED), state["row_keys"].copy()
+        self._decisions.replace(state["decisions"].astype(PAIRED))
+        self._row_keys = state["row_keys"].copy()
         self._rows, self._newest = state["rows"].copy(), int(state["newest"][0])
