@@ -7,7 +7,7 @@
  * one connection it sleeps until it is answered, as a caller does; with more it polls: what waking a sleeper costs (10 us
  * in a virtual machine) would be charged to the server's sends.
  * With RATE the loop is open: so many a second fall due, each timed from when it was due; one that finds no connection
- * free is not sent, and counted as `unsent`.
+ * free is not sent, and counted as `unsent`. The first answer is waited for, a minute at most.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROOM = 65536, REQUESTS = 4096, CONNECTIONS = 4096, SAMPLES = 8000000 };
+enum { ROOM = 65536, REQUESTS = 4096, CONNECTIONS = 4096, SAMPLES = 8000000, WAIT_US = 60000000 };
 
 typedef struct {
     int fd, have;
@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
         if (rate > 0) resting[free_now++] = callers[i];
         else ask(callers[i], now());
     struct epoll_event events[256];
-    while (at < end && taken + bad + 256 < SAMPLES) {
+    while ((at < end || (!taken && !bad && at < end + WAIT_US)) && taken + bad + 256 < SAMPLES) {
         for (; rate > 0 && due <= at; due += 1e6 / rate)
             if (free_now) ask(resting[--free_now], due);
             else unsent++;

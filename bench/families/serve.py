@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pathlib import Path
 from clients import Client, is_realtime
 from harness import HERE, Aim, Peer, Report, Setting, context, digits
 from measure import median_of, ratio_of
-from server_peers import SERVER_PEERS, requests_of
+from server_peers import SERVER_PEERS, PeerServer, requests_of
 from servers import READY, Server, free_port, kept, ours, plain_requests, serving
 
 AIMS = {
@@ -107,28 +108,36 @@ def _rates(report: Report, taken: Mapping[str, list[Answers]]) -> None:
 
 
 def _peers(setting: Setting, report: Report, client: Client, own: Server, folder: Path) -> dict[str, list[Answers]]:
-    """Start one peer after the other, and ask it in turn with ours."""
+    """Start one peer after the other, and ask it in turn with ours; one that fails is not measured."""
     found: dict[str, list[Answers]] = {}
     for peer in SERVER_PEERS:
         if not (setting.peers and peer.is_there):
             wanted = "run `make bench-peers` first" if setting.peers else "without --peers"
             report.add(peer.figure, None, note=f"{peer.name} was not measured: {wanted}")
             continue
-        command, env = peer.start(folder)
-        asked = requests_of(peer)
-        with serving(command, folder, env=env, first=asked[0]) as theirs:
-            theirs.requests = {"infer": kept(folder / f"{peer.package}.req", asked)}
-            both = {OURS: replace(own, requests={"infer": own.requests["infer"]}), peer.name: theirs}
-            taken = _in_turn(setting, client, both)
-        rates = [_all(taken, f"{name} infer {TOGETHER}", "per_s") for name in both]
-        other = Peer(peer.name, peer.version, median_of(rates[1]).value)
+        try:
+            taken = _beside(setting, client, own, peer, folder)
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as problem:
+            report.add(peer.figure, None, note=f"failed: {problem}")
+            continue
+        ours_per_s, per_s = (_all(taken, f"{name} infer {TOGETHER}", "per_s") for name in (OURS, peer.name))
         bad = sum(_all(taken, f"{peer.name} infer {TOGETHER}", "bad"))
         note = f"requests a second, the same model, {TOGETHER} callers; all of a server's processes on one core"
-        report.add(
-            peer.figure, ratio_of(*rates), peer=other, note=note + (f"; {bad:.0f} of theirs failed" if bad else "")
-        )
+        note += f"; {bad:.0f} of theirs failed" if bad else ""
+        other = Peer(peer.name, peer.version, median_of(per_s).value)
+        report.add(peer.figure, ratio_of(ours_per_s, per_s), peer=other, note=note)
         found |= {name: each for name, each in taken.items() if name.startswith(peer.name)}
     return found
+
+
+def _beside(setting: Setting, client: Client, own: Server, peer: PeerServer, folder: Path) -> dict[str, list[Answers]]:
+    """Start a peer and ask it in turn with ours."""
+    command, env = peer.start(folder)
+    asked = requests_of(peer)
+    with serving(command, folder, env=env, first=asked[0]) as theirs:
+        theirs.requests = {"infer": kept(folder / f"{peer.package}.req", asked)}
+        both = {OURS: replace(own, requests={"infer": own.requests["infer"]}), peer.name: theirs}
+        return _in_turn(setting, client, both)
 
 
 def _swaps(setting: Setting, report: Report, client: Client, server: Server) -> None:
