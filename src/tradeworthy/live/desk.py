@@ -126,7 +126,7 @@ class Desk(Roles):
 
     def run(self, start: int, stop: int, *, generation: int = 0, first_sequence: int = 0) -> Run:
         """Let whoever acts take market events of the inbox, up to another's turn; see `Pipeline.run`."""
-        if self.is_shared:
+        if self._of_canary is not None:
             stop = start + self.take_turn(self.inbox.records["instrument"][start:stop])
         return self.acting.run(start, stop, generation=generation, first_sequence=first_sequence)
 
