@@ -11,7 +11,7 @@ from tradeworthy.apps.commands.handling import findings_of
 from tradeworthy.apps.dashboard.acting import Acts
 from tradeworthy.apps.dashboard.comparing import Judged
 from tradeworthy.apps.dashboard.comparison import _gate
-from tradeworthy.apps.dashboard.desk import last_act
+from tradeworthy.apps.dashboard.desk import age, last_act
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.dashboard.telling import FactLine
@@ -201,3 +201,12 @@ def test_what_the_gate_has_not_judged_is_no_difference(judged, said):
 def test_without_a_shadow_the_table_says_how_to_get_one():
     """An empty table is no dead end."""
     assert "Make a version that the gate passed a shadow" in shadows_table([])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "0 seconds"), (1.0, "1 second"), (119.0, "119 seconds"), (120.0, "2 minutes"), (7_300.0, "2 hours")],
+)
+def test_a_length_of_time_is_in_its_largest_unit(seconds, said):
+    """As people say it."""
+    assert age(seconds) == said

@@ -7,6 +7,7 @@ from tradeworthy.apps.commands.handling import CaseLine
 from tradeworthy.apps.dashboard.following import DecisionLine, Frame
 from tradeworthy.apps.dashboard.layout import Visit, money_text, positions, reason_form
 from tradeworthy.apps.dashboard.telling import FactLine
+from tradeworthy.apps.reports.formats import plural
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
@@ -304,4 +305,4 @@ def age(seconds: float) -> str:
     for length, name in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {name}"
-    return f"{seconds:,.0f} seconds"
+    return plural(round(seconds), "second")
