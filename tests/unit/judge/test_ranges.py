@@ -83,7 +83,7 @@ def test_where_nothing_varies_with_another_there_is_no_distance(width):
     """One feature, or one among constants, has its own range and no other."""
     sample = np.zeros((500, width))
     sample[:, 0] = np.random.default_rng(7).standard_normal(500)
-    assert Together.of(sample).directions.shape == (width, 0)
+    assert not Together.of(sample).directions.any()
     assert not outside_of_others(sample)[:, -1].any()
     calm = np.tile(sample.mean(axis=0), (300, 1))
     assert run(monitor(sample), tape(calm)) == []
@@ -119,3 +119,20 @@ def test_a_state_without_distances_is_gone_on_from():
     after.restore(state)
     assert after.findings() == before.findings() != []
     assert [gauge.subject for gauge in after.gauges()] == [*NAMES, TOGETHER]
+
+
+@pytest.mark.parametrize("width", [2, 8, 33])
+def test_the_distance_of_a_row_does_not_depend_on_the_rows_it_comes_with(width):
+    """One row, a few and all give the very same bits, whatever the memory's layout: the mean square along the axes."""
+    sample = np.random.default_rng(1).standard_normal((500, width)) @ np.random.default_rng(2).random((width, width))
+    together = Together.of(sample)
+    whole = together.distances(sample)
+    for size in (1, 7, 64):
+        parts = [together.distances(sample[first : first + size]) for first in range(0, len(sample), size)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert together.distances(np.asfortranarray(sample)).tobytes() == whole.tobytes()
+    along = (sample - together.means) @ together.directions
+    np.testing.assert_allclose(whole, np.sqrt((along**2).sum(axis=1)), rtol=1e-6, atol=1e-9)
+    odd = sample[:2].copy()
+    odd[0, 0] = np.nan
+    assert np.isnan(together.distances(odd)).tolist() == [True, False]
