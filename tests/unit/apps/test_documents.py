@@ -108,6 +108,16 @@ def test_a_damaged_record_is_no_evidence(tmp_path):
     assert lines(document, "Article 14")["the record holds, verified now"].verdict == "missing"
 
 
+def test_a_champion_that_cannot_be_read_is_no_evidence(tmp_path):
+    """The report is made all the same, and says which file is not what was signed."""
+    project = at("promoted", tmp_path)
+    manifest = project.registry.folder / "versions" / project.resolve("champion")[:16] / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b" ")
+    review = lines(assess(project, THIS_YEAR), "Article 9")["its next review"]
+    assert review.verdict == "missing"
+    assert "manifest" in review.said
+
+
 def test_a_year_without_facts_is_refused(traded):
     """The refusal says which years there are."""
     with pytest.raises(NotFound, match=f"nothing of 1999; it has facts of {THIS_YEAR}"):

@@ -17,7 +17,7 @@ from tradeworthy.change.release.standing import Standing
 from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, Pulse, read_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT
-from tradeworthy.core.errors import NotFound
+from tradeworthy.core.errors import BundleRefused, NotFound
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import iso
 from tradeworthy.record.ledger import Entry
@@ -50,7 +50,7 @@ class Year:
     entries: Sequence[Entry]
     standing: Standing
     limits: Limits
-    reviews: dict[str, str]
+    review: Line
     pulse: Pulse | None
     verified: str
 
@@ -81,10 +81,7 @@ def assess(project: "Project", year: int) -> Document:
         entries,
         project.registry.standing(),
         project.settings.limits,
-        {
-            info.version: project.registry.load(info.version).manifest.card.next_review
-            for info in project.registry.list()
-        },
+        _review(project),
         read_pulse(project.places.watcher),
         _verified(project),
     )
@@ -97,6 +94,16 @@ def assess(project: "Project", year: int) -> Document:
             for number, name, about, article in ARTICLES
         ],
     )
+
+
+def _review(project: "Project") -> Line:
+    """Say when the champion is looked at again; a bundle that cannot be read is no evidence."""
+    champion, name = project.registry.standing().champion, "its next review"
+    try:
+        due = project.registry.load(champion).manifest.card.next_review if champion else ""
+    except (BundleRefused, NotFound) as error:
+        return Line(name=name, said=str(error), verdict="missing")
+    return _line(name, due)
 
 
 def _verified(project: "Project") -> str:
@@ -221,10 +228,9 @@ def _limits(year: Year) -> list[Line]:
 def _validation(year: Year) -> list[Line]:
     champion = year.standing.champion
     judged = champion is not None and any(each.fact.version == champion for each in year.of(facts.GateJudged))
-    due = year.reviews.get(champion or "", "")
     return [
         _line("the champion was judged in the year", f"{champion[:SHORT]}" if judged and champion else ""),
-        _line("its next review", due),
+        year.review,
         *_stress(year),
     ]
 
