@@ -114,3 +114,15 @@ def test_nothing_is_offered_before_the_first_champion(tmp_path):
     """There is nothing to stand in for."""
     with visiting(at("gated", tmp_path), "rita") as client:
         assert offered(client) == []
+
+
+def test_a_long_name_keeps_its_beginning_beside_its_lane(tmp_path):
+    """It is cut where it would not fit, and the digest stays whole; the list has all of it."""
+    project = at("trained", tmp_path)
+    project.register(name="a name that is far too long for a lane", actor="ada")
+    project.gate(actor="ada")
+    project.promote("newest", to="champion", actor="ada", reason="first")
+    with visiting(project, "tom") as client:
+        page = client.get("/versions").text
+    assert f">a name that is far to\N{HORIZONTAL ELLIPSIS} {project.resolve('champion')[:8]}<" in page
+    assert "a name that is far too long for a lane" in page

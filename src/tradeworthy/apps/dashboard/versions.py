@@ -20,6 +20,8 @@ from tradeworthy.change.release.standing import NO_RULE, Standing
 from tradeworthy.core.time import iso
 from tradeworthy.model.manifest import Manifest
 
+LANE_LETTERS = 22
+
 NO_VERSION = "No version is registered yet: run tradeworthy train, then tradeworthy register."
 ACTING = ("champion", "canary")
 NEXT_ROLES = {
@@ -138,13 +140,18 @@ def _timeline(stretches: Sequence[Stretch], called: Mapping[str, str]) -> Markup
     names = dict.fromkeys(each.version for each in stretches)
     lanes = [
         Lane(
-            f"{called.get(name, '')} {name[:8]}".strip(),
+            f"{_shortened(called.get(name, ''))} {name[:8]}".strip(),
             [Span(s.first_ns, s.last_ns, s.role) for s in stretches if s.version == name],
         )
         for name in names
     ]
     swaps = [Mark(s.first_ns, "champion") for s in stretches if s.role == "champion"]
     return timeline("Roles over time", lanes, span_ns=(first, last), marks=swaps, caption="By the ledger's clock.")
+
+
+def _shortened(name: str) -> str:
+    """Return a name that fits beside its lane."""
+    return name if len(name) <= LANE_LETTERS else f"{name[: LANE_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def version_view(
@@ -243,8 +250,8 @@ def _lineage(manifest: Manifest) -> list[tuple[str, Markup | str]]:
     lineage = manifest.lineage
     return [
         ("Trained on", f"{lineage.trained_on_rows:,} rows"),
-        ("From", clock(iso(lineage.first_ts_ns))),
-        ("To", clock(iso(lineage.last_ts_ns))),
+        ("From, UTC", clock(iso(lineage.first_ts_ns))),
+        ("To, UTC", clock(iso(lineage.last_ts_ns))),
         ("Code", _words(lineage.code_version)),
         ("Device", _words(lineage.device)),
         ("Data", code(lineage.data_digest[:16]) if lineage.data_digest else "not said"),
