@@ -173,6 +173,15 @@ def test_a_body_of_another_length_than_told_is_not_taken_for_a_known_head(desk):
             assert answers(caller, 1)[0][0] == 400
 
 
+def test_a_length_of_thousands_of_digits_behind_a_known_head_is_refused(desk):
+    """It is not read as a number at all; the caller is told, and the connection ends."""
+    with desk.raw() as caller:
+        caller.sendall(request(desk))
+        assert answers(caller, 1)[0][0] == 200
+        caller.sendall(request(desk, content_length="9" * 5_000))
+        assert answers(caller, 1)[0][0] in {400, 431}
+
+
 def test_a_body_over_the_limit_behind_a_known_head_is_refused(desk):
     """The limit holds for every body."""
     with desk.raw() as caller:

@@ -49,10 +49,8 @@ class Head(NamedTuple):
             return None
         begin = len(before)
         end = data.find(LINE_END, begin)
-        length, rest = data[begin:end], end + len(after)
-        if not data.startswith(after, end) or not length.isdigit() or int(length) != len(data) - rest:
-            return None
-        if len(data) > bytes_max:
+        rest = end + len(after)
+        if not data.startswith(after, end) or data[begin:end] != b"%d" % (len(data) - rest) or len(data) > bytes_max:
             return None
         request.body = data[rest:]
         return request
