@@ -104,37 +104,49 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         places : (m,) int64
             The events that they belong to.
         """
+        prices, places = self.prices(events, instrument, self.memory(instrument, instruments))
+        labels, values = self.ahead(prices)
+        known = np.isfinite(values)
+        return labels[known], values[known], places[: -self.horizon][known]
+
+    def memory(self, instrument: int, instruments: Sequence[Instrument]) -> FeatureState | None:
+        """Return what the price of one instrument remembers before its first event; None of a field as it stands."""
+        if self._column is not None:
+            return None
+        desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
+        return FeatureState(_program(self.price, self.row_fields), desk)
+
+    def prices(self, events: EventBatch, instrument: int, memory: FeatureState | None) -> tuple[Floats, Words]:
+        """Return the price (or outcome) at each of the next events of its kind, NaN where undefined, and their places.
+
+        `memory` moves on: batches one after the other give what they give as one.
+        """
+        if memory is not None:
+            prices, places = memory.asked(events)
+            return prices[:, 0], places
+        column = self._column
+        places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
+        if column is None or column >= events["values"].shape[1]:
+            return np.full(len(places), np.nan), places
+        return events["values"][places, column], places
+
+    def ahead(self, prices: Floats) -> tuple[Floats, Floats]:
+        """Return the labels and values of all but the last `horizon` of (n,) prices; values are NaN where unknown."""
         if self.is_reported:
-            return self._reported(events, instrument)
-        prices, places = self._prices(events, instrument, instruments)
+            return prices[: -self.horizon], prices[: -self.horizon]
         with np.errstate(invalid="ignore", divide="ignore"):
             levels = np.log(prices)
             values = levels[self.horizon :] - levels[: -self.horizon]
-        known = np.isfinite(values)
-        values, places = values[known], places[: -self.horizon][known]
-        labels = values if self.kind == "forward_return" else (values > self.cost_bps * BPS).astype(np.float64)
-        return labels, values, places
+        return (values if self.kind == "forward_return" else (values > self.cost_bps * BPS).astype(np.float64)), values
 
-    def _reported(self, events: EventBatch, instrument: int) -> tuple[Floats, Floats, Words]:
-        """Return the outcomes that rows carry and that are known by the end of the batch."""
-        places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
-        places, column = places[: -self.horizon], len(self.row_fields)
-        if column >= events["values"].shape[1]:
-            places = places[:0]
-        outcomes = events["values"][places, min(column, events["values"].shape[1] - 1)]
-        known = np.isfinite(outcomes)
-        return outcomes[known], outcomes[known], places[known]
-
-    def _prices(self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]) -> tuple[Floats, Words]:
-        """Return the price at every event of its kind, and their places; a field as it stands needs no program."""
+    @property
+    def _column(self) -> int | None:
+        """The place of the price among an event's values, if it is a field as it stands, which needs no program."""
+        if self.is_reported:
+            return len(self.row_fields)
         fields = FIELDS.get(self.trigger, ())
         name = self.price.name.partition(".")[2] if self.price.op == "field" else ""
-        if name in fields:
-            places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
-            return events["values"][places, fields.index(name)], places
-        desk = [msgspec.structs.replace(each, traded=i == instrument) for i, each in enumerate(instruments)]
-        prices, places = FeatureState(_program(self.price, self.row_fields), desk).asked(events)
-        return prices[:, 0], places
+        return fields.index(name) if name in fields else None
 
     def to_json(self) -> bytes:
         """Return the label as canonical JSON."""

@@ -26,14 +26,6 @@ class Asks(NamedTuple):
     versions: Words
 
 
-class Labels(NamedTuple):
-    """(m,) labels of a market and their values, at these places among its events."""
-
-    labels: Floats
-    values: Floats
-    places: Longs
-
-
 class Facts(NamedTuple):
     """What decisions are asked about: themselves (instrument -1), or the inputs of one instrument.
 
@@ -69,31 +61,27 @@ def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) 
 
 
 @leaf
-def write_labels(found: Labels, sequences: Words, ts_ns: Longs, since: tuple[int, int], room: Records) -> int:
-    """Write the finite labels of events after one as LABELLED into room for all; return how many those are.
+def write_labels(labels: Floats, values: Floats, prices: Records, room: Records) -> int:
+    """Write the labels of the first events whose value is known as LABELLED into room for all; return how many.
 
     Parameters
     ----------
-    found : Labels
-        At places among the events.
-    sequences, ts_ns : (n,) arrays
-        Of the events.
-    since : tuple of int
-        The last event that was labelled before, and how many events later a label is known.
+    labels, values : (m,) float64
+        Of the first m events; each is known as many events later as there are more events than labels.
+    prices : (n,) PRICED
+        The events.
     room : (m,) LABELLED
         Where they are written.
     """
-    passed, horizon = since
-    m = 0
-    for i in range(len(found.places)):
-        at = found.places[i]
-        if sequences[at] > passed and np.isfinite(found.labels[i]):
-            each = room[m]
-            each["sequence"], each["known"] = sequences[at], sequences[at + horizon]
-            each["ts_known_ns"] = ts_ns[at + horizon]
-            each["label"], each["value"] = found.labels[i], found.values[i]
-            m += 1
-    return m
+    horizon, found = len(prices) - len(labels), 0
+    for i in range(len(labels)):
+        if np.isfinite(values[i]):
+            each, later = room[found], prices[i + horizon]
+            each["sequence"], each["known"] = prices[i]["sequence"], later["sequence"]
+            each["ts_known_ns"] = later["ts_event_ns"]
+            each["label"], each["value"] = labels[i], values[i]
+            found += 1
+    return found
 
 
 @leaf

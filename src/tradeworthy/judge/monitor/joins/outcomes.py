@@ -3,10 +3,11 @@
 Idea:   a label comes as an OUTCOME event (its `reference` is the decision) or is computed from the market events on
         the tape, `horizon` events after the decision. Decisions wait; outcomes and labels that come first wait too.
 Flow:   events -> labels; decisions + labels -> joined records, in order of the record that made the label known.
-State:  what waits, and the last events of each instrument; a decision whose label never comes is given up when the
-        market has passed it, or when too many wait.
+State:  what waits, and of each instrument the last prices and what an expression of prices remembers, so that a label
+        is the same wherever the tape is cut; a decision whose label never comes is given up when the market has passed
+        it, or when too many wait.
 Time:   a label is known at the event that completes it, not before. Events that the input checks refused are no part of
-        any label, as in training.
+        any label, and a price over a hole begins anew, as in training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,11 @@ from tradeworthy.judge.monitor.base import (
     are_events,
     by_instrument,
     chosen,
-    followed_by,
+    part_of,
 )
 from tradeworthy.judge.monitor.joins.outcome_kernels import (
     Asks,
     Facts,
-    Labels,
     in_order,
     settle,
     write_labels,
@@ -77,8 +77,21 @@ LABELLED = np.dtype(
 )
 """An event with its label."""
 
+PRICED = np.dtype([("sequence", "<u8"), ("ts_event_ns", "<i8"), ("price", "<f8")])
+"""An event of the label's kind with the label's price."""
+
 WAITING_MAX = 100_000
 """What waits is bounded: the oldest go first."""
+
+
+class PriceMemory(Protocol):
+    """What a price remembers of the events before, as in model.features.runtime."""
+
+    def dump(self) -> State:
+        """Return a copy of it."""
+
+    def restore(self, memory: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from what `dump` returned."""
 
 
 class MarketLabel(Protocol):
@@ -100,42 +113,59 @@ class MarketLabel(Protocol):
     def is_reported(self) -> bool:
         """Whether an OUTCOME event may bring it still, when the events have passed without it."""
 
-    def compute(
-        self, events: EventBatch, instrument: int, instruments: Sequence[Instrument]
-    ) -> tuple[Floats, Floats, Longs]:
-        """Return labels, values and the places of their events."""
+    def memory(self, instrument: int, instruments: Sequence[Instrument]) -> PriceMemory | None:
+        """Return what the price of one instrument remembers before its first event, if anything."""
+
+    def prices(self, events: EventBatch, instrument: int, memory: Any) -> tuple[Floats, Longs]:
+        """Return the price at each of the next events of its kind, and their places; the memory moves on."""
+
+    def ahead(self, prices: Floats) -> tuple[Floats, Floats]:
+        """Return labels and values of all but the last `horizon` prices; values are NaN where unknown."""
 
 
 class _Lane:
-    """One instrument's labels: the events that the next ones need, and labels that no decision has asked for yet."""
+    """One instrument's labels: the prices that the next ones need, and labels that no decision has asked for yet."""
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self.events: EventBatch | None = None
-        self.labels = Kept(LABELLED)
+    def __init__(self, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]) -> None:
+        self._label, self._instrument = label, instrument
+        self.memory = label.memory(instrument, instruments)
+        self.prices, self.labels = Kept(PRICED), Kept(LABELLED)
         self.passed = 0
 
-    def add(self, events: EventBatch, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]) -> None:
-        """Take the next events of the label's kind; a long slice is not copied, only its seam with the last one."""
-        seam = 2 * self._keep if len(events) > 8 * self._keep else 0
-        if seam and self.events is not None:
-            self.add(events[:seam], label, instrument, instruments)
-        elif self.events is not None:
-            events = followed_by(self.events, events)
-        self._label(events, label, instrument, instruments)
-
-    def _label(
-        self, events: EventBatch, label: MarketLabel, instrument: int, instruments: Sequence[Instrument]
-    ) -> None:
-        """Label what was not labelled yet; `passed` is the last event whose future is here."""
-        if len(events) > label.horizon:
-            labels, values, places = label.compute(events, instrument, instruments)
-            sequences, ts_ns = (np.ascontiguousarray(events[name]) for name in ("sequence", "ts_event_ns"))
-            since, room = (self.passed, label.horizon), self.labels.room(len(places))
-            self.labels.grow(write_labels(Labels(labels, values, places), sequences, ts_ns, since, room))
+    def add(self, events: EventBatch) -> None:
+        """Take the next events, and label those whose future is here; `passed` is the last of them."""
+        prices, places = self._label.prices(events, self._instrument, self.memory)
+        fresh = self.prices.room(len(prices))
+        for name in ("sequence", "ts_event_ns"):
+            fresh[name] = events[name][places]
+        fresh["price"] = prices
+        self.prices.grow(len(prices))
+        labels, values = self._label.ahead(np.ascontiguousarray(self.prices.records["price"]))
+        if len(labels):
+            self.labels.grow(write_labels(labels, values, self.prices.records, self.labels.room(len(labels))))
             self.labels.drop(len(self.labels) - WAITING_MAX)
-            self.passed = int(events["sequence"][-1 - label.horizon])
-        self.events = followed_by(events[:0], events[-self._keep :])
+            self.passed = int(self.prices.records["sequence"][len(labels) - 1])
+            self.prices.drop(len(labels))
+
+    def state(self) -> State:
+        """Return all that it keeps."""
+        remembered = {} if self.memory is None else self.memory.dump()
+        return {
+            "labels": self.labels.records.copy(),
+            "prices": self.prices.records.copy(),
+            "passed": np.array([self.passed]),
+        } | {f"memory.{name}": array for name, array in remembered.items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take it back; of an older state, which kept the last events, what they give."""
+        if "prices" in state:
+            self.prices.replace(state["prices"].astype(PRICED))
+            if self.memory is not None:
+                self.memory.restore(part_of(state, "memory."))
+        elif "events" in state:
+            self.add(state["events"])
+        self.labels.replace(state["labels"].astype(LABELLED))
+        self.passed = int(state["passed"][0])
 
 
 class OutcomeJoin:
@@ -149,8 +179,6 @@ class OutcomeJoin:
         The desk's list; needed with a label.
     versions : sequence of int, optional
         Only these versions' decisions; all if left out.
-    lookback : int
-        Events of an instrument kept beyond the horizon, for a label's price expression to warm up.
     """
 
     def __init__(
@@ -159,13 +187,11 @@ class OutcomeJoin:
         *,
         instruments: Sequence[Instrument] = (),
         versions: Sequence[int] | None = None,
-        lookback: int = 64,
     ) -> None:
         self._label = label
         self._instruments = list(instruments)
         self._asks = Asks(versions is None, np.array([] if versions is None else versions, np.uint64))
         self._write = entry(write_waiting, SOME_DECISIONS, self._asks, np.empty(2, np.uint64), np.empty(0, WAITING))
-        self._lookback = lookback
         self._waiting, self._early = Kept(WAITING), Kept(LABELLED)
         self._lanes: dict[int, _Lane] = {}
         self._newest = np.zeros(2, np.uint64)
@@ -197,7 +223,7 @@ class OutcomeJoin:
             kind = np.ascontiguousarray(records["kind"])
             self._add_outcomes(records.take(np.flatnonzero(kind == Kind.OUTCOME)))
             if self._label is not None:
-                market = chosen(records, (kind == self._label.trigger) & (records["flags"] == 0))
+                market = chosen(records, ((kind == self._label.trigger) | (kind == Kind.GAP)) & (records["flags"] == 0))
                 self._add_market(market, self._label)
 
     def take(self) -> npt.NDArray[np.void]:
@@ -242,8 +268,8 @@ class OutcomeJoin:
         for instrument, own in by_instrument(events):
             if instrument < len(self._instruments):
                 if instrument not in self._lanes:
-                    self._lanes[instrument] = _Lane(self._lookback + label.horizon)
-                self._lanes[instrument].add(events[own], label, instrument, self._instruments)
+                    self._lanes[instrument] = _Lane(label, instrument, self._instruments)
+                self._lanes[instrument].add(events[own])
 
     def state(self) -> State:
         """Return what waits."""
@@ -254,10 +280,7 @@ class OutcomeJoin:
             "given_up": np.array([self._given_up]),
         }
         for instrument, lane in self._lanes.items():
-            labels = lane.labels.records.copy()
-            state |= {f"labels.{instrument}": labels, f"passed.{instrument}": np.array([lane.passed])}
-            if lane.events is not None:
-                state[f"events.{instrument}"] = lane.events.copy()
+            state |= {f"lane.{instrument}.{name}": array for name, array in lane.state().items()}
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -266,11 +289,23 @@ class OutcomeJoin:
         self._early.replace(state["outcomes"] if "outcomes" in state else _outcomes_before(state["early"]))
         self._newest, self._given_up = state["newest"].copy(), int(state["given_up"][0])
         self._lanes = {}
-        for key in [name.removeprefix("passed.") for name in state if name.startswith("passed.")]:
-            lane = self._lanes[int(key)] = _Lane(self._lookback + (self._label.horizon if self._label else 0))
-            lane.passed = int(state[f"passed.{key}"][0])
-            lane.labels.add(state[f"labels.{key}"].astype(LABELLED))
-            lane.events = state[f"events.{key}"].copy() if f"events.{key}" in state else None
+        for instrument, kept in _lanes_of(state).items():
+            if self._label is not None and instrument < len(self._instruments):
+                lane = self._lanes[instrument] = _Lane(self._label, instrument, self._instruments)
+                lane.restore(kept)
+
+
+def _lanes_of(state: Mapping[str, npt.NDArray[Any]]) -> dict[int, State]:
+    """Return what a state says of each lane; one of an older release as well, whose names are the other way round."""
+    lanes = dict[int, State]()
+    for key, array in state.items():
+        first, _, rest = key.partition(".")
+        number, _, name = rest.partition(".")
+        if first == "lane":
+            lanes.setdefault(int(number), {})[name] = array
+        elif first in {"labels", "passed", "events"}:
+            lanes.setdefault(int(rest), {})[first] = array
+    return lanes
 
 
 def _outcomes_before(early: Records) -> Records:
