@@ -116,6 +116,9 @@ A fill's `execution` is the venue's number of it, a whole number above 0 that no
 the venue gives none. `reference` is the decision's sequence in an outcome, the order's id in a fill or reject, a
 version in a control event, the entity's id in a row, and the venue's own sequence (0 if it has none) in market data."""
 
+OUR_REJECTS = 100.0
+"""From this `code` on a reject is our own, after a restart, and no answer of the venue."""
+
 WIDTH_MIN = 5
 
 

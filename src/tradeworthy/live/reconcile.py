@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import ORDER
-from tradeworthy.core.events import EventBatch, Kind, event_dtype
+from tradeworthy.core.events import OUR_REJECTS, EventBatch, Kind, event_dtype
 from tradeworthy.live.desk import Desk
 from tradeworthy.live.playback import ORDERS, read_or_none
 from tradeworthy.live.venues.base import OrderBatch, Venue
 from tradeworthy.record.tape import TapeReader
 
-NEVER_SENT = 100.0
+NEVER_SENT = OUR_REJECTS
 """Reject code of our own: the order was approved, but the engine stopped before sending it."""
 
-NOT_AT_VENUE = 101.0
+NOT_AT_VENUE = OUR_REJECTS + 1.0
 """Reject code of our own: after a restart the venue does not know the order."""
 
 

@@ -32,7 +32,7 @@ HEARS = {
     "fairness": "Gaps between groups in how often a rise is called, found, and called falsely.",
     "inputs": "Malformed, crossed, late, jumping, missing, stuck and off-grid market data.",
     "trading": "Slippage above the cost model, refusals, turnover, losing trades, drawdown.",
-    "latency": "Lags of the feed and of decisions that have become slow.",
+    "latency": "Lags of the feed, of decisions and of answers to orders that have become slow.",
 }
 """What each monitor hears, in one sentence."""
 

@@ -1,9 +1,11 @@
-"""Latency from the tape: how late the feed brings events, and how long a decision takes after its event was seen.
+"""Latency from the tape: how late events come, how long a decision takes then, and the venue's answer to its order.
 
 Idea:   a lag is slow if it is beyond the slowest hundredth of a lane's first lags, and half as much again. A chart of
         rates says when slow ones have become more frequent. Never an alarm for one slow event.
-Flow:   inputs -> feed lag; decisions with their inputs -> decision lag; both -> slow or not -> charts -> finding.
-State:  first lags while learning, limits, charts, inputs and decisions that wait for each other, findings not taken.
+Flow:   inputs -> feed lag; decisions with their inputs -> decision lag; orders with their first answer -> order lag;
+        all -> slow or not -> charts -> finding.
+State:  first lags while learning, limits, charts, inputs and decisions, orders and answers that wait for each other,
+        findings not taken.
 Units:  milliseconds.
 """
 
@@ -33,12 +35,24 @@ from tradeworthy.judge.monitor.base import (
 from tradeworthy.judge.monitor.control_charts.rate_kernels import upper_chance
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.lags import Lags, Learned, find_slow, measure_decisions, measure_inputs, write_decided
+from tradeworthy.judge.monitor.lags import (
+    DECISION_LAG,
+    EACH,
+    FEED,
+    LAGS,
+    ORDER_LAG,
+    Lags,
+    Learned,
+    Sent,
+    find_slow,
+    measure_answers,
+    measure_decisions,
+    measure_inputs,
+    write_decided,
+)
 
 NAME = "latency"
 KIND = "latency"
-FEED, DECISION_LAG = range(2)
-LAGS = ("feed lag", "decision lag")
 WAITING_MAX = 100_000
 SLOWEST = 0.99
 
@@ -52,6 +66,16 @@ DECIDED = np.dtype(
         ("instrument", "<u4"),
     ]
 )
+ANSWER = np.dtype(
+    [
+        ("sequence", "<u8"),
+        ("order", "<u8"),
+        ("ts_event_ns", "<i8"),
+        ("ts_recv_ns", "<i8"),
+        ("instrument", "<u4"),
+    ]
+)
+SENT_ORDER = np.dtype([("sequence", "<u8"), ("ts_sent_ns", "<i8"), ("answered", "<u8")])
 
 
 class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,9 +84,9 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes
     ----------
     false_alarms_per_10k : float
-        Per 10,000 events and decisions.
-    learn : int
-        Lags of an instrument from which its limit is learned.
+        Per 10,000 events, decisions and answers.
+    learn, learn_orders : int
+        Lags of an instrument's events and decisions, and of its orders, from which their limits are learned.
     quiet : int
         Lags without a further alarm after one; doubles while it stays.
     least_ms : float
@@ -71,23 +95,26 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     false_alarms_per_10k: float = 0.2
     learn: int = 1_000
+    learn_orders: int = 300
     quiet: int = 1_000
     least_ms: float = 1.0
 
 
 class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One lag of one instrument: mean and worst so far, and the limit beyond which it counts as slow."""
+    """One lag of one instrument: mean, percentiles and worst so far, and the limit beyond which it counts as slow."""
 
     instrument: str
     lag: str
     count: int
     mean_ms: float
+    p50_ms: float
+    p99_ms: float
     worst_ms: float
     slow_ms: float
 
 
 class LatencyMonitor:
-    """Watches feed and decision lags of all instruments.
+    """Watches the lags of feed, decisions and orders of all instruments.
 
     Parameters
     ----------
@@ -99,12 +126,16 @@ class LatencyMonitor:
 
     def __init__(self, instruments: Sequence[str], settings: LatencySettings | None = None) -> None:
         self._instruments, self._settings = list(instruments), settings or LatencySettings()
-        each, n = self._settings, 2 * len(self._instruments)
+        each, n = self._settings, EACH * len(self._instruments)
         self._charts = RateCharts(n, false_alarms_per_10k=each.false_alarms_per_10k, quiet=each.quiet)
-        self._learned = Learned(np.full(n, np.nan), np.zeros((n, 3)), np.empty((n, each.learn)))
+        wanted = (each.learn, each.learn, each.learn_orders)
+        self._learned = Learned.nothing(np.tile(np.array(wanted, np.int64), len(self._instruments)))
         self._inputs, self._decisions = Kept(SEEN_INPUT), Kept(DECIDED)
-        self._write = entry(write_decided, SOME_DECISIONS, np.empty(2, DECIDED))
-        self._measure = entry(measure_inputs, inputs_of(SOME_EVENTS), np.empty(2, SEEN_INPUT), Lags.room(2))
+        self._answers, self._orders = Kept(ANSWER), Kept(SENT_ORDER)
+        self._newest = 0
+        seen, answers, orders = np.empty(2, SEEN_INPUT), np.empty(2, ANSWER), np.empty(2, SENT_ORDER)
+        self._write = entry(write_decided, SOME_DECISIONS, np.empty(2, DECIDED), orders)
+        self._measure = entry(measure_inputs, inputs_of(SOME_EVENTS), seen, Lags.room(2), answers)
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
@@ -112,8 +143,7 @@ class LatencyMonitor:
         if are_events(records):
             self._take_inputs(records)
         elif are_decisions(records):
-            self._write(records, self._decisions.room(len(records)))
-            self._decisions.grow(len(records))
+            self._take_decisions(records)
         else:
             return
         self._match()
@@ -123,12 +153,19 @@ class LatencyMonitor:
         return self._queue.take()
 
     def gauges(self) -> list[Gauge]:
-        """Return how near to its limit each lag is, by instrument."""
+        """Return how near to its limit each lag is by instrument, percentiles of lags, and how many orders wait."""
         keys = [(symbol, lag) for symbol in self._instruments for lag in LAGS]
         found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
-        return [
+        near = [
             Gauge(family="evidence", subject=f"{symbol} {lag}", instrument=symbol, value=share, delay_events=delay)
             for (symbol, lag), share, delay in found
+        ]
+        waiting = float(np.count_nonzero(self._orders.records["answered"] == 0))
+        near.append(Gauge(family="value", subject="orders_unanswered", value=waiting))
+        return near + [
+            Gauge(family="value", subject=f"{each.lag} {name}".replace(" ", "_"), instrument=each.instrument, value=ms)
+            for each in self.summary()
+            for name, ms in (("p50_ms", each.p50_ms), ("p99_ms", each.p99_ms))
         ]
 
     def summary(self) -> list[LatencySummary]:
@@ -136,10 +173,12 @@ class LatencyMonitor:
         totals = self._learned.totals
         return [
             LatencySummary(
-                instrument=self._instruments[chart // 2],
-                lag=LAGS[chart % 2],
+                instrument=self._instruments[chart // EACH],
+                lag=LAGS[chart % EACH],
                 count=int(totals[chart, 0]),
                 mean_ms=float(totals[chart, 1] / totals[chart, 0]),
+                p50_ms=self._learned.percentile(chart, 0.5),
+                p99_ms=self._learned.percentile(chart, 0.99),
                 worst_ms=float(totals[chart, 2]),
                 slow_ms=float(self._learned.limits[chart]),
             )
@@ -151,8 +190,13 @@ class LatencyMonitor:
         state: State = {
             "limits": self._learned.limits.copy(),
             "totals": self._learned.totals.copy(),
+            "buckets": self._learned.buckets.copy(),
+            "wanted": self._learned.wanted.copy(),
             "inputs": self._inputs.records.copy(),
             "decisions": self._decisions.records.copy(),
+            "answers": self._answers.records.copy(),
+            "orders": self._orders.records.copy(),
+            "newest": np.array([self._newest]),
             "findings": self._queue.to_array(),
         }
         for chart in np.flatnonzero(np.isnan(self._learned.limits)):
@@ -160,29 +204,54 @@ class LatencyMonitor:
         return state | self._charts.export("charts.")
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from a state that `state` returned."""
+        """Go on from a state that `state` returned; of one that learned of other lags only findings are left."""
+        self._queue.from_array(state["findings"])
+        if not np.array_equal(state.get("wanted", []), self._learned.wanted):
+            return
         self._learned.limits[:], self._learned.totals[:] = state["limits"], state["totals"]
+        self._learned.buckets[:] = state["buckets"]
         self._inputs.replace(state["inputs"].astype(SEEN_INPUT))
         self._decisions.replace(state["decisions"].astype(DECIDED))
+        self._answers.replace(state["answers"].astype(ANSWER))
+        self._orders.replace(state["orders"].astype(SENT_ORDER))
+        self._newest = int(state["newest"][0])
         for key, first in part_of(state, "first.").items():
             self._learned.first[int(key), : len(first)] = first
-        self._queue.from_array(state["findings"])
         self._charts.take_back(state, "charts.")
 
     def _take_inputs(self, events: EventBatch) -> None:
-        """Chart the feed lag of market events; keep when inputs were seen."""
-        lags = Lags.room(len(events))
-        self._measure(inputs_of(events), self._inputs.room(len(events)), lags)
-        self._inputs.grow(len(events))
+        """Chart the feed lag of market events; keep when inputs were seen, and answers."""
+        n = len(events)
+        lags = Lags.room(n)
+        self._answers.grow(self._measure(inputs_of(events), self._inputs.room(n), lags, self._answers.room(n)))
+        self._inputs.grow(n)
         self._chart(FEED, events, lags)
 
+    def _take_decisions(self, decisions: Records) -> None:
+        """Keep decisions until their inputs are read, and orders until they are answered."""
+        n = len(decisions)
+        self._orders.grow(self._write(decisions, self._decisions.room(n), self._orders.room(n)))
+        self._decisions.grow(n)
+        self._newest = max(self._newest, int(decisions["sequence"][-1]) if n else 0)
+
     def _match(self) -> None:
-        """Chart the lag of decisions whose input is read; forget inputs that no later decision can ask for."""
+        """Chart the lag of decisions whose input is read, and of orders; forget inputs that nobody can ask for."""
         lags = Lags.room(len(self._decisions))
         count, last = measure_decisions(self._decisions.records, self._inputs.records, lags)
         self._chart(DECISION_LAG, self._decisions.records[:count], lags)
         self._decisions.drop(max(count, len(self._decisions) - WAITING_MAX))
         self._inputs.drop(max(last, len(self._inputs) - WAITING_MAX))
+        if len(self._answers):
+            self._match_answers()
+        self._orders.drop(len(self._orders) - WAITING_MAX)
+
+    def _match_answers(self) -> None:
+        """Chart the lag of orders that are answered, as far as decisions are read."""
+        lags = Lags.room(len(self._answers))
+        count, answered = measure_answers(self._answers.records, Sent(self._orders.records, self._newest), lags)
+        self._chart(ORDER_LAG, self._answers.records[:count], lags)
+        self._answers.drop(max(count, len(self._answers) - WAITING_MAX))
+        self._orders.drop(answered)
 
     def _chart(self, lag: int, records: Records, lags: Lags) -> None:
         """Learn the limit of each instrument from its first lags, then chart how often it is passed."""
@@ -200,7 +269,7 @@ class LatencyMonitor:
 
     def _learn(self, chart: int) -> None:
         """Set the limit, and what is usual, by a chart's first lags."""
-        first = self._learned.first[chart]
+        first = self._learned.first[chart, : self._learned.wanted[chart]]
         limit = max(1.5 * float(np.quantile(first, SLOWEST)), self._settings.least_ms)
         slow = first > limit
         onsets, stays = int((slow[1:] & ~slow[:-1]).sum()), int((slow[1:] & slow[:-1]).sum())
@@ -214,11 +283,11 @@ class LatencyMonitor:
         """Say how often a lag is slow now."""
         alarm = self._charts.take_alarms(chart, 1)[0]
         usual, limit = float(self._charts.state.usual[chart]), float(self._learned.limits[chart])
-        what = ("events arrive", "decisions stand")[chart % 2]
-        symbol = self._instruments[chart // 2]
+        what = ("events arrive", "decisions stand", "orders are answered")[chart % EACH]
+        symbol = self._instruments[chart // EACH]
         words = RateWords(
             monitor=NAME,
-            subject=f"{symbol} {LAGS[chart % 2]}",
+            subject=f"{symbol} {LAGS[chart % EACH]}",
             kind=KIND,
             unit=f"share over {limit:.3g} ms",
             sentence=(
