@@ -90,7 +90,7 @@ def test_a_halt_is_no_single_check(tmp_path):
 
 def test_a_decision_without_an_order_was_asked_nothing(traded):
     """Nothing to do is no passed limit."""
-    held = decisions_before(traded, Filter(outcome="held"), count=1)[0]
+    held = decisions_before(traded, Filter(outcome="no_order"), count=1)[0]
     around = decision_around(traded, held.sequence)
     assert around.checks == []
     assert around.answers == []

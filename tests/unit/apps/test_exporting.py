@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import urllib.parse
 
 import polars as pl
@@ -89,6 +90,8 @@ def test_the_page_sends_a_file_to_those_who_may_ask(traded):
         assert answer.headers["content-type"].startswith("text/csv")
         assert answer.text.splitlines()[0].startswith("number,ts_ns")
         assert client.get(path.replace("facts", "secrets")).status_code == 409
+        offered = re.findall(r"<option[^>]*>([^<]+)</option>", client.get("/record").text.partition("Take a period")[2])
+        assert offered == [*TABLES, *FORMATS]
     with visiting(traded, "paul") as client:
         assert client.get(path).status_code == 403
         assert "/record/export" not in client.get("/record").text

@@ -70,13 +70,15 @@ def test_decisions_go_on_without_a_gap_or_a_repeat(traded):
     assert len(seen) == all_of_them
 
 
-@pytest.mark.parametrize("outcome", ["orders", "refused", "held"])
+@pytest.mark.parametrize("outcome", ["orders", "refused", "no_order"])
 def test_filters_find_what_they_name(traded, outcome):
-    """Orders have a quantity, refusals a verdict, and what was held has neither."""
+    """Orders have a quantity, refusals a verdict, and what sent no order has neither."""
     with visiting(traded, "tom") as client:
         found = client.get("/api/v1/decisions", params={"outcome": outcome, "count": 1000}).json()
     assert found
-    kinds = {("orders" if each["quantity"] else "refused" if each["verdict"] != "NONE" else "held") for each in found}
+    kinds = {
+        ("orders" if each["quantity"] else "refused" if each["verdict"] != "NONE" else "no_order") for each in found
+    }
     assert kinds == {outcome}
 
 

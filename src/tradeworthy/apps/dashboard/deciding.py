@@ -27,7 +27,7 @@ Records = npt.NDArray[Any]
 
 WINDOW = 20_000
 PAGE = 50
-OUTCOMES = ("all", "orders", "refused", "held")
+OUTCOMES = ("all", "orders", "refused", "no_order")
 SIDES = ("", "buy", "sell")
 ROLES = (*(role.name.lower() for role in Role), "any")
 SIDES_SIGN = {"buy": 1.0, "sell": -1.0}
@@ -43,7 +43,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     before : int or None
         Only those with a lower tape sequence.
     outcome : str
-        ``all``, ``orders`` (one was sent), ``refused``, or ``held`` (nothing to do).
+        ``all``, ``orders`` (one was sent), ``refused``, or ``no_order`` (nothing to do).
     instrument, version : str
         A symbol; the beginning of a version's name. Empty for any.
     role : str
@@ -149,7 +149,7 @@ def _mask(decisions: Records, wanted: Filter, symbols: list[str]) -> npt.NDArray
         keep &= decisions["quantity"] != 0.0
     elif wanted.outcome == "refused":
         keep &= decisions["verdict"] != DenialCode.NONE
-    elif wanted.outcome == "held":
+    elif wanted.outcome == "no_order":
         keep &= (decisions["verdict"] == DenialCode.NONE) & (decisions["quantity"] == 0.0)
     if wanted.side:
         keep &= decisions["quantity"] * SIDES_SIGN[wanted.side] > 0.0

@@ -151,10 +151,10 @@ def export_form() -> Markup:
     return join(
         tag(
             "form",
-            choice("table", "Table", TABLES, "decisions"),
+            choice("table", "Table", list(TABLES), "decisions"),
             entry("since", "From, UTC", required=False, type_="datetime-local"),
             entry("until", "Before, UTC", required=False, type_="datetime-local"),
-            choice("form", "As", FORMATS, "csv"),
+            choice("form", "As", list(FORMATS), "csv"),
             tag("div", tag("button", "Download", type="submit"), class_="buttons"),
             method="get",
             action="/record/export",
