@@ -66,7 +66,7 @@ def test_labels_are_the_same_to_the_last_bit_wherever_the_tape_is_cut(price, cut
     label, events = forward_return(price, HORIZON), market()
     whole, parts = joined_in(label, events, []), joined_in(label, events, cuts)
     assert len(whole) > N // 3
-    assert whole.tobytes() == np.sort(parts, order=["sequence", "decision"]).tobytes()
+    assert whole.tobytes() == parts.tobytes()
 
 
 @pytest.mark.parametrize("price", PRICES.values(), ids=PRICES)
@@ -82,6 +82,26 @@ def test_monitors_label_as_training_does(price, hole_at):
         assert at.sum() == len(own) > 30
         np.testing.assert_array_equal(own["label"], labels[at])
         np.testing.assert_array_equal(own["value"], values[at])
+
+
+@pytest.mark.parametrize("cuts", [[450], range(37, N, 37), range(1, N)], ids=len)
+def test_what_was_known_first_decides_wherever_the_tape_is_cut(cuts):
+    """Decisions that both the market and an outcome label, or that the market passes without, get what came first."""
+    rng, label = np.random.default_rng(5), forward_return(bar.close, HORIZON)
+    events = market(3)
+    events["values"][rng.random(N) < 0.05, 3] = np.nan
+    reported = np.flatnonzero(rng.random(N) < 0.2)
+    about = np.clip(reported + rng.integers(-30, 10, len(reported)), 0, N - 1)
+    events["kind"][reported], events["flags"][reported] = Kind.OUTCOME, 0
+    events["reference"][reported] = events["sequence"][about] + 1
+    events["values"][reported, :2] = 7.0
+    whole, parts = joined_in(label, events, []), joined_in(label, events, cuts)
+    assert whole.tobytes() == parts.tobytes()
+    by_outcome = whole["value"] == 7.0
+    assert 10 < by_outcome.sum() < len(whole) - 300
+    of = dict(zip(events["reference"][reported].tolist(), events["sequence"][reported].tolist(), strict=True))
+    late = [each for each in whole[~by_outcome] if of.get(int(each["decision"]), N * N) < each["sequence"]]
+    assert late == []
 
 
 def reliability(label):

@@ -2,8 +2,8 @@
 
 Idea:   what waits is kept in the order decided and what is known in rising order, so one walk along both joins them. It
         moves up in place what goes on waiting.
-Time:   a market's label is known at the event that completes it; an event that the market has passed without a label
-        never gets one.
+Time:   a market's label is known at the event that completes it, and so is that an event never gets one. What was known
+        first decides, however much of the record is read at once.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,8 @@ class Asks(NamedTuple):
 class Facts(NamedTuple):
     """What decisions are asked about: themselves (instrument -1), or the inputs of one instrument.
 
-    Its market has passed these inputs; `gives_up` says that no label comes any more for one that it passed without.
+    Its market has passed these inputs; `gives_up` says that no label comes any more for one that it passed without,
+    which is known as a label that is NaN.
     """
 
     instrument: int
@@ -61,8 +62,8 @@ def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) 
 
 
 @leaf
-def write_labels(labels: Floats, values: Floats, prices: Records, room: Records) -> int:
-    """Write the labels of the first events whose value is known as LABELLED into room for all; return how many.
+def write_labels(labels: Floats, values: Floats, prices: Records, gives_up: bool, room: Records) -> int:  # noqa: FBT001
+    """Write the labels of the first events as LABELLED into room for all; return how many those are.
 
     Parameters
     ----------
@@ -70,16 +71,18 @@ def write_labels(labels: Floats, values: Floats, prices: Records, room: Records)
         Of the first m events; each is known as many events later as there are more events than labels.
     prices : (n,) PRICED
         The events.
+    gives_up : bool
+        Whether events without a value are written too, NaN: none comes any more.
     room : (m,) LABELLED
         Where they are written.
     """
     horizon, found = len(prices) - len(labels), 0
     for i in range(len(labels)):
-        if np.isfinite(values[i]):
+        if gives_up or np.isfinite(values[i]):
             each, later = room[found], prices[i + horizon]
             each["sequence"], each["known"] = prices[i]["sequence"], later["sequence"]
             each["ts_known_ns"] = later["ts_event_ns"]
-            each["label"], each["value"] = labels[i], values[i]
+            each["label"], each["value"] = labels[i] if np.isfinite(values[i]) else np.nan, values[i]
             found += 1
     return found
 
@@ -109,7 +112,7 @@ def _write_joined(waits: np.void, fact: np.void, joined: np.void) -> None:
 
 
 @leaf
-def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> tuple[int, int]:
+def settle(waiting: Records, known: Records, facts: Facts, outcomes: Records, joined: Records) -> tuple[int, int]:
     """Join what waits with what is known of it.
 
     Parameters
@@ -120,6 +123,8 @@ def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> t
         Rising in `sequence`: of the decision or of the input asked about.
     facts : Facts
         Which of both, and what it means that there is none.
+    outcomes : (k,) LABELLED
+        Rising in `sequence`, of the decision: one that was known earlier is waited for.
     joined : (n,) JOINED
         Zeros; the first are written.
 
@@ -128,30 +133,37 @@ def settle(waiting: Records, known: Records, facts: Facts, joined: Records) -> t
     tuple of int
         How many go on waiting, and how many were joined; the others are given up.
     """
-    left, found, at = 0, 0, 0
+    left, found, at, near = 0, 0, 0, 0
     for i in range(len(waiting)):
         waits = waiting[i]
         asked = np.int64(waits["sequence"] if facts.instrument < 0 else waits["input_sequence"])
         about = facts.instrument < 0 or (waits["instrument"] == facts.instrument and asked <= facts.passed)
         if about:
             at = place_of(known, asked, at)
-        if about and at < len(known) and np.int64(known[at]["sequence"]) == asked:
-            _write_joined(waits, known[at], joined[found])
-            found += 1
-        elif not (about and facts.gives_up):
+        told = about and at < len(known) and np.int64(known[at]["sequence"]) == asked
+        ends = told or (about and facts.gives_up)
+        if ends and len(outcomes) > 0 and at < len(known):
+            near = place_of(outcomes, np.int64(waits["sequence"]), near)
+            reported = near < len(outcomes) and outcomes[near]["sequence"] == waits["sequence"]
+            ends = not (reported and outcomes[near]["known"] < known[at]["known"])
+        if not ends:
             if left < i:
                 waiting[left] = waits
             left += 1
+        elif told and not (facts.gives_up and np.isnan(known[at]["label"])):
+            _write_joined(waits, known[at], joined[found])
+            found += 1
     return left, found
 
 
 @leaf
 def in_order(joined: Records) -> bool:
-    """Whether (n,) JOINED stand in the order in which they became known."""
-    for i in range(1, len(joined)):
-        before, each = joined[i - 1], joined[i]
-        if each["sequence"] < before["sequence"]:
+    """Whether (n,) JOINED stand in the order in which their labels and they themselves became known."""
+    before, decision = np.uint64(0), np.uint64(0)
+    for i in range(len(joined)):
+        each = joined[i]
+        now = max(each["sequence"], each["decision"])
+        if now < before or (now == before and each["decision"] < decision):
             return False
-        if each["sequence"] == before["sequence"] and each["decision"] < before["decision"]:
-            return False
+        before, decision = now, each["decision"]
     return True

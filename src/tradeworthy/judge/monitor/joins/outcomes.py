@@ -2,7 +2,7 @@
 
 Idea:   a label comes as an OUTCOME event (its `reference` is the decision) or is computed from the market events on
         the tape, `horizon` events after the decision. Decisions wait; outcomes and labels that come first wait too.
-Flow:   events -> labels; decisions + labels -> joined records, in order of the record that made the label known.
+Flow:   events -> labels; decisions + labels -> joined records, in the order in which both were known.
 State:  what waits, and of each instrument the last prices and what an expression of prices remembers, so that a label
         is the same wherever the tape is cut; a decision whose label never comes is given up when the market has passed
         it, or when too many wait.
@@ -142,7 +142,8 @@ class _Lane:
         self.prices.grow(len(prices))
         labels, values = self._label.ahead(np.ascontiguousarray(self.prices.records["price"]))
         if len(labels):
-            self.labels.grow(write_labels(labels, values, self.prices.records, self.labels.room(len(labels))))
+            room, gives_up = self.labels.room(len(labels)), not self._label.is_reported
+            self.labels.grow(write_labels(labels, values, self.prices.records, gives_up, room))
             self.labels.drop(len(self.labels) - WAITING_MAX)
             self.passed = int(self.prices.records["sequence"][len(labels) - 1])
             self.prices.drop(len(labels))
@@ -228,23 +229,25 @@ class OutcomeJoin:
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
-        joined, found = np.zeros(len(self._waiting), JOINED), 0
-        if len(self._early):
-            found += self._settle(self._firsts(), Facts(-1, 0, False), joined)
-            keep = self._early.records["sequence"] > self._newest[0]
-            self._early.replace(chosen(self._early.records, keep))
-        gives_up = self._label is None or not self._label.is_reported
+        joined, found, outcomes = np.zeros(len(self._waiting), JOINED), 0, self._firsts()
         for instrument, lane in self._lanes.items():
-            found += self._settle(lane.labels.records, Facts(instrument, lane.passed, gives_up), joined[found:])
+            facts = Facts(instrument, lane.passed, self._label is not None and not self._label.is_reported)
+            found += self._settle(lane.labels.records, facts, outcomes, joined[found:])
             read = int(np.searchsorted(lane.labels.records["sequence"], self._newest[1]))  # others may ask there yet
             lane.labels.drop(read)
+        if len(outcomes):
+            found += self._settle(outcomes, Facts(-1, 0, False), outcomes[:0], joined[found:])
+            keep = self._early.records["sequence"] > self._newest[0]
+            self._early.replace(chosen(self._early.records, keep))
         joined.resize(found, refcheck=False)
-        return joined if in_order(joined) else joined.take(np.lexsort((joined["decision"], joined["sequence"])))
+        if in_order(joined):
+            return joined
+        return joined.take(np.lexsort((joined["decision"], np.maximum(joined["sequence"], joined["decision"]))))
 
-    def _settle(self, known: Records, facts: Facts, joined: Records) -> int:
+    def _settle(self, known: Records, facts: Facts, outcomes: Records, joined: Records) -> int:
         """Join what waits with what is known; return how many decisions were joined."""
         before = len(self._waiting)
-        left, found = settle(self._waiting.records, known, facts, joined)
+        left, found = settle(self._waiting.records, known, facts, outcomes, joined)
         self._waiting.shrink(left)
         self._given_up += before - left - found
         return found
@@ -252,6 +255,8 @@ class OutcomeJoin:
     def _firsts(self) -> Records:
         """Return the first outcome of each decision, in order of decisions."""
         early = self._early.records
+        if len(early) == 0:
+            return early
         return early.take(np.unique(early["sequence"], return_index=True)[1])
 
     def _add_outcomes(self, outcomes: EventBatch) -> None:
