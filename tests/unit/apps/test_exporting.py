@@ -90,8 +90,8 @@ def test_the_page_sends_a_file_to_those_who_may_ask(traded):
         assert answer.headers["content-type"].startswith("text/csv")
         assert answer.text.splitlines()[0].startswith("number,ts_ns")
         assert client.get(path.replace("facts", "secrets")).status_code == 409
-        offered = re.findall(r"<option[^>]*>([^<]+)</option>", client.get("/record").text.partition("Take a period")[2])
-        assert offered == [*TABLES, *FORMATS]
+        form = client.get("/record").text.partition("/record/export")[2].partition("</form>")[0]
+        assert re.findall(r"<option[^>]*>([^<]+)</option>", form) == [*TABLES, *FORMATS]
     with visiting(traded, "paul") as client:
         assert client.get(path).status_code == 403
         assert "/record/export" not in client.get("/record").text
