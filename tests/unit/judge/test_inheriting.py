@@ -81,3 +81,17 @@ def test_without_monitors_before_nothing_is_taken_over():
     after = TradingMonitor(SYMBOLS)
     succeed({"trading": after}, {})
     assert after.summary().equity == 0.0
+
+
+def test_a_trip_belongs_to_the_regime_that_the_monitor_before_opened_it_in(before):
+    """How wild a market is, and in what a position was opened, goes on; trips count from the change."""
+    swings = 100.0 + np.where(np.arange(130) % 2, 0.1, -0.1)
+    for records in (bars(*swings), filled(-3.0, 110.0), filled(1.0, 100.0)):
+        before.observe(records)
+    after = successor(before, 1e9)
+    assert np.isnan(after.summary().hit_rate)
+    for records in (filled(-1.0, 120.0), filled(1.0, 100.0), filled(-1.0, 99.0)):
+        after.observe(records)
+    rates = after.summary().hit_rates
+    assert rates.pop("usual") == after.summary().hit_rate == 0.5
+    assert all(np.isnan(rate) for rate in rates.values())

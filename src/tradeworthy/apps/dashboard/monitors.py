@@ -31,7 +31,7 @@ HEARS = {
     "estimated": "Cases that have become harder, before their labels are known.",
     "fairness": "Gaps between groups in how often a rise is called, found, and called falsely.",
     "inputs": "Malformed, crossed, late, jumping, missing, stuck and off-grid market data.",
-    "trading": "Slippage above the cost model, refusals, turnover, losing trades, drawdown.",
+    "trading": "Slippage above the cost model, refusals, turnover, losing trades (by regime too), drawdown.",
     "latency": "Lags of the feed, of decisions and of answers to orders that have become slow.",
 }
 """What each monitor hears, in one sentence."""

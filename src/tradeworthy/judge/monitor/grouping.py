@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.time import NS_PER_HOUR, wall_clock_ns
+from tradeworthy.judge.monitor.joins.wildness import REGIMES, WILD_CUTS
 from tradeworthy.model.season import DAY, WEEK
 
 Floats = npt.NDArray[np.float64]
@@ -26,10 +27,6 @@ THURSDAY = 3
 
 SESSIONS = (0, 8, 16, 24)
 """Hours at which a session ends and the next one begins."""
-
-REGIMES = ("calm", "usual", "wild")
-WILD_CUTS = (0.75, 1.33)
-"""Of a market's volatility of late, as a share of that of long before."""
 
 NO_VENUE = "no venue named"
 OF_DECISIONS = ("instrument", "venue", "session", "weekday", "regime")

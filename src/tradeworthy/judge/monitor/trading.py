@@ -1,8 +1,9 @@
-"""Trading health: slippage against the model, refused orders, turnover, losing trades, drawdown.
+"""Trading health: slippage against the model, refused orders, turnover, losing trades (by regime), drawdown.
 
 Idea:   each question is a rate: how often is a fill worse than the cost model, an order refused, an order sent, a
-        round trip lost? Charts of rates learn what is usual from the first of each. The drawdown is a fact, told once
-        at the half, at three quarters and at the whole of its limit.
+        round trip lost, in all and of those opened in one regime of the market? Charts of rates learn what is usual
+        from the first of each. The drawdown is a fact, told once at the half, at three quarters and at the whole of
+        its limit.
 Flow:   inputs -> account, round trips, rejects; decisions -> orders sent; fills with their decisions -> slippage.
 State:  account, charts, fills that wait for their decision, the last slippages, findings not yet taken.
 Units:  slippage in basis points of the decision's price, positive is worse; money in the instruments' currency.
@@ -51,21 +52,25 @@ from tradeworthy.judge.monitor.joins.account import (
     WINS,
     WORST,
     Account,
+    Closes,
     empty_account,
     equity,
     follow,
 )
+from tradeworthy.judge.monitor.joins.wildness import REGIMES
 
 Floats = npt.NDArray[np.float64]
-Longs = npt.NDArray[np.int64]
 
 NAME = "trading"
 KIND = "trading"
-COSTLY, REFUSED, SENT, LOST = range(4)
+COSTLY, REFUSED, SENT, LOST, LOST_IN = range(5)
 _NEAR = 0.75
 """The part of an allowed drawdown from which a finding is a warning; before, it is said and no more."""
 
-QUESTIONS = ("slippage", "orders refused", "turnover", "trades lost")
+QUESTIONS = ("slippage", "orders refused", "turnover", "trades lost", *(f"trades lost, {each}" for each in REGIMES))
+"""From `LOST_IN` on one for each regime."""
+
+OPENED_IN = tuple(f" opened in a {each} market" for each in REGIMES)
 ORDERS_MAX = 10_000
 RECENT = 200
 
@@ -108,7 +113,15 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class TradingSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """How trading went so far; NaN where there was nothing to measure."""
+    """How trading went so far; NaN where there was nothing to measure.
+
+    Attributes
+    ----------
+    hit_rate : float
+        Share of round trips that made money after fees.
+    hit_rates : dict
+        The same of those opened in each regime of the market. Until enough prices were seen there is no regime.
+    """
 
     decisions: int
     orders: int
@@ -124,6 +137,7 @@ class TradingSummary(msgspec.Struct, frozen=True, kw_only=True):
     drawdown_value: float
     drawdown_worst_value: float
     hit_rate: float
+    hit_rates: dict[str, float]
 
 
 class TradingMonitor:
@@ -141,10 +155,11 @@ class TradingMonitor:
         self._instruments, self._settings = list(instruments), settings or TradingSettings()
         each, n = self._settings, len(self._instruments)
         self._charts = RateCharts(n * len(QUESTIONS), false_alarms_per_10k=each.false_alarms_per_10k, quiet=each.quiet)
-        learn = (each.learn_fills, each.learn_fills, each.learn_decisions, each.learn_fills)
+        learn = np.full(len(QUESTIONS), each.learn_fills)
+        learn[SENT] = each.learn_decisions
         self._charts.state.memory[:, LEARN] = np.tile(learn, n)
         self._account = empty_account(np.array([i.multiplier for i in self._instruments], np.float64))
-        self._follow = entry(follow, self._account, inputs_of(SOME_EVENTS), np.empty(2, np.int64), 0.0, 0)
+        self._follow = entry(follow, self._account, inputs_of(SOME_EVENTS), Closes.room(2), 0.0, 0)
         self._fills, self._orders = np.empty(0, FILLED), np.empty(0, SENT_ORDER)
         self._newest = 0
         self._counts = np.zeros(4, np.int64)  # decisions, orders, fills, rejects
@@ -165,13 +180,17 @@ class TradingMonitor:
         return self._queue.take()
 
     def gauges(self) -> list[Gauge]:
-        """Return how near to its limit each question is, by instrument."""
+        """Return how near to its limit each question is, by instrument, and how trading went so far."""
         keys = [(each.symbol, question) for each in self._instruments for question in QUESTIONS]
         found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
-        return [
+        near = [
             Gauge(family="evidence", subject=f"{symbol} {question}", instrument=symbol, value=share, delay_events=delay)
             for (symbol, question), share, delay in found
         ]
+        figures = msgspec.structs.asdict(self.summary())
+        rates = figures.pop("hit_rates")
+        figures |= {f"hit_rate_{regime}": rate for regime, rate in rates.items()}
+        return near + [Gauge(family="value", subject=name, value=float(value)) for name, value in figures.items()]
 
     def summary(self) -> TradingSummary:
         """Return how trading went so far."""
@@ -193,13 +212,16 @@ class TradingMonitor:
             drawdown_value=float(totals[DRAWDOWN]),
             drawdown_worst_value=float(totals[WORST]),
             hit_rate=float(totals[WINS] / trips) if trips else float("nan"),
+            hit_rates={
+                regime: won / (won + lost) if won + lost else float("nan")
+                for regime, (won, lost) in zip(REGIMES, self._account.trips.tolist(), strict=True)
+            },
         )
 
     def state(self) -> State:
         """Return account, charts, what waits, counts and findings not yet taken."""
         state: State = {
-            "positions": self._account.positions.copy(),
-            "totals": self._account.totals.copy(),
+            **{name: part.copy() for name, part in self._account._asdict().items()},
             "fills": self._fills.copy(),
             "orders": self._orders.copy(),
             "newest": np.array([self._newest]),
@@ -211,8 +233,10 @@ class TradingMonitor:
         return state | self._charts.export("charts.")
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from a state that `state` returned."""
-        self._account = Account(state["positions"].copy(), state["totals"].copy())
+        """Go on from a state that `state` returned; of one that knew no regimes all but its charts goes on."""
+        for name, own in self._account._asdict().items():
+            if name in state and state[name].shape == own.shape:
+                own[:] = state[name]
         self._fills, self._orders = state["fills"].astype(FILLED), state["orders"].astype(SENT_ORDER)
         self._newest, self._counts = int(state["newest"][0]), state["counts"].copy()
         self._slippage = state["slippage"].copy()
@@ -221,10 +245,11 @@ class TradingMonitor:
         self._charts.take_back(state, "charts.")
 
     def inherit(self, before: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what the desk holds from the state of a monitor before; profit and drawdown count from here."""
-        positions = before["positions"].copy()
-        if positions.shape == self._account.positions.shape:
-            self._account = Account(positions, np.zeros_like(self._account.totals))
+        """Take over what the desk holds, and how wild its markets are; profit, trips and drawdown count from here."""
+        own = self._account
+        if before["positions"].shape == own.positions.shape:
+            markets = before.get("markets", own.markets).copy()
+            self._account = Account(before["positions"].copy(), np.zeros_like(own.totals), markets, own.trips)
             self._account.totals[CASH] = -equity(self._account)
 
     def _take_decisions(self, decisions: Records) -> None:
@@ -241,7 +266,7 @@ class TradingMonitor:
 
     def _take_inputs(self, events: EventBatch) -> None:
         """Follow the account; chart round trips and answers; keep fills until their decision is known."""
-        inputs, closes = inputs_of(events), np.empty(len(events), np.int64)
+        inputs, closes = inputs_of(events), Closes.room(len(events))
         limit = self._settings.drawdown_value
         quarter, start = math.inf if limit is None else limit / 4.0, 0
         while start < len(events):
@@ -250,17 +275,21 @@ class TradingMonitor:
                 self._tell_drawdown(events[at])
             start = at + 1
         kind = np.ascontiguousarray(events["kind"])
-        places = np.flatnonzero((kind == Kind.FILL) | (kind == Kind.REJECT))
+        places = np.flatnonzero(((kind == Kind.FILL) | (kind == Kind.REJECT)) & (events["flags"] == 0))
         if len(places):
-            self._take_answers(events.take(places), closes[places])
+            self._take_answers(events.take(places), Closes(closes.sides[places], closes.regimes[places]))
 
-    def _take_answers(self, answers: EventBatch, closes: Longs) -> None:
-        """Count fills and refusals, chart them and what they closed, keep fills."""
-        refused, closed = answers["kind"] == Kind.REJECT, np.flatnonzero(closes)
+    def _take_answers(self, answers: EventBatch, closes: Closes) -> None:
+        """Count fills and refusals that the engine believed, chart them and what they closed, keep fills."""
+        refused, closed = answers["kind"] == Kind.REJECT, np.flatnonzero(closes.sides)
         self._counts[2:] += (int((~refused).sum()), int(refused.sum()))
         self._chart(REFUSED, answers, refused)
-        self._chart(LOST, answers.take(closed), closes[closed] < 0)
-        self._keep(chosen(answers, ~refused))
+        trips, lost, regimes = answers.take(closed), closes.sides[closed] < 0, closes.regimes[closed]
+        self._chart(LOST, trips, lost)
+        for regime in range(len(REGIMES)):
+            own = regimes == regime
+            self._chart(LOST_IN + regime, trips[own], lost[own])
+        self._keep(chosen(answers, ~refused & (answers["reference"] < answers["sequence"])))
 
     def _keep(self, fills: EventBatch) -> None:
         """Keep fills until the decision behind each is read."""
@@ -326,7 +355,7 @@ class TradingMonitor:
             f"{counts} fills of {symbol} since {since} cost more than the model says",
             f"{counts} answers to orders in {symbol} since {since} were refusals",
             f"{counts} decisions on {symbol} since {since} sent an order",
-            f"{counts} round trips in {symbol} since {since} lost money",
+            *(f"{counts} round trips in {symbol}{of} since {since} lost money" for of in ("", *OPENED_IN)),
         )[question]
         words = RateWords(
             monitor=NAME,

@@ -1,8 +1,7 @@
 """What was known at the input that a decision was asked at: fields of a pushed row, and how wild its market was.
 
 Idea:   a row record holds features; what no feature reads stands on the tape all the same, in the input event that
-        the decision names. How wild a market is: its squared returns of late as a share of those of long before, up to
-        and with that event, so nothing later.
+        the decision names. How wild a market is, is told up to and with that event, so nothing later.
 Flow:   events -> values; decisions + values -> values by decision.
 State:  returns' squares of each instrument, events that no decision has been read of, decisions whose event is not
         read, and the last values by decision.
@@ -19,20 +18,13 @@ from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.kernel import leaf
 from tradeworthy.judge.monitor.base import Records, State, are_decisions, are_events, chosen, places_of
 from tradeworthy.judge.monitor.joins.account import price_of
+from tradeworthy.judge.monitor.joins.wildness import see_price, unseen_markets, wildness_of
 
 Floats = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint64]
 
 KEPT_MAX = 100_000
 """Decisions whose values are kept, waiting for their labels."""
-
-LATE, LONG = 1.0 / 60.0, 1.0 / 2_000.0
-"""Weights of a new square: of late, and of long before."""
-
-PRICES_MIN = 120
-"""Prices of an instrument before its wildness is told."""
-
-_PRICE, _LATE, _LONG, _SEEN = range(4)
 
 
 @leaf
@@ -44,14 +36,8 @@ def _wildness(kinds: Floats, instruments: npt.NDArray[np.int64], values: Floats,
             continue
         own, price = memory[instruments[i]], price_of(int(kinds[i]), values[i])
         if price > 0.0:
-            if own[_SEEN] > 0.0:
-                square = np.log(price / own[_PRICE]) ** 2
-                own[_LATE] += max(LATE, 1.0 / own[_SEEN]) * (square - own[_LATE])
-                own[_LONG] += max(LONG, 1.0 / own[_SEEN]) * (square - own[_LONG])
-            own[_PRICE] = price
-            own[_SEEN] += 1.0
-        known = own[_SEEN] >= PRICES_MIN and own[_LONG] > 0.0
-        wild[i] = np.sqrt(own[_LATE] / own[_LONG]) if known else np.nan
+            see_price(own, price)
+        wild[i] = wildness_of(own)
 
 
 class AskedAt:
@@ -69,7 +55,7 @@ class AskedAt:
 
     def __init__(self, version: int, fields: Sequence[int], instruments: int) -> None:
         self._version, self._fields = version, list(fields)
-        self._memory = np.zeros((instruments, 4))
+        self._memory = unseen_markets(instruments)
         width = len(self._fields) + 1
         self._event_keys, self._event_values = np.empty(0, np.uint64), np.empty((0, width))
         self._asked: Keys = np.empty((0, 2), np.uint64)
