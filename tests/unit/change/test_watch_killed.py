@@ -9,18 +9,27 @@ from tradeworthy.change.watch.monitors import monitors_of
 from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
+from tradeworthy.core.time import NS_PER_S
+from tradeworthy.judge.monitor.class_balance import BalanceSettings
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.estimated import EstimatedSettings
+from tradeworthy.judge.monitor.latency import LatencySettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
+from tradeworthy.judge.monitor.reasons import ReasonSettings
+from tradeworthy.judge.monitor.reliability import ReliabilitySettings
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.record.ledger import Ledger
 
 MONITORS = MonitorSettings(
-    off=("class_balance", "reasons", "reliability"),
+    off=(),
     drift=DriftSettings(quiet_rows=100, charts=CHARTS),
     performance=PerformanceSettings(charts=CHARTS),
+    reasons=ReasonSettings(quiet_rows=100, charts=CHARTS),
+    class_balance=BalanceSettings(charts=CHARTS),
     estimated=EstimatedSettings(charts=CHARTS),
+    reliability=ReliabilitySettings(charts=CHARTS),
+    latency=LatencySettings(learn=200, quiet=100),
 )
 
 
@@ -73,6 +82,7 @@ def home(tmp_path_factory):
     champion = made.registry.load(made.champion())
     recorder = Recorder(made.folder / "tape", {champion: Role.CHAMPION})
     calm, wild = market(400, seed=8), market(900, seed=9, start=400, scale=4.0)
+    wild["ts_recv_ns"] += 5 * NS_PER_S
     recorder.record(np.concatenate([calm, wild]))
     recorder.close()
     with calibrations_kept(made.folder / "kept"):
@@ -115,13 +125,20 @@ def undisturbed(home):
     return found
 
 
+def test_every_monitor_that_there_is_is_at_work_here(home):
+    """None is left out of what follows: those that are off by default, and those that cost much, are on too."""
+    made, champion = home
+    known = set(MonitorSettings.__struct_fields__) - {"false_alarms_per_day", "off"}
+    assert set(monitors_of(made.registry, champion, INSTRUMENTS, MONITORS)) == known
+
+
 @pytest.mark.parametrize("moments", [2, 5])
 def test_dying_at_any_moment_changes_no_finding(home, undisturbed, moments):
     """Before and after a save, before and after a fact: nothing is lost, doubled or told otherwise."""
     found, deaths = told_by(home, f"dies-{moments}", moments)
     assert deaths >= 5
     assert len(undisturbed) >= 3
-    assert {finding.monitor for finding in undisturbed} >= {"drift"}
+    assert {finding.monitor for finding in undisturbed} >= {"drift", "range", "reasons", "class_balance", "latency"}
     assert found == undisturbed
 
 
