@@ -51,16 +51,20 @@ SPREAD, TAILS = HEAD + CHART, HEAD + 2 * CHART
 
 
 @inlined
-def _step_side(block: Floats, at: int, gain: float, told: float, when: tuple[bool, float]) -> float:
-    """Move one side's sum, and what is told of its excursion, if it hears this row; return the sum."""
-    heard, row = when
+def _step_side(block: Floats, at: int, gain: float, told: float, when: tuple[bool, float, float]) -> float:
+    """Move one side's sum, and what is told of its excursion; return the sum.
+
+    A row that is not heard (1 or 0) gains and tells nothing. A sum of zero has told nothing and begins with the next.
+    """
+    heard, once, row = when
     before, count, total, began = block[at + SUM], block[at + COUNT], block[at + TOTAL], block[at + BEGAN]
-    fresh, goes_on = before + gain, before > 0.0
+    gained, counted, summed = before + gain, count + once, total + told
+    fresh = gained if heard else before
     grown = fresh > 0.0
-    block[at + SUM] = after = (fresh if grown else 0.0) if heard else before
-    block[at + COUNT] = ((count if goes_on else 0.0) + 1.0 if grown else 0.0) if heard else count
-    block[at + TOTAL] = ((total if goes_on else 0.0) + told if grown else 0.0) if heard else total
-    block[at + BEGAN] = row if heard & (not goes_on) else began
+    block[at + SUM] = after = fresh if grown else 0.0
+    block[at + COUNT] = counted if grown else 0.0
+    block[at + TOTAL] = summed if grown else 0.0
+    block[at + BEGAN] = began if before > 0.0 else row
     return float(after)
 
 
@@ -69,11 +73,12 @@ def _step(block: Floats, at: int, raw: float, told: float, when: tuple[bool, flo
     """Move one lane's chart by a score, if it is known at this row and not quiet; return whether it alarms."""
     (known, row), quiet = when, block[at + QUIET]
     heard, less = known & (quiet <= 0.0), quiet - 1.0
+    once, heard_of = 1.0 if heard else 0.0, told if heard else 0.0
     block[at + QUIET] = (max(0.0, less)) if known else quiet
-    block[at + AWAKE] += 1.0 if heard else 0.0
+    block[at + AWAKE] += once
     score, allowance = (raw - block[at + OFFSET]) * block[at + PER_SPREAD], block[at + ALLOWANCE]
-    up = _step_side(block, at, score - allowance, told, (heard, row))
-    down = _step_side(block, at + LANES, -score - allowance, told, (heard, row))
+    up = _step_side(block, at, score - allowance, heard_of, (heard, once, row))
+    down = _step_side(block, at + LANES, -score - allowance, heard_of, (heard, once, row))
     return 1 if (up > block[at + LIMIT_UP]) | (down > block[at + LIMIT_DOWN]) else 0
 
 
