@@ -23,8 +23,6 @@ KEYS += [
 ]
 KEYS += ["explanation_sum_error", "replay_identical", "verify_ok", "wall_s", "steps"]
 LIFE = ["drift", "retrained", "gate", "shadow", "canary", "champion"]
-HARM_IS_HEARD_BARS = 300
-"""So much harm is beyond the allowed drawdown several times over; a slow machine may have less of the market left."""
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +59,8 @@ def test_the_story_happened(told):
     assert summary["versions"] >= 2
     assert summary["promotions"] >= 1
     assert summary["rollback_events_lost"] == 0
-    assert summary["rollbacks"] == summary["rollbacks_by_finding"]
-    assert summary["harmed_bars"] < HARM_IS_HEARD_BARS or summary["rollbacks"] >= 1
+    assert summary["harmed_bars"] >= 1
+    assert summary["rollbacks"] == summary["rollbacks_by_finding"] >= 1
 
 
 def test_each_step_follows_the_one_before(told):
@@ -71,9 +69,9 @@ def test_each_step_follows_the_one_before(told):
     names = [step["step"] for step in steps]
     reached = [names.index(step, 2) for step in LIFE if step in names[2:]]
     assert reached == sorted(reached)
-    assert [names[place] for place in reached] == LIFE[: len(reached)]
-    assert len(reached) >= LIFE.index("gate") + 1
-    assert "harm" not in names or names.index("champion", 2) < names.index("harm")
+    assert [names[place] for place in reached] == LIFE
+    assert names.index("champion", 2) < names.index("harm")
+    assert "rolled back" in names[names.index("harm") :]
     assert all(step["by"] and step["said"] for step in steps)
 
 

@@ -34,27 +34,49 @@ class Lockstep:
     clock : Clock
         The machine's.
     every : int
-        Events between two stops.
+        Events between two stops; it may be changed at any time.
     held_s_max : float
         How long one stop may last.
+    until_led : bool
+        Wait for trainings and gates only until a challenger leads.
+
+    Attributes
+    ----------
+    stops : int
+        How many are over.
+    waiting : str
+        What the present stop waits for; empty where events flow.
     """
 
     def __init__(
-        self, registry: Registry, watcher: Path, *, clock: Clock, every: int = 512, held_s_max: float = HELD_S_MAX
+        self,
+        registry: Registry,
+        watcher: Path,
+        *,
+        clock: Clock,
+        every: int = 512,
+        held_s_max: float = HELD_S_MAX,
+        until_led: bool = False,
     ) -> None:
-        self._registry, self._watcher, self._clock = registry, watcher, clock
+        self._registry, self._watcher, self._clock, self._until_led = registry, watcher, clock, until_led
         self.every, self._held_ns_max = every, int(held_s_max * NS_PER_S)
         self._feed: ReplayFeed | None = None
         self._engine: Engine | None = None
-        self._next, self._held_since_ns, self._held_ns = 0, 0, 0
+        self._begun, self._held_since_ns, self._held_ns = 0, 0, 0
+        self.stops, self.waiting = 0, ""
 
     def start(self, feed: ReplayFeed, engine: Engine) -> None:
         """Hold this feed, for this engine."""
         self._feed, self._engine = feed, engine
-        self._next = feed.position
+        self._begun = feed.position - self.every
 
-    def pace(self) -> float:
+    def pace(self, after_ns: int = 0) -> float:
         """Return events a second: without bound, or none.
+
+        Parameters
+        ----------
+        after_ns : int
+            Monotonic time before which a stop does not end, whatever is done.
 
         Raises
         ------
@@ -62,18 +84,23 @@ class Lockstep:
             A stop has lasted too long.
         """
         feed, engine = self._feed, self._engine
-        if feed is None or engine is None or feed.position < self._next:
+        if feed is None or engine is None or feed.position < self._begun + self.every:
             return math.inf
         if not self._held_since_ns:
             engine.look_up()  # rows that wait are written; what comes after this is read by a later look
             self._held_since_ns, self._held_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        why = self.waits_for(engine)
-        if not why:
-            self._next, self._held_since_ns = feed.position + self.every, 0
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < after_ns:
+            return 0.0
+        self.waiting = self.waits_for(engine)
+        if not self.waiting:
+            self._begun, self._held_since_ns, self.stops = feed.position, 0, self.stops + 1
             return math.inf
-        if self._clock.monotonic_ns() - self._held_ns > self._held_ns_max:
+        if now_ns - self._held_ns > self._held_ns_max:
             held_s = self._held_ns_max / NS_PER_S
-            raise ContractBroken(f"held at event {feed.position} for {held_s:g} s, waiting for {why}; see what hangs")
+            raise ContractBroken(
+                f"held at event {feed.position} for {held_s:g} s, waiting for {self.waiting}; see what hangs"
+            )
         return 0.0
 
     def waits_for(self, engine: Engine) -> str:
@@ -84,7 +111,9 @@ class Lockstep:
             return "the watcher to read the tape"
         if pulse.ts_ns <= newest:
             return "the watcher to follow the last fact"
-        return _unfinished(standing) or _not_let_in(standing, engine) or _unwatched(standing, pulse)
+        is_led = standing.previous is not None and standing.canary is None
+        training = "" if self._until_led and is_led else _unfinished(standing)
+        return training or _not_let_in(standing, engine) or _unwatched(standing, pulse)
 
 
 def _unfinished(standing: Standing) -> str:

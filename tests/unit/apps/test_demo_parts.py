@@ -1,25 +1,21 @@
 """The demo's pace, and its steps as the ledger tells them."""
 
 import math
+import time
+from types import SimpleNamespace
 
 import pytest
+from small_project import at
 
-from tradeworthy.apps.demo.pacing import (
-    BEHIND_MAX,
-    HELD_SECONDS_MAX,
-    KEPT_FOR_ROLLBACK,
-    KEPT_FOR_SHADOW,
-    LIVE_SECONDS,
-    Pacing,
-)
+from tradeworthy.apps.demo.pacing import BLOCK, BLOCK_HARMED, LIVE_SECONDS, Pacing
 from tradeworthy.apps.demo.steps import rollback_ms, steps_of
-from tradeworthy.change.release.standing import stand
+from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_number
-from tradeworthy.core.time import NS_PER_S, VirtualClock
+from tradeworthy.core.time import NS_PER_S
 from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.record.ledger import Entry
-from tradeworthy.testing.desks import START_NS, market
+from tradeworthy.testing.desks import market
 
 A, B = "a" * 64, "b" * 64
 
@@ -56,92 +52,86 @@ def lines(*written: facts.Fact, actor="policy"):
     ]
 
 
-def paced(bars=6_000):
-    """Return a pacing of a feed of two instruments' bars."""
-    pacing, feed = Pacing(1.0), ReplayFeed(market(bars), clock=VirtualClock(START_NS))
-    pacing.start(feed, VirtualClock(START_NS))
-    return pacing, len(feed) / LIVE_SECONDS
+class Stage:
+    """A pacing over a desk whose champion acts, its watcher's word and the machine's time moved by hand."""
+
+    def __init__(self, folder, *, harming: bool = False) -> None:
+        self.project, self.clock = at("promoted", folder), SystemTimeAt(time.time_ns())
+        number = version_number(self.project.registry.standing().champion)
+        self.desk = SimpleNamespace(champion=SimpleNamespace(number=number), shadows={})
+        self.feed, self.harming, self.passed = ReplayFeed(market(6_000), clock=self.clock), harming, 0
+        self.pacing = Pacing(
+            self.project.registry, self.project.places.watcher, clock=self.clock, speed=1.0, passed=self.pass_on
+        )
+
+    def pass_on(self) -> bool:
+        """Count a stop that is over, and say whether harm is done."""
+        self.passed += 1
+        return self.harming
+
+    def look_up(self) -> None:
+        """Stand in for an engine that looks up."""
+
+    def beat(self) -> None:
+        """Let the watcher read everything and say so."""
+        self.clock.ns += 1
+        shared = {"reached": 1, "records": 1, "decisions": 1, "sinks": []}
+        watched = self.project.registry.standing().champion[:16]
+        write_pulse(
+            self.project.places.watcher,
+            Pulse(ts_ns=self.clock.ns, caught_up_ns=self.clock.ns, version=watched, **shared),
+        )
 
 
-def looked(pacing, *written: facts.Fact, shadowing=(), watched=None, behind=0, is_over=False):
-    """Return the pace; the version that acts is watched, if nothing else is said."""
-    standing = stand(lines(*written))
-    acting = (standing.canary or standing.champion or "")[:16]
-    who = acting if watched is None else watched
-    pacing.look(standing, list(shadowing), watched=who, behind=behind, is_over=is_over)
-    return pacing.pace()
+class SystemTimeAt:
+    """A machine's clock that stands until it is moved."""
+
+    def __init__(self, ns: int) -> None:
+        self.ns = ns
+
+    def now_ns(self) -> int:
+        """Return where it stands."""
+        return self.ns
+
+    def monotonic_ns(self) -> int:
+        """Return where it stands."""
+        return self.ns
 
 
-def test_before_it_starts_nothing_is_held_back():
+def test_before_it_starts_nothing_is_held_back(tmp_path):
     """A pacing without a feed does not wait."""
-    assert Pacing(1.0).pace() == math.inf
+    assert Stage(tmp_path).pacing.pace() == math.inf
 
 
-def test_a_challenger_that_trains_slows_the_market():
-    """A retraining of seconds must not take months of market time."""
-    pacing, base = paced()
-    assert looked(pacing, promoted(A)) == base
-    assert looked(pacing, *CHALLENGED[:2]) == pytest.approx(0.25 * base)
-    assert pacing.doing == "trading, a challenger trains"
+@pytest.mark.parametrize(("harming", "block"), [(False, BLOCK), (True, BLOCK_HARMED)])
+def test_a_block_comes_at_once_and_the_next_in_its_turn(tmp_path, harming, block):
+    """Until the watcher has read, nothing comes; then a block, and the next no sooner than the demo's speed says."""
+    stage = Stage(tmp_path, harming=harming)
+    stage.pacing.start(stage.feed, stage)
+    assert (stage.pacing.pace(), stage.pacing.waits_for) == (0.0, "the watcher to read the tape")
+    stage.beat()
+    assert (stage.pacing.pace(), stage.pacing.waits_for, stage.passed) == (math.inf, "", 1)
+    stage.feed._position = block
+    assert stage.pacing.pace() == 0.0
+    stage.beat()
+    assert stage.pacing.pace() == 0.0
+    stage.clock.ns += int(block / len(stage.feed) * LIVE_SECONDS * NS_PER_S)
+    stage.beat()
+    assert (stage.pacing.pace(), stage.passed) == (math.inf, 2)
 
 
-def test_events_that_the_story_needs_are_kept():
-    """With fewer left than a shadow needs, the market pauses until the challenger is there."""
-    pacing, _ = paced(bars=KEPT_FOR_SHADOW // 2)
-    assert looked(pacing, *CHALLENGED[:2]) == 0.0
-    assert looked(pacing, *CHALLENGED, judged(B, "latency")) > 0.0
-
-
-def test_a_shadow_that_scores_is_not_waited_for():
-    """What only events can bring about would never come if events waited for it."""
-    pacing, _ = paced(bars=KEPT_FOR_SHADOW // 2)
-    assert looked(pacing, *LIFE[:5]) == 0.0
-    assert looked(pacing, *LIFE[:5], shadowing=[B[:16]]) > 0.0
-    assert looked(pacing, *LIFE[:6], shadowing=[B[:16]]) > 0.0
-
-
-@pytest.mark.parametrize("steps", [6, 7])
-def test_the_last_events_wait_for_monitors_and_not_for_what_events_bring(steps):
-    """A canary becomes champion, and a champion leads for a while, by events alone, however few are left."""
-    pacing, _ = paced(bars=KEPT_FOR_ROLLBACK // 3)
-    assert looked(pacing, *LIFE[:steps], watched=A[:16]) == 0.0
-    assert looked(pacing, *LIFE[:steps]) > 0.0
-
-
-@pytest.mark.parametrize(("steps", "before"), [(1, ""), (6, A[:16])])
-def test_monitors_are_calibrated_before_the_market_goes_on(steps, before):
-    """While the version that acts has no monitors at work, events only trickle; for a bounded time."""
-    pacing, base = paced()
-    assert looked(pacing, *LIFE[:steps], watched=before) == pytest.approx(0.02 * base)
-    assert pacing.doing == "trading slowly, monitors are calibrated"
-    assert looked(pacing, *LIFE[:steps]) > 0.02 * base
-
-
-def test_a_watcher_that_never_comes_is_waited_for_only_so_long():
-    """After the longest hold the market goes on without monitors."""
-    clock = VirtualClock(START_NS)
-    pacing, feed = Pacing(1.0), ReplayFeed(market(6_000), clock=clock)
-    pacing.start(feed, clock)
-    clock.advance_to(START_NS + int(HELD_SECONDS_MAX * NS_PER_S))
-    assert looked(pacing, promoted(A), watched="") == len(feed) / LIVE_SECONDS
-
-
-def test_while_harm_is_done_events_wait_for_the_watcher():
-    """A watcher that has not read is waited for; once the version is taken back, nothing is held."""
-    pacing, base = paced()
-    pacing.wait_for_watcher()
-    assert looked(pacing, *LIFE[:7], behind=BEHIND_MAX) == 0.0
-    assert 0.0 < looked(pacing, *LIFE[:7], behind=0) < base
-    assert looked(pacing, *LIFE, is_over=True) == base
-
-
-def test_what_goes_on_is_said_in_a_few_words():
-    """The bar names the stage of the challenger."""
-    pacing, _ = paced()
-    looked(pacing, *LIFE[:5], shadowing=[B[:16]])
-    assert pacing.doing == "trading, a shadow watches"
-    looked(pacing, *LIFE[:6])
-    assert pacing.doing == "trading, a canary acts"
+def test_what_a_block_set_off_is_waited_for_by_name(tmp_path):
+    """A training in another process holds the market, and the page can say so."""
+    stage = Stage(tmp_path)
+    stage.pacing.start(stage.feed, stage)
+    assert stage.pacing.pace() == 0.0
+    number = stage.project.ledger.append(CHALLENGED[1], actor="policy", reason="drift")
+    stage.clock.ns = time.time_ns() + NS_PER_S
+    stage.beat()
+    assert (stage.pacing.pace(), stage.pacing.waits_for) == (0.0, f"retraining {number}")
+    stage.pacing.is_over = True
+    assert stage.pacing.pace() == len(stage.feed) / LIVE_SECONDS
+    assert stage.pacing.waits_for == ""
 
 
 def test_each_fact_that_moves_a_version_is_a_step():

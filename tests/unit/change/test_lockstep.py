@@ -112,6 +112,30 @@ def test_a_stop_lasts_as_long_as_what_was_begun(place):
     assert place.waits() == ""
 
 
+def test_a_stop_lasts_at_least_as_long_as_asked(place):
+    """With all done it still ends no sooner; then it counts as over, and nothing is waited for."""
+    assert place.lockstep.pace() == 0.0
+    place.beat()
+    due_ns = place.clock.monotonic_ns() + 10
+    assert place.lockstep.pace(after_ns=due_ns) == 0.0
+    assert place.lockstep.stops == 0
+    place.clock.advance_to(place.clock.now_ns() + 10)
+    assert math.isinf(place.lockstep.pace(after_ns=due_ns))
+    assert (place.lockstep.stops, place.lockstep.waiting) == (1, "")
+
+
+@pytest.mark.parametrize(("until_led", "expected"), [(False, "retraining 6"), (True, "")])
+def test_once_a_challenger_leads_trainings_may_be_left_alone(place, until_led, expected):
+    """Whoever wants one change of champion does not wait for the training of the next challenger."""
+    place.lockstep = Lockstep(place, place.folder, clock=place.clock, until_led=until_led)
+    place.lockstep.start(place.feed, place)
+    assert place.waits()
+    place.write(judged(SECOND), promoted(SECOND, "champion"), started())
+    place.desk.champion.number = version_number(SECOND)
+    place.beat(SECOND)
+    assert place.waits() == expected
+
+
 def test_a_retraining_without_a_version_is_over(place):
     """Nothing more comes of it, so nobody waits for a gate."""
     assert place.waits()

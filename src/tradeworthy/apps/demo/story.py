@@ -26,14 +26,13 @@ from tradeworthy.apps.demo.showing import LiveView, Stage
 from tradeworthy.apps.demo.steps import Step, rollback_ms, steps_of
 from tradeworthy.apps.deployment.desk import Running, run_files
 from tradeworthy.change.release.standing import Standing
-from tradeworthy.change.watch.pulse import Pulse, read_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.live.feeds.base import Feed
 from tradeworthy.testing.adversary import Adversary, wanted_by
 
-EVENTS_BEFORE_HARM, HARMED_BARS_MAX, HARM_BPS = 400, 600, 50.0
+HARMED_BARS_MAX, HARM_BPS = 600, 50.0
 LOOK_EVERY_S, LOOK_HARMED_S = 0.1, 0.005
 TOLD = (facts.GateJudged, facts.VersionPromoted, facts.FindingAnswered, facts.VersionRolledBack)
 AUTHOR, OFFICER = "ada", "riya"
@@ -124,13 +123,18 @@ class Story:
     def __init__(self, folder: Path, stage: Stage, speed: float) -> None:
         init_project(folder)
         (folder / MARKER).touch()
-        self.project, self.stage, self.speed = Project(folder), stage, speed
+        self.project, self.stage = Project(folder), stage
         self.summary = Summary()
-        self._standing, self._pacing = Standing(), Pacing(speed)
-        self._leader, self._led_from = "", 0
+        self._standing = Standing()
+        self._pacing = Pacing(
+            self.project.registry,
+            self.project.places.watcher,
+            clock=self.project.clock,
+            speed=speed,
+            passed=self._choose_harmed,
+        )
         self._harmed, self._harmed_ns = "", 0
         self._adversary: Adversary | None = None
-        self._pulse: Pulse | None = None
         self._swaps_seen: list[tuple[int, int]] = []  # when, and which version, by number
 
     def page(self) -> AbstractContextManager[str]:
@@ -238,6 +242,7 @@ class Story:
 
     def _around(self, running: Running) -> Feed:
         """Let an adversary stand between the market and the engine; he moves nothing before his time."""
+        self._pacing.start(running.feed, running.engine)
 
         def wanted() -> float:
             is_on = self._harmed and self.summary.harmed_bars < HARMED_BARS_MAX
@@ -247,8 +252,7 @@ class Story:
         return self._adversary
 
     async def _beside(self, running: Running, show: LiveView) -> None:
-        """Follow the facts while events flow; once a challenger has led for a while, let harm come to it."""
-        self._pacing.start(running.feed, self.project.clock)
+        """Follow the facts while events flow."""
         while True:
             await asyncio.sleep(LOOK_HARMED_S if self._harmed and not self._pacing.is_over else LOOK_EVERY_S)
             for swap in running.engine.swaps[len(self._swaps_seen) :]:
@@ -256,37 +260,33 @@ class Story:
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
             self.summary.harmed_bars = self._adversary.moved if self._adversary else 0
-            self._pulse = read_pulse(self.project.places.watcher)
-            self._pacing.look(
-                self._standing,
-                now.shadows,
-                watched=self._pulse.version if self._pulse else "",
-                behind=now.last_sequence - (self._pulse.reached if self._pulse else 0),
-                is_over=self._harmed in self._standing.retired,
-            )
-            show.update(running.feed.position / len(running.feed), now, self._standing, self._pacing.doing)
+            self._pacing.is_over = self._harmed in self._standing.retired
+            show.update(running.feed.position / len(running.feed), now, self._standing, self._doing())
             self._narrate(show)
             for done in now.swaps:
                 show.tell(f"swap {done.sequence}", f"{done.version} decides from here on; {done.previous} stays warm")
-            self._watch_leader(show, now.events)
 
-    def _watch_leader(self, show: LiveView, events: int) -> None:
-        """Let harm begin once a challenger has been champion, in full, for a while, and its monitors are at work."""
-        standing = self._standing
-        leads = standing.previous is not None and standing.canary is None and standing.champion is not None
-        leader = standing.champion if leads and standing.champion is not None else ""
-        if leader != self._leader:
-            self._leader, self._led_from = leader, events
-        is_watched = self._pulse is not None and leader[:SHORT] == self._pulse.version
-        if leader and is_watched and not self._harmed and events - self._led_from >= EVENTS_BEFORE_HARM:
-            self._harmed, self._harmed_ns = leader, self.project.clock.now_ns()
-            self._pacing.wait_for_watcher()
-            show.tell(
-                "harm", f"harm on purpose: every bar now closes {HARM_BPS:g} bps against what {leader[:SHORT]} holds"
-            )
+    def _doing(self) -> str:
+        """Say what goes on, in a few words."""
+        if self._pacing.waits_for:
+            return f"the market waits for {self._pacing.waits_for}"
+        if self._standing.canary is not None:
+            return "trading, a canary acts"
+        return "trading, a shadow watches" if self._standing.shadows else "trading"
+
+    def _choose_harmed(self) -> bool:
+        """Let harm begin once a challenger is champion, in full, and watched; tell whether it is being done."""
+        standing = self.project.registry.standing()
+        leads = standing.previous is not None and standing.canary is None
+        if leads and standing.champion is not None and not self._harmed:
+            self._harmed, self._harmed_ns = standing.champion, self.project.clock.now_ns()
+        return bool(self._harmed)
 
     def _narrate(self, show: LiveView) -> None:
         """Tell each thing that happened, once."""
+        if self._harmed:
+            told = f"harm on purpose: every bar now closes {HARM_BPS:g} bps against what {self._harmed[:SHORT]} holds"
+            show.tell("harm", told)
         for number, finding in self._standing.findings:
             show.tell(f"finding {number}", f"finding: {finding.sentence}", "/watch")
         for retrain in self._standing.retrains:

@@ -3,7 +3,7 @@
 Flow:   ``python -m tradeworthy.change.watch.watcher JOB.json`` polls until it is told to stop (SIGTERM, SIGINT) or,
         if the job says so, until the process that started it is gone.
         A champion is watched as soon as it is calibrated, which another process does ahead (`monitors`).
-        Alerts are delivered by threads of their own; about once a second the watcher says how it is (`pulse`,
+        Alerts are delivered by threads of their own; several times a second the watcher says how it is (`pulse`,
         `metrics`).
 State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles nothing.
 """
@@ -41,7 +41,7 @@ from tradeworthy.record.ledger import Ledger
 BACKLOG = 1_000
 """Records of a look after which the next one follows at once; fewer wait, so that watching costs little."""
 
-PULSE_EVERY_NS = NS_PER_S
+PULSE_EVERY_NS = NS_PER_S // 4
 
 READY = "ready"
 """A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
