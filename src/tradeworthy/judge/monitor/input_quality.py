@@ -20,7 +20,7 @@ from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import SOME_EVENTS, FindingQueue, Records, State, are_events, inputs_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Longs
-from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords
+from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords, of_10k
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.symptoms import (
     CROSSED,
@@ -223,7 +223,7 @@ class InputQualityMonitor:
         where = f"{self._instruments[lane // KINDS]} {Kind(lane % KINDS + 1).name.lower()}s"
         known = "in training" if self._taught[lane] else "put up with" if SYMPTOMS.index(symptom) in FAULTS else ""
         return (
-            f"{where}: {WORDS[symptom]} are {alarm.share * 1e4:,.0f} per 10,000 since {iso(alarm.since_ns)} "
+            f"{where}: {WORDS[symptom]} are {of_10k(alarm.share)} per 10,000 since {iso(alarm.since_ns)} "
             f"({alarm.hits} of {alarm.seen}, at most {alarm.longest} in a row), "
-            f"{usual * 1e4:,.3g} {known or 'among the first events of this feed'}"
+            f"{of_10k(usual)} {known or 'among the first events of this feed'}"
         )

@@ -20,7 +20,7 @@ from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
-from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords
+from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords, of_10k
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
 
@@ -224,7 +224,7 @@ class RangeMonitor:
             sentence=(
                 f"{name}{of} lies outside its training range ({self._lowest[place]:.4g} to {self._highest[place]:.4g}; "
                 f"now {row[place]:.4g}) in {alarm.hits} of {alarm.seen} rows since {iso(alarm.since_ns)}, at most "
-                f"{alarm.longest} in a row; {usual * 1e4:.3g} of 10,000 rows were usual in training"
+                f"{alarm.longest} in a row; {of_10k(usual)} of 10,000 rows were usual in training"
                 + (f"; with it {', '.join(others[:5])}." if others else ".")
             ),
             per=1e4,

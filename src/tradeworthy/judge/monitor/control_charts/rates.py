@@ -79,6 +79,15 @@ class RateWords(NamedTuple):
     per: float = 1.0
 
 
+def of_10k(share: float) -> str:
+    """Write a share as so many of 10,000.
+
+    >>> of_10k(0.6561), of_10k(0.00012)
+    ('6,561', '1.2')
+    """
+    return f"{share * 1e4:,.0f}" if share >= 0.01 else f"{share * 1e4:.3g}"
+
+
 class RateCharts:
     """p charts of rates with one limit.
 
