@@ -135,10 +135,8 @@ class _Lane:
     def add(self, events: EventBatch) -> None:
         """Take the next events, and label those whose future is here; `passed` is the last of them."""
         prices, places = self._label.prices(events, self._instrument, self.memory)
-        fresh = self.prices.room(len(prices))
-        for name in ("sequence", "ts_event_ns"):
-            fresh[name] = events[name][places]
-        fresh["price"] = prices
+        fresh, own = self.prices.room(len(prices)), events if len(places) == len(events) else events.take(places)
+        fresh["sequence"], fresh["ts_event_ns"], fresh["price"] = own["sequence"], own["ts_event_ns"], prices
         self.prices.grow(len(prices))
         labels, values = self._label.ahead(np.ascontiguousarray(self.prices.records["price"]))
         if len(labels):
