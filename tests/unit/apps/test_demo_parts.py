@@ -12,7 +12,7 @@ from tradeworthy.apps.demo.steps import rollback_ms, steps_of
 from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_number
-from tradeworthy.core.time import NS_PER_S
+from tradeworthy.core.time import NS_PER_S, VirtualClock
 from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.record.ledger import Entry
 from tradeworthy.testing.desks import market
@@ -56,7 +56,7 @@ class Stage:
     """A pacing over a desk whose champion acts, its watcher's word and the machine's time moved by hand."""
 
     def __init__(self, folder, *, harming: bool = False) -> None:
-        self.project, self.clock = at("promoted", folder), SystemTimeAt(time.time_ns())
+        self.project, self.clock = at("promoted", folder), VirtualClock(time.time_ns())
         number = version_number(self.project.registry.standing().champion)
         self.desk = SimpleNamespace(champion=SimpleNamespace(number=number), shadows={})
         self.feed, self.harming, self.passed = ReplayFeed(market(6_000), clock=self.clock), harming, 0
@@ -74,28 +74,13 @@ class Stage:
 
     def beat(self) -> None:
         """Let the watcher read everything and say so."""
-        self.clock.ns += 1
+        self.clock.advance_to(self.clock.now_ns() + 1)
         shared = {"reached": 1, "records": 1, "decisions": 1, "sinks": []}
         watched = self.project.registry.standing().champion[:16]
         write_pulse(
             self.project.places.watcher,
-            Pulse(ts_ns=self.clock.ns, caught_up_ns=self.clock.ns, version=watched, **shared),
+            Pulse(ts_ns=self.clock.now_ns(), caught_up_ns=self.clock.now_ns(), version=watched, **shared),
         )
-
-
-class SystemTimeAt:
-    """A machine's clock that stands until it is moved."""
-
-    def __init__(self, ns: int) -> None:
-        self.ns = ns
-
-    def now_ns(self) -> int:
-        """Return where it stands."""
-        return self.ns
-
-    def monotonic_ns(self) -> int:
-        """Return where it stands."""
-        return self.ns
 
 
 def test_before_it_starts_nothing_is_held_back(tmp_path):
@@ -115,7 +100,7 @@ def test_a_block_comes_at_once_and_the_next_in_its_turn(tmp_path, harming, block
     assert stage.pacing.pace() == 0.0
     stage.beat()
     assert stage.pacing.pace() == 0.0
-    stage.clock.ns += int(block / len(stage.feed) * LIVE_SECONDS * NS_PER_S)
+    stage.clock.advance_to(stage.clock.now_ns() + int(block / len(stage.feed) * LIVE_SECONDS * NS_PER_S))
     stage.beat()
     assert (stage.pacing.pace(), stage.passed) == (math.inf, 2)
 
@@ -126,7 +111,7 @@ def test_what_a_block_set_off_is_waited_for_by_name(tmp_path):
     stage.pacing.start(stage.feed, stage)
     assert stage.pacing.pace() == 0.0
     number = stage.project.ledger.append(CHALLENGED[1], actor="policy", reason="drift")
-    stage.clock.ns = time.time_ns() + NS_PER_S
+    stage.clock.advance_to(time.time_ns() + NS_PER_S)
     stage.beat()
     assert (stage.pacing.pace(), stage.pacing.waits_for) == (0.0, f"retraining {number}")
     stage.pacing.is_over = True
