@@ -1,12 +1,14 @@
 """The archiver beside a desk: it archives by itself, waits for what is not there yet, and leaves when it should."""
 
 import os
+from functools import partial
 
 import pytest
 from small_project import at
 
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.deployment import archiver
+from tradeworthy.apps.deployment.rounds import in_rounds
 from tradeworthy.record.archive import ArchiveSettings, archive_lock
 from tradeworthy.record.archived import archived_segments
 from tradeworthy.record.reader import TapeReader
@@ -53,7 +55,7 @@ def sealed(tmp_path):
 def test_sealed_segments_go_by_themselves(sealed):
     """What a finished run left sealed is in the archive after one round, and the record still verifies."""
     project, stop = sealed, After(2)
-    assert archiver.archive_on(project, 0.05, stop) > 0
+    assert in_rounds(partial(archiver.archive_once, project), 0.05, stop) > 0
     assert stop.waited == [0.05] * 3
     streams = project.places.tape / "streams"
     assert archived_segments(streams / "inputs")
@@ -82,9 +84,9 @@ def test_what_cannot_be_done_now_is_tried_again(sealed, capfd):
     """While somebody else archives it is said on the log, and met again the next time."""
     project = sealed
     with archive_lock(project.places.tape):
-        assert archiver.archive_on(project, 0.01, After(1)) == 0
+        assert in_rounds(partial(archiver.archive_once, project), 0.01, After(1)) == 0
     assert "RecordBusy" in capfd.readouterr().err
-    assert archiver.archive_on(project, 0.01, After(1)) > 0
+    assert in_rounds(partial(archiver.archive_once, project), 0.01, After(1)) > 0
 
 
 def test_it_leaves_with_its_parent(sealed, monkeypatch):
@@ -92,14 +94,14 @@ def test_it_leaves_with_its_parent(sealed, monkeypatch):
     project = sealed
     parents = iter([10, 10, 1])
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
-    assert archiver.archive_on(project, 0.01, After(99)) > 0
+    assert in_rounds(partial(archiver.archive_once, project), 0.01, After(99)) > 0
     assert next(parents, None) is None
 
 
 def test_a_parent_that_ended_before_it_began_is_gone_too(sealed):
     """A desk killed while its archiver still came up leaves no process behind, and nothing is archived for it."""
     stop = After(99)
-    assert archiver.archive_on(sealed, 0.01, stop, parent=0) == 0
+    assert in_rounds(partial(archiver.archive_once, sealed), 0.01, stop, parent=0) == 0
     assert stop.waited == [0.01]
 
 

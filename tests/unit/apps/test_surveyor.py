@@ -1,12 +1,14 @@
 """The surveyor beside a desk: it looks by itself where there is something new, and leaves when it should."""
 
+from functools import partial
+
 import pytest
 from small_project import at
 from test_archiver import After
 
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.deployment import surveyor
-from tradeworthy.apps.deployment.rounds import in_rounds
+from tradeworthy.apps.deployment.rounds import Round, in_rounds
 from tradeworthy.core.errors import NotFound, SettingsInvalid
 from tradeworthy.core.facts import ConductSurveilled, FindingRaised
 from tradeworthy.judge.surveillance import SurveillanceSettings
@@ -23,7 +25,7 @@ def scheduled(project):
 def test_it_looks_once_at_what_is_new(tmp_path):
     """Of three rounds over a record that does not grow the first one looks; alerts are findings by its name."""
     project = at("traded", tmp_path)
-    assert surveyor.surveil_on(project, 0.01, After(3)) == 1
+    assert in_rounds(partial(surveyor.surveil_once, project), 0.01, After(3)) == 1
     [look] = project.ledger.facts(ConductSurveilled)
     assert (look.actor, look.reason) == (surveyor.ACTOR, surveyor.REASON)
     raised = project.ledger.facts(FindingRaised)
@@ -35,14 +37,14 @@ def test_after_a_look_by_command_it_waits_for_more(tmp_path):
     """Whoever looked last, the same records are not looked at again."""
     project = at("traded", tmp_path)
     project.surveil(actor="ada")
-    assert surveyor.surveil_on(project, 0.01, After(2)) == 0
+    assert in_rounds(partial(surveyor.surveil_once, project), 0.01, After(2)) == 0
     assert len(project.ledger.facts(ConductSurveilled)) == 1
 
 
 def test_with_nothing_recorded_it_says_so_and_tries_again(tmp_path, capfd):
     """A desk that has just begun is no reason to end."""
     project = at("promoted", tmp_path)
-    assert surveyor.surveil_on(project, 0.01, After(2)) == 0
+    assert in_rounds(partial(surveyor.surveil_once, project), 0.01, After(2)) == 0
     assert capfd.readouterr().err.count("NotFound: nothing was recorded") == 2
 
 
@@ -59,10 +61,10 @@ def test_a_run_starts_it_and_ends_it(tmp_path):
 def test_an_unknown_mistake_ends_the_rounds():
     """Only operating errors are said and tried again; a mistake of ours is not hidden."""
     with pytest.raises(ZeroDivisionError):
-        in_rounds(lambda: [str(1 / 0)], 0.01, After(1))
+        in_rounds(lambda: Round(1 // 0), 0.01, After(1))
     rounds = []
 
-    def fails() -> list[str]:
+    def fails() -> Round:
         rounds.append(1)
         raise NotFound("not yet")
 
