@@ -2,7 +2,7 @@
 
 Idea:   the watcher's own figures, taken at its looks; nobody runs a monitor a second time to draw it. A path that has
         grown too long keeps the higher of every two points, so that no peak is lost.
-Flow:   monitors → `SightKeeper.look` → one small file, replaced whole four times a second → the page.
+Flow:   monitors → `SightKeeper.look` → one small file, replaced whole about once a second → the page.
 State:  the file is read back by a watcher that starts again; another version begins new paths.
 Units:  evidence is a share of the alarm's limit (1 is an alarm); times are the market's, UTC nanoseconds.
 Undefined: a figure that is not known is None.

@@ -3,8 +3,8 @@
 Flow:   ``python -m tradeworthy.change.watch.watcher JOB.json`` polls until it is told to stop (SIGTERM, SIGINT) or,
         if the job says so, until the process that started it is gone.
         A champion is watched as soon as it is calibrated, which another process does ahead (`monitors`).
-        Alerts are delivered by threads of their own; several times a second the watcher says how it is (`pulse`,
-        `metrics`).
+        Alerts are delivered by threads of their own; four times a second the watcher says how it is (`pulse`),
+        once a second in figures (`metrics`, `sight`).
 State:  `Watch` and the ledger hold all of it; kill -9 loses nothing and doubles nothing.
 """
 
@@ -41,7 +41,7 @@ from tradeworthy.record.ledger import Ledger
 BACKLOG = 1_000
 """Records of a look after which the next one follows at once; fewer wait, so that watching costs little."""
 
-PULSE_EVERY_NS = NS_PER_S // 4
+PULSE_EVERY_NS, FIGURES_EVERY_NS = NS_PER_S // 4, NS_PER_S
 
 READY = "ready"
 """A file in the watcher's state folder: touched at each look, first when the champion's monitors stand."""
@@ -110,7 +110,7 @@ class Watcher:
         )
         release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
         self._read_up_to, self._facts = 0, Standing()
-        self._cases, self._pulse_ns = Cases(), 0
+        self._cases, self._pulse_ns, self._figures_ns = Cases(), 0, 0
         self._step_ns_last = self._step_ns_max = 0
         self._maker = MonitorMaker(self._registry, state / CALIBRATIONS, job.instruments, job.monitors)
         self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
@@ -158,8 +158,13 @@ class Watcher:
         self._explainer.explain(self._cases.unsettled())
         watched = self._canary.version or self._watch.version if max(observed, read) < BACKLOG else 0
         self._conductor.step(self._standing(), self._watch.sequence, watched=watched)
-        if self._clock.monotonic_ns() - self._pulse_ns >= PULSE_EVERY_NS:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._pulse_ns >= PULSE_EVERY_NS:
+            self._pulse_ns = now_ns
             self.tell_pulse()
+        if now_ns - self._figures_ns >= FIGURES_EVERY_NS:
+            self._figures_ns = now_ns
+            self._tell_figures()
         return max(observed, read)
 
     def _is_calibrated(self, champion: str) -> bool:
@@ -175,10 +180,17 @@ class Watcher:
         self._maker.prepare(others)
 
     def tell_pulse(self) -> None:
-        """Write how the watcher is, for people and for Prometheus."""
-        self._pulse_ns = self._clock.monotonic_ns()
+        """Write how the watcher is, for people and for other processes."""
+        write_pulse(self._state, self._pulse())
+
+    def _tell_figures(self) -> None:
+        """Write how the watcher and its monitors are, for Prometheus and the page."""
+        write_metrics(self._state, samples(self._pulse(), self._cases, self._watch.monitors))
+        self._sight.write(self._watch.monitors)
+
+    def _pulse(self) -> Pulse:
         watch = self._watch
-        pulse = Pulse(
+        return Pulse(
             ts_ns=self._clock.now_ns(),
             version=version_name(watch.version) if watch.version else "",
             reached=watch.reached,
@@ -192,9 +204,6 @@ class Watcher:
             behind_ns=watch.behind_ns,
             canary=version_name(self._canary.version) if self._canary.version else "",
         )
-        write_pulse(self._state, pulse)
-        write_metrics(self._state, samples(pulse, self._cases, watch.monitors))
-        self._sight.write(watch.monitors)
 
     def run(self, stop: Stop) -> None:
         """Step until told to stop, then save."""
@@ -216,6 +225,7 @@ class Watcher:
         self._canary.save()
         self._deliveries.close()
         self.tell_pulse()
+        self._tell_figures()
         self._ledger.close()
 
     def _standing(self) -> Standing:
