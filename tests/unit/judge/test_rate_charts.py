@@ -14,13 +14,8 @@ NONE = np.empty(0, np.int64)
 def alarms(charts, hits):
     """Return the places at which a single chart alarms."""
     hits = np.asarray(hits, np.uint8)[:, None]
-    first, ts, places, start = np.zeros(len(hits), np.int64), np.arange(len(hits)), [], 0
-    while start < len(hits):
-        at = charts.watch(first, hits, ts, start)
-        if at < len(hits):
-            places.append((at, charts.take_alarms(0, 1)[0]))
-        start = at + 1
-    return places
+    places = charts.alarms(np.zeros(len(hits), np.int64), hits, np.arange(len(hits)))
+    return [(at, charts.take_alarms(0, 1)[0]) for at in places]
 
 
 def chain(rng, n, onset, stay):
@@ -61,7 +56,7 @@ def test_no_delay_is_told_while_a_chart_learns_or_where_no_more_can_come():
     charts = RateCharts(2, false_alarms_per_10k=1.0, learn=1_000)
     charts.set_usual(0, 0.01)
     assert np.isfinite(charts.delays()).tolist() == [True, False]
-    charts.watch(np.ones(1_000, np.int64), np.ones((1_000, 1), np.uint8), np.arange(1_000), 0)
+    assert list(charts.alarms(np.ones(1_000, np.int64), np.ones((1_000, 1), np.uint8), np.arange(1_000))) == []
     assert np.isfinite(charts.delays()).tolist() == [True, False]
 
 

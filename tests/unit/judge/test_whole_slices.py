@@ -49,16 +49,10 @@ def told_rates(hits, lanes, slices):
     """Return the events and charts that alarm where events come in slices of some size."""
     charts, found = RateCharts(4, false_alarms_per_10k=5.0, learn=50, quiet=30), []
     for first in range(0, len(hits), slices):
-        part, at = slice(first, first + slices), 0
-        n = len(hits[part])
-        while at < n:
-            at = charts.watch(lanes[part], hits[part], np.arange(first, first + n), at)
-            if at < n:
-                alarms = charts.take_alarms(int(lanes[first + at]), 2)
-                found += [
-                    (first + at, each.chart, each.since_ns, each.hits, each.seen, each.longest) for each in alarms
-                ]
-            at += 1
+        part = slice(first, first + slices)
+        for at in charts.alarms(lanes[part], hits[part], np.arange(first, first + len(hits[part]))):
+            alarms = charts.take_alarms(int(lanes[first + at]), 2)
+            found += [(first + at, each.chart, each.since_ns, each.hits, each.seen, each.longest) for each in alarms]
     return found
 
 

@@ -125,13 +125,9 @@ class InputQualityMonitor:
         """Take market events; anything else is left."""
         if not are_events(records):
             return
-        hits, start = self._symptoms(records, self._totals), 0
-        ts_ns = np.ascontiguousarray(records["ts_event_ns"])
-        while start < len(records):
-            at = self._charts.watch(*hits, ts_ns, start)
-            if at < len(records):
-                self._queue.put(self._finding(int(hits.first[at]) // WIDTH, records[at]))
-            start = at + 1
+        hits = self._symptoms(records, self._totals)
+        for at in self._charts.alarms(*hits, np.ascontiguousarray(records["ts_event_ns"])):
+            self._queue.put(self._finding(int(hits.first[at]) // WIDTH, records[at]))
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""

@@ -260,12 +260,8 @@ class LatencyMonitor:
             start, chart = find_slow(lags, instruments, lag, self._learned, start)
             if chart >= 0:
                 self._learn(chart)
-        start, ts_ns = 0, np.ascontiguousarray(records["ts_event_ns"])
-        while start < n:
-            at = self._charts.watch(lags.first[:n], lags.slow[:n], ts_ns, start)
-            if at < n:
-                self._queue.put(self._finding(int(lags.first[at]), records[at], float(lags.ms[at])))
-            start = at + 1
+        for at in self._charts.alarms(lags.first[:n], lags.slow[:n], np.ascontiguousarray(records["ts_event_ns"])):
+            self._queue.put(self._finding(int(lags.first[at]), records[at], float(lags.ms[at])))
 
     def _learn(self, chart: int) -> None:
         """Set the limit, and what is usual, by a chart's first lags."""

@@ -174,12 +174,8 @@ class RangeMonitor:
         find_outside(rows, self._lowest, self._highest, hits)
         hits[:, -1] = ~(far <= self._highest[-1])
         first = np.full(len(heads), instrument * len(self._names))
-        start, ts_ns = 0, np.ascontiguousarray(heads["ts_event_ns"])
-        while start < len(heads):
-            at = self._charts.watch(first, hits, ts_ns, start)
-            if at < len(heads):
-                self._queue.put(self._finding(int(first[at]), heads[at], np.append(rows[at], far[at])))
-            start = at + 1
+        for at in self._charts.alarms(first, hits, np.ascontiguousarray(heads["ts_event_ns"])):
+            self._queue.put(self._finding(int(first[at]), heads[at], np.append(rows[at], far[at])))
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""

@@ -73,6 +73,7 @@ QUESTIONS = ("slippage", "orders refused", "turnover", "trades lost", *(f"trades
 OPENED_IN = tuple(f" opened in a {each} market" for each in REGIMES)
 ORDERS_MAX = 10_000
 RECENT = 200
+NO_SIZES = np.empty(0)
 
 FILLED = np.dtype(
     [
@@ -320,25 +321,24 @@ class TradingMonitor:
         self._slippage += (worse[known].sum(), known.sum())
         self._chart(COSTLY, ready[known], worse[known] > self._settings.cost_bps, worse[known])
 
-    def _chart(self, question: int, records: Records, yes: npt.NDArray[np.bool_], sizes: Floats | None = None) -> None:
+    def _chart(self, question: int, records: Records, yes: npt.NDArray[np.bool_], sizes: Floats = NO_SIZES) -> None:
         """Step one question's charts, an instrument each; put what alarms."""
         if len(records) == 0:
             return
-        instrument = records["instrument"].astype(np.int64)
+        instrument, told = records["instrument"].astype(np.int64), 0
         first = np.where(instrument < len(self._instruments), instrument * len(QUESTIONS) + question, -1)
-        ts_ns, hits, start = np.ascontiguousarray(records["ts_event_ns"]), yes.astype(np.uint8)[:, None], 0
-        while start < len(records):
-            at = self._charts.watch(first, hits, ts_ns, start)
-            for i in range(start, min(at + 1, len(records)) if sizes is not None else start):
-                self._remember(int(records["instrument"][i]), float(sizes[i]) if sizes is not None else 0.0)
-            if at < len(records):
-                self._queue.put(self._finding(question, records[at]))
-            start = at + 1
+        hits, ts_ns = yes.astype(np.uint8)[:, None], np.ascontiguousarray(records["ts_event_ns"])
+        for at in self._charts.alarms(first, hits, ts_ns):
+            self._remember(instrument[told : at + 1], sizes[told : at + 1])
+            self._queue.put(self._finding(question, records[at]))
+            told = at + 1
+        self._remember(instrument[told:], sizes[told:])
 
-    def _remember(self, instrument: int, size: float) -> None:
-        """Keep the last slippages of an instrument, for the words of a finding."""
-        before = self._recent.get(instrument, np.empty(0))
-        self._recent[instrument] = np.append(before, size)[-RECENT:]
+    def _remember(self, instruments: npt.NDArray[np.int64], sizes: Floats) -> None:
+        """Keep the last slippages of each instrument, for the words of a finding."""
+        for instrument, size in zip(instruments.tolist(), sizes.tolist(), strict=False):
+            before = self._recent.get(instrument, np.empty(0))
+            self._recent[instrument] = np.append(before, size)[-RECENT:]
 
     def _finding(self, question: int, record: np.void) -> Finding:
         """Say what happens more often than it did."""

@@ -11,7 +11,7 @@ Reference: Lorden (1971); Reynolds and Stoumbos (1999), the Bernoulli CUSUM; Shi
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,9 +131,14 @@ class RateCharts:
             settle(self.state, int(chart))
             self.state.memory[chart, LEARN] = 0
 
-    def watch(self, first: Longs, hits: Bits, ts_ns: Longs, start: int) -> int:
-        """Step through events until a chart alarms; see `watch_rates`."""
-        return int(self._step(self.state, self.limit, RateEvents(first, hits, ts_ns), start))
+    def alarms(self, first: Longs, hits: Bits, ts_ns: Longs) -> Iterator[int]:
+        """Step through events, see `watch_rates`; yield each that alarms, whose alarms are taken before the next."""
+        events, start = RateEvents(first, hits, ts_ns), 0
+        while start < len(first):
+            at = int(self._step(self.state, self.limit, events, start))
+            if at < len(first):
+                yield at
+            start = at + 1
 
     def take_alarms(self, first: int, width: int) -> list[RateAlarm]:
         """Return what alarmed among neighbouring charts, the strongest first, and quieten it."""
