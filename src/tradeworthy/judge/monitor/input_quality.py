@@ -135,18 +135,13 @@ class InputQualityMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each symptom is, in every lane that had events."""
-        shares, delays = (each.reshape(-1, WIDTH) for each in (self._charts.shares(), self._charts.delays()))
-        return [
-            Gauge(
-                family="evidence",
-                subject=f"{self._lane_name(lane)} {symptom}",
-                instrument=self._instruments[lane // KINDS],
-                value=float(share),
-                delay_events=float(delay),
-            )
-            for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
-            for symptom, share, delay in zip(SYMPTOMS, shares[lane], delays[lane], strict=True)
-        ]
+        return self._charts.gauges(
+            {
+                lane * WIDTH + place: (f"{self._lane_name(lane)} {symptom}", self._instruments[lane // KINDS])
+                for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
+                for place, symptom in enumerate(SYMPTOMS)
+            }
+        )
 
     def summary(self) -> list[InputSummary]:
         """Return what was seen in every lane that had events."""

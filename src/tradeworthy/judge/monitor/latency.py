@@ -154,12 +154,8 @@ class LatencyMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each lag is by instrument, percentiles of lags, and how many orders wait."""
-        keys = [(symbol, lag) for symbol in self._instruments for lag in LAGS]
-        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
-        near = [
-            Gauge(family="evidence", subject=f"{symbol} {lag}", instrument=symbol, value=share, delay_events=delay)
-            for (symbol, lag), share, delay in found
-        ]
+        names = [(f"{symbol} {lag}", symbol) for symbol in self._instruments for lag in LAGS]
+        near = self._charts.gauges(dict(enumerate(names)))
         waiting = float(np.count_nonzero(self._orders.records["answered"] == 0))
         near.append(Gauge(family="value", subject="orders_unanswered", value=waiting))
         return near + [

@@ -183,12 +183,8 @@ class RangeMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each feature is, by instrument."""
-        keys = [(symbol, name) for symbol in self._instruments for name in self._names]
-        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
-        return [
-            Gauge(family="evidence", subject=name, instrument=symbol, value=share, delay_events=delay)
-            for (symbol, name), share, delay in found
-        ]
+        names = [(name, symbol) for symbol in self._instruments for name in self._names]
+        return self._charts.gauges(dict(enumerate(names)))
 
     def state(self) -> State:
         """Return unpaired records, charts and findings not yet taken."""

@@ -182,12 +182,8 @@ class TradingMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each question is, by instrument, and how trading went so far."""
-        keys = [(each.symbol, question) for each in self._instruments for question in QUESTIONS]
-        found = zip(keys, self._charts.shares().tolist(), self._charts.delays().tolist(), strict=False)
-        near = [
-            Gauge(family="evidence", subject=f"{symbol} {question}", instrument=symbol, value=share, delay_events=delay)
-            for (symbol, question), share, delay in found
-        ]
+        names = [(f"{each.symbol} {question}", each.symbol) for each in self._instruments for question in QUESTIONS]
+        near = self._charts.gauges(dict(enumerate(names)))
         figures = msgspec.structs.asdict(self.summary())
         rates = figures.pop("hit_rates")
         figures |= {f"hit_rate_{regime}": rate for regime, rate in rates.items()}

@@ -44,6 +44,7 @@ from tradeworthy.judge.monitor.control_charts.rate_kernels import (
     tally_rates,
     watch_rates,
 )
+from tradeworthy.judge.monitor.gauges import Gauge
 
 HARM_ODDS, HARM_SHARE = 5.0, 0.05
 """The harm by which an expected delay is told: five times the usual odds, and at least so large a share of events."""
@@ -188,6 +189,20 @@ class RateCharts:
         growth = (last * ((1.0 - share) * weights[..., 0] + share * weights[..., 1])).max(axis=(1, 2))
         hears = (growth > 0.0) & (self.state.memory[:, LEARN] == 0)
         return np.where(hears, self.limit / np.where(hears, growth, 1.0), np.nan)
+
+    def gauges(self, names: Mapping[int, tuple[str, str]]) -> list[Gauge]:
+        """Return of charts, by (subject, instrument) of each, how near to its limit it is and how soon it hears."""
+        shares, delays = self.shares().tolist(), self.delays().tolist()
+        return [
+            Gauge(
+                family="evidence",
+                subject=subject,
+                instrument=instrument,
+                value=shares[chart],
+                delay_events=delays[chart],
+            )
+            for chart, (subject, instrument) in names.items()
+        ]
 
     def export(self, prefix: str) -> State:
         """Return the memory as arrays whose names begin with `prefix`."""
