@@ -233,6 +233,26 @@ def test_with_the_canary_its_watch_ends(place):
     assert len(place.beside._watch.monitors["seen"].decisions) == 7
 
 
+def test_a_canary_that_went_while_nobody_watched_is_forgotten_too(place):
+    """A watcher that comes back after it was taken back does not go on with it once it is canary again."""
+    place.run(10)
+    place.promote(place.canary, "canary", "BTC")
+    place.look(place.canary)
+    place.run(30)
+    place.look(place.canary)
+    place.beside.save()
+    place.promote(place.champion, "champion")
+    place.start()
+    place.run(5)
+    place.look()
+    assert not (place.folder / "watcher" / f"{FOLDER}{place.canary[:16]}").exists()
+    place.promote(place.canary, "canary", "BTC")
+    place.look(place.canary)
+    place.run(7)
+    place.look(place.canary)
+    assert len(place.beside._watch.monitors["seen"].decisions) == 7
+
+
 def test_another_canarys_folder_is_cleared_away(place):
     """What a killed watcher left of a canary that is gone is not taken for the present one's."""
     stale = place.folder / "watcher" / f"{FOLDER}0123456789abcdef"

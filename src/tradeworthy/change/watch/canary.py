@@ -74,7 +74,7 @@ class CanaryWatch:
         self._state, self._tape, self._ledger, self._maker = state, tape, ledger, maker
         self._instruments, self._clock, self._market_past = list(instruments), clock, market_past
         self._watch: Watch | None = None
-        self._of = ""
+        self._of: str | None = ""  # before the first look it is not known whose watch was left behind
 
     @property
     def version(self) -> int:
@@ -92,7 +92,7 @@ class CanaryWatch:
             Of the champion; a new canary's watch begins where it stands.
         """
         canary = standing.canary if standing.canary_on else None
-        if canary != (self._of or None):
+        if canary != self._of:
             self._end(keep=canary)
         if canary is None:
             return 0
@@ -125,7 +125,7 @@ class CanaryWatch:
 
     def _end(self, *, keep: str | None) -> None:
         """Forget every canary but one, which a killed watcher may have begun to watch."""
-        self._watch, self._of = None, ""
+        self._watch, self._of = None, None
         for folder in self._state.glob(f"{FOLDER}*"):
             if keep is None or folder.name != f"{FOLDER}{keep[:SHORT]}":
                 shutil.rmtree(folder)
