@@ -38,7 +38,7 @@ class Lockstep:
     held_s_max : float
         How long one stop may last.
     until_led : bool
-        Wait for trainings and gates only until a challenger leads.
+        Wait for trainings and gates only until a challenger has led.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Lockstep:
         self._feed: ReplayFeed | None = None
         self._engine: Engine | None = None
         self._begun, self._held_since_ns, self._held_ns = 0, 0, 0
-        self.stops, self.waiting = 0, ""
+        self._has_led, self.stops, self.waiting = False, 0, ""
 
     def start(self, feed: ReplayFeed, engine: Engine) -> None:
         """Hold this feed, for this engine."""
@@ -111,8 +111,8 @@ class Lockstep:
             return "the watcher to read the tape"
         if pulse.ts_ns <= newest:
             return "the watcher to follow the last fact"
-        is_led = standing.previous is not None and standing.canary is None
-        training = "" if self._until_led and is_led else _unfinished(standing)
+        self._has_led |= standing.previous is not None and standing.canary is None
+        training = "" if self._until_led and self._has_led else _unfinished(standing)
         return training or _not_let_in(standing, engine) or _unwatched(standing, pulse)
 
 

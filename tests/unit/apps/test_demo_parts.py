@@ -114,9 +114,6 @@ def test_what_a_block_set_off_is_waited_for_by_name(tmp_path):
     stage.clock.advance_to(time.time_ns() + NS_PER_S)
     stage.beat()
     assert (stage.pacing.pace(), stage.pacing.waits_for) == (0.0, f"retraining {number}")
-    stage.pacing.is_over = True
-    assert stage.pacing.pace() == len(stage.feed) / LIVE_SECONDS
-    assert stage.pacing.waits_for == ""
 
 
 def test_each_fact_that_moves_a_version_is_a_step():

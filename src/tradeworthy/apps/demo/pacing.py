@@ -2,7 +2,8 @@
 
 Idea:   the market is history and waits for nobody; monitors need real seconds to be calibrated, a challenger to be
         trained and judged. So events come in blocks, and the next block waits until all that is done (`Lockstep`), and
-        until its turn has come at the demo's speed. Once the story is told, nothing is waited for.
+        until its turn has come at the demo's speed. Once one challenger has led, the next one's training is not waited
+        for.
 Units:  events a second; infinity does not wait, zero pauses.
 """
 
@@ -45,7 +46,6 @@ class Pacing:
         self._lockstep = Lockstep(registry, watcher, clock=clock, every=BLOCK, held_s_max=HELD_S_MAX, until_led=True)
         self._clock, self._speed, self._passed = clock, speed, passed
         self._base, self._due_ns = math.inf, 0
-        self.is_over = False
 
     def start(self, feed: ReplayFeed, engine: Engine) -> None:
         """Pace a feed from now on, for an engine."""
@@ -60,8 +60,6 @@ class Pacing:
         ContractBroken
             A stop has lasted too long.
         """
-        if self.is_over:
-            return self._base
         stops, pace = self._lockstep.stops, self._lockstep.pace(after_ns=self._due_ns)
         if self._lockstep.stops > stops:
             self._lockstep.every = BLOCK_HARMED if self._passed() else BLOCK
@@ -71,4 +69,4 @@ class Pacing:
     @property
     def waits_for(self) -> str:
         """What events wait for now; empty where they flow."""
-        return "" if self.is_over else self._lockstep.waiting
+        return self._lockstep.waiting

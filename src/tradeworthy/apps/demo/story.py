@@ -254,13 +254,12 @@ class Story:
     async def _beside(self, running: Running, show: LiveView) -> None:
         """Follow the facts while events flow."""
         while True:
-            await asyncio.sleep(LOOK_HARMED_S if self._harmed and not self._pacing.is_over else LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_HARMED_S if self._is_harming(self._standing) else LOOK_EVERY_S)
             for swap in running.engine.swaps[len(self._swaps_seen) :]:
                 self._swaps_seen.append((self.project.clock.now_ns(), swap.version))
             self._standing = self.project.registry.standing()
             now = running.engine.summary()
             self.summary.harmed_bars = self._adversary.moved if self._adversary else 0
-            self._pacing.is_over = self._harmed in self._standing.retired
             show.update(running.feed.position / len(running.feed), now, self._standing, self._doing())
             self._narrate(show)
             for done in now.swaps:
@@ -280,7 +279,11 @@ class Story:
         leads = standing.previous is not None and standing.canary is None
         if leads and standing.champion is not None and not self._harmed:
             self._harmed, self._harmed_ns = standing.champion, self.project.clock.now_ns()
-        return bool(self._harmed)
+        return self._is_harming(standing)
+
+    def _is_harming(self, standing: Standing) -> bool:
+        """Tell whether harm has begun and has not been answered."""
+        return bool(self._harmed) and self._harmed not in standing.retired
 
     def _narrate(self, show: LiveView) -> None:
         """Tell each thing that happened, once."""
