@@ -13,6 +13,7 @@ from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.admin.live import _built
 from tradeworthy.apps.admin.looking import desk_of
 from tradeworthy.change.watch.sight import SIGHT
+from tradeworthy.core import facts
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.time import NS_PER_S, VirtualClock
 
@@ -66,6 +67,29 @@ def test_a_new_fact_is_in_the_next_look(deployment):
     after = desk_of(deployment)
     assert [each.scope for each in after.halts] == ["all"]
     assert after.changes[0].said == "Halted all."
+
+
+def test_a_second_look_reads_only_new_facts(deployment, monkeypatch):
+    """Scopes, bounds, limits, halts and who approved come of what is read already; a new fact is in all of them."""
+    ledger, read = deployment.project.ledger, []
+    all_of = type(ledger).facts
+
+    def facts_after(ledger, *types: type, after: int = 0) -> list:
+        read.append(after)
+        return all_of(ledger, *types, after=after)
+
+    desk_of(deployment)
+    scopes, standing = deployment.scopes(), deployment.standing()
+    monkeypatch.setattr(type(ledger), "facts", facts_after)
+    deployment.look_again()
+    desk_of(deployment)
+    assert deployment.scopes() == scopes
+    assert deployment.standing() is standing
+    assert set(read) == {ledger.head()[0]}
+    champion = deployment.project.resolve("champion")
+    ledger.append(facts.VersionApproved(version=champion, env="paper"), actor="paul", reason="looked at it")
+    assert desk_of(deployment).approved_by == "approved by paul"
+    assert deployment.standing() == deployment.project.registry.standing()
 
 
 def test_a_record_is_read_ahead_of_the_first_look(tmp_path):

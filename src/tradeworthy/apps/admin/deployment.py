@@ -22,6 +22,7 @@ from tradeworthy.apps.dashboard.telling import difference
 from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
 from tradeworthy.apps.reports.case_story import CasePage
 from tradeworthy.apps.reports.monitored import Told, case_page, told_of
+from tradeworthy.change.release.standing import Standing, stand
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.sight import SIGHT, Sight, read_sight
 from tradeworthy.core import facts
@@ -95,7 +96,7 @@ class Deployment:
     def scopes(self) -> tuple[str, ...]:
         """Return what can be halted by itself: everything, each traded instrument, each version at work."""
         traded = (f"instrument:{each.symbol}" for each in self.instruments if each.traded)
-        roles = self.project.registry.standing().roles()
+        roles = self.standing().roles()
         at_work = (f"version:{digest[:16]}" for digest, role in roles.items() if role != "retired")
         return ("all", *traded, *at_work)
 
@@ -111,7 +112,7 @@ class Deployment:
         NotFound
             The desk has no such scope.
         """
-        known = limits_by_scope(self.project)
+        known = self.kept("limits", (self.facts(),), lambda: limits_by_scope(self.project))
         scopes = scopes_in_order(known, [each.symbol for each in self.instruments if each.traded])
         if scope not in scopes:
             raise NotFound(f"limits have no scope {scope!r}{near(scope, scopes)}; there are {', '.join(scopes)}")
@@ -129,7 +130,7 @@ class Deployment:
 
     def bounds(self) -> Limits | None:
         """Return the bounds that the champion was validated for; None without a champion."""
-        digest = self.project.registry.standing().champion
+        digest = self.standing().champion
         if digest is None:
             return None
         if self._bounds is None or self._bounds[0] != digest:
@@ -143,6 +144,11 @@ class Deployment:
             if fresh:
                 self._entries = [*self._entries, *fresh]
             return self._entries
+
+    def standing(self) -> Standing:
+        """Return where every version stands now; added up again only when the ledger has grown."""
+        entries = self.facts()
+        return self.kept("standing", (entries,), lambda: stand(entries))
 
     def cases(self) -> list[Case]:
         """Return every case, the oldest first."""
@@ -182,7 +188,7 @@ class Deployment:
             There is nothing to say yet.
         """
         with self._explaining:
-            now_ns, champion = self.project.clock.monotonic_ns(), self.project.registry.standing().champion
+            now_ns, champion = self.project.clock.monotonic_ns(), self.standing().champion
             kept = self._insight
             stale = kept is None or kept.version != champion or now_ns - self._insight_ns > INSIGHT_EVERY_S * NS_PER_S
             if kept is None or stale:

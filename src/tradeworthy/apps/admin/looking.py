@@ -30,9 +30,9 @@ A_DAY_MS = 86_400_000.0
 
 def desk_of(deployment: Deployment) -> Desk:
     """Read what the view of the desk shows beside the present moment."""
-    project, frame = deployment.project, deployment.frame()
-    entries = deployment.facts()
-    approvals = [e.actor for e in entries if _approves(e.fact, frame.champion)]
+    project = deployment.project
+    entries, standing = deployment.facts(), deployment.standing()
+    approvals = [actor for actor, _ in standing.approvals.get(standing.champion or "", [])]
     return Desk(
         halts=deployment.kept("halts", (entries,), lambda: halts_of(entries)),
         exposures=exposures_of(deployment),
@@ -41,10 +41,6 @@ def desk_of(deployment: Deployment) -> Desk:
         symbols=deployment.symbols,
         changes=deployment.kept("changes", (entries,), lambda: facts_of(entries, CHANGES)),
     )
-
-
-def _approves(fact: facts.Fact, champion: str) -> bool:
-    return isinstance(fact, facts.VersionApproved) and bool(champion) and fact.version.startswith(champion)
 
 
 def halts_of(entries: Iterable[Entry]) -> list[Halt]:

@@ -127,7 +127,7 @@ class Pages(Controller):
         visit, deployment = visit_of(request), deployment_of(request)
         project = deployment.project
         stretches = stretches_of(deployment.facts(), project.clock.now_ns())
-        standing, listed = project.registry.standing(), project.registry.list()
+        standing, listed = deployment.standing(), project.registry.list()
         gone = accumulated_section(standing, policy_now(project).distance_max, deployment.facts())
         shadows = shadows_of(project).shadows
         view = versions.versions_view(visit, standing, listed, stretches, shadows, accumulated=gone)
@@ -157,9 +157,10 @@ class Pages(Controller):
     @get("/versions/{word:str}/gate", sync_to_thread=True)
     def gate(self, request: Asked, word: FromPath[str]) -> Html:
         """Show what the gate said of a version."""
-        visit, project = visit_of(request), deployment_of(request).project
+        visit, deployment = visit_of(request), deployment_of(request)
+        project = deployment.project
         report = GateReport.from_json(project.registry.gate_report(word))
-        given = project.registry.standing().overrides.get(report.version, [])
+        given = deployment.standing().overrides.get(report.version, [])
         view = gate_view(visit, report, given, project.clock.now_ns())
         return shown(request, visit, f"Gate of {report.version[:16]}", view)
 
