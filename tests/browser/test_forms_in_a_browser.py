@@ -1,5 +1,8 @@
 """Forms that are refused, as a person fills them in, in a real browser."""
 
+import re
+
+from page_at_work import ALERTS
 from playwright.sync_api import expect
 
 from tradeworthy.apps.deployment.policy import policy_now
@@ -50,3 +53,21 @@ def test_a_refused_step_keeps_its_reason(visit, desk):
     expect(step.locator(".wrong")).to_contain_text("share")
     expect(step.get_by_label("Reason")).to_have_value("more of it")
     assert not desk.ledger.facts(facts.SizeChanged)
+
+
+def test_a_refused_button_is_where_one_goes_on(visit, desk):
+    """A form of a button alone, with no field to go back to, says beside it what is wrong, and has the focus."""
+    page, taken = visit("rita"), desk.folder / ALERTS
+    before = taken.read_bytes() if taken.exists() else b""
+    taken.unlink(missing_ok=True)
+    taken.mkdir()  # nothing can be written where a folder stands
+    try:
+        page.goto("/settings")
+        button = page.get_by_role("button", name="Test log-book")
+        button.click()
+        expect(page.get_by_role("alert")).to_contain_text("log-book did not take the test alert")
+        expect(button).to_be_focused()
+        expect(button).to_have_accessible_description(re.compile("log-book did not take the test alert"))
+    finally:
+        taken.rmdir()
+        taken.write_bytes(before)

@@ -57,7 +57,7 @@
     }
     for (let at = form.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
     const marked = Object.entries(typed.wrong).map(([name, said], number) => beside(form, name, said, number));
-    (marked[0] || form.querySelector("input:not([type=hidden]), select, textarea")).focus();
+    (marked[0] || form.querySelector("input:not([type=hidden]), select, textarea, button")).focus();
   }
 
   // Says what is wrong beside a field, or above the button for what is no single field's; returns the field.
