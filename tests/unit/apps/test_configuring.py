@@ -166,6 +166,9 @@ def test_a_secret_is_shown_once(tmp_path):
         ({"owner": "", "scopes": "risk", "reason": "x"}, "owner"),
         ({"owner": "robot", "scopes": "risk", "days": "soon", "reason": "x"}, "allowed is a number"),
         ({"owner": "robot", "scopes": "risk", "days": "-1", "reason": "x"}, "allowed is a positive number"),
+        ({"owner": "robot", "scopes": "risk", "days": "4000000", "reason": "x"}, "allowed are 36,500 at most"),
+        ({"owner": "robot", "scopes": "risk", "rows": "2.5", "reason": "x"}, "allowed is a whole number"),
+        ({"owner": "robot", "scopes": "risk", "rows": "nan", "reason": "x"}, "allowed is a whole number"),
     ],
 )
 def test_a_key_that_could_not_be_used_is_not_made(tmp_path, sent, said):

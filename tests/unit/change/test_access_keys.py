@@ -95,6 +95,9 @@ def test_facts_are_read_on_top_of_what_is_known(ledger):
         ({"rate_per_s": 0.0}, "rate_per_s is 0"),
         ({"rows_per_day": -1}, "rows_per_day is -1"),
         ({"days": 0.0}, "days is 0"),
+        ({"rate_per_s": float("inf")}, "rate_per_s is inf"),
+        ({"days": float("inf")}, "days is inf"),
+        ({"days": 4e6}, "allowed are 36,500 at most"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(ledger, wrong, words):

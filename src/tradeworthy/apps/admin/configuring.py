@@ -6,7 +6,16 @@ import msgspec
 from litestar import Controller, post
 from litestar.response import Redirect
 
-from tradeworthy.apps.admin.forms import Fields, limits_of, number_of, policy_sent, reason_of, text_of, words_of
+from tradeworthy.apps.admin.forms import (
+    Fields,
+    limits_of,
+    number_of,
+    policy_sent,
+    reason_of,
+    text_of,
+    whole_of,
+    words_of,
+)
 from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, deployment_of, shown, signed, visit_of
 from tradeworthy.apps.commands.access import create_key, revoke_key
 from tradeworthy.apps.commands.alerting import try_way
@@ -73,13 +82,13 @@ class Configuring(Controller):
     @post("/keys/create", sync_to_thread=True)
     def create_key(self, request: Asked, data: Fields) -> Html:
         """Make a key, and show its secret on the page that answers, once."""
-        by, rows = signed(request, "keys", reason_of(data)), number_of(data, "rows")
+        by = signed(request, "keys", reason_of(data))
         made = create_key(
             deployment_of(request).project,
             text_of(data, "owner"),
             words_of(data, "scopes"),
             rate_per_s=number_of(data, "rate"),
-            rows_per_day=None if rows is None else int(rows),
+            rows_per_day=whole_of(data, "rows") if text_of(data, "rows") else None,
             days=number_of(data, "days"),
             **by,
         )

@@ -9,6 +9,7 @@ State:  none but the facts `KeyIssued` and `KeyRevoked`.
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -26,6 +27,9 @@ unload versions and manage keys; limits and halts; approvals."""
 PREFIX = "tw"
 SECRET_BYTES = 32
 ID_CHARACTERS = 8
+DAYS_MAX = 36_500
+"""A time beyond that is for ever; far beyond it, it could not even be written."""
+
 KEY_FACTS = (KeyIssued, KeyRevoked)
 
 
@@ -120,12 +124,12 @@ def issue(
     entropy : (32,) bytes
         Random; the secret. Its digest begins with the id.
     days : float, optional
-        How long it is good; for ever if left out.
+        How long it is good, at most `DAYS_MAX`; for ever if left out.
 
     Raises
     ------
     SettingsInvalid
-        No owner, no scope or one that is not known, or a bound that is not positive.
+        No owner, no scope or one that is not known, or a bound that is not positive or has no end.
     """
     _check(owner, scopes, {"rate_per_s": rate_per_s, "rows_per_day": rows_per_day, "days": days})
     if len(entropy) != SECRET_BYTES:
@@ -184,5 +188,7 @@ def _check(owner: str, scopes: Sequence[str], bounds: dict[str, float | None]) -
         if scope not in SCOPES:
             raise SettingsInvalid(f"scope {scope!r} is unknown{near(scope, SCOPES)}; allowed are {', '.join(SCOPES)}")
     for name, value in bounds.items():
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise SettingsInvalid(f"{name} is {value:g}, allowed is a positive number, or none for no bound")
+    if (bounds["days"] or 0) > DAYS_MAX:
+        raise SettingsInvalid(f"days is {bounds['days']:g}, allowed are {DAYS_MAX:,} at most, or none for ever")
