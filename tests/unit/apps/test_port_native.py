@@ -1,5 +1,6 @@
 """The port's own routes: an event to its decision on the tape, late labels, reasons, lists, findings, the WebSocket."""
 
+import gc
 import json
 import math
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tradeworthy.apps.server.events import BookEvent, Incoming
+from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.change.access.doorkeeper import DoorSettings
 from tradeworthy.core import facts
 from tradeworthy.core.denials import DenialCode
@@ -326,6 +328,26 @@ def test_senseless_messages_are_told_as_probing():
         desk.follow()
         told = [entry.fact.finding for entry in desk.ledger.facts(facts.FindingRaised)]
     assert any(found.kind == "security" and "senseless requests a minute" in found.sentence for found in told)
+
+
+def test_a_refused_message_is_forgotten_without_a_collector(desk):
+    """The refusal knows the message that it is about: were it its own cause, both would stay until a collector came."""
+
+    def refusals() -> int:
+        return sum(type(each) is RequestRefused for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = refusals()
+        with socket_of(desk) as stream:
+            for _ in range(5):
+                stream.send("{")
+                assert "cannot be read" in json.loads(stream.recv())["error"]
+            stream.ping().wait(10)
+            assert refusals() <= before
+    finally:
+        gc.enable()
 
 
 def test_a_message_in_pieces_is_one_message(desk):

@@ -159,7 +159,7 @@ class Native:
             raise
         except TradeworthyError as problem:
             who = "" if request.holder is None else request.holder.name
-            raise self._port.noted(problem, who) from problem
+            raise self._port.noted(problem, who) from None  # it may be `problem`, and its own cause
         return _encode(made if listed else made[0])
 
     # -- late labels ---------------------------------------------------------------------------------------------
