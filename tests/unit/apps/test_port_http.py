@@ -11,6 +11,7 @@ import pytest
 from served import CLOCK, PATH, served
 
 from tradeworthy.apps.server.http import Connection
+from tradeworthy.apps.server.replies import RequestRefused
 
 BODY = json.dumps({"inputs": [{"name": "row", "shape": [1, 5], "datatype": "FP64", "data": [0.0] * 5}]}).encode()
 
@@ -406,6 +407,14 @@ def test_a_connection_that_is_over_is_forgotten_without_a_collector(desk):
         until(lambda: not any(type(each) is Connection for each in gc.get_objects()))
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("size", "kept"), [(20, True), (1_000_000, False)])
+def test_a_refusal_is_kept_only_where_it_is_short(size, kept):
+    """What comes again and again is made once; a name of a megabyte in a message does not stay in memory."""
+    first, again = (RequestRefused(400, f"instrument {'x' * size} is unknown").reply for _ in range(2))
+    assert first == again
+    assert (first is again) == kept
 
 
 def test_an_awake_port_asks_for_turns_until_its_time_is_over():

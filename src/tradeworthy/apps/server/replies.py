@@ -27,6 +27,7 @@ REASONS = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
 }
+AGAIN_CHARS_MAX = 200
 JSON = b"application/json"
 _JSON_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
 _encode = msgspec.json.Encoder().encode
@@ -51,8 +52,13 @@ class RequestRefused(TradeworthyError):
 
     @property
     def reply(self) -> bytes:
-        """The answer that says so; who has too much to do says the same again and again, and makes it once."""
-        return _error_again(self.status, str(self), self.retry_after_s)
+        """The answer that says so; who has too much to do says the same again and again, and makes it once.
+
+        A long one repeats what its caller sent, and is not kept.
+        """
+        message = str(self)
+        made = _error_again if len(message) <= AGAIN_CHARS_MAX else error
+        return made(self.status, message, self.retry_after_s)
 
 
 def answer(body: bytes) -> bytes:
