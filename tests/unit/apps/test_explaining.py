@@ -76,6 +76,8 @@ def test_words_say_what_was_done(project):
         ("2011-01-01", "no decision was made up to 2011-01-01; the first is of 2020-"),
         ("0", "the nearest is"),
         ("99999999999999999999", "the nearest is"),
+        ("9" * 5_000, "is no decision"),
+        ("\u00b2", "is no decision"),
     ],
 )
 def test_what_names_no_decision(which, said, project):

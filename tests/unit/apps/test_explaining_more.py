@@ -94,8 +94,9 @@ def test_an_order_names_its_decision(project, scored):
         assert find_decision(reader, f"order:{number}")["sequence"] == order["decision"]
     with pytest.raises(NotFound, match="the nearest is order:"):
         find_decision(reader, "order:99999999")
-    with pytest.raises(NotFound, match="no order's number"):
-        find_decision(reader, "order:last")
+    for wrong in ("last", "\u00b2", "9" * 5_000):
+        with pytest.raises(NotFound, match="no order's number"):
+            find_decision(reader, f"order:{wrong}")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from served import CLOCK, served
+from served import CLOCK, PATH, served
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -237,7 +237,10 @@ def test_a_wrong_event_is_refused_by_name(desk, change, words):
         ("/v1/decisions?limit=-1", "limit is '-1'"),
         ("/v1/decisions?after=x", "after is 'x'"),
         ("/v1/decisions?limit=99999999", "0 to 10000"),
+        (f"/v1/decisions?after={'9' * 5_000}", "after is '999"),
         ("/v1/explain/nothing", "is no decision"),
+        (f"/v1/explain/{'9' * 5_000}", "is no decision"),
+        ("/v1/explain/%C2%B2", "is no decision"),
     ],
 )
 def test_a_wrong_query_is_refused_by_name(desk, path, words):
@@ -265,6 +268,26 @@ def test_findings_are_listed_and_followed(desk):
     stream.readline()
     assert stream.readline() == f"id: {listed[-1]['number'] + 1}\n".encode()
     caller.close()
+
+
+@pytest.mark.parametrize("last", ["9" * 5_000, "x", ""])
+def test_a_last_event_that_is_no_number_is_passed_over(desk, last):
+    """The follower gets what the query asks for."""
+    caller = desk.caller()
+    bearer = {"Authorization": f"Bearer {desk.secret}", "Accept": "text/event-stream", "Last-Event-ID": last}
+    caller.request("GET", "/v1/findings", headers=bearer)
+    assert caller.getresponse().getheader("content-type") == "text/event-stream"
+    caller.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("X_Deadline_Ns", "X-Deadline-Ns is not a whole number"), ("Inference_Header_Content_Length", "the body has")],
+)
+def test_a_number_of_thousands_of_digits_in_a_header_is_refused_by_its_name(desk, name, words):
+    """Python itself reads no such number: it would be told as a mistake of ours."""
+    status, told, _ = desk.ask("POST", f"{PATH}/infer", {"inputs": []}, **{name: "9" * 5_000})
+    assert (status, words in told["error"]) == (400, True)
 
 
 def socket_of(desk, secret=None):

@@ -1,5 +1,6 @@
 """Which recorded decision a word means: a tape sequence, an order, a UTC time, or ``largest``."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from tradeworthy.core.time import NS_PER_S, iso
 from tradeworthy.record.reader import TapeReader
 
 LARGEST, ORDER = "largest", "order:"
+_NUMBER = re.compile(r"[0-9]{1,30}")
 DECISIONS, INPUTS, ORDERS = "decisions", "inputs", "orders"
 
 
@@ -38,7 +40,7 @@ def find_decision(reader: TapeReader, which: str) -> np.void:
     made = reader.read(DECISIONS)
     if not made.size:
         raise NotFound("nothing was decided yet; run: tradeworthy run")
-    if which.isdigit():
+    if _NUMBER.fullmatch(which):
         return _of_sequence(made, int(which))
     if which.startswith(ORDER):
         return _of_sequence(made, _decision_of_order(reader, which.removeprefix(ORDER)))
@@ -98,7 +100,7 @@ def _of_sequence(made: npt.NDArray[Any], sequence: int) -> np.void:
 def _decision_of_order(reader: TapeReader, text: str) -> int:
     """Return the sequence of the decision that an order was made by."""
     orders: npt.NDArray[Any] = reader.read(ORDERS) if ORDERS in reader.streams() else np.empty(0)
-    if not text.isdigit() or not orders.size:
+    if not _NUMBER.fullmatch(text) or not orders.size:
         found = "no order was made yet" if not orders.size else f"{text!r} is no order's number"
         raise NotFound(f"{found}; an order is named by {ORDER}N, N being the sequence of its decision")
     number = int(text)

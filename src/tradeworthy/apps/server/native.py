@@ -19,7 +19,7 @@ from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, INPUTS
 from tradeworthy.apps.server.events import AnyEvent, Decided, Incoming, Int64, decided, read_events, undecided
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json
-from tradeworthy.apps.server.routes import Answer, Request, Route
+from tradeworthy.apps.server.routes import Answer, Request, Route, number_in
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.denials import DenialCode
@@ -245,8 +245,8 @@ class Native:
         """List findings, or follow them as server-sent events where the caller accepts those."""
         after = whole(parse_qs(request.query), "after", 0, np.iinfo(np.int64).max)
         if b"text/event-stream" in request.headers.get(b"accept", b""):
-            last = request.headers.get(b"last-event-id", b"")
-            return FindingStream(self._port.told, int(last) if last.isdigit() else after)
+            last = number_in(request.headers.get(b"last-event-id", b""))
+            return FindingStream(self._port.told, after if last is None else last)
         return answer_json([found for found in self._port.told.findings if found.number > after])
 
 
@@ -272,6 +272,7 @@ def whole(asked: Mapping[str, list[str]], name: str, default: int, largest: int)
     if name not in asked:
         return default
     text = asked[name][-1]
-    if not text.isdigit() or not text.isascii() or int(text) > largest:
+    number = number_in(text)
+    if number is None or number > largest:
         raise RequestRefused(400, f"{name} is {text[:40]!r}, allowed is a whole number from 0 to {largest}")
-    return int(text)
+    return number

@@ -22,7 +22,7 @@ from tradeworthy.apps.server.native import Native
 from tradeworthy.apps.server.openinference import OpenInference
 from tradeworthy.apps.server.packing import unpacked
 from tradeworthy.apps.server.replies import RequestRefused, respond
-from tradeworthy.apps.server.routes import OPEN, Request, Route, Routes
+from tradeworthy.apps.server.routes import OPEN, Request, Route, Routes, number_in
 from tradeworthy.apps.server.scores import ScoreLog, Tape
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
@@ -310,12 +310,13 @@ class Port:
         return found
 
     def _deadline(self, text: bytes) -> int:
-        if not text.isdigit():
+        deadline_ns = number_in(text)
+        if deadline_ns is None:
             raise RequestRefused(400, "X-Deadline-Ns is not a whole number of UTC nanoseconds")
-        late_ns = self.project.clock.now_ns() - int(text)
+        late_ns = self.project.clock.now_ns() - deadline_ns
         if late_ns > 0:
             raise RequestRefused(504, f"the deadline passed {late_ns / NS_PER_MS:.3f} ms before the request was read")
-        return int(text)
+        return deadline_ns
 
     def slowly(self, request: Request, start: Callable[[], Awaitable[bytes]]) -> Awaitable[bytes]:
         """Begin an answer that takes time beside the loop, if there is room for it.

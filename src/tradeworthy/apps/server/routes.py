@@ -16,6 +16,7 @@ OPEN = ""
 """The scope of a route that needs no key: whether the process lives and is ready."""
 
 KNOWN_MAX = 4_096
+DIGITS_MAX = 30
 Headers = dict[bytes, bytes]
 
 
@@ -140,6 +141,15 @@ class Routes:
             raise RequestRefused(405, f"{path} takes {allowed}, found {method.decode('latin-1')}")
         hint = near(path, [route.path for route in self.table]) + self._elsewhere
         raise RequestRefused(404, f"there is no {path[:200]}{hint}")
+
+
+def number_in(text: bytes | str) -> int | None:
+    """Return the whole number that a header or a query holds, None where it holds none.
+
+    >>> number_in(b"12"), number_in("-1"), number_in("\u00b2"), number_in("9" * 5_000)
+    (12, None, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
 
 
 def _fits(wanted: list[str], parts: list[str]) -> bool:

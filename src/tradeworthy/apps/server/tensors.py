@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.apps.server.routes import number_in
 from tradeworthy.core.errors import near
 
 Floats = npt.NDArray[np.float64]
@@ -114,12 +115,10 @@ def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest
     RequestRefused
         It is not such a request; the message names the place.
     """
-    length = len(body)
-    if header_length is not None:
-        length = int(header_length) if header_length.isdigit() else -1
-        if not 0 <= length <= len(body):
-            text = header_length.decode("latin-1")
-            raise RequestRefused(400, f"Inference-Header-Content-Length is {text}, the body has {len(body)} bytes")
+    length = len(body) if header_length is None else number_in(header_length)
+    if length is None or length > len(body):
+        text = (header_length or b"").decode("latin-1")
+        raise RequestRefused(400, f"Inference-Header-Content-Length is {text}, the body has {len(body)} bytes")
     try:
         return _request(body[:length] if length < len(body) else body), memoryview(body)[length:]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
