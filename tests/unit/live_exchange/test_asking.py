@@ -91,6 +91,9 @@ def test_a_pause_is_never_shorter_than_the_time_named():
         ("soon", DATE, 0.0),
         ("-5", DATE, 0.0),
         ("1.5", DATE, 0.0),
+        ("1700000000000", DATE, 0.0),
+        ("9" * 400, DATE, 0.0),
+        ("9" * 5_000, None, 0.0),
         ("\u0661", DATE, 0.0),
         ("", DATE, 0.0),
         (None, DATE, 0.0),
@@ -104,6 +107,16 @@ def test_seconds_and_dates_are_read(after, date, wait_s):
     if date is not None:
         headers["Date"] = date
     assert wait_named(headers) == wait_s
+
+
+def test_a_wait_that_no_clock_holds_is_none():
+    """An answer with hundreds of digits is refused as it is, and the next one is heard."""
+    headers = Message()
+    headers["Retry-After"] = "9" * 400
+    asking = Asking(Strict(wait_named(headers)), VirtualClock(START_NS), Figures())
+    with pytest.raises(AskedTooOften, match="429"):
+        fetched(asking)
+    assert fetched(asking) == b"here"
 
 
 @pytest.mark.parametrize(("wrong", "kind"), [("429", AskedTooOften), ("500", ConnectionError)])

@@ -7,6 +7,7 @@ State:  a message in several frames is put together here; whoever is closed hear
 
 import asyncio
 import http.client
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -21,6 +22,8 @@ from tradeworthy.live.feeds.exchange.feed import Hearer, Line
 from tradeworthy.live.feeds.exchange.pauses import AskedTooOften
 
 _TOO_OFTEN = {418, 429}
+_SECONDS = re.compile(r"[0-9]{1,9}")
+"""More than thirty years are no time to wait, and no clock could hold what a header can."""
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 
 
@@ -99,7 +102,7 @@ def wait_named(headers: Message) -> float:
     A date is compared with the answer's own, so that the two clocks need not agree.
     """
     after = (headers["Retry-After"] or "").strip()
-    if after.isascii() and after.isdigit():
+    if _SECONDS.fullmatch(after):
         return float(after)
     try:
         until, now = (parsedate_to_datetime(text or "") for text in (after, headers["Date"]))
