@@ -70,17 +70,18 @@ def feed_settings(dialect="binance", *, port=1, channels=("book",), tls=False, *
     return FeedSettings(**{**told, **changed})
 
 
-def make_feed(settings, *, known=None, authority=None, seed=1, deliver=None):
+def make_feed(settings, *, known=None, authority=None, seed=1, deliver=None, **other: object):
     dialect, figures = settings.speaker(), Figures()
     return ExchangeFeed(
         settings,
         make_market(dialect, settings, known, figures),
         dialect=dialect,
-        dial=Sockets(bytes_max=settings.message_bytes_max, timeout_s=5.0, authority=authority),
+        dial=other.pop("dial", Sockets(bytes_max=settings.message_bytes_max, timeout_s=5.0, authority=authority)),
         clock=SystemClock(),
         figures=figures,
         rng=np.random.default_rng(seed),
         deliver=deliver,
+        **other,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import socket
 
 import numpy as np
@@ -106,6 +107,40 @@ def test_a_silent_stream_is_given_up(dialect):
     assert exchange.connections >= 2
     assert feed.figures.said.startswith("nothing came for")
     assert gaps(events)[:2] == BOOK_LOST
+
+
+class Gone(ConnectionError):
+    """An answer that did not come."""
+
+
+class Refusing(Sockets):
+    """Streams, but tells nobody a whole book."""
+
+    async def fetch(self, _):
+        raise Gone("no answer")
+
+
+def test_an_answer_that_did_not_come_is_not_held_while_the_next_is_waited_for():
+    """The engine collects only what is young: what lives as long as a pause would stay for ever in a circle."""
+    held = []
+
+    async def sleep(seconds) -> None:
+        gc.collect()
+        held.append(sum(type(each) is Gone for each in gc.get_objects()))
+        await asyncio.sleep(seconds)
+
+    async def run() -> None:
+        dial = Refusing(bytes_max=1_000_000, timeout_s=5.0)
+        async with opened(Exchange(book_news(60), pace_s=PACE_S, waits=True)) as exchange:
+            feed = make_feed(feed_settings(port=exchange.port), dial=dial, sleep=sleep)
+            reading = asyncio.create_task(read(feed, until=lambda _: False))
+            while len(held) < 3 and not reading.done():  # noqa: ASYNC110 - a feed tells nobody that it pauses
+                await asyncio.sleep(0.01)
+            feed.close()
+            await reading
+
+    asyncio.run(run())
+    assert held[:3] == [0, 0, 0]
 
 
 def test_an_old_whole_book_is_never_believed():

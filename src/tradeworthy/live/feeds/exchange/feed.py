@@ -306,7 +306,7 @@ class ExchangeFeed:
         """Ask for one whole book, after a pause if asking again."""
         url = self._settings.history_url.rstrip("/") + dialect.snapshot_path(symbol)
         self.figures.resyncs += 1
-        failed: BaseException | None = None
+        pause_s = 0.0
         try:
             raw = await asyncio.wait_for(self._asking.fetch(url), self._settings.open_s_max)
             shown = dialect.read_snapshot(symbol, raw)
@@ -314,9 +314,9 @@ class ExchangeFeed:
             self._hand_over()
         except (OSError, TimeoutError, DataInvalid) as problem:
             self.figures.said = f"the book of {symbol} did not come: {problem or 'no answer in time'}"
-            failed = problem
+            pause_s = self._book_pauses.next_s(problem)
         if symbol in self._market.books_wanted():
-            await self._sleep(self._book_pauses.next_s(failed))
+            await self._sleep(pause_s or self._book_pauses.next_s())
         else:
             self._book_pauses.reset()
 
