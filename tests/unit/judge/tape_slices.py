@@ -50,3 +50,20 @@ def outcomes_of(decisions, labels, at=1_000):
     events["values"][:, 0] = labels
     events["values"][:, 1] = np.asarray(labels, float) - 0.5
     return events
+
+
+def read_in_turns(make, streams, step, *, restarts=False, backwards=False):
+    """Return a monitor that has read slices of streams, and empty ones, in turn, and what it found, as it found it.
+
+    With restarts, another one goes on from its state after every turn.
+    """
+    monitor, found = make(), []
+    for first in range(0, max(len(stream) for stream in streams), step):
+        parts = [*(stream[first : first + step] for stream in streams), *(stream[:0] for stream in streams)]
+        for part in parts[::-1] if backwards else parts:
+            monitor.observe(part)
+        if restarts:
+            state, monitor = monitor.state(), make()
+            monitor.restore(state)
+        found += monitor.findings()
+    return monitor, found

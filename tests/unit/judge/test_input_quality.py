@@ -1,7 +1,10 @@
 """What is wrong with single events, lane by lane: each symptom is seen where it is, and in the long run told."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from tape_slices import read_in_turns
 
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Gap, Kind, events_from_columns, merge
@@ -207,14 +210,9 @@ def nasty(n=1_500, seed=8):
 def test_what_is_seen_and_told_is_the_same_however_inputs_are_cut(size):
     """Counts and findings are those of one slice, with empty slices between and a restart after each."""
     events, settings = nasty(), InputSettings(learn=200, quiet=100, false_alarms_per_10k=5.0)
-    whole, parts, told = InputQualityMonitor(DESK, settings), InputQualityMonitor(DESK, settings), []
+    whole = InputQualityMonitor(DESK, settings)
     whole.observe(events)
-    for first in range(0, len(events), size):
-        parts.observe(events[first : first + size])
-        parts.observe(events[:0])
-        told += parts.findings()
-        state, parts = parts.state(), InputQualityMonitor(DESK, settings)
-        parts.restore(state)
+    parts, told = read_in_turns(partial(InputQualityMonitor, DESK, settings), [events], size, restarts=True)
     expected = whole.findings()
     assert len(expected) > 5
     assert told == expected

@@ -1,8 +1,10 @@
 """Lags of inputs and decisions are those that a list says, on streams as bad as streams get."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from tape_slices import bars, decisions_on
+from tape_slices import bars, decisions_on, read_in_turns
 
 from tradeworthy.core.decisions import ORDER, Role
 from tradeworthy.core.events import OUR_REJECTS, Kind
@@ -74,16 +76,8 @@ def plainly(events, decisions):
 
 def read(events, decisions, *, step=N, decisions_first=False, restarts=False):
     """Return a monitor that has read slices of both streams in turn, and what it found."""
-    monitor, found = LatencyMonitor(DESK, SETTINGS), []
-    for first in range(0, N, step):
-        parts = [events[first : first + step], decisions[first : first + step], np.zeros(3, ORDER), events[:0]]
-        for part in parts[::-1] if decisions_first else parts:
-            monitor.observe(part)
-        if restarts:
-            state = monitor.state()
-            monitor = LatencyMonitor(DESK, SETTINGS)
-            monitor.restore(state)
-        found += monitor.findings()
+    streams, made = [events, decisions, np.zeros(N, ORDER)], partial(LatencyMonitor, DESK, SETTINGS)
+    monitor, found = read_in_turns(made, streams, step, restarts=restarts, backwards=decisions_first)
     return monitor, sorted(found, key=lambda finding: (finding.sequence, finding.subject))
 
 

@@ -1,11 +1,12 @@
 """Trading is retold as a slow and plain account tells it, on streams as bad as streams get."""
 
 import math
+from functools import partial
 
 import msgspec
 import numpy as np
 import pytest
-from tape_slices import bars, decisions_on
+from tape_slices import bars, decisions_on, read_in_turns
 
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.events import Kind
@@ -13,6 +14,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
 from tradeworthy.judge.monitor.joins.wildness import REGIMES, regime_of, see_price, unseen_markets, wildness_of
 from tradeworthy.judge.monitor.trading import TradingMonitor, TradingSettings
+from tradeworthy.testing.monitors import run
 
 N = 1_200
 DESK = [Instrument(symbol="ETH"), Instrument(symbol="BTC", multiplier=2.0)]
@@ -144,15 +146,8 @@ def slippage_plainly(events, decisions):
 
 def read(events, decisions, *, step=N, restarts=False):
     """Return a monitor that has read slices of both streams in turn, and what it found."""
-    monitor, found = TradingMonitor(DESK, SETTINGS), []
-    for first in range(0, len(events), step):
-        for part in (events[first : first + step], decisions[first : first + step], events[:0], decisions[:0]):
-            monitor.observe(part)
-        if restarts:
-            state = monitor.state()
-            monitor = TradingMonitor(DESK, SETTINGS)
-            monitor.restore(state)
-        found += monitor.findings()
+    made = partial(TradingMonitor, DESK, SETTINGS)
+    monitor, found = read_in_turns(made, [events, decisions], step, restarts=restarts)
     return monitor, sorted(found, key=lambda finding: (finding.sequence, finding.subject))
 
 
@@ -202,11 +197,8 @@ def trips(wild, *, gains, sequence=1):
 def of_all(slices):
     """Return a monitor of one market that has read slices of inputs, and what it found."""
     settings = TradingSettings(learn_fills=60, quiet=20, false_alarms_per_10k=5.0)
-    monitor, found = TradingMonitor(DESK, settings), []
-    for events in slices:
-        monitor.observe(events)
-        found += monitor.findings()
-    return monitor, found
+    monitor = TradingMonitor(DESK, settings)
+    return monitor, run(monitor, slices)
 
 
 def test_a_regime_without_a_trip_has_no_hit_rate():
