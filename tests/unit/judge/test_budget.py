@@ -12,7 +12,6 @@ from tradeworthy.judge.monitor.budget import (
     events_per_day,
     poisson_interval,
     rate_of,
-    rates_of,
     verdict,
 )
 from tradeworthy.judge.monitor.drift import DriftSettings
@@ -23,7 +22,7 @@ def test_the_rates_of_all_monitors_add_up_to_the_budget():
     """A tenth of an alarm a day over 48 events: so many per 10,000 in all, in the proportions asked before."""
     before = MonitorSettings(false_alarms_per_day=0.1, drift=DriftSettings(false_alarms_per_10k=3.0))
     after = budgeted(before, 48.0)
-    rates, asked = rates_of(after), rates_of(before)
+    rates, asked = after.rates, before.rates
     assert sum(rates.values()) * 48.0 / 1e4 == pytest.approx(0.1)
     assert rates["drift"] / rates["performance"] == pytest.approx(3.0)
     assert set(rates) == set(asked)
@@ -34,9 +33,9 @@ def test_a_monitor_that_is_off_gets_no_share():
     """What is switched off leaves its share to the others."""
     settings = MonitorSettings(false_alarms_per_day=0.1, off=("drift", "class_balance"))
     after = budgeted(settings, 48.0)
-    assert {"drift", "class_balance"}.isdisjoint(rates_of(after))
+    assert {"drift", "class_balance"}.isdisjoint(after.rates)
     assert after.drift == settings.drift
-    assert sum(rates_of(after).values()) * 48.0 / 1e4 == pytest.approx(0.1)
+    assert sum(after.rates.values()) * 48.0 / 1e4 == pytest.approx(0.1)
 
 
 def test_without_a_budget_nothing_changes():
@@ -57,6 +56,16 @@ def test_a_budget_of_none_is_refused(rate):
     """No monitor that hears anything is never wrong."""
     with pytest.raises(DataInvalid, match="more than 0"):
         MonitorSettings(false_alarms_per_day=rate)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("name", sorted(MonitorSettings(off=()).rates))
+def test_no_monitor_that_is_on_is_asked_never_to_be_wrong(name, rate):
+    """It is refused by its own name, as soon as settings are read; one that is off may say what it likes."""
+    part = msgspec.structs.replace(getattr(MonitorSettings(), name), false_alarms_per_10k=rate)
+    with pytest.raises(DataInvalid, match=rf"monitor\.{name}\.false_alarms_per_10k is .* more than 0.*monitor\.off"):
+        MonitorSettings(**{"off": (), name: part})
+    assert name not in MonitorSettings(**{"off": (name,), name: part}).rates
 
 
 def test_a_budget_is_read_from_settings():

@@ -13,7 +13,7 @@ from tradeworthy.core.decisions import version_number
 from tradeworthy.core.errors import near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.monitor.base import Monitor
-from tradeworthy.judge.monitor.budget import Counted, events_per_day, rate_of, rates_of, verdict
+from tradeworthy.judge.monitor.budget import Counted, events_per_day, rate_of, verdict
 from tradeworthy.judge.monitor.class_balance import ClassBalanceMonitor
 from tradeworthy.judge.monitor.control_charts.calibration import Operating
 from tradeworthy.judge.monitor.control_charts.delays import (
@@ -259,7 +259,7 @@ def rate_lines(
     walk, per_day = candidate.foreseen, events_per_day(candidate.walk.ts_event_ns)
     walked = Walked(walk.scores, walk.labels, walk.ts_event_ns)
     counts = held_out(version, instruments, label=candidate.label, walk=walked, settings=settings)
-    asked = {name: rate for name, rate in rates_of(settings).items() if name in counts or name in LIVE}
+    asked = {name: rate for name, rate in settings.rates.items() if name in counts or name in LIVE}
     lines = [_rate_line(name, rate, counts.get(name), per_day) for name, rate in asked.items()]
     seen = {name: count for name, count in counts.items() if count.events}
     whole = RateLine(monitor="all together", asked_per_day=sum(line.asked_per_day for line in lines))

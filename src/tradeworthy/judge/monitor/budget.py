@@ -19,7 +19,6 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.judge.monitor.standing import MonitorSettings
 
-RATE = "false_alarms_per_10k"
 SHARE_MAX = 0.01
 """No more than one alarm in a hundred events may be asked for."""
 
@@ -50,14 +49,6 @@ def events_per_day(ts_event_ns: npt.NDArray[np.int64]) -> float:
     return float(np.median(np.unique(np.asarray(ts_event_ns) // NS_PER_DAY, return_counts=True)[1]))
 
 
-def rates_of(settings: MonitorSettings) -> dict[str, float]:
-    """Return what each monitor that is on asks for, per 10,000 of its events, by name."""
-    parts = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    return {
-        name: getattr(part, RATE) for name, part in parts.items() if hasattr(part, RATE) and name not in settings.off
-    }
-
-
 def budgeted(settings: MonitorSettings, per_day: float) -> MonitorSettings:
     """Return settings whose rates add up to `false_alarms_per_day` over so many events a day, where that is set.
 
@@ -74,10 +65,11 @@ def budgeted(settings: MonitorSettings, per_day: float) -> MonitorSettings:
             f"monitor.false_alarms_per_day is {asked:g} over {per_day:g} events a day; allowed is at most "
             f"{SHARE_MAX * per_day:g}, one in a hundred: ask for fewer, or train on more than these"
         )
-    rates = rates_of(settings)
+    rates = settings.rates
     factor = 1e4 * asked / per_day / sum(rates.values())
     parts = {
-        name: msgspec.structs.replace(getattr(settings, name), **{RATE: factor * rate}) for name, rate in rates.items()
+        name: msgspec.structs.replace(getattr(settings, name), false_alarms_per_10k=factor * rate)
+        for name, rate in rates.items()
     }
     return msgspec.structs.replace(settings, **parts)
 

@@ -41,6 +41,9 @@ from tradeworthy.model.version import Version
 WALK_MIN = 500
 """With fewer out-of-fold scores performance is measured, but harm is not tested, nor is the class mix."""
 
+RATE = "false_alarms_per_10k"
+"""What the setting is called in which every monitor is told how often it may be wrong."""
+
 Walk = tuple[npt.ArrayLike, npt.ArrayLike]
 Times = npt.NDArray[np.int64]
 Makers = Mapping[str, Callable[[], Monitor]]
@@ -74,12 +77,20 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     fairness: FairnessSettings = FairnessSettings()
 
     def __post_init__(self) -> None:
-        """Refuse a budget that is none."""
-        if self.false_alarms_per_day is not None and not self.false_alarms_per_day > 0.0:
-            raise DataInvalid(
-                f"monitor.false_alarms_per_day is {self.false_alarms_per_day:g}; allowed is more than 0: no monitor "
-                "that hears anything is never wrong"
-            )
+        """Refuse a budget that is none, of all monitors together or of one that is on."""
+        budgets = {f"{name}.{RATE}": rate for name, rate in self.rates.items()}
+        for name, rate in ({"false_alarms_per_day": self.false_alarms_per_day} | budgets).items():
+            if rate is not None and not rate > 0.0:
+                raise DataInvalid(
+                    f"monitor.{name} is {rate:g}; allowed is more than 0: no monitor that hears anything is never "
+                    "wrong (those that are not wanted stand in monitor.off)"
+                )
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """What each monitor that is on asks for, per 10,000 of its events, by name."""
+        parts = {name: getattr(self, name) for name in self.__struct_fields__ if name not in self.off}
+        return {name: getattr(part, RATE) for name, part in parts.items() if hasattr(part, RATE)}
 
 
 def standing_set(
