@@ -4,6 +4,10 @@ import pytest
 from page_at_work import ARGUMENTS, BROWSER, PASSWORD, WITHIN_MS, make_desk, need_browser, served
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tradeworthy.apps.deployment.desk import limits_by_scope
+from tradeworthy.change.release.standing import NO_RULE
+from tradeworthy.core import facts
+
 expect.set_options(timeout=WITHIN_MS)
 
 
@@ -29,7 +33,28 @@ def browser(desk):
 
 
 @pytest.fixture
-def visit(browser, address):
+def as_it_was(desk):
+    """Take back what a test did to the desk that others share, wherever in the middle it failed."""
+    champion, limits = desk.resolve("champion"), limits_by_scope(desk)
+    by = {"actor": "rita", "reason": "as it was before the test"}
+    yield
+    standing = desk.registry.standing()
+    for scope in standing.halted:
+        desk.resume(scope, **by)
+    if standing.rule != NO_RULE:
+        desk.fall_back(NO_RULE, **by)
+    if standing.champion != champion:
+        desk.rollback(**by)
+    now = limits_by_scope(desk)
+    for scope, before in limits.items():
+        if now[scope] != before:
+            desk.ledger.append(facts.LimitsChanged(scope=scope, limits=before), **by)
+            desk.control.limits_changed()
+    desk.places.caption.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def visit(browser, address, as_it_was):
     """Open pages as somebody; nothing may go to the console or to another host."""
     contexts, wrong = [], []
 

@@ -76,7 +76,6 @@ def test_the_focus_stays_while_the_page_follows(visit, desk):
     expect(way).to_be_focused()
     assert page.evaluate("window.at !== document.activeElement")
     assert page.evaluate("window.from === scrollY")
-    desk.resume("all", actor="terminal", reason="drill over")
 
 
 def test_a_halt_is_heard(visit, desk):

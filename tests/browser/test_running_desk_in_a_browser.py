@@ -207,6 +207,3 @@ def test_two_people_let_one_refused_order_pass(visit, running, desk):
     page.goto(f"/decisions/{refused['decision']}")
     expect(page.locator("#passing")).to_contain_text("It is over: an order was sent")
     expect(page.locator("#passing a")).to_have_attribute("href", f"/decisions/{sent['decision']}")
-    limits = desk.settings.limits
-    desk.ledger.append(facts.LimitsChanged(scope="desk", limits=limits), actor="rita", reason="as before")
-    desk.control.limits_changed()

@@ -208,4 +208,3 @@ def test_a_story_plays_on_an_open_page(visit, desk):
     desk.rollback(actor="riya", reason="drill")
     expect(page.locator("#strip")).to_contain_text(champion[:8])
     assert page.evaluate("window.kept") is True
-    desk.places.caption.unlink()

@@ -4,6 +4,7 @@ import msgspec
 from page_at_work import SYMBOL
 from playwright.sync_api import expect
 
+from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.watch.sight import SIGHT, read_sight
 
 
@@ -25,9 +26,11 @@ def test_monitors_follow_without_a_reload(visit, desk):
     assert sight.monitors[0].monitor == "drift"
     changed = [msgspec.structs.replace(sight.monitors[0], series=raised), *sight.monitors[1:]]
     path = desk.places.watcher / SIGHT
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(sight, monitors=changed)))
-    expect(row).to_contain_text("0.77")
-    path.write_bytes(msgspec.json.encode(sight))
+    try:
+        replace_file(path, msgspec.json.encode(msgspec.structs.replace(sight, monitors=changed)))
+        expect(row).to_contain_text("0.77")
+    finally:
+        replace_file(path, msgspec.json.encode(sight))
     page.locator("#monitor-drift").click()
     expect(page.get_by_role("heading", name="Monitor drift")).to_be_visible()
     expect(page.get_by_role("heading", name="Statistics as shares of their limits")).to_be_visible()
