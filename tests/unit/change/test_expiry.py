@@ -203,6 +203,18 @@ def test_a_shadow_by_an_ended_override_goes_without_a_watcher_too(home):
     assert (standing.champion, standing.retired) == (first, [second])
 
 
+def test_a_halted_shadow_goes_without_a_watcher_too(home):
+    """Its orders are refused already, but it has its role by the override, and is retired as the watcher would do."""
+    first = home.champion(2)
+    second = promoted(home, overridden(home), "shadow")
+    home.release.halt(f"version:{second[:16]}", actor="ada", reason="a test")
+    backstop = Backstop(home.release, clock=home.clock)
+    days_pass(home)
+    assert backstop.look()
+    standing = home.registry.standing()
+    assert (standing.champion, standing.retired) == (first, [second])
+
+
 def test_somebody_who_was_faster_ends_no_run(home, monkeypatch):
     """A step that is refused meanwhile is not an error of the engine's process."""
     home.champion(2)

@@ -35,28 +35,22 @@ class Backstop:
 
     def __init__(self, release: Release, *, clock: Clock) -> None:
         self._release, self._clock = release, clock
-        self._read_up_to, self._ends_ns = -1, [0]
+        self._read_up_to = -1
+        self._ends_ns: int | None = None
 
     def look(self) -> bool:
         """End what should have ended a while ago; return whether there was any."""
         now_ns = self._clock.now_ns()
         number = self._release.registry.ledger.head()[0]
         if number != self._read_up_to:
-            self._read_up_to, self._ends_ns = number, sorted(_ends(self._release.registry.standing()))
-        if not self._ends_ns or now_ns < self._ends_ns[0] + GRACE_NS:
+            ends_ns = (end_ns for end_ns, *_ in _overrides(self._release.registry.standing()))
+            self._read_up_to, self._ends_ns = number, min(ends_ns, default=None)
+        if self._ends_ns is None or now_ns < self._ends_ns + GRACE_NS:
             return False
         try:
             return end_overrides(self._release, self._release.registry.standing(), now_ns=now_ns, actor="engine")
         except ReleaseRefused:  # somebody was faster: the next look sees what there is left to do
             return False
-
-
-def _ends(standing: Standing) -> Iterator[int]:
-    """Yield when overrides end by which versions have a role now."""
-    for digest in [*standing.shadows, *standing.acting]:
-        judged = standing.gates.get(digest)
-        if judged is not None and judged.until_ns is not None and _scope(digest) not in standing.halted:
-            yield judged.until_ns
 
 
 def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: str) -> bool:
@@ -65,7 +59,9 @@ def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: s
     The finding comes before the deed, so that no rule answers it by taking back the version that takes over.
     """
     found = False
-    for digest, judged in ended(standing, now_ns):
+    for end_ns, digest, judged in _overrides(standing):
+        if now_ns < end_ns:
+            continue
         finding = expiry_finding(digest, judged, what_follows(release, standing, digest), now_ns=now_ns)
         if not is_told(standing, finding):
             tell(release.registry.ledger, finding, actor=actor)
@@ -74,15 +70,17 @@ def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: s
     return found
 
 
-def ended(standing: Standing, now_ns: int) -> Iterator[tuple[str, GateJudged]]:
-    """Yield the versions with a role that they have only by an override that has ended, and their last judgement."""
-    acting = standing.acting
-    for digest in [*standing.shadows, *acting]:
+def _overrides(standing: Standing) -> Iterator[tuple[int, str, GateJudged]]:
+    """Yield, of each version that has a role only by an override, when that ends, and its last judgement.
+
+    One that acts and is halted has nothing left to be taken.
+    """
+    for digest in [*standing.shadows, *standing.acting]:
         judged = standing.gates.get(digest)
-        if judged is None or judged.until_ns is None or now_ns < judged.until_ns:
+        if judged is None or judged.until_ns is None:
             continue
-        if digest not in acting or _scope(digest) not in standing.halted:
-            yield digest, judged
+        if digest not in standing.acting or _scope(digest) not in standing.halted:
+            yield judged.until_ns, digest, judged
 
 
 def what_follows(release: Release, standing: Standing, digest: str) -> str:
