@@ -77,7 +77,7 @@ class Cycle:
     def __init__(self, project: Project) -> None:
         self.project, self.harmed, self.running, self.adversary = project, "", None, None
         self.first = project.registry.standing().champion
-        self.lockstep = Lockstep(project.registry, project.places.watcher, clock=project.clock, every=1_024)
+        self.lockstep = Lockstep(project.ledger, project.places.watcher, clock=project.clock, every=1_024)
 
     @property
     def is_over(self) -> bool:

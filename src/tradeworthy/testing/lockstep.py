@@ -10,13 +10,13 @@ Units:  stops are counted in events, bounds in seconds of the machine.
 import math
 from pathlib import Path
 
-from tradeworthy.change.registry import Registry
-from tradeworthy.change.release.standing import Standing
+from tradeworthy.change.release.standing import Standing, stand
 from tradeworthy.change.watch.pulse import Pulse, read_pulse
 from tradeworthy.core.decisions import SHORT, version_number
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.record.ledger import Ledger
 from tradeworthy.testing.contract import ContractBroken
 
 HELD_S_MAX = 180.0
@@ -27,7 +27,7 @@ class Lockstep:
 
     Parameters
     ----------
-    registry : Registry
+    ledger : Ledger
         Says who shall act, what trains and what is judged.
     watcher : Path
         The watcher's state folder.
@@ -50,7 +50,7 @@ class Lockstep:
 
     def __init__(
         self,
-        registry: Registry,
+        ledger: Ledger,
         watcher: Path,
         *,
         clock: Clock,
@@ -58,7 +58,7 @@ class Lockstep:
         held_s_max: float = HELD_S_MAX,
         until_led: bool = False,
     ) -> None:
-        self._registry, self._watcher, self._clock, self._until_led = registry, watcher, clock, until_led
+        self._ledger, self._watcher, self._clock, self._until_led = ledger, watcher, clock, until_led
         self.every, self._held_ns_max = every, int(held_s_max * NS_PER_S)
         self._feed: ReplayFeed | None = None
         self._engine: Engine | None = None
@@ -105,13 +105,14 @@ class Lockstep:
 
     def waits_for(self, engine: Engine) -> str:
         """Return what a stop waits for; empty where all is done."""
-        standing, pulse = self._registry.standing(), read_pulse(self._watcher)
-        newest = self._registry.ledger.facts()[-1].ts_ns
+        pulse = read_pulse(self._watcher)
         if pulse is None or pulse.caught_up_ns <= self._held_since_ns:
             return "the watcher to read the tape"
-        if pulse.ts_ns <= newest:
+        entries = self._ledger.facts()
+        if pulse.ts_ns <= entries[-1].ts_ns:
             return "the watcher to follow the last fact"
-        self._has_led |= standing.previous is not None and standing.canary is None
+        standing = stand(entries)
+        self._has_led |= standing.challenger_leads
         training = "" if self._until_led and self._has_led else _unfinished(standing)
         return training or _not_let_in(standing, engine) or _unwatched(standing, pulse)
 

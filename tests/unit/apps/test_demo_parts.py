@@ -61,7 +61,7 @@ class Stage:
         self.desk = SimpleNamespace(champion=SimpleNamespace(number=number), shadows={})
         self.feed, self.harming, self.passed = ReplayFeed(market(6_000), clock=self.clock), harming, 0
         self.pacing = Pacing(
-            self.project.registry, self.project.places.watcher, clock=self.clock, speed=1.0, passed=self.pass_on
+            self.project.ledger, self.project.places.watcher, clock=self.clock, speed=1.0, passed=self.pass_on
         )
 
     def pass_on(self) -> bool:

@@ -7,7 +7,6 @@ import pytest
 from change_desk import market
 from change_facts import ended, judged, promoted, registered, started
 
-from tradeworthy.change.release.standing import stand
 from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_number
@@ -29,13 +28,9 @@ class Place:
         self.ledger = Ledger(folder / "ledger.db", clock=self.clock)
         self.desk = SimpleNamespace(champion=SimpleNamespace(number=version_number(FIRST)), shadows={})
         self.feed = ReplayFeed(market(1_000), clock=self.clock)
-        self.lockstep = Lockstep(self, folder, clock=self.clock, every=EVERY, held_s_max=60.0)
+        self.lockstep = Lockstep(self.ledger, folder, clock=self.clock, every=EVERY, held_s_max=60.0)
         self.lockstep.start(self.feed, self)
         self.write(registered(FIRST), judged(FIRST), promoted(FIRST))
-
-    def standing(self):
-        """Stand in for a registry."""
-        return stand(self.ledger.facts())
 
     def look_up(self):
         """Stand in for an engine that looks up."""
@@ -127,7 +122,7 @@ def test_a_stop_lasts_at_least_as_long_as_asked(place):
 @pytest.mark.parametrize(("until_led", "expected"), [(False, "retraining 6"), (True, "")])
 def test_once_a_challenger_has_led_trainings_may_be_left_alone(place, until_led, expected):
     """Whoever wants one change of champion does not wait for the training of the next challenger."""
-    place.lockstep = Lockstep(place, place.folder, clock=place.clock, until_led=until_led)
+    place.lockstep = Lockstep(place.ledger, place.folder, clock=place.clock, until_led=until_led)
     place.lockstep.start(place.feed, place)
     assert place.waits()
     place.write(judged(SECOND), promoted(SECOND, "champion"), started())
@@ -176,5 +171,5 @@ def test_a_stop_that_is_too_long_says_what_it_waited_for(place):
 def test_without_a_feed_nothing_is_held(tmp_path):
     """Before a run begins there is nothing to stop."""
     place = Place(tmp_path)
-    assert math.isinf(Lockstep(place, tmp_path, clock=place.clock).pace())
+    assert math.isinf(Lockstep(place.ledger, tmp_path, clock=place.clock).pace())
     place.ledger.close()

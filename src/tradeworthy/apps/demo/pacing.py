@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from tradeworthy.change.registry import Registry
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.replay import ReplayFeed
+from tradeworthy.record.ledger import Ledger
 from tradeworthy.testing.lockstep import Lockstep
 
 LIVE_SECONDS = 20.0
@@ -28,7 +28,7 @@ class Pacing:
 
     Parameters
     ----------
-    registry : Registry
+    ledger : Ledger
         Where every version stands.
     watcher : Path
         The watcher's state folder.
@@ -41,9 +41,9 @@ class Pacing:
     """
 
     def __init__(
-        self, registry: Registry, watcher: Path, *, clock: Clock, speed: float, passed: Callable[[], bool]
+        self, ledger: Ledger, watcher: Path, *, clock: Clock, speed: float, passed: Callable[[], bool]
     ) -> None:
-        self._lockstep = Lockstep(registry, watcher, clock=clock, every=BLOCK, held_s_max=HELD_S_MAX, until_led=True)
+        self._lockstep = Lockstep(ledger, watcher, clock=clock, every=BLOCK, held_s_max=HELD_S_MAX, until_led=True)
         self._clock, self._speed, self._passed = clock, speed, passed
         self._base, self._due_ns = math.inf, 0
 

@@ -127,7 +127,7 @@ class Story:
         self.summary = Summary()
         self._standing = Standing()
         self._pacing = Pacing(
-            self.project.registry,
+            self.project.ledger,
             self.project.places.watcher,
             clock=self.project.clock,
             speed=speed,

@@ -120,6 +120,11 @@ class Standing:
         """The version that a roll back returns to."""
         return self.champions[-2] if len(self.champions) > 1 else None
 
+    @property
+    def challenger_leads(self) -> bool:
+        """Whether the version that acts on all took over from another, to which a roll back returns."""
+        return self.previous is not None and self.canary is None
+
     def roles(self) -> Mapping[str, str]:
         """Return the present role of every version that has one."""
         roles = dict.fromkeys(self.retired, "retired")
