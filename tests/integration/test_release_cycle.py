@@ -10,7 +10,6 @@ whatever needs real time is done, so that a busy machine sees the same.
 import math
 
 import numpy as np
-import polars as pl
 import pytest
 
 from tradeworthy.apps.commands.measuring import decisions_missing
@@ -23,7 +22,7 @@ from tradeworthy.core.events import Kind, Word
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.testing.adversary import Adversary, wanted_by
 from tradeworthy.testing.lockstep import Lockstep
-from tradeworthy.testing.projects import market_frame, write_project
+from tradeworthy.testing.projects import market_frame, wilder, write_project
 
 BARS, WILD_FROM, WILDER = 14_000, 9_100, 3.0
 
@@ -62,15 +61,6 @@ drawdown_value = 6_000.0
 """
 
 
-def wilder(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the same market with larger moves from one bar on."""
-    prices = frame.select("open", "high", "low", "close").to_numpy().copy()
-    start = prices[WILD_FROM, 0]
-    prices[WILD_FROM:] = start * (prices[WILD_FROM:] / start) ** WILDER
-    columns = {name: prices[:, at] for at, name in enumerate(("open", "high", "low", "close"))}
-    return frame.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
-
-
 class Cycle:
     """One run, in lockstep with what needs real time, and its harm."""
 
@@ -89,10 +79,11 @@ class Cycle:
         """Stop at fixed events until all is done; harm begins at the first of them at which a challenger leads."""
         if self.is_over:
             return math.inf
-        pace = self.lockstep.pace()
-        standing = self.project.registry.standing()
-        if pace and not self.harmed and standing.previous == self.first and standing.canary is None:
-            self.harmed, self.lockstep.every = standing.champion, 256
+        stops, pace = self.lockstep.stops, self.lockstep.pace()
+        if self.lockstep.stops > stops and not self.harmed:
+            standing = self.project.registry.standing()
+            if standing.previous == self.first and standing.canary is None:
+                self.harmed, self.lockstep.every = standing.champion, 256
         return pace
 
     def around(self, running):
@@ -112,7 +103,7 @@ def told(tmp_path_factory):
     """Run the cycle once."""
     folder = write_project(tmp_path_factory.mktemp("cycle") / "small", bars=BARS)
     for seed, symbol in enumerate(SYMBOLS, 1):
-        wilder(market_frame(BARS, seed=seed)).write_csv(folder / f"{symbol}.csv")
+        wilder(market_frame(BARS, seed=seed), WILD_FROM, WILDER).write_csv(folder / f"{symbol}.csv")
     settings = (folder / "tradeworthy.toml").read_text("utf-8")
     (folder / "tradeworthy.toml").write_text(settings.replace("[training]", SECOND) + POLICY, "utf-8")
     project = Project(folder)
