@@ -60,12 +60,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
         The duplicate window is the exception: the longer window is the tighter one.
         """
-        chosen = {}
-        for name in self.__struct_fields__:
-            both = [v for v in (getattr(self, name), getattr(other, name)) if v is not None]
-            if both:
-                chosen[name] = max(both) if name in LEAST else min(both)
-        return type(self)(**chosen)
+        return type(self).of(tightest(self.as_array(), other.as_array()))
+
+    @classmethod
+    def of(cls, array: npt.NDArray[np.float64]) -> Self:
+        """Return the limits that `as_array` wrote."""
+        pairs = zip(LIMIT_FIELDS, array.tolist(), strict=True)
+        return cls(**{name: value for name, value in pairs if not np.isnan(value)})
 
     def missing(self) -> list[str]:
         """Return the names of limits that are not set."""
@@ -82,6 +83,14 @@ LEAST = frozenset({"duplicate_window_ms"})
 
 LIMIT_FIELDS: tuple[str, ...] = Limits.__struct_fields__
 """The places of limits in `Limits.as_array` and in control events (`Word.LIMIT + place`)."""
+
+_LEAST = np.array([name in LEAST for name in LIMIT_FIELDS])
+
+
+def tightest(limits: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return, of (..., limits) arrays as `Limits.as_array` writes them, the tighter each; see `Limits.tightest`."""
+    chosen: npt.NDArray[np.float64] = np.where(_LEAST, np.fmax(limits, others), np.fmin(limits, others))
+    return chosen
 
 
 class Override(NamedTuple):

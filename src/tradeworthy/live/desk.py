@@ -18,7 +18,7 @@ from tradeworthy.core.errors import DataInvalid, ModelMismatch
 from tradeworthy.core.events import WIDTH_MIN, EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits, ScopedLimits
+from tradeworthy.core.limits import Limits, ScopedLimits, tightest
 from tradeworthy.live.answers import settle
 from tradeworthy.live.control import (
     SCOPE_ALL,
@@ -206,14 +206,11 @@ class Desk(Roles):
 
     def _tighten(self) -> None:
         """Hold orders to the tightest of the desk's limits, their instrument's and the bounds of who acts on it."""
-        whole, *own = (limits_of(row) for row in self.set_limits)
-        bounds = [whole] * len(own)
+        limits = tightest(self.set_limits[1:], self.set_limits[0])
         for actor in self.actors():
-            within = whole.tightest(actor.version.manifest.bounds)
-            for number in np.flatnonzero(self.acts_on(actor.number)).tolist():
-                bounds[number] = within
-        for number, limits in enumerate(own):
-            self.state.limits[number] = bounds[number].tightest(limits).as_array()
+            own = self.acts_on(actor.number)
+            limits[own] = tightest(limits[own], actor.version.manifest.bounds.as_array())
+        self.state.limits[:] = limits
         self.overrides.widen(self.state.limits)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -273,12 +270,6 @@ def config_in(arrays: Mapping[str, npt.NDArray[Any]]) -> DeskConfig:
     if _CONFIG not in arrays:
         raise DataInvalid("the checkpoint holds no desk; replay needs a tape written by this engine")
     return msgspec.json.decode(arrays[_CONFIG].tobytes(), type=DeskConfig)
-
-
-def limits_of(array: npt.NDArray[np.float64]) -> Limits:
-    """Return the limits that `Limits.as_array` wrote."""
-    pairs = zip(LIMIT_FIELDS, array.tolist(), strict=True)
-    return Limits(**{name: value for name, value in pairs if not np.isnan(value)})
 
 
 def control_event(

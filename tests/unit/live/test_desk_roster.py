@@ -9,7 +9,7 @@ from tradeworthy.core.events import Kind, Word
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.live.control import Scope
-from tradeworthy.live.desk import Desk, config_in, control_event, desk_config, is_own, limits_of, scope_of
+from tradeworthy.live.desk import Desk, config_in, control_event, desk_config, is_own, scope_of
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.state import DeskSettings, dump_desk, new_desk, restore_desk
 from tradeworthy.testing.desks import INSTRUMENTS, LIMITS, Shelf, market
@@ -95,9 +95,9 @@ def test_limits_are_those_of_desk_and_champion(desk, versions, pipelines):
     assert np.isnan(desk.state.limits[:, 2]).all()
     desk.apply(control_event(5, Word.CHAMPION, 1, reference=pipelines[0].number)[0], lambda _: pipelines[0])
     bounds = versions[0].manifest.bounds
-    assert limits_of(desk.state.limits[0]) == Limits(order_value_max=100.0).tightest(bounds)
+    assert Limits.of(desk.state.limits[0]) == Limits(order_value_max=100.0).tightest(bounds)
     word(desk, Word.LIMIT + 1, value=np.nan)
-    assert limits_of(desk.state.limits[0]) == bounds
+    assert Limits.of(desk.state.limits[0]) == bounds
 
 
 def test_an_instrument_has_limits_of_its_own(desk):
@@ -134,8 +134,8 @@ def test_limits_of_instruments_are_kept_and_may_be_missing_in_an_older_checkpoin
 
 def test_limits_come_back_from_their_array():
     """What is not set stays not set."""
-    assert limits_of(LIMITS.as_array()) == LIMITS
-    assert limits_of(Limits().as_array()) == Limits()
+    assert Limits.of(LIMITS.as_array()) == LIMITS
+    assert Limits.of(Limits().as_array()) == Limits()
 
 
 def test_halts_reach_what_they_cover(desk, pipelines):
