@@ -123,6 +123,12 @@ class ControlView(NamedTuple):
     part: Part = Part()
 
 
+def check_part(instruments: Collection[int]) -> None:
+    """Refuse instruments, by number, of which one is beyond `PART_MAX`, so that a block cannot name it."""
+    if max(instruments, default=0) >= PART_MAX:
+        raise ReleaseRefused(f"a canary acts on some of the first {PART_MAX} instruments; name others")
+
+
 class ControlBlock:
     """The mapped file; made, with nothing in it, where there is none.
 
@@ -215,8 +221,7 @@ class ControlBlock:
         ReleaseRefused
             An instrument's number is beyond `PART_MAX`.
         """
-        if max(instruments or (), default=0) >= PART_MAX:
-            raise ReleaseRefused(f"a canary acts on some of the first {PART_MAX} instruments; name others")
+        check_part(instruments or ())
         with self._writing():
             if instruments is not None:
                 self._name_part(version, instruments)

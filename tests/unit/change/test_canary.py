@@ -18,7 +18,7 @@ from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.errors import ReleaseRefused, SettingsInvalid
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.control import Part
+from tradeworthy.live.control import PART_MAX, Part
 
 SYMBOLS = ("ETH", "BTC", "LTC", "XRP")
 DESK = (*(Instrument(symbol=symbol) for symbol in SYMBOLS), Instrument(symbol="INDEX", traded=False))
@@ -96,6 +96,18 @@ def test_a_part_that_there_is_not_is_refused(home, role, part, said):
         home.release.promote(home.second, role, actor="ada", reason="a test", **part)
     assert home.ledger.head()[0] == facts_before
     assert home.release.control.view() == view
+
+
+def test_an_instrument_that_the_block_cannot_name_is_refused_before_it_is_a_fact(home):
+    """Else the facts would say what no engine can be told; its neighbour, the last that can be named, is let in."""
+    many = [Instrument(symbol=f"S{number}") for number in range(PART_MAX + 1)]
+    home.release = Release(home.registry, home.release.control, many)
+    facts_before, view = home.ledger.head()[0], home.release.control.view()
+    with pytest.raises(ReleaseRefused, match=f"some of the first {PART_MAX} instruments; name others"):
+        canary(home, instruments=["S0", f"S{PART_MAX}"])
+    assert (home.ledger.head()[0], home.release.control.view()) == (facts_before, view)
+    canary(home, instruments=[f"S{PART_MAX - 1}"])
+    assert home.release.control.view().part == Part(version_number(home.second), frozenset({PART_MAX - 1}))
 
 
 def test_a_desk_of_one_instrument_says_what_to_do_instead():

@@ -19,7 +19,7 @@ from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import SHORT, Rule, version_name, version_number
 from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Part, Scope
+from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Part, Scope, check_part
 
 ROLES = ("shadow", "canary", "champion", "retired")
 Role = Literal["shadow", "canary", "champion", "retired"]
@@ -92,6 +92,7 @@ class Release:
         share, symbols = part_of(
             self.instruments, digest, role, share=share, instruments=instruments, instrument_share=instrument_share
         )
+        check_part(self._places(symbols))  # before the fact, which the block must be able to follow
         fact = facts.VersionPromoted(
             version=digest,
             role=role,
