@@ -112,7 +112,7 @@ class Lockstep:
         if pulse.ts_ns <= entries[-1].ts_ns:
             return "the watcher to follow the last fact"
         standing = stand(entries)
-        self._has_led |= standing.challenger_leads
+        self._has_led |= standing.successor is not None
         training = "" if self._until_led and self._has_led else _unfinished(standing)
         return training or _not_let_in(standing, engine) or _unwatched(standing, pulse)
 

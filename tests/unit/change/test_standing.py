@@ -1,5 +1,6 @@
 """Where versions stand, added up from facts."""
 
+import pytest
 from change_facts import ended, judged, lines, promoted, raised, registered, rolled_back, started
 
 from tradeworthy.change.release.standing import stand
@@ -27,6 +28,21 @@ def test_two_rollbacks_go_back_two_versions():
     facts_before = [promoted("a"), promoted("b"), promoted("c"), rolled_back("c", "b")]
     assert stand(lines(*facts_before)).previous == "a"
     assert stand(lines(*facts_before, rolled_back("b", "a"))).champion == "a"
+
+
+@pytest.mark.parametrize(
+    ("steps", "successor"),
+    [
+        ([], None),
+        ([promoted("a")], None),
+        ([promoted("a"), promoted("b")], "b"),
+        ([promoted("a"), promoted("b", "canary")], None),
+        ([promoted("a"), promoted("b"), rolled_back("b", "a")], None),
+    ],
+)
+def test_a_successor_acts_on_all_and_can_be_taken_back(steps, successor):
+    """Neither the first champion nor a canary is one, nor who acts again after a roll back."""
+    assert stand(lines(*steps)).successor == successor
 
 
 def test_a_version_promoted_again_is_on_the_stack_once():

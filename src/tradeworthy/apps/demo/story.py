@@ -276,9 +276,8 @@ class Story:
     def _choose_harmed(self) -> bool:
         """Let harm begin once a challenger is champion, in full, and watched; tell whether it is being done."""
         standing = self.project.registry.standing()
-        leads = standing.previous is not None and standing.canary is None
-        if leads and standing.champion is not None and not self._harmed:
-            self._harmed, self._harmed_ns = standing.champion, self.project.clock.now_ns()
+        if standing.successor is not None and not self._harmed:
+            self._harmed, self._harmed_ns = standing.successor, self.project.clock.now_ns()
         return self._is_harming(standing)
 
     def _is_harming(self, standing: Standing) -> bool:

@@ -121,9 +121,9 @@ class Standing:
         return self.champions[-2] if len(self.champions) > 1 else None
 
     @property
-    def challenger_leads(self) -> bool:
-        """Whether the version that acts on all took over from another, to which a roll back returns."""
-        return self.previous is not None and self.canary is None
+    def successor(self) -> str | None:
+        """The champion, where it acts on all and took over from another, to which a roll back returns."""
+        return self.champion if self.previous is not None and self.canary is None else None
 
     def roles(self) -> Mapping[str, str]:
         """Return the present role of every version that has one."""
