@@ -84,6 +84,16 @@ LEAST = frozenset({"duplicate_window_ms"})
 LIMIT_FIELDS: tuple[str, ...] = Limits.__struct_fields__
 """The places of limits in `Limits.as_array` and in control events (`Word.LIMIT + place`)."""
 
+
+def limit_in_words(name: str) -> str:
+    """Write a limit's name without its unit.
+
+    >>> limit_in_words("market_age_ms_max"), limit_in_words("duplicate_window_ms")
+    ('market age', 'duplicate window')
+    """
+    return " ".join(word for word in name.split("_") if word not in {"bps", "ms", "max"})
+
+
 _LEAST = np.array([name in LEAST for name in LIMIT_FIELDS])
 
 

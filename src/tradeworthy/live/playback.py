@@ -31,10 +31,12 @@ _FIRST = np.zeros(1, np.int64)  # the rules of a checkpoint that does not say by
 ANSWERS = (int(Kind.FILL), int(Kind.REJECT))
 
 
-def read_or_none(reader: TapeReader, stream: str, dtype: np.dtype[np.void], after: int = 0) -> Records:
+def read_or_none(
+    reader: TapeReader, stream: str, dtype: np.dtype[np.void], after: int = 0, upto: int | None = None
+) -> Records:
     """Return a stream's records, or none where the stream does not exist yet."""
     try:
-        return reader.read(stream, after)
+        return reader.read(stream, after, upto=upto)
     except NotFound:
         return np.empty(0, dtype)
 
@@ -54,9 +56,9 @@ class Recorded(NamedTuple):
     late: npt.NDArray[np.bool_]
 
     @classmethod
-    def read(cls, reader: TapeReader, after: int) -> Self:
-        """Read the decisions above a sequence."""
-        decisions = read_or_none(reader, DECISIONS, DECISION, after)
+    def read(cls, reader: TapeReader, after: int, upto: int | None = None) -> Self:
+        """Read the decisions above a sequence, up to another."""
+        decisions = read_or_none(reader, DECISIONS, DECISION, after, upto)
         champion = decisions[decisions["role"] == Role.CHAMPION]
         return cls(
             inputs=np.ascontiguousarray(champion["input_sequence"]),
@@ -106,6 +108,8 @@ class Playback:
         Gives a verified version by number.
     after : int
         The checkpoint's sequence.
+    upto : int, optional
+        The last record that will be played.
 
     Attributes
     ----------
@@ -116,8 +120,10 @@ class Playback:
         Inputs whose admission came out otherwise than recorded, in words.
     """
 
-    def __init__(self, reader: TapeReader, desk: Desk, load: Callable[[int], Version], after: int) -> None:
-        self.desk, self.recorded = desk, Recorded.read(reader, after)
+    def __init__(
+        self, reader: TapeReader, desk: Desk, load: Callable[[int], Version], after: int, upto: int | None = None
+    ) -> None:
+        self.desk, self.recorded = desk, Recorded.read(reader, after, upto)
         self.misjudged: list[str] = []
         self._reader, self._load = reader, load
 
@@ -207,6 +213,6 @@ def restored_desk(reader: TapeReader, load: Callable[[int], Version], before: in
     return desk, sequence
 
 
-def inputs_after(reader: TapeReader, sequence: int) -> EventBatch:
-    """Return the recorded inputs above a sequence."""
-    return read_or_none(reader, INPUTS, event_dtype(), sequence)
+def inputs_after(reader: TapeReader, sequence: int, upto: int | None = None) -> EventBatch:
+    """Return the recorded inputs above a sequence, up to another."""
+    return read_or_none(reader, INPUTS, event_dtype(), sequence, upto)

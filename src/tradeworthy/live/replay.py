@@ -211,7 +211,7 @@ class Comparison:
             self._difference(len(made) - len(stored), f"a {what} is not on the tape")
         if not len(stored):
             return
-        differs = (_bytes(made[: len(stored)]) != _bytes(stored)).any(axis=1)
+        differs = (record_bytes(made[: len(stored)]) != record_bytes(stored)).any(axis=1)
         if differs.any():
             place = int(np.argmax(differs))
             fields = _differing(made[place], stored[place])
@@ -266,7 +266,8 @@ def _never_sent(reader: TapeReader, after: int) -> npt.NDArray[np.uint64]:
     return np.compress(is_ours, inputs["reference"])
 
 
-def _bytes(records: Records) -> npt.NDArray[np.uint8]:
+def record_bytes(records: Records) -> npt.NDArray[np.uint8]:
+    """Return what records say, (n, bytes), without the frame that the tape gives them."""
     plain = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), -1)
     return plain[:, _FRAME_BYTES:]
 

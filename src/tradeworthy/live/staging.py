@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import BundleRefused, TradeworthyError
-from tradeworthy.core.events import EventBatch
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader
@@ -58,11 +57,8 @@ def load_checked(load: Callable[[int], Version], number: int) -> Version:
 
 def warm_between(pipeline: Pipeline, reader: TapeReader, after: int, before: int) -> None:
     """Fold recorded inputs with ``after < sequence < before`` through a pipeline, as staging did live."""
-    for events in reader.scan(INPUTS, after):
-        part: EventBatch = events[events["sequence"] < before]
-        pipeline.warm(part)
-        if len(part) < len(events):
-            return
+    for events in reader.scan(INPUTS, after, before - 1):
+        pipeline.warm(events)
 
 
 class Staging:

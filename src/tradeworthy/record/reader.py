@@ -217,8 +217,8 @@ class TapeReader:
         found = {path.name: _declared(path) for path in sorted((self.folder / STREAMS).iterdir())}
         return {name: dtype for name, dtype in found.items() if dtype is not None}
 
-    def read(self, stream: str, after: int = 0, limit: int | None = None) -> Records:
-        """Return records with a sequence above `after`, oldest first, at most `limit`.
+    def read(self, stream: str, after: int = 0, limit: int | None = None, *, upto: int | None = None) -> Records:
+        """Return records with a sequence above `after`, up to `upto` included, oldest first, at most `limit`.
 
         Returns
         -------
@@ -233,15 +233,15 @@ class TapeReader:
             A record is damaged.
         """
         parts, wanted = [], np.inf if limit is None else limit
-        for part in self.scan(stream, after):
+        for part in self.scan(stream, after, upto):
             if wanted <= 0:
                 break
             parts.append(part if part.size <= wanted else part[: int(wanted)])
             wanted -= part.size
         return _join(parts, self._dtype(stream))
 
-    def scan(self, stream: str, after: int = 0) -> Iterator[Records]:
-        """Yield the records above `after` segment by segment, as views without a copy."""
+    def scan(self, stream: str, after: int = 0, upto: int | None = None) -> Iterator[Records]:
+        """Yield the records above `after`, up to `upto` included, segment by segment, as views without a copy."""
         self._dtype(stream)
         files = self._files(stream)
         durable = durable_mark(self.folder).sequence
@@ -250,8 +250,11 @@ class TapeReader:
             segment = files.segment(index) if index >= start else None
             if segment is not None:
                 count = segment.check(durable, deep=True)
-                if (first := segment.place_after(after)) < count:
-                    yield segment.records[first:count]
+                end = count if upto is None else min(count, segment.place_after(upto))
+                if (first := segment.place_after(after)) < end:
+                    yield segment.records[first:end]
+                if end < count:
+                    return
 
     def follow(self, stream: str, after: int = 0) -> Cursor:
         """Return a cursor that gives records above `after` as they are written; the stream may not exist yet."""

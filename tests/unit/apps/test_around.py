@@ -11,6 +11,7 @@ from tradeworthy.core.facts import LimitsChanged
 from tradeworthy.core.limits import Limits
 from tradeworthy.live.risk.judge import CHECKS
 from tradeworthy.model.profile import Profile
+from tradeworthy.record.checkpoint import checkpoint_paths
 from tradeworthy.record.reader import TapeReader
 
 
@@ -45,7 +46,13 @@ def test_an_order_shows_each_check_with_what_it_observed(traded, orders):
     assert seen["POSITION_QUANTITY"].observed == pytest.approx(
         max(0.0, np.sign(own["quantity"]) * (around.decision.position + own["quantity"]))
     )
-    assert seen["DRAWDOWN"].observed is None
+    assert 0.0 <= seen["DRAWDOWN"].observed < seen["DRAWDOWN"].limit
+    assert seen["DRAWDOWN"].used == seen["DRAWDOWN"].observed / seen["DRAWDOWN"].limit
+    assert seen["MESSAGE_RATE"].observed >= 1.0
+    assert seen["MARKET_STALE"].observed == 0.0
+    duplicate = seen["DUPLICATE_ORDER"]
+    assert (duplicate.observed, duplicate.said, duplicate.used) == (None, "none like it", None)
+    assert around.checks_untold == ""
     assert seen["ORDER_VALUE"].limit == 50_000.0
     assert seen["PRICE_COLLAR"].observed <= seen["PRICE_COLLAR"].limit
 
@@ -62,7 +69,7 @@ def test_limits_are_those_of_the_moment(tmp_path):
 
 
 def test_a_denied_order_names_the_check_that_stopped_it(tmp_path):
-    """Those before it passed, it was denied with both numbers, and those behind it were not asked."""
+    """Those before it passed, it was denied with both numbers; those behind it say what they would have done."""
     project = at("promoted", tmp_path)
     settings = project.folder / "tradeworthy.toml"
     text = settings.read_text("utf-8").replace("order_value_max = 50_000.0", "order_value_max = 5_000.0")
@@ -73,8 +80,10 @@ def test_a_denied_order_names_the_check_that_stopped_it(tmp_path):
     assert denied
     checks = decision_around(project, denied[0].sequence).checks
     outcomes = [each.outcome for each in checks]
-    assert outcomes == ["passed", "denied", *["not asked"] * (len(CHECKS) - 2)]
+    assert outcomes == ["passed", "denied", *["would pass"] * (len(CHECKS) - 2)]
     assert checks[1].observed > checks[1].limit == 5_000.0
+    assert checks[1].used > 1.0
+    assert checks[6].observed == checks[2].observed
 
 
 def test_a_halt_is_no_single_check(tmp_path):
@@ -86,6 +95,32 @@ def test_a_halt_is_no_single_check(tmp_path):
     checks = decision_around(project, halted.sequence).checks
     assert (checks[0].code, checks[0].outcome) == ("HALTED", "denied")
     assert {each.outcome for each in checks[1:]} == {"not asked"}
+
+
+def test_a_missing_limit_stands_where_it_was_asked(tmp_path):
+    """An unset limit refuses: its place is told, its measure beside it, and no number is made up for the limit."""
+    project = at("promoted", tmp_path)
+    settings = project.folder / "tradeworthy.toml"
+    settings.write_text(settings.read_text("utf-8").replace("drawdown_value_max = 50_000.0\n", ""), "utf-8")
+    project = type(project)(project.folder)
+    project.run(watch=False)
+    missing = decisions_before(project, Filter(code="LIMIT_MISSING"), count=1)[0]
+    checks = decision_around(project, missing.sequence).checks
+    (denied,) = [each for each in checks if each.outcome == "denied"]
+    assert (denied.name, denied.code, denied.limit, denied.used) == ("drawdown value", "LIMIT_MISSING", None, None)
+    assert denied.observed >= 0.0
+    assert len(checks) == len(CHECKS)
+
+
+def test_what_cannot_be_decided_again_says_why(tmp_path):
+    """Without its checkpoints the record still tells what passed; numbers are left out, with the reason."""
+    project = at("traded", tmp_path)
+    order = decisions_before(project, Filter(outcome="orders"), count=1)[0]
+    for path in checkpoint_paths(project.places.tape):
+        path.unlink()
+    around = decision_around(project, order.sequence)
+    assert {(each.outcome, each.observed, each.limit) for each in around.checks} == {("passed", None, None)}
+    assert "has no checkpoint" in around.checks_untold
 
 
 def test_a_decision_without_an_order_was_asked_nothing(traded):

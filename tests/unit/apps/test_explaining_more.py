@@ -10,6 +10,8 @@ from command_words import tell
 from small_project import ADA, at, looked_at
 
 from tradeworthy.apps.commands.project import Project
+from tradeworthy.apps.dashboard.around import decision_around
+from tradeworthy.apps.dashboard.deciding import Filter, decisions_before
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.apps.explain.finding_decisions import find_decision, utc_ns
@@ -18,6 +20,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_DAY, SystemClock, VirtualClock, iso
 from tradeworthy.judge.explain.sides import side_of
+from tradeworthy.live.risk.judge import CHECKS
 from tradeworthy.record import segment
 from tradeworthy.record.archive import ArchiveSettings, archive_tape
 
@@ -244,6 +247,22 @@ def test_the_page_of_a_refusal(project):
     page = render_explanation(explain_decision(project, str(warming["sequence"])), "now")
     assert "FEATURES_WARMING" in page
     assert "Nothing was scored" in page
+
+
+def test_an_order_is_explained_with_its_checks(project, capsys, tmp_path):
+    """Words, JSON and page show each check with what it saw; a decision without an order shows none."""
+    here = ("--project", project.folder)
+    _, out, _ = tell(capsys, "explain", "largest", *here, "--html", tmp_path / "why.html")
+    assert "drawdown value" in out
+    assert "none like it" in out
+    page = (tmp_path / "why.html").read_text()
+    assert page.count("<meter") == len(CHECKS) - 1
+    _, out, _ = tell(capsys, "explain", "largest", *here, "--json")
+    told = {each["code"]: each for each in json.loads(out)["checks"]}
+    assert list(told) == [check.code.name for check in CHECKS]
+    assert told["ORDER_VALUE"]["observed"] == decision_around(project, json.loads(out)["decision"]).checks[1].observed
+    quiet = decisions_before(project, Filter(outcome="no_order"), count=1)[0]
+    assert explain_decision(project, str(quiet.sequence)).checks == []
 
 
 def test_the_command_answers_in_words_json_page_and_file(project, capsys, tmp_path, scored):

@@ -39,6 +39,23 @@ def test_scan_gives_a_part_for_each_segment(long_tape):
     assert [part.size for part in TapeReader(long_tape).scan("a", after=100)] == [28, 64, 64, 44]
 
 
+@pytest.mark.parametrize(
+    ("upto", "sizes"),
+    [(100, []), (101, [1]), (128, [28]), (129, [28, 1]), (300, [28, 64, 64, 44]), (999, [28, 64, 64, 44])],
+)
+def test_a_scan_ends_where_it_is_told_to(long_tape, upto, sizes):
+    """The last record is given, none behind it, and no segment behind that is opened."""
+    assert [part.size for part in TapeReader(long_tape).scan("a", 100, upto)] == sizes
+    assert TapeReader(long_tape).read("a", 100, upto=upto)["sequence"].tolist() == list(range(101, min(upto, 300) + 1))
+
+
+def test_a_limit_and_an_end_hold_together(long_tape):
+    """Whichever comes first ends the reading."""
+    reader = TapeReader(long_tape)
+    assert reader.read("a", 10, 5, upto=300).size == 5
+    assert reader.read("a", 10, 50, upto=12)["sequence"].tolist() == [11, 12]
+
+
 def test_views_outlive_the_mappings_kept(long_tape):
     """A view stays valid although its segment was let go of meanwhile."""
     reader = TapeReader(long_tape)

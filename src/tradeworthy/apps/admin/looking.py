@@ -8,13 +8,13 @@ import numpy.typing as npt
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.desk import Desk, Exposure, Halt, Speed
-from tradeworthy.apps.dashboard.limits import in_words, unit_of
+from tradeworthy.apps.dashboard.limits import unit_of
 from tradeworthy.apps.dashboard.telling import FactLine, said_of, told
 from tradeworthy.apps.dashboard.versions import Step, Stretch
 from tradeworthy.change.release.standing import Standing, stand, stand_on
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import LATE, Role
-from tradeworthy.core.limits import LIMIT_FIELDS
+from tradeworthy.core.limits import LIMIT_FIELDS, limit_in_words
 from tradeworthy.core.time import NS_PER_MS, NS_PER_US, iso
 from tradeworthy.live.desk import is_own
 from tradeworthy.record.ledger import Entry
@@ -59,7 +59,9 @@ def exposures_of(deployment: Deployment) -> list[Exposure]:
     bounds = deployment.bounds()
     counts = limits if bounds is None else limits.tightest(bounds)
     used = _used(deployment)
-    return [Exposure(in_words(name), used.get(name), getattr(counts, name), unit_of(name)) for name in LIMIT_FIELDS]
+    return [
+        Exposure(limit_in_words(name), used.get(name), getattr(counts, name), unit_of(name)) for name in LIMIT_FIELDS
+    ]
 
 
 def _used(deployment: Deployment) -> dict[str, float]:

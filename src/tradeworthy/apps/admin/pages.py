@@ -34,7 +34,9 @@ from tradeworthy.apps.dashboard.shadowing import shadows_of
 from tradeworthy.apps.dashboard.storing import storage_of
 from tradeworthy.apps.deployment.desk import limits_by_scope
 from tradeworthy.apps.deployment.policy import policy_now
+from tradeworthy.apps.explain.checking import Checks
 from tradeworthy.apps.explain.explained import Explained
+from tradeworthy.apps.explain.explaining import explain_decision
 from tradeworthy.change.watch.sight import MonitorSight, Sight
 from tradeworthy.core.errors import NotFound, SettingsInvalid, TradeworthyError, near
 from tradeworthy.judge.validate.gate import GateReport
@@ -79,7 +81,8 @@ class Pages(Controller):
         explained: Explained | None = None
         why_not = ""
         try:
-            explained = project.explain(str(sequence))
+            checks = Checks(around.checks, around.checks_untold)
+            explained = explain_decision(project, str(sequence), checks=checks)
         except TradeworthyError as error:
             why_not = str(error)
         passing = letting_pass(visit, around, deployment.facts(), project.clock.now_ns())

@@ -88,6 +88,10 @@ def show_explanation(found: "Explained", *, as_json: bool) -> None:
         )
     if found.counterfactual is not None:
         console.print(Text(found.counterfactual.sentence))
+    if found.checks:
+        console.print(_checks(found))
+    if found.checks_untold:
+        console.print(Text(found.checks_untold))
     if found.codes is not None and found.codes.codes:
         console.print(Text(f"Reasons against (catalogue {found.codes.catalogue}, {found.codes.digest[:16]}):"))
         for code in found.codes.codes:
@@ -124,4 +128,13 @@ def _contributions(found: "Explained") -> Table:
         error = [f"{reason.error:.2g}"] if surely else []
         mark = "decisive" if reason.decides else ""
         table.add_row(escape(reason.feature), f"{reason.value:.6g}", f"{reason.contribution:+.6f}", *error, mark)
+    return table
+
+
+def _checks(found: "Explained") -> Table:
+    """Lay out what the order was checked for; a number that nothing tells is blank."""
+    table = Table("check", "", "observed", "limit", "unit", box=None, pad_edge=False)
+    for check in found.checks:
+        observed, limit = ("" if value is None else f"{value:,.6g}" for value in (check.observed, check.limit))
+        table.add_row(check.name, check.outcome, observed or check.said, limit, check.unit)
     return table

@@ -1,7 +1,7 @@
 """One decision with everything that belongs to it, as the record tells: before, beside, and after it.
 
-Idea:   nothing is asked of the version again: its features, what its controls observed, what others made of the same
-        event, what the venue answered and what the price did next are all on the tape.
+Idea:   nothing is asked of the version again: its features, what others made of the same event, what the venue answered
+        and what the price did next are all on the tape. What its controls observed is decided again, to the last bit.
 Units:  times as ISO 8601 UTC; quantities in units of the instrument; prices and worth in its currency; shares 0 to 1.
 Undefined: None is what the record does not tell; it is never shown as passed.
 """
@@ -12,19 +12,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.apps.dashboard.acting import FIRST_ORDER_CODE
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.apps.dashboard.deciding import Decided, symbols_of
-from tradeworthy.apps.dashboard.limits import in_words
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.checking import Checked, checks_of
 from tradeworthy.apps.explain.explaining import recorded_row
-from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.events import FIELDS, Kind, Word
+from tradeworthy.core.events import FIELDS, Kind
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import iso
-from tradeworthy.judge.explain.refusals import explain_refusal
-from tradeworthy.live.risk.judge import CHECKS
 from tradeworthy.model.profile import LEVELS, Profile
 from tradeworthy.model.version import Version
 from tradeworthy.record.reader import TapeReader
@@ -58,17 +53,6 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
     fee: float
     said: str
     slippage_bps: float | None
-
-
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """One control of an order: `outcome` is passed, denied, or not asked; a number is None where nothing tells it."""
-
-    code: str
-    name: str
-    outcome: str
-    observed: float | None
-    limit: float | None
-    unit: str
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +108,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         What the version saw of it; empty where nothing was computed.
     checks : list of Checked
         Of its order, in the order in which they are asked; empty where no order was wanted.
+    checks_untold : str
+        Why numbers of them are missing; empty where none are.
     others : list of Decided
         What other versions made of the same input.
     later : list of Later
@@ -139,6 +125,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     event: dict[str, float]
     features: list[Placed]
     checks: list[Checked]
+    checks_untold: str
     others: list[Decided]
     answers: list[Filled]
     later: list[Later]
@@ -160,6 +147,7 @@ def decision_around(project: "Project", sequence: int) -> Around:
     asked = reader.find("inputs", int(record["input_sequence"]))
     beside = reader.read("decisions", after=int(record["input_sequence"]), limit=BESIDE)
     others = beside[(beside["input_sequence"] == record["input_sequence"]) & (beside["sequence"] != sequence)]
+    checks = checks_of(project, reader, record)
     after = reader.read("inputs", after=sequence, limit=ANSWERS_WITHIN)
     return Around(
         decision=Decided.of(record, symbols),
@@ -168,7 +156,8 @@ def decision_around(project: "Project", sequence: int) -> Around:
         decided=iso(int(record["ts_decided_ns"])),
         event=_values(asked),
         features=_features(reader, record, version),
-        checks=_checks(reader, record, instrument, version.manifest.bounds),
+        checks=checks.checks,
+        checks_untold=checks.untold,
         others=[Decided.of(each, symbols) for each in others],
         answers=_answers(after, record) if record["quantity"] else [],
         later=_later(after, record, asked, instrument, version),
@@ -205,77 +194,6 @@ def _features(reader: TapeReader, record: np.void, version: Version) -> list[Pla
     if row is None:
         return []
     return [place(version.profile, n, names[n], float(value)) for n, value in enumerate(row) if np.isfinite(value)]
-
-
-def _checks(reader: TapeReader, record: np.void, instrument: Instrument, bounds: Limits) -> list[Checked]:
-    """Return every control of an order that was wanted: those before the one that refused have passed."""
-    verdict = DenialCode(int(record["verdict"]))
-    if verdict < FIRST_ORDER_CODE and not (verdict == DenialCode.NONE and record["quantity"]):
-        return []
-    codes = [check.code for check in CHECKS]
-    stopped = codes.index(verdict) if verdict in codes else len(codes)
-    named = verdict == DenialCode.NONE or verdict in codes
-    limits = _limits_at(reader, record).tightest(bounds)
-    seen = _observed(reader, record, instrument) | {verdict: _known(record["observed"])}
-    found = [] if named else [_before_all(record, verdict)]
-    for number, check in enumerate(CHECKS):
-        denied = number == stopped
-        found.append(
-            Checked(
-                code=check.code.name,
-                name=in_words(check.limit),
-                outcome="denied" if denied else "passed" if named and number < stopped else "not asked",
-                observed=seen.get(check.code) if number <= stopped and named else None,
-                limit=_known(record["limit"]) if denied else getattr(limits, check.limit),
-                unit=check.unit,
-            )
-        )
-    return found
-
-
-def _before_all(record: np.void, verdict: DenialCode) -> Checked:
-    """Return a refusal that is no single control's: a halt, a limit that is missing, a price that is."""
-    told = explain_refusal(verdict, float(record["observed"]), float(record["limit"]))
-    return Checked(
-        code=verdict.name,
-        name=verdict.name.lower().replace("_", " "),
-        outcome="denied",
-        observed=_known(record["observed"]),
-        limit=_known(record["limit"]),
-        unit=told.unit if told else "",
-    )
-
-
-def _observed(reader: TapeReader, record: np.void, instrument: Instrument) -> dict[DenialCode, float | None]:
-    """Return what controls observed of an order that was sent, as far as its record tells."""
-    orders = reader.read("orders", after=int(record["sequence"]), limit=BESIDE) if record["quantity"] else None
-    own = orders[orders["decision"] == record["sequence"]] if orders is not None else []
-    if not len(own):
-        return {}
-    quantity, worst, price = (float(own[0][name]) for name in ("quantity", "limit_price", "reference_price"))
-    one, wanted = max(worst, price) * instrument.multiplier, float(record["position"]) + quantity
-    known = {
-        DenialCode.PRICE_COLLAR: abs(worst - price) / price * BPS,
-        DenialCode.ORDER_VALUE: abs(quantity) * one,
-        DenialCode.ORDER_QUANTITY: abs(quantity),
-        DenialCode.POSITION_QUANTITY: max(0.0, wanted if quantity > 0 else -wanted),
-    }
-    return {**known, DenialCode.POSITION_VALUE: known[DenialCode.POSITION_QUANTITY] * one}
-
-
-def _limits_at(reader: TapeReader, record: np.void) -> Limits:
-    """Return the limits that held at a decision: the tape has every change, in the order in which it was obeyed."""
-    table: dict[int, dict[str, float]] = {0: {}, 1 + int(record["instrument"]): {}}
-    for inputs in reader.scan("inputs"):
-        words = inputs["values"][:, 0]
-        set_here = (inputs["kind"] == Kind.CONTROL) & (words >= Word.LIMIT) & (inputs["sequence"] < record["sequence"])
-        for each in inputs[set_here]:
-            name = LIMIT_FIELDS[int(each["values"][0]) - Word.LIMIT]
-            table.get(int(each["reference"]), {})[name] = float(each["values"][1])
-        if inputs.size and inputs["sequence"][-1] >= record["sequence"]:
-            break
-    desk, own = (Limits(**{k: v for k, v in values.items() if np.isfinite(v)}) for values in table.values())
-    return desk.tightest(own)
 
 
 def _answers(after: Records, record: np.void) -> list[Filled]:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from tradeworthy.apps.dashboard.comparing import Comparison, Disagreement, Judged, Pair
 from tradeworthy.apps.dashboard.decision import clock
-from tradeworthy.apps.dashboard.decisions import compact_or_nothing
 from tradeworthy.apps.dashboard.layout import choice
 from tradeworthy.apps.dashboard.shadows import shadow_section
-from tradeworthy.apps.reports.formats import compact, decimal, plural
+from tradeworthy.apps.reports.formats import compact, compact_or_nothing, decimal, plural
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, code, key_figures, more, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.change.registry import VersionInfo

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Mapping
 
-from tradeworthy.apps.dashboard.around import Around, Checked, Filled, Later, Placed
+from tradeworthy.apps.dashboard.around import Around, Filled, Later, Placed
 from tradeworthy.apps.dashboard.deciding import Decided
-from tradeworthy.apps.dashboard.decisions import compact_or_nothing, decimal_or_nothing, decisions_table
+from tradeworthy.apps.dashboard.decisions import decisions_table
 from tradeworthy.apps.dashboard.layout import money
 from tradeworthy.apps.explain.explained import Explained, Neighbour
 from tradeworthy.apps.reports.bars import Step, waterfall
-from tradeworthy.apps.reports.formats import compact, decimal, plural
+from tradeworthy.apps.reports.checks import checks_table
+from tradeworthy.apps.reports.formats import compact, compact_or_nothing, decimal, decimal_or_nothing, plural
 from tradeworthy.apps.reports.html import (
     KeyFigure,
-    Tone,
     badge,
     code,
     key_figures,
@@ -27,7 +27,6 @@ from tradeworthy.judge.explain.counterfactual import Counterfactual, written
 
 SHOWN_REASONS = 10
 STRIP_WIDTH, STRIP_HEIGHT = 140.0, 22.0
-TONES: dict[str, Tone] = {"passed": "good", "denied": "bad", "not asked": ""}
 
 
 def decision_view(
@@ -198,34 +197,17 @@ def strip_of(placed: Placed) -> Markup:
 
 
 def _checked(around: Around) -> Markup:
-    """Say what the event, the features and the order were checked for, with numbers where the record has them."""
+    """Say what the event, the features and the order were checked for, each with what was observed and allowed."""
     decision = around.decision
-    refused = decision.verdict != "NONE"
-    if not around.checks:
-        if refused:
-            return join(
-                tag("p", badge(decision.verdict.lower().replace("_", " "), "warn"), f" {decision.verdict_text}."),
-                pairs(
-                    [("Observed", compact_or_nothing(decision.observed)), ("Limit", compact_or_nothing(decision.limit))]
-                )
-                if decision.observed is not None
-                else None,
-            )
+    if around.checks:
+        words = paragraph("The event and the features passed. The first check that fails stops an order.")
+        return join(words, checks_table(around.checks, around.checks_untold))
+    if decision.verdict == "NONE":
         return paragraph("The event and the features passed. No order was wanted, so no limit was asked.")
-    cells = [_check(each) for each in around.checks]
-    words = paragraph("The event and the features passed. The first check that fails stops an order.")
-    head = ("Check", "", "Observed", "Limit", "Unit")
-    note = paragraph("Blank is what the record does not keep of a check that passed.", "empty")
-    return join(words, table(head, cells, align="llrrl"), note)
-
-
-def _check(check: Checked) -> tuple[Markup | str, ...]:
-    return (
-        check.name,
-        badge(check.outcome, TONES[check.outcome]),
-        compact_or_nothing(check.observed),
-        compact_or_nothing(check.limit) or badge("not set", "warn"),
-        check.unit,
+    numbers = [("Observed", compact_or_nothing(decision.observed)), ("Limit", compact_or_nothing(decision.limit))]
+    return join(
+        tag("p", badge(decision.verdict.lower().replace("_", " "), "warn"), f" {decision.verdict_text}."),
+        pairs(numbers) if decision.observed is not None else None,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from tradeworthy.apps.dashboard.deciding import CODES, OUTCOMES, PAGE, ROLES, SIDES, Decided, Filter
 from tradeworthy.apps.dashboard.desk import did
 from tradeworthy.apps.dashboard.layout import choice
-from tradeworthy.apps.reports.formats import compact, decimal
+from tradeworthy.apps.reports.formats import compact_or_nothing, decimal_or_nothing
 from tradeworthy.apps.reports.html import table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
@@ -81,18 +81,6 @@ def _row(each: Decided) -> Markup:
         tag("a", "Why?", href=f"/decisions/{each.sequence}", aria_label=f"Why decision {each.sequence}"),
     ]
     return tag("tr", (tag("td", cell, class_=kind or None) for cell, kind in zip(cells, ALIGN, strict=True)))
-
-
-def decimal_or_nothing(value: float | None, places: int) -> str:
-    """Write a number with fixed decimals; nothing for what is undefined."""
-    return "" if value is None else decimal(value, places)
-
-
-def compact_or_nothing(value: float | None, digits: int = 6) -> str:
-    """Write a number with so many significant digits, thousands apart; nothing for what is undefined."""
-    if value is None:
-        return ""
-    return compact(value, digits) if abs(value) < 1_000 else decimal(value, 2 if value % 1 else 0)
 
 
 def decisions_table(found: Sequence[Decided], *, empty: str) -> Markup:

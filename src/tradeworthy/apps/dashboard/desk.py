@@ -8,7 +8,7 @@ from tradeworthy.apps.dashboard.following import DecisionLine, Frame
 from tradeworthy.apps.dashboard.layout import Visit, money_text, positions, reason_form
 from tradeworthy.apps.dashboard.telling import FactLine
 from tradeworthy.apps.reports.formats import plural
-from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, pairs, paragraph, table
+from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, meter, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 
 WANTED = (
@@ -289,9 +289,8 @@ def _used(each: Exposure) -> tuple[Markup | str, ...]:
     if each.limit is None:
         return "", badge("not set: refuses", "bad"), each.unit, ""
     used = each.used or 0.0
-    share = min(1.0, abs(used) / each.limit) if each.limit else 1.0
-    meter = tag("meter", f"{share:.0%}", value=share, high=0.75, max=1.0, aria_label=f"{each.name}: {share:.0%} used")
-    return f"{used:,.6g}", f"{each.limit:,.6g}", each.unit, meter
+    share = abs(used) / each.limit if each.limit else 1.0
+    return f"{used:,.6g}", f"{each.limit:,.6g}", each.unit, meter(each.name, share)
 
 
 def _most(denials: dict[str, int]) -> str:

@@ -6,10 +6,10 @@ Idea:   two people of two roles, each with a reason and an end: then the next or
 
 from collections.abc import Sequence
 
-from tradeworthy.apps.dashboard.around import Around, Checked
-from tradeworthy.apps.dashboard.decisions import compact_or_nothing
+from tradeworthy.apps.dashboard.around import Around
 from tradeworthy.apps.dashboard.layout import Visit, entry, step_form
-from tradeworthy.apps.reports.formats import plural
+from tradeworthy.apps.explain.checking import Checked
+from tradeworthy.apps.reports.formats import compact_or_nothing, plural
 from tradeworthy.apps.reports.html import badge, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.apps.reports.scales import minute

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tradeworthy.apps.dashboard.layout import Visit, entry, form
 from tradeworthy.apps.reports.html import badge, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.limits import LIMIT_FIELDS, Limits, limit_in_words
 
 DESK = "desk"
 UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "ms": "ms", "orders": "in a row"}
@@ -41,7 +41,7 @@ def _scope(visit: Visit, scope: str, limits: Limits, bounds: Limits | None) -> M
     may_change = visit.may("limits")
     rows = [
         (
-            in_words(name),
+            limit_in_words(name),
             _field(scope, name, getattr(limits, name)) if may_change else value_of(getattr(limits, name)),
             "" if bounds is None else _bound(getattr(bounds, name)),
             unit_of(name),
@@ -65,7 +65,7 @@ def review_view(visit: Visit, scope: str, before: Limits, after: Limits, bounds:
         return join(paragraph("No limit differs; there is nothing to change."), back)
     rows = [
         (
-            in_words(name),
+            limit_in_words(name),
             value_of(getattr(before, name)),
             value_of(getattr(after, name)),
             unit_of(name),
@@ -104,15 +104,6 @@ def _looser(name: str, value: float, than: float) -> bool:
     return value < than if name == "duplicate_window_ms" else value > than
 
 
-def in_words(name: str) -> str:
-    """Write a limit's name without its unit.
-
-    >>> in_words("market_age_ms_max"), in_words("price_collar_bps_max"), in_words("duplicate_window_ms")
-    ('market age', 'price collar', 'duplicate window')
-    """
-    return " ".join(word for word in name.split("_") if word not in {"bps", "ms", "max"})
-
-
 def unit_of(name: str) -> str:
     """Return a limit's unit."""
     return next((unit for word, unit in UNITS.items() if word in name.split("_")), "")
@@ -132,7 +123,7 @@ def _text(value: float | None) -> str:
 
 
 def _field(scope: str, name: str, value: float | None) -> Markup:
-    label = f"{in_words(name)} of {scope.removeprefix('instrument:')}"
+    label = f"{limit_in_words(name)} of {scope.removeprefix('instrument:')}"
     return tag(
         "input", name=name, value=_text(value), inputmode="decimal", size="12", aria_label=label, class_="number"
     )

@@ -7,6 +7,7 @@ import math
 
 import msgspec
 
+from tradeworthy.apps.explain.checking import Checked
 from tradeworthy.judge.explain.catalogue import ReasonCodes
 from tradeworthy.judge.explain.comparing import Difference
 from tradeworthy.judge.explain.counterfactual import Counterfactual
@@ -76,6 +77,10 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
         The smallest change that would have flipped the decision.
     nearest : list of Neighbour
         Past decisions on the most similar values.
+    checks : list of Checked
+        Of its order, in the order in which they are asked; empty where no order was wanted.
+    checks_untold : str
+        Why numbers of them are missing; empty where none are.
     """
 
     decision: int
@@ -98,6 +103,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     codes: ReasonCodes | None = None
     counterfactual: Counterfactual | None = None
     nearest: list[Neighbour] = []
+    checks: list[Checked] = []
+    checks_untold: str = ""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.explain.checking import Checks, checks_of
 from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
 from tradeworthy.apps.explain.ruling import rule_of, rule_sentence
@@ -31,7 +33,7 @@ NEIGHBOURS = 5
 SAID_MAX = 4
 
 
-def explain_decision(project: "Project", which: str, *, against: str = "") -> Explained:
+def explain_decision(project: "Project", which: str, *, against: str = "", checks: Checks | None = None) -> Explained:
     """Explain one recorded decision.
 
     Parameters
@@ -42,6 +44,8 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
         See `find_decision`.
     against : str
         The baseline, in place of the project's own setting.
+    checks : Checks, optional
+        What its order was checked for, where that is known already.
 
     Raises
     ------
@@ -51,63 +55,9 @@ def explain_decision(project: "Project", which: str, *, against: str = "") -> Ex
     reader = recorded(project)
     decision = find_decision(reader, which)
     version = project.registry.load(int(decision["version"]))
-    rows = rows_of(reader, version)
-    own = rows[rows["decision"] == decision["sequence"]]
-    if not own.size or not np.isfinite(own["scores"][0][0]):
-        return _without_row(project, decision, version, rule_of(reader, decision))
-    row, held = own["row"][0].copy(), float(decision["position"])
-    told = project.settings.explain
-    explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
-    found = explain_row(
-        version.predictor,
-        row,
-        version.program.names,
-        version.profile,
-        explainer=explainer,
-        prior=version.manifest.prior,
-    )
-    number = threshold_number(decision["flags"])
-    signal = version.manifest.signal_of(number)
-    rule = rule_of(reader, decision)
-    place = None if rule else place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
-    told_reasons = _reasons(found, version, place)
-    headline = headline_of(decision, symbol_of(project, decision), place)
-    if rule:
-        headline = f"{headline} {rule_sentence(rule, version.profile.base_rate, found.score)}"
-    elif version.manifest.thresholds is not None:
-        headline = f"{headline} {version.manifest.thresholds.said(number)}"
-    return Explained(
-        decision=int(decision["sequence"]),
-        version=version.digest,
-        instrument=symbol_of(project, decision),
-        time=iso(int(decision["ts_event_ns"])),
-        said=headline if rule else " ".join([headline, *_said(told_reasons)]),
-        headline=headline,
-        score=found.score,
-        margin=found.margin,
-        baseline=found.baseline,
-        prior=found.prior,
-        sum_error=found.sum_error,
-        method=found.method,
-        reasons=told_reasons,
-        identical=found.score == float(own["scores"][0][0]),
-        rule=rule,
-        place=place,
-        refusal=_refusal(decision),
-        codes=None if rule else reason_codes(found, catalogue_of(project, version)),
-        counterfactual=None
-        if rule
-        else counterfactual(
-            version.predictor,
-            signal,
-            version.profile,
-            row,
-            version.program.names,
-            held=held,
-            immutable=[name for name in told.immutable if name in version.program.names],
-        ),
-        nearest=_nearest(project, reader, version, rows, decision),
-    )
+    checks = checks_of(project, reader, decision) if checks is None else checks
+    found = _explained(project, reader, decision, version, against)
+    return msgspec.structs.replace(found, checks=checks.checks, checks_untold=checks.untold)
 
 
 def explain_since(project: "Project", which: str, since: str) -> Compared:
@@ -198,6 +148,67 @@ def chosen(word: str) -> Any:
     if word not in allowed:
         raise NotFound(f"there is no baseline {word!r}; allowed are {', '.join(allowed)}")
     return word
+
+
+def _explained(project: "Project", reader: TapeReader, decision: np.void, version: Version, against: str) -> Explained:
+    """Explain the score of a decision, or that it has none."""
+    rows = rows_of(reader, version)
+    own = rows[rows["decision"] == decision["sequence"]]
+    if not own.size or not np.isfinite(own["scores"][0][0]):
+        return _without_row(project, decision, version, rule_of(reader, decision))
+    row, held = own["row"][0].copy(), float(decision["position"])
+    told = project.settings.explain
+    explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
+    found = explain_row(
+        version.predictor,
+        row,
+        version.program.names,
+        version.profile,
+        explainer=explainer,
+        prior=version.manifest.prior,
+    )
+    number = threshold_number(decision["flags"])
+    signal = version.manifest.signal_of(number)
+    rule = rule_of(reader, decision)
+    place = None if rule else place_of(version.predictor, signal, score=found.score, margin=found.margin, held=held)
+    told_reasons = _reasons(found, version, place)
+    headline = headline_of(decision, symbol_of(project, decision), place)
+    if rule:
+        headline = f"{headline} {rule_sentence(rule, version.profile.base_rate, found.score)}"
+    elif version.manifest.thresholds is not None:
+        headline = f"{headline} {version.manifest.thresholds.said(number)}"
+    return Explained(
+        decision=int(decision["sequence"]),
+        version=version.digest,
+        instrument=symbol_of(project, decision),
+        time=iso(int(decision["ts_event_ns"])),
+        said=headline if rule else " ".join([headline, *_said(told_reasons)]),
+        headline=headline,
+        score=found.score,
+        margin=found.margin,
+        baseline=found.baseline,
+        prior=found.prior,
+        sum_error=found.sum_error,
+        method=found.method,
+        reasons=told_reasons,
+        identical=found.score == float(own["scores"][0][0]),
+        rule=rule,
+        place=place,
+        refusal=_refusal(decision),
+        codes=None if rule else reason_codes(found, catalogue_of(project, version)),
+        counterfactual=None
+        if rule
+        else counterfactual(
+            version.predictor,
+            signal,
+            version.profile,
+            row,
+            version.program.names,
+            held=held,
+            immutable=[name for name in told.immutable if name in version.program.names],
+        ),
+        nearest=_nearest(project, reader, version, rows, decision),
+    )
 
 
 def _row_of(reader: TapeReader, version: Version, decision: np.void) -> Floats:

@@ -30,12 +30,9 @@ def rule_of(reader: TapeReader, decision: np.void) -> str:
     found = reader.checkpoint(upto)
     after, rule = (0, Rule.NONE) if found is None else (found[0], Rule(int(found[1]["size"][1])))
     try:
-        for events in reader.scan("inputs", after):
-            part = events[events["sequence"] < upto]
+        for part in reader.scan("inputs", after, upto - 1):
             told = part[(part["kind"] == Kind.CONTROL) & (part["values"][:, 0] == Word.RULE) & (part["flags"] == 0)]
             rule = Rule(int(told["values"][-1, 1])) if told.size else rule
-            if part.size < events.size:
-                break
     except NotFound:
         return SOME
     return SOME if rule == Rule.NONE else rule.name.lower()

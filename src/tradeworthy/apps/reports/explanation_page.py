@@ -8,6 +8,7 @@ import math
 
 from tradeworthy.apps.explain.explained import Explained, Reason
 from tradeworthy.apps.reports.bars import Step, waterfall
+from tradeworthy.apps.reports.checks import checks_table
 from tradeworthy.apps.reports.force import force_plot
 from tradeworthy.apps.reports.formats import compact, decimal, plural, short
 from tradeworthy.apps.reports.html import (
@@ -46,7 +47,8 @@ def render_explanation(found: Explained, written: str) -> str:
     title = f"Why {found.instrument}, {found.time}"
     subtitle = join(badge(f"decision {found.decision}"), f" by version {short(found.version)}")
     opening = join(_figures(found), paragraph(found.said), assurances(_assurances(found)))
-    parts = [_contributions(found), _refused(found), _flip(found), _codes(found), _past(found), _provenance(found)]
+    parts = [_contributions(found), _refused(found), _checked(found), _flip(found), _codes(found), _past(found)]
+    parts.append(_provenance(found))
     return page(title, subtitle, opening, [part for part in parts if part], f"Written {written} by tradeworthy.")
 
 
@@ -155,6 +157,14 @@ def _codes(found: Explained) -> Section | None:
     sentence = f"What spoke against, by catalogue {told.catalogue} ({told.digest[:16]}); adverse only, at most four."
     listed = table(("code", "text", "feature", "contribution"), rows, align="cllr", empty="Nothing spoke against.")
     return Section("codes", "Reason codes", sentence, listed)
+
+
+def _checked(found: Explained) -> Section | None:
+    """List what the order was checked for."""
+    if not found.checks:
+        return None
+    sentence = "Every control of the order, in the order in which they are asked; the first that fails stops it."
+    return Section("checks", "What was checked", sentence, checks_table(found.checks, found.checks_untold))
 
 
 def _past(found: Explained) -> Section:

@@ -30,6 +30,18 @@ def compact(value: float, digits: int = 4) -> str:
     return signed(f"{value:.{digits}g}") if math.isfinite(value) else DASH
 
 
+def decimal_or_nothing(value: float | None, places: int) -> str:
+    """Write a number with fixed decimals; nothing for what is undefined."""
+    return "" if value is None else decimal(value, places)
+
+
+def compact_or_nothing(value: float | None, digits: int = 6) -> str:
+    """Write a number with so many significant digits, thousands apart; nothing for what is undefined."""
+    if value is None:
+        return ""
+    return compact(value, digits) if abs(value) < 1_000 else decimal(value, 2 if value % 1 else 0)
+
+
 def readable(value: float) -> str:
     """Write a number of any size: below a thousand four significant digits, above it whole, thousands apart."""
     return compact(value) if abs(value) < 1e3 or not math.isfinite(value) else count(value)

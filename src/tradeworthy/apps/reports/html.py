@@ -122,6 +122,12 @@ def badge(text: str, tone: Tone = "") -> Markup:
     return tag("span", text, class_=f"badge {tone}".strip())
 
 
+def meter(name: str, share: float) -> Markup:
+    """Draw how much of a limit is used, as a share of it."""
+    said = f"{share:.0%}"
+    return tag("meter", said, value=min(1.0, share), high=0.75, max=1.0, aria_label=f"{name}: {said} used")
+
+
 def code(text: str) -> Markup:
     """Set text in type of one width."""
     return tag("code", text)
