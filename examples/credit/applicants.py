@@ -16,6 +16,7 @@ START_NS = 1_546_300_800_000_000_000
 EVERY_HOURS = 2
 KNOWN_AFTER = 1_080
 FIELDS = ("income", "debt_share", "drawn", "late_payments", "months_employed", "group")
+REGIONS = ("north", "middle", "south")
 NUMBER_FIRST = 700_001
 
 
@@ -34,7 +35,8 @@ def applications(count: int = 24_000, *, drift: bool = True, seed: int = 1) -> p
     Returns
     -------
     DataFrame
-        ``time``, ``application`` (its number), `FIELDS` and ``bad``: 1, 0, or null where it is not known yet.
+        ``time``, ``application`` (its number), `FIELDS`, ``bad``: 1, 0, or null where it is not known yet; and
+        ``region``, which has no part in anything.
     """
     rng = np.random.default_rng(seed)
     partner = (np.arange(count) >= count * 3 // 4) & (rng.random(count) < 0.6) & drift
@@ -67,5 +69,6 @@ def applications(count: int = 24_000, *, drift: bool = True, seed: int = 1) -> p
             "months_employed": months_employed,
             "group": group,
             "bad": pl.Series(bad).set(pl.Series(np.arange(count) >= count - KNOWN_AFTER), None),
+            "region": rng.choice(REGIONS, count),
         }
     )

@@ -140,6 +140,8 @@ def test_a_pushed_row_gets_its_outcome_later(told):
         finally:
             process.terminate()
     assert outcomes_heard(project) == before + 1
+    pushed = "SELECT values_6, values_7 FROM inputs WHERE kind_name = 'row' ORDER BY sequence DESC LIMIT 1"
+    assert [str(value) for value in project.query(pushed).rows[0]] == ["nan", "2.0"]  # no outcome; the south
 
 
 def test_it_is_reported_without_a_market(told):

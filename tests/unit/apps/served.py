@@ -21,6 +21,7 @@ from tradeworthy.change.access.keys import SCOPES, issue
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import SystemClock
 from tradeworthy.judge.explain.settings import ExplainSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.pushed import PushedFeed
 from tradeworthy.record.ledger import Ledger
@@ -76,6 +77,7 @@ class Served:
                 desk=SimpleNamespace(name=NAME),
                 instrument=list(desk.instruments),
                 explain=ExplainSettings(),
+                monitor=MonitorSettings(),
             ),
             catalogue=lambda: None,
             places=SimpleNamespace(tape=folder / "tape"),

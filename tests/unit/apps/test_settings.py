@@ -101,6 +101,30 @@ def test_fairness_knows_every_column_of_pushed_rows(rows, own, columns, tmp_path
     assert settings.monitor.fairness.columns == columns
 
 
+WORDS = ROWS + "categories = {}\n\n"
+
+
+def test_fairness_knows_the_words_of_every_column(tmp_path):
+    """Files add to them; what the settings say themselves takes their place."""
+    one = WORDS.format("r", ["a", "group"], '{group = ["x", "y"]}')
+    two = WORDS.format("s", ["a", "group"], '{a = ["u"], group = ["x", "y"]}')
+    fairness = load(tmp_path, SETTINGS.replace("[training]", f"{one}{two}[training]")).monitor.fairness
+    assert fairness.words == {"group": ("x", "y"), "a": ("u",)}
+    own = '[monitor.fairness]\nwords = {sort = ["v"]}\n\n'
+    fairness = load(tmp_path, SETTINGS.replace("[training]", f"{one}{own}[training]")).monitor.fairness
+    assert fairness.words == {"sort": ("v",)}
+
+
+def test_files_that_number_words_otherwise_are_refused(tmp_path):
+    """One word would be two numbers on the tape."""
+    one = WORDS.format("r", ["a", "group"], '{group = ["x", "y"]}')
+    two = one.replace('["x", "y"]', '["y", "x"]').replace('"r"', '"s"')
+    with pytest.raises(
+        SettingsInvalid, match=r"s: categories of 'group' are \['y', 'x'\], another file has \['x', 'y'\]"
+    ):
+        load(tmp_path, SETTINGS.replace("[training]", f"{one}{two}[training]"))
+
+
 def test_no_file(tmp_path):
     """A folder without settings is named, with two ways out."""
     with pytest.raises(SettingsInvalid, match=r"--project, or run: tradeworthy init") as raised:

@@ -140,6 +140,18 @@ def test_clocks_that_nobody_keeps_are_refused():
         FairnessSettings(time_zone="Wall Street")
 
 
+def test_a_column_of_text_makes_a_group_of_each_word():
+    """By its place; with cuts, or as a feature, its numbers are cut; what is no word's place is in no group."""
+    columns = Columns(["ETH"], ["size"], ["region"], words={"region": ("north", "middle", "south"), "size": ("s", "m")})
+    values = np.array([0.0, 2.0, 1.0, 3.0, -1.0, 0.5, np.nan])
+    known = Known(np.zeros(7, np.int64), np.zeros(7, np.int64), values)
+    region = Grouping("region", columns)
+    assert region.names == ["north", "middle", "south"]
+    assert region.places(known).tolist() == [0, 2, 1, -1, -1, -1, -1]
+    assert Grouping("region", columns, [1.5]).names == ["region up to 1.5", "region over 1.5"]
+    assert Grouping("size", columns).names == ["size up to 0.5", "size over 0.5"]
+
+
 def test_what_is_not_known_is_in_no_group():
     """A missing value, and wildness before there are prices, belong to no group; unnamed venues to their own."""
     columns = Columns(["ETH", "BTC"], ["size"], ["region"], {"CBOE": ["ETH"]})

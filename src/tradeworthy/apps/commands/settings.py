@@ -4,7 +4,7 @@ This module only reads the file and checks how the sections fit together; it def
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -111,12 +111,35 @@ def load_settings(folder: Path) -> Settings:
 
 
 def _with_columns(settings: Settings) -> Settings:
-    """Tell fairness what stands in pushed rows, as far as all `[[rows]]` say the same: groups are made of any of it."""
+    """Tell fairness what stands in pushed rows, as far as all `[[rows]]` say the same: groups are made of any of it.
+
+    Raises
+    ------
+    SettingsInvalid
+        Files disagree on the words of a column that they share.
+    """
     places = zip(*(rows.fields for rows in settings.rows), strict=False)
     columns = tuple(names[0] for names in takewhile(lambda names: len({*names}) == 1, places))
     monitor = settings.monitor
-    fairness = msgspec.structs.replace(monitor.fairness, columns=monitor.fairness.columns or columns)
+    fairness = msgspec.structs.replace(
+        monitor.fairness,
+        columns=monitor.fairness.columns or columns,
+        words=monitor.fairness.words or _words(settings.rows),
+    )
     return msgspec.structs.replace(settings, monitor=msgspec.structs.replace(monitor, fairness=fairness))
+
+
+def _words(files: Sequence[RowFile]) -> dict[str, tuple[str, ...]]:
+    """Return the words of every column of text."""
+    words: dict[str, tuple[str, ...]] = {}
+    for file in files:
+        for name, own in file.categories.items():
+            if words.setdefault(name, own) != own:
+                raise SettingsInvalid(
+                    f"[[rows]] {file.path}: categories of {name!r} are {list(own)}, another file has "
+                    f"{list(words[name])}; a word is a number on the tape, so write the same words in the same order"
+                )
+    return words
 
 
 def check_keys(data: Mapping[str, Any], kind: type[msgspec.Struct], place: str = "") -> None:

@@ -217,7 +217,9 @@ def _open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
         limits=lambda: scoped_limits(project),
         settings=settings.engine,
         permit=project.release.permit,
-        width=max((len(file.fields) for file in settings.rows), default=0),
+        width=max(
+            len(fields) for fields in (settings.monitor.fairness.columns, *(file.fields for file in settings.rows))
+        ),
     )
 
 

@@ -6,7 +6,7 @@ Time:   `ts_event_ns` is the caller's, now if left out; when it was received is 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Annotated, Any, NoReturn
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.apps.server.rows import NO_MORE, Group, RowColumns, RowLayout
 from tradeworthy.core.decisions import Role, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import near
@@ -84,9 +85,10 @@ class BookEvent(_Event, kw_only=True, tag="book"):
 
 
 class RowEvent(_Event, kw_only=True, tag="row"):
-    """Features computed elsewhere, by name or in the order of the version's fields."""
+    """Features computed elsewhere, by name or in the order of the version's fields; `groups` are read by none."""
 
     values: dict[str, float] | list[float]
+    groups: dict[str, Group] = {}
 
 
 AnyEvent = BarEvent | TradeEvent | QuoteEvent | BookEvent | RowEvent
@@ -153,10 +155,13 @@ class Incoming:
     desk : Desk
     clock : Clock
         Stamps what is received.
+    columns : RowColumns, optional
+        What stands in rows; only what a version reads, if left out.
     """
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
-        self._desk, self._clock = desk, clock
+    def __init__(self, desk: Desk, clock: Clock, columns: RowColumns = NO_MORE) -> None:
+        self._desk, self._clock, self._columns = desk, clock, columns
+        self._layouts: dict[int, RowLayout] = {}
         self._numbers = {instrument.symbol: place for place, instrument in enumerate(desk.config.instruments)}
         self._symbols = list(self._numbers)
         self._levels = min(desk.config.width // BOOK_LEVEL_FIELDS, BOOK_LEVELS_MAX)
@@ -169,9 +174,9 @@ class Incoming:
         Raises
         ------
         RequestRefused
-            The instrument is unknown, or a row has not the fields that the champion reads.
+            The instrument is unknown, a row has not the fields that the champion reads, or a group is not known.
         """
-        values: tuple[float, ...]
+        values: Sequence[float]
         if isinstance(event, BarEvent):
             values, kind = (event.open, event.high, event.low, event.close, event.volume), Kind.BAR
         elif isinstance(event, RowEvent):
@@ -195,7 +200,7 @@ class Incoming:
         return self._symbols[number]
 
     def _fill(
-        self, kind: Kind, instrument: int, ts_event_ns: int | None, reference: int, values: tuple[float, ...]
+        self, kind: Kind, instrument: int, ts_event_ns: int | None, reference: int, values: Sequence[float]
     ) -> None:
         now_ns = self._clock.now_ns()
         ts_event_ns, packed = now_ns if ts_event_ns is None else ts_event_ns, instrument | kind << _KIND_SHIFT
@@ -213,21 +218,12 @@ class Incoming:
         hint, allowed = near(symbol, self._numbers), ", ".join(self._numbers)
         raise RequestRefused(400, f"instrument {symbol!r} is unknown{hint}; allowed are {allowed}")
 
-    def _row(self, event: RowEvent) -> tuple[float, ...]:
-        fields, values = self._desk.leading.version.program.row_fields, event.values
-        if isinstance(values, dict):
-            for name in values:
-                if name not in fields:
-                    raise RequestRefused(
-                        400, f"row field {name!r} is unknown{near(name, fields)}; allowed are {fields}"
-                    )
-            missing = [name for name in fields if name not in values]
-            if missing:
-                raise RequestRefused(400, f"row fields {missing} are missing")
-            return tuple(values[name] for name in fields)
-        if len(values) != len(fields):
-            raise RequestRefused(400, f"a row of {len(values)} values, the version reads {len(fields)}: {fields}")
-        return tuple(values)
+    def _row(self, event: RowEvent) -> Sequence[float]:
+        version = self._desk.leading.version
+        layout = self._layouts.get(version.number)
+        if layout is None:
+            layout = self._layouts[version.number] = RowLayout(version, self._columns)
+        return layout.values(event.values, event.groups)
 
 
 def _packer(count: int, width: int) -> tuple[Callable[..., None], tuple[float, ...]]:

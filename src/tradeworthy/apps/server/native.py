@@ -78,7 +78,7 @@ class Native:
 
     def __init__(self, port: "Port", engine: Engine) -> None:
         self._port, self._engine = port, engine
-        self._incoming = Incoming(engine.desk, port.clock)
+        self._incoming = Incoming(engine.desk, port.clock, port.columns)
         self._labels: dict[int, tuple[float, float | None]] | None = None
         self._one_at_a_time = asyncio.Lock()
 

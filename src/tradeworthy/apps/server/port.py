@@ -23,6 +23,7 @@ from tradeworthy.apps.server.openinference import OpenInference
 from tradeworthy.apps.server.packing import unpacked
 from tradeworthy.apps.server.replies import RequestRefused, respond
 from tradeworthy.apps.server.routes import OPEN, Request, Route, Routes, number_in
+from tradeworthy.apps.server.rows import RowColumns
 from tradeworthy.apps.server.scores import ScoreLog, Tape
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.apps.server.streams import Told
@@ -88,6 +89,8 @@ class Port:
         self._desk: Roster = engine.desk if isinstance(engine, Engine) else engine
         self.keeper = Doorkeeper(project.clock, self.settings.door)
         self.models = Models(project.settings.desk.name, self._desk)
+        fairness = project.settings.monitor.fairness
+        self.columns = RowColumns(fairness.columns, fairness.words)
         self.connections: set[Connection] = set()
         self.told = Told()
         self.load: Callable[[str], Version] = project.registry.load

@@ -75,12 +75,16 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         What groups are made of: ``instrument``, ``venue``, ``session``, ``weekday``, ``regime`` (how wild the market
         has been of late), the name of a feature, or that of a column of pushed rows, which no version need read.
     cuts : dict of str to tuple of float
-        Where a column's values are cut into groups; without cuts it is above or not above 0.5, as for a flag.
+        Where a column's values are cut into groups; without cuts it is above or not above 0.5, as for a flag, and one
+        of text makes a group of each word.
     venues : dict of str to tuple of str
         Which instruments trade where, for ``venue``.
     columns : tuple of str
         What stands in pushed rows, in its order: the strategy's ``row_fields`` and whatever is behind them. Left out,
-        it is the ``fields`` of ``[[rows]]``, as far as all of them agree.
+        it is the ``fields`` of ``[[rows]]``, as far as all of them agree. What stands behind ``row_fields`` and the
+        outcome, a caller of the port may send as ``groups``.
+    words : dict of str to tuple of str
+        The words of columns that hold text, each by its place. Left out, they are the ``categories`` of ``[[rows]]``.
     time_zone : str
         By whose clocks sessions and weekdays are told, an IANA name such as ``America/New_York``.
     false_alarms_per_10k : float
@@ -100,6 +104,7 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     cuts: dict[str, tuple[float, ...]] = {}
     venues: dict[str, tuple[str, ...]] = {}
     columns: tuple[str, ...] = ()
+    words: dict[str, tuple[str, ...]] = {}
     time_zone: str = "UTC"
     false_alarms_per_10k: float = 0.2
     window: int = 2_000
@@ -160,7 +165,7 @@ class FairnessMonitor:
         self._settings = each = settings or FairnessSettings()
         self._version, self._horizon = version, horizon
         fields = each.columns or fields
-        columns = Columns(instruments, features, fields, each.venues, each.time_zone)
+        columns = Columns(instruments, features, fields, each.venues, each.time_zone, each.words)
         self._groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
         self.unknown = [by for by in each.by if by != "instrument" and not columns.know(by)]
         self._words = OF_OUTCOMES if outcomes else OF_RISES

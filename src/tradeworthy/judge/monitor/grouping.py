@@ -42,13 +42,17 @@ class Known(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What can make groups: symbols, the version's features, fields of pushed rows, who trades where, whose clocks."""
+    """What can make groups: symbols, the version's features, fields of pushed rows, who trades where, whose clocks.
+
+    `words` are those of fields that hold text: a word's place is its code.
+    """
 
     instruments: Sequence[str]
     features: Sequence[str] = ()
     fields: Sequence[str] = ()
     venues: Mapping[str, Sequence[str]] = {}
     time_zone: str = "UTC"
+    words: Mapping[str, Sequence[str]] = {}
 
     def know(self, by: str) -> bool:
         """Whether groups of more than one can be made of a name."""
@@ -69,7 +73,7 @@ class Grouping:
     columns : Columns
         Known names.
     cuts : sequence of float
-        Of a column.
+        Of a column. Without them a field of text makes a group of each of its words, any other one is a flag.
     """
 
     def __init__(self, by: str, columns: Columns, cuts: Sequence[float] = ()) -> None:
@@ -81,7 +85,9 @@ class Grouping:
             self.column = list(columns.fields).index(by)
         elif self.needs == "wildness":
             self._cuts = np.array(WILD_CUTS)
-        self.names, self._time_zone = _names(by, columns, self._cuts), columns.time_zone
+        self._is_text = self.needs == "field" and by in columns.words and not cuts
+        self.names = list(columns.words[by]) if self._is_text else _names(by, columns, self._cuts)
+        self._time_zone = columns.time_zone
         hours = np.arange(WEEK)
         self._at_hour: dict[str, Longs] = {
             "session": np.searchsorted(SESSIONS[1:], hours % DAY, side="right").astype(np.int64),
@@ -100,6 +106,8 @@ class Grouping:
             hours = wall_clock_ns(known.ts_ns, self._time_zone) // NS_PER_HOUR
             of_week: Longs = self._at_hour[self.by][hours - hours // WEEK * WEEK]  # a remainder costs more
             return of_week
+        if self._is_text:
+            return np.where(np.isin(known.values, np.arange(len(self.names))), known.values, -1).astype(np.int64)
         places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
         return np.where(np.isfinite(known.values), places, -1)
 
