@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from tradeworthy.change.watch.sight import read_sight
+from tradeworthy.judge.monitor.standing import MonitorSettings
+
 KEYS = ["bars", "gaps", "decisions", "orders", "fills", "denied", "findings", "versions", "retrains"]
 KEYS += [
     "retrains_by_finding",
@@ -82,6 +85,15 @@ def test_every_bar_was_decided(told):
     assert summary["decisions"] == 14_005
     assert 0.5 < summary["auc_out_of_fold"] < 0.6
     assert summary["fills"] <= summary["orders"] <= summary["decisions"]
+
+
+def test_every_monitor_there_is_was_at_work(told):
+    """The demo's champion is watched by the full set, and the report on monitoring lists it."""
+    desk = told[1] / "demo" / "desk"
+    at_work = [each.monitor for each in read_sight(desk / "watcher").monitors]
+    assert set(at_work) == set(MonitorSettings().rates)
+    page = (desk / "pages" / "monitoring.html").read_text("utf-8")
+    assert [name for name in at_work if f"<td>{name}</td>" not in page] == []
 
 
 def test_one_page_is_left(told):

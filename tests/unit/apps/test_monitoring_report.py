@@ -16,6 +16,7 @@ from tradeworthy.apps.reports.monitoring_report import MonitoringReport, render_
 from tradeworthy.change.alerts.delivery import SinkState
 from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.change.watch.pulse import Pulse
+from tradeworthy.change.watch.sight import MonitorSight, Series, Sight
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_DAY
@@ -24,12 +25,12 @@ from tradeworthy.record.reader import TapeReader
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m</td>"
 
 
-def report(*cases: CasePage, delay_s=0.5):
+def report(*cases: CasePage, delay_s=0.5, sight=None):
     """Return a report's values."""
     sink = SinkState(name="log", sent=1, delay_ns_max=int(delay_s * 1e9))
     pulse = Pulse(ts_ns=START, version="ab", reached=1, records=1, decisions=1, caught_up_ns=START, sinks=[sink])
     span = START, START + 30 * NS_PER_DAY
-    return MonitoringReport("a desk", "paper", START, span, cases, pulse)
+    return MonitoringReport("a desk", "paper", START, span, cases, pulse, sight)
 
 
 class Reader(html.parser.HTMLParser):
@@ -130,10 +131,30 @@ def test_what_is_missing_is_said(evidence, said):
 def test_nothing_found_is_said_and_is_not_nothing_watched():
     """Silence of a watcher and the absence of one are told apart."""
     assert "Nothing was found." in render_monitoring(report())
-    quiet = MonitoringReport("a desk", "paper", START, (START, START + 1), (), None)
+    quiet = MonitoringReport("a desk", "paper", START, (START, START + 1), (), None, None)
     text = render_monitoring(quiet)
     assert "Nothing was watched." in text
     assert "No watcher ever ran" in text
+
+
+def test_every_monitor_is_listed_with_what_it_has_found():
+    """The one without a running statistic too; names are shown as they are, and repeats count."""
+    item = case_page()
+    (found, times), *_ = item.case.causes.items()
+    series = [
+        Series(subject="spread", instrument="ETH", shares=[0.9, 0.25]),
+        Series(subject="<b>wide</b>", instrument="ETH", shares=[0.1, 0.5]),
+    ]
+    monitors = [
+        MonitorSight(monitor=found[0], false_alarms_per_10k=1.0, operating=[], series=series),
+        MonitorSight(monitor="fairness", false_alarms_per_10k=0.2, operating=[], series=[]),
+    ]
+    text = render_monitoring(report(item, sight=Sight(version="ab" * 8, ts_ns=[START], monitors=monitors)))
+    words = "|".join(Reader(text).words)
+    assert f"{found[0]}|<b>wide</b>|0.50|{times}" in words
+    assert "fairness|looks by windows|0" in words
+    assert "<b>wide" not in text
+    assert "No monitor was at work." in render_monitoring(report())
 
 
 def test_late_alerts_are_told():

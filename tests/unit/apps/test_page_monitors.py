@@ -6,9 +6,10 @@ from cases_sample import case_page
 from page_visitors import visiting
 from small_project import at
 
-from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view, monitors_table
+from tradeworthy.apps.dashboard.monitors import HEARS, monitor_now, monitor_view, monitors_table
 from tradeworthy.change.watch.sight import SIGHT, MonitorSight, Series, Sight
 from tradeworthy.judge.monitor.control_charts.calibration import Operating
+from tradeworthy.judge.monitor.standing import MonitorSettings
 
 
 def point(name, *, delay=120.0, watched=True):
@@ -38,6 +39,11 @@ def monitor(name="drift", paths=(("spread", [0.1, 0.5]),), points=(), rate=1.0):
 def sight(*monitors: MonitorSight, moments=2):
     """Return the sight of monitors."""
     return Sight(version="ab" * 8, ts_ns=[10**18 + place * 10**12 for place in range(moments)], monitors=list(monitors))
+
+
+def test_the_page_says_of_every_monitor_what_it_hears():
+    """Each that a deployment may run has its sentence, and no other."""
+    assert set(HEARS) == set(MonitorSettings().rates)
 
 
 def test_the_one_nearest_to_an_alarm_comes_first():

@@ -38,16 +38,55 @@ def test_scores_that_are_not_probabilities_are_calibrated_first():
     assert bold == pytest.approx(honest, abs=0.01)
 
 
-def test_overlapping_labels_widen_the_interval():
-    """Blocks of dependent scores make the estimate less sure than the same number of independent ones."""
+def test_scores_that_persist_widen_the_interval_by_themselves():
+    """Scores of which twenty in a row are the same make the estimate less sure than the same ones shuffled."""
     rng = np.random.default_rng(3)
     scores, labels = (np.repeat(each, 20) for each in drawn(rng, 150, 0.5))
-    now = np.repeat(drawn(rng, 100, 0.5)[0], 20)
+    now, order = np.repeat(drawn(rng, 100, 0.5)[0], 20), rng.permutation(3_000)
     widths = []
-    for block in (1, 40):
-        mix = LabelShift(scores, labels, rng=np.random.default_rng(4), block=block, draws=60).by_likelihood(now)
+    for reference in ((scores, labels), (scores[order], labels[order])):
+        mix = LabelShift(*reference, rng=np.random.default_rng(4), draws=60).by_likelihood(now)
         widths.append(mix.high[1] - mix.low[1])
-    assert widths[1] > 2.0 * widths[0]
+    assert widths[0] > 2.0 * widths[1]
+
+
+def test_few_scores_are_drawn_in_parts():
+    """An interval of fewer scores than a block of the reference has is not a point."""
+    rng = np.random.default_rng(3)
+    scores, labels = (np.repeat(each, 100) for each in drawn(rng, 60, 0.5))
+    mix = LabelShift(scores, labels, rng=rng, draws=60).by_likelihood(drawn(rng, 60, 0.5)[0])
+    assert 0.0 < mix.high[1] - mix.low[1] < 1.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_mix_is_never_said_to_be_none(share):
+    """Whatever part of the cases is of class 1, the scores lie between those of both classes."""
+    rng = np.random.default_rng(8)
+    shift = LabelShift(*drawn(rng, 3_000, 0.5), rng=rng, draws=60)
+    assert shift.unmixed(drawn(rng, 1_000, share)[0]) is None
+
+
+@pytest.mark.parametrize(("moved", "beyond"), [(-0.2, "least"), (0.2, "most")])
+def test_scores_outside_both_classes_are_no_mix(moved, beyond):
+    """Scores of a weak model that all moved lie beyond what any mix makes, and it is said how far that reaches."""
+    rng = np.random.default_rng(9)
+    labels = (rng.random(4_000) < 0.5).astype(float)
+    scores = np.clip(0.5 + 0.02 * (labels - 0.5) + 0.1 * rng.standard_normal(4_000), 0.01, 0.99)
+    shift = LabelShift(scores[:3_000], labels[:3_000], rng=rng, draws=60)
+    assert shift.unmixed(scores[3_000:]) is None
+    found = shift.unmixed(np.clip(scores[3_000:] + moved, 0.0, 1.0))
+    assert found.mean == pytest.approx(0.5 + moved, abs=0.02)
+    assert found.least == pytest.approx(0.49, abs=0.01)
+    assert found.most == pytest.approx(0.51, abs=0.01)
+    assert (found.mean - getattr(found, beyond)) * moved > 0.0
+
+
+@pytest.mark.parametrize("now", [np.empty(0), np.full(50, 0.9)])
+def test_without_both_classes_nothing_is_said_of_a_mix(now):
+    """No scores, or a reference of one class alone, say nothing of what a mix makes."""
+    scores = np.random.default_rng(5).uniform(0.3, 0.5, 600)
+    labels = np.ones(600) if len(now) else np.tile([0.0, 1.0], 300)
+    assert LabelShift(scores, labels, rng=np.random.default_rng(6), draws=5).unmixed(now) is None
 
 
 def test_the_inverted_matrix_gives_the_mix_of_several_classes():

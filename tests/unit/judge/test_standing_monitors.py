@@ -17,7 +17,7 @@ from tradeworthy.judge.monitor.estimated import EstimatedSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessSettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
-from tradeworthy.judge.monitor.standing import MonitorSettings, resume, standing_set
+from tradeworthy.judge.monitor.standing import NEEDS, OF_DIRECTIONS, MonitorSettings, resume, standing_set
 from tradeworthy.model.features.labels import outcome
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.season import Season
@@ -78,11 +78,21 @@ def test_the_standing_set_hears_drift_and_harm():
     assert {f.kind for m in monitors.values() for f in m.findings()} >= {"data_drift", "performance"}
 
 
-def test_a_monitor_that_is_off_is_not_made():
-    """The class mix estimated without labels is off unless it is asked for."""
-    chosen = MonitorSettings(drift=SETTINGS.drift, performance=SETTINGS.performance, estimated=SETTINGS.estimated)
-    assert "class_balance" not in standing_set(version(), ETH, walk=walk(1_000), settings=chosen)
-    assert "class_balance" in standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+def test_every_monitor_is_on_unless_it_is_off():
+    """A version of directions is watched by all that can be set; what is named in `off` is not even made."""
+    assert MonitorSettings().off == ()
+    everything = standing_set(version(), ETH, walk=walk(1_000), settings=SETTINGS)
+    assert set(everything) == set(SETTINGS.rates)
+    chosen = msgspec.structs.replace(SETTINGS, off=("class_balance",))
+    assert set(standing_set(version(), ETH, walk=walk(1_000), settings=chosen)) == set(everything) - {"class_balance"}
+
+
+@pytest.mark.parametrize("known", [None, walk(100), (np.linspace(-1.0, 1.0, 1_000), np.linspace(-1.0, 1.0, 1_000))])
+def test_monitors_of_directions_are_silent_where_there_are_none(known):
+    """Without a walk, with a short one, or of a model of returns, exactly those that need directions are not made."""
+    made = standing_set(version(), ETH, walk=known, settings=SETTINGS)
+    of_directions = {name for name, needs in NEEDS.items() if needs == OF_DIRECTIONS}
+    assert set(SETTINGS.rates) - set(made) == of_directions
 
 
 @pytest.mark.parametrize("known", [None, walk(100)])

@@ -1,7 +1,7 @@
 """What the monitors of a version can be expected to see, as one table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -37,7 +37,7 @@ from tradeworthy.judge.monitor.performance import PerformanceMonitor
 from tradeworthy.judge.monitor.ranges import RangeMonitor
 from tradeworthy.judge.monitor.reasons import ReasonsMonitor
 from tradeworthy.judge.monitor.reliability import ReliabilityMonitor
-from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.monitor.standing import NEEDS, MonitorSettings
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.version import Version
 
@@ -171,6 +171,7 @@ def calibrate_version(project: "Project", word: str, false_alarms_per_day: float
     looked = _Looked(version, candidate, settings)
     tables = [table for name, monitor in monitors.items() if (table := _table(name, monitor, looked)) is not None]
     said = {name: _said(name, monitor, looked) for name, monitor in monitors.items()}
+    said |= silent_words(settings, monitors)
     return Calibrated(
         version=digest,
         events_per_day=events_per_day(candidate.walk.ts_event_ns),
@@ -227,6 +228,12 @@ def _said(name: str, monitor: Monitor, looked: _Looked) -> str:
         case ClassBalanceMonitor():
             return "no operating table; its charts hear a share of classes that has changed"
     return "no operating table before it has seen the feed; then its page has one" if name in LIVE else ""
+
+
+def silent_words(settings: MonitorSettings, made: Iterable[str]) -> dict[str, str]:
+    """Say what monitors that are on, and were not made for a version, need of one."""
+    silent = settings.rates.keys() - set(made)
+    return {name: f"silent, it needs {needs}" for name, needs in NEEDS.items() if name in silent}
 
 
 def _fitted(name: str, rate: float, points: Sequence[Operating]) -> MonitorTable:

@@ -29,6 +29,7 @@ HEARS = {
     "performance": "Realised losses above what the gate measured.",
     "class_balance": "A changed mix of classes, estimated from scores and counted from labels.",
     "estimated": "Cases that have become harder, before their labels are known.",
+    "reliability": "Scores that no longer keep their promise: more or less happens than they say.",
     "fairness": "Gaps between groups in how often a rise is called, found, and called falsely.",
     "inputs": "Malformed, crossed, late, jumping, missing, stuck and off-grid market data.",
     "trading": "Slippage above the cost model, refusals, turnover, losing trades (by regime too), drawdown.",
@@ -42,7 +43,7 @@ def monitors_table(sight: Sight | None, cases: Sequence[Case]) -> Markup:
     if sight is None or not sight.monitors:
         said = "No monitor is at work. The watcher starts with the desk: tradeworthy run"
         return paragraph(said, "empty")
-    ordered = sorted(sight.monitors, key=lambda each: -(_share(_nearest(each)) or 0.0))
+    ordered = sorted(sight.monitors, key=lambda each: -(_share(each.nearest) or 0.0))
     head = (
         "Monitor",
         "Nearest to an alarm",
@@ -63,7 +64,7 @@ def monitors_table(sight: Sight | None, cases: Sequence[Case]) -> Markup:
 
 
 def _row(monitor: MonitorSight, cases: Sequence[Case]) -> tuple[Markup | str, ...]:
-    nearest = _nearest(monitor)
+    nearest = monitor.nearest
     return (
         tag("a", monitor.monitor, href=f"/watch/monitors/{monitor.monitor}", id=f"monitor-{monitor.monitor}"),
         _name(nearest) if nearest else tag("span", "looks by windows", class_="empty"),
@@ -99,12 +100,6 @@ def _delay(monitor: MonitorSight) -> str:
 def _found(name: str, cases: Sequence[Case]) -> int:
     """Count a monitor's findings."""
     return sum(times for case in cases for (monitor, _, _), times in case.causes.items() if monitor == name)
-
-
-def _nearest(monitor: MonitorSight) -> Series | None:
-    """Return the series nearest to an alarm; None where none is known."""
-    known = [each for each in monitor.series if each.now is not None]
-    return max(known, key=lambda each: each.now or 0.0, default=None)
 
 
 def _share(series: Series | None) -> float | None:

@@ -15,6 +15,7 @@ from tradeworthy.apps.reports.monitoring_report import MonitoringReport, render_
 from tradeworthy.change.watch.explaining import CaseEvidence, FindingExplainer, explanation, read_evidence
 from tradeworthy.change.watch.findings import Case, Cases
 from tradeworthy.change.watch.pulse import read_pulse
+from tradeworthy.change.watch.sight import read_sight
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.errors import NotFound
@@ -59,6 +60,7 @@ def monitoring_report(project: "Project") -> MonitoringReport:
         span_ns=(int(decisions["ts_event_ns"][0]), int(decisions["ts_event_ns"][-1])),
         cases=[CasePage(case, evidence_of(case), told.answers(case)) for case in told.cases.by_number.values()],
         pulse=read_pulse(project.places.watcher),
+        sight=read_sight(project.places.watcher),
     )
 
 

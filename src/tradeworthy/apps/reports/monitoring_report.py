@@ -20,11 +20,13 @@ from tradeworthy.apps.reports.html import (
     page,
     pairs,
     paragraph,
+    table,
 )
 from tradeworthy.apps.reports.markup import Markup, join
 from tradeworthy.apps.reports.scales import day, minute
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.pulse import ALERT_DELAY_S_MAX, Pulse
+from tradeworthy.change.watch.sight import MonitorSight, Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class MonitoringReport:
         In the order in which they were opened.
     pulse : Pulse or None
         The watcher's last word; None if none ever ran.
+    sight : Sight or None
+        What the monitors last saw; None if none was ever at work.
     """
 
     title: str
@@ -49,6 +53,7 @@ class MonitoringReport:
     span_ns: tuple[int, int]
     cases: Sequence[CasePage]
     pulse: Pulse | None
+    sight: Sight | None
 
 
 def render_monitoring(report: MonitoringReport) -> str:
@@ -62,7 +67,7 @@ def render_monitoring(report: MonitoringReport) -> str:
     first, last = report.span_ns
     subtitle = join(badge(report.env, "warn" if report.env == "live" else ""), f" {day(first)} to {day(last)}")
     opening = join(_figures(report), assurances(_promises(report)))
-    sections = [_overview(report), *(_case(item) for item in report.cases)]
+    sections = [_overview(report), _monitors(report), *(_case(item) for item in report.cases)]
     closing = f"Written {minute(report.generated_ns)} UTC by tradeworthy, from ledger, tape and versions alone."
     return page(report.title, subtitle, opening, sections, closing)
 
@@ -107,6 +112,30 @@ def _overview(report: MonitoringReport) -> Section:
         said = "Nothing was found. Every monitor stayed below its limit."
         return Section("overview", "Cases", "", paragraph(said if report.pulse else "Nothing was watched.", "empty"))
     return Section("overview", "Cases", sentence, cases_timeline([item.case for item in report.cases], report.span_ns))
+
+
+def _monitors(report: MonitoringReport) -> Section:
+    """List every monitor that was at work last, with what came nearest to an alarm, and what each has found."""
+    sight = report.sight
+    if sight is None or not sight.monitors:
+        return Section("monitors", "Monitors", "", paragraph("No monitor was at work.", "empty"))
+    head = ("Monitor", "Nearest to an alarm", "Of its limit", "Findings")
+    rows = table(head, [_monitor(each, report.cases) for each in sight.monitors], align="llrr")
+    said = f"Those of version {sight.version}, as they stood last. A series at 1 of its limit is an alarm."
+    return Section("monitors", "Monitors", said, rows)
+
+
+def _monitor(monitor: MonitorSight, cases: Sequence[CasePage]) -> tuple[str, ...]:
+    """Write one monitor's row."""
+    near, causes = monitor.nearest, [found for item in cases for found in item.case.causes.items()]
+    times = sum(times for (name, _, _), times in causes if name == monitor.monitor)
+    share = near.now if near else None
+    return (
+        monitor.monitor,
+        near.subject if near else "looks by windows",
+        "" if share is None else f"{share:.2f}",
+        count(times),
+    )
 
 
 def _case(item: CasePage) -> Section:

@@ -66,6 +66,12 @@ class MonitorSight(msgspec.Struct, frozen=True, kw_only=True):
     operating: list[Operating]
     series: list[Series]
 
+    @property
+    def nearest(self) -> Series | None:
+        """The series nearest to an alarm; None where none is known."""
+        known = [each for each in self.series if each.now is not None]
+        return max(known, key=lambda each: each.now or 0.0, default=None)
+
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """Every monitor of one version.

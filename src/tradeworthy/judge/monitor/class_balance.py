@@ -2,7 +2,8 @@
 
 Idea:   a calibrated chart of labels, and one of scores, raise the alarm. What the alarm means is a diagnosis: the
         class mix behind the scores, estimated twice without labels (`label_shift`). Where both estimates agree, a
-        changed mix explains the scores; where they do not, more than the mix has changed.
+        changed mix explains the scores; where they do not, or where no mix makes such scores, more than the mix has
+        changed. Scores that tell little of the class are often of the last kind: their intervals are as wide.
 Flow:   decisions -> chart of scores -> BBSE, MLLS -> finding; joined outcomes -> chart of labels -> finding.
 State:  both charts' memories, the last scores of each instrument, counts, findings not yet taken.
 Units:  shares of class 1, from 0 to 1.
@@ -10,7 +11,7 @@ Units:  shares of class 1, from 0 to 1.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 NAME = "class_balance"
 KIND = "label_shift"
+UNIT = "share of class 1"
 SCORES_MIN = 50
 Z_LEVEL = 1.96
 
@@ -64,6 +66,15 @@ class BalanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     labels: int
     by_confusion: tuple[float, float, float]
     by_likelihood: tuple[float, float, float]
+
+
+class _Told(NamedTuple):
+    """What a finding says: a value now and in training, in a unit, and the words behind "the share of class 1"."""
+
+    now: float
+    reference: float
+    unit: str
+    words: str
 
 
 class ClassBalanceMonitor:
@@ -169,9 +180,7 @@ class ClassBalanceMonitor:
         for alarm in self._scores.watch(instrument, own["score"], own["ts_event_ns"]):
             end = len(before) + alarm.place + 1
             since = scores[max(0, end - min(max(alarm.seen, SCORES_MIN), self._settings.window)) : end]
-            ways = self._shift.by_confusion(since), self._shift.by_likelihood(since)
-            words = self._diagnosis(alarm, *ways)
-            self._put(own[alarm.place], alarm, float(ways[1].shares[1]), words)
+            self._put(own[alarm.place], alarm, self._diagnosis(alarm, since))
         self._recent[instrument] = scores[-self._settings.window :]
 
     def _watch_labels(self, instrument: int, own: Records) -> None:
@@ -183,9 +192,23 @@ class ClassBalanceMonitor:
                 f"is {alarm.mean:.3f} ({low:.3f} to {high:.3f}) among the {alarm.seen} labels since "
                 f"{iso(alarm.since_ns)}; {self._shift.prior:.3f} in training"
             )
-            self._put(own[alarm.place], alarm, alarm.mean, words)
+            self._put(own[alarm.place], alarm, _Told(alarm.mean, self._shift.prior, UNIT, words))
 
-    def _diagnosis(self, alarm: SeriesAlarm, confusion: Mix, likelihood: Mix) -> str:
+    def _diagnosis(self, alarm: SeriesAlarm, scores: Floats) -> _Told:
+        """Say what class mix would explain the scores, or that none does."""
+        since = f"{alarm.seen} scores without labels since {iso(alarm.since_ns)}"
+        if (unmixed := self._shift.unmixed(scores)) is not None:
+            words = (
+                f"cannot explain its scores: their mean is {unmixed.mean:.3f} over {since}, and every mix of the "
+                f"classes makes it {unmixed.least:.3f} to {unmixed.most:.3f}, so more than the mix has changed"
+            )
+            return _Told(unmixed.mean, self._scores.mean, "score", words)
+        confusion, likelihood = self._shift.by_confusion(scores), self._shift.by_likelihood(scores)
+        now = float(likelihood.shares[1])
+        words = self._mixed(since, confusion, likelihood)
+        return _Told(now if math.isfinite(now) else alarm.mean, self._shift.prior, UNIT, words)
+
+    def _mixed(self, since: str, confusion: Mix, likelihood: Mix) -> str:
         """Say what class mix would explain the scores, and whether both estimates agree on one."""
         agree = confusion.low[1] <= likelihood.high[1] and likelihood.low[1] <= confusion.high[1]
         verdict = (
@@ -196,11 +219,10 @@ class ClassBalanceMonitor:
         return (
             f"seems to be {likelihood.shares[1]:.3f} ({likelihood.low[1]:.3f} to {likelihood.high[1]:.3f}) by "
             f"likelihood and {confusion.shares[1]:.3f} ({confusion.low[1]:.3f} to {confusion.high[1]:.3f}) by the "
-            f"confusion matrix, from {alarm.seen} scores without labels since {iso(alarm.since_ns)}; "
-            f"{self._shift.prior:.3f} in training; {verdict}"
+            f"confusion matrix, from {since}; {self._shift.prior:.3f} in training; {verdict}"
         )
 
-    def _put(self, last: np.void, alarm: SeriesAlarm, now: float, words: str) -> None:
+    def _put(self, last: np.void, alarm: SeriesAlarm, told: _Told) -> None:
         """Put an alarm; `last` is the decision, or the joined outcome, that raised it."""
         symbols, instrument = self._instruments, last["instrument"]
         source = "labels" if last.dtype == JOINED else "scores"
@@ -214,13 +236,13 @@ class ClassBalanceMonitor:
                 sequence=int(sequence),
                 ts_event_ns=int(known),
                 since_ns=alarm.since_ns,
-                observed=now if math.isfinite(now) else alarm.mean,
-                reference=self._shift.prior,
-                unit="share of class 1",
+                observed=told.now,
+                reference=told.reference,
+                unit=told.unit,
                 statistic=alarm.statistic,
                 threshold=alarm.threshold,
                 false_alarms_per_10k=self._settings.false_alarms_per_10k,
-                sentence=f"The share of class 1{of} {words}.",
+                sentence=f"The share of class 1{of} {told.words}.",
             )
         )
 

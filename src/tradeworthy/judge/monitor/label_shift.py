@@ -2,8 +2,10 @@
 
 Idea:   if only the mix of classes changed (label shift), then scores of each class look as before. BBSE inverts the
         matrix of how often a class is predicted as which; MLLS finds the mix under which the scores are likeliest.
-        Where the two disagree, more than the mix has changed.
-Intervals: a bootstrap of blocks, of the labelled reference and of the new scores alike; overlapping labels widen it.
+        Where the two disagree, more than the mix has changed; so too where the mean of the scores lies outside the
+        means of both classes, between which every mix brings it.
+Intervals: a bootstrap of blocks, of the labelled reference and of the new scores alike, as long as scores persist or
+        labels overlap.
 Undefined: a class that the reference does not show, or predictions that tell nothing of the class: NaN.
 Reference: Lipton, Wang and Smola (2018), BBSE; Saerens, Latinne and Decaestecker (2002), the EM of MLLS; Alexandari,
         Kundaje and Shrikumar (2020), why scores are calibrated first; Platt (1999), the calibration.
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import leaf
+from tradeworthy.judge.resampling import block_length
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -51,6 +54,14 @@ class Mix(NamedTuple):
     shares: Floats
     low: Floats
     high: Floats
+
+
+class Unmixed(NamedTuple):
+    """A mean of scores that no mix of the classes makes, and the means between which all mixes lie."""
+
+    mean: float
+    least: float
+    most: float
 
 
 def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: Floats | None = None) -> Platt:
@@ -114,7 +125,7 @@ class LabelShift:
     cut : float
         Scores above predict class 1.
     block : int
-        Events of a bootstrap block; at least the horizon of overlapping labels.
+        Events of a bootstrap block, at least: the horizon of overlapping labels. Scores that persist need longer ones.
     rng : numpy.random.Generator
         Draws the bootstrap of the reference, once.
     """
@@ -130,7 +141,7 @@ class LabelShift:
         draws: int = DRAWS,
     ) -> None:
         self._scores, self._labels = np.asarray(scores, np.float64), (np.asarray(labels) > 0.5).astype(np.int64)
-        self._cut, self._block = cut, max(1, block)
+        self._cut, self._block = cut, max(block, round(block_length(self._scores, "circular")))
         self.calibration = fit_platt(self._scores, self._labels)
         self.prior = float(self._labels.mean())
         self._redrawn = [_places(len(self._labels), self._block, rng) for _ in range(draws)]
@@ -155,6 +166,22 @@ class LabelShift:
             for at, platt, seed in zip(self._redrawn, self._platts, self._seeds, strict=True)
         ]
         return _mix(self._likeliest(now, self.calibration, self.prior), drawn)
+
+    def unmixed(self, scores: npt.ArrayLike) -> Unmixed | None:
+        """Say that no mix of the classes makes such scores; nothing where one may, or where a class is not known."""
+        now, yes = np.asarray(scores, np.float64), self._labels == 1
+        if len(now) == 0 or yes.all() or not yes.any():
+            return None
+        beyond = np.array(
+            [
+                _beyond(now[_seeded(len(now), self._block, seed)], self._scores[at], yes[at])
+                for at, seed in zip(self._redrawn, self._seeds, strict=True)
+            ]
+        )
+        if (np.nanquantile(beyond, (1.0 - LEVEL) / 2.0, axis=0) <= 0.0).all():
+            return None
+        least, most = sorted((float(self._scores[~yes].mean()), float(self._scores[yes].mean())))
+        return Unmixed(float(now.mean()), least, most)
 
     def _likeliest(self, scores: Floats, platt: Platt, prior: float) -> Floats:
         """Return the likeliest binary mix: the root of the slope of a concave likelihood, by halving."""
@@ -181,8 +208,17 @@ def _mix(estimate: Floats, drawn: list[Floats]) -> Mix:
     return Mix(estimate, low, high)
 
 
+def _beyond(now: Floats, scores: Floats, yes: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return how far the mean of new scores lies below the means of both classes, and above them."""
+    if yes.all() or not yes.any():
+        return np.nan, np.nan
+    means, mean = (float(scores[~yes].mean()), float(scores[yes].mean())), float(now.mean())
+    return min(means) - mean, mean - max(means)
+
+
 def _places(n: int, block: int, rng: np.random.Generator) -> Longs:
-    """Return (n,) places of a circular block bootstrap."""
+    """Return (n,) places of a circular block bootstrap; four blocks at least, so that something is drawn."""
+    block = max(1, min(block, n // 4))
     starts = rng.integers(0, n, -(-n // block))
     places: Longs = ((starts[:, None] + np.arange(block)) % n).ravel()[:n]
     return places

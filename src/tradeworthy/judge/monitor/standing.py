@@ -41,6 +41,10 @@ from tradeworthy.model.version import Version
 WALK_MIN = 500
 """With fewer out-of-fold scores performance is measured, but harm is not tested, nor is the class mix."""
 
+OF_DIRECTIONS = f"a model of directions (labels 0 and 1) and {WALK_MIN} out-of-fold scores"
+NEEDS = {"reasons": "a model of trees"} | dict.fromkeys(("class_balance", "estimated", "reliability"), OF_DIRECTIONS)
+"""What monitors need of a version; of any other they are silent: they are not even made."""
+
 RATE = "false_alarms_per_10k"
 """What the setting is called in which every monitor is told how often it may be wrong."""
 
@@ -58,12 +62,12 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     false_alarms_per_day : float, optional
         Asked of all monitors together; split in proportion to their own ``false_alarms_per_10k``. Left out, these hold.
     off : tuple of str
-        Monitors that are not run, by name. The class mix estimated without labels is off by default: with scores that
-        tell little (an AUC near 0.55) its estimate runs to 0 or 1 with an interval that is far too narrow.
+        Monitors that are not run, by name. Of those that are, ``class_balance``, ``estimated`` and ``reliability`` are
+        silent without a model of directions and 500 out-of-fold scores, ``reasons`` without one of trees.
     """
 
     false_alarms_per_day: float | None = None
-    off: tuple[str, ...] = ("class_balance",)
+    off: tuple[str, ...] = ()
     drift: DriftSettings = DriftSettings()
     performance: PerformanceSettings = PerformanceSettings()
     inputs: InputSettings = InputSettings()

@@ -1,11 +1,12 @@
-"""`tradeworthy calibrate` says whether the hours of the week are allowed for."""
+"""`tradeworthy calibrate` says what its tables cannot: of hours of the week, and of monitors that are silent."""
 
 import numpy as np
 import pytest
 
-from tradeworthy.apps.commands.calibrating import season_words
+from tradeworthy.apps.commands.calibrating import season_words, silent_words
 from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.monitor.drift import DriftSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.model.profile import Profile
 
 
@@ -28,3 +29,11 @@ def profile(*, timed):
 def test_the_season_is_said(timed, season, said):
     """A seasonal profile, one without times and a switch that is off are told apart."""
     assert said in season_words(profile(timed=timed), DriftSettings(season=season))
+
+
+def test_what_is_on_and_was_not_made_says_what_it_needs():
+    """A model of returns has none of the monitors of directions; what is off is not missed, nor what was made."""
+    said = silent_words(MonitorSettings(off=("estimated",)), ["drift", "reasons", "performance"])
+    assert set(said) == {"class_balance", "reliability"}
+    assert said["class_balance"] == "silent, it needs a model of directions (labels 0 and 1) and 500 out-of-fold scores"
+    assert silent_words(MonitorSettings(), MonitorSettings().rates) == {}
