@@ -1,6 +1,7 @@
 """The report on monitoring: every case told, drawn and escaped, and honest about what is missing."""
 
 import html.parser
+import re
 from collections import Counter
 
 import msgspec
@@ -10,7 +11,7 @@ from cases_sample import FINDING, START, case_page, change
 from command_words import tell
 from small_project import at
 
-from tradeworthy.apps.reports.case_story import Answer, CasePage
+from tradeworthy.apps.reports.case_story import Answer, CasePage, drawn
 from tradeworthy.apps.reports.monitored import monitoring_report
 from tradeworthy.apps.reports.monitoring_report import MonitoringReport, render_monitoring
 from tradeworthy.change.alerts.delivery import SinkState
@@ -19,7 +20,7 @@ from tradeworthy.change.watch.pulse import Pulse
 from tradeworthy.change.watch.sight import MonitorSight, Series, Sight
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound
-from tradeworthy.core.time import NS_PER_DAY
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.record.reader import TapeReader
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m</td>"
@@ -76,6 +77,20 @@ def test_a_case_is_told_whole():
         assert words in said
     assert page.tags["svg"] == 5
     assert page.open == []
+
+
+def test_a_finding_that_dates_no_change_is_marked_where_it_rises():
+    """A drawdown told at half of its limit: the way to the limit, and the last moment at which nothing was lost."""
+    item = case_page(since_ns=FINDING.ts_event_ns, statistic=0.5, threshold=1.0)
+    stamps = [FINDING.ts_event_ns - NS_PER_HOUR * n for n in range(5, -1, -1)]
+    path = [*zip(stamps, (0.0, 0.3, 0.0, 0.1, 0.4, 0.5), strict=True)]
+    drawn_of = msgspec.structs.replace(item.evidence, path=path, finding=item.case.first, change=None)
+    chart = str(drawn(CasePage(item.case, drawn_of)))
+    assert "On the way to the limit" in chart
+    assert "rises from here" in chart
+    assert "estimated change" not in chart
+    points = re.findall(r"[ML]([\d.]+) ", re.search(r'<path d="([^"]+)" class="curve', chart)[1])
+    assert re.findall(r'<line x1="([\d.]+)" x2="\1" [^>]*class="mark"', chart) == [points[2]]
 
 
 def test_realised_losses_and_the_rest_are_told():

@@ -58,6 +58,8 @@ def test_the_position_goes_on_and_profit_counts_from_here(before):
     assert after.summary().drawdown_value == 60.0
     [finding] = after.findings()
     assert (finding.subject, finding.observed) == ("drawdown", 60.0)
+    near = [each.value for each in after.gauges() if (each.family, each.subject) == ("evidence", finding.subject)]
+    assert near == [finding.statistic / finding.threshold]
 
 
 def test_what_is_closed_later_is_closed(before):

@@ -120,18 +120,26 @@ def drawn(item: CasePage) -> Markup:
 def _path(evidence: CaseEvidence) -> Markup:
     """Draw how the statistic came to its limit."""
     stamps, shares = (np.array(part) for part in zip(*evidence.path, strict=True))
-    finding = evidence.finding
     curve = Curve("statistic as a share of its limit", stamps.astype(np.int64), shares.astype(np.float64))
-    since = max(finding.since_ns, int(stamps[0]))
+    finding = evidence.finding
+    alarm = "limit" if finding.statistic < finding.threshold else "alarm"
+    dated = finding.since_ns < finding.ts_event_ns
+    starts_again = ": a chart that has alarmed starts again" if dated else ""
     return line_chart(
-        "On the way to the alarm",
+        f"On the way to the {alarm}",
         [curve],
         unit="of the limit",
-        marks=[Mark(since, "estimated change")] if since <= int(stamps[-1]) else [],
-        levels=[(1.0, "alarm")],
-        caption="A chart that has alarmed starts again, so only the way to this alarm is shown.",
+        marks=[Mark(max(finding.since_ns, int(stamps[0])), "estimated change") if dated else _turn(curve)],
+        levels=[(1.0, alarm)],
+        caption=f"Only the way to this finding is shown{starts_again}.",
         height=220.0,
     )
+
+
+def _turn(curve: Curve) -> Mark:
+    """Mark where a statistic was lowest last: the change, for a finding that dates none, such as of a drawdown."""
+    lowest = np.flatnonzero(curve.values <= np.nanmin(curve.values))[-1]
+    return Mark(int(curve.ts_ns[lowest]), "rises from here")
 
 
 def _explained(change: Change, subject: str) -> list[Markup]:

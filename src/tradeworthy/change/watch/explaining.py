@@ -22,17 +22,18 @@ from tradeworthy.change.attempts import Attempt, Job, run_attempt
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitors_of
-from tradeworthy.core.decisions import rows_stream, version_number
+from tradeworthy.core.decisions import Role, rows_stream, version_number
 from tradeworthy.core.errors import DataInvalid, NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock, SystemClock
 from tradeworthy.judge.explain.change import Change, Model, explain_change
+from tradeworthy.judge.monitor.base import Heir
 from tradeworthy.judge.monitor.control_charts.kept import calibrations_kept
 from tradeworthy.judge.monitor.gauges import Gauged
 from tradeworthy.judge.monitor.joins.outcomes import OutcomeJoin
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
-from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings, of_desk, succeed
 from tradeworthy.model.trust import TrustStore
 from tradeworthy.model.version import Version
 from tradeworthy.record.ledger import Ledger
@@ -247,12 +248,18 @@ def _rows(version: Version, decisions: Records, tape: TapeReader) -> Floats:
 
 def _path(job: ExplainJob, registry: Registry, version: Version, tape: TapeReader) -> list[tuple[int, float]]:
     """Run the version's monitors once more up to the finding, and read how near to an alarm its subject was."""
-    monitors = monitors_of(registry, version_number(job.version), job.instruments, job.monitors)
+    make = partial(monitors_of, registry, version_number(job.version), job.instruments, job.monitors)
+    monitors, first = make(), _first_input(tape, version)
     watched = monitors.get(job.finding.monitor)
-    if not isinstance(watched, Gauged):
+    if first is None or not isinstance(watched, Gauged):
         return []
+    if isinstance(watched, Heir):
+        before = make()
+        for inputs in tape.scan(INPUTS, upto=first - 1):
+            before[job.finding.monitor].observe(inputs)
+        succeed(monitors, of_desk(before))
     path: list[tuple[int, float]] = []
-    for slices in _slices(tape, version, job.finding.sequence):
+    for slices in _slices(tape, version, first, job.finding.sequence):
         for records in slices:
             for monitor in monitors.values():
                 monitor.observe(records)
@@ -279,13 +286,17 @@ def forwards(path: Sequence[tuple[int, float]], finding: Finding) -> list[tuple[
     return [*kept, (finding.ts_event_ns, finding.statistic / finding.threshold)]
 
 
-def _slices(tape: TapeReader, version: Version, last: int) -> Iterator[list[Records]]:
-    """Yield what the monitors read, from the version's first decision to a sequence, in at most 200 parts."""
-    decisions = tape.read(DECISIONS)
-    own = decisions[decisions["version"] == version.number]
-    if len(own) == 0:
-        return
-    first = int(own["input_sequence"][0])
+def _first_input(tape: TapeReader, version: Version) -> int | None:
+    """Return the first input that a version acted on, which is where its monitors began; None before it has."""
+    for decisions in tape.scan(DECISIONS):
+        own = decisions[(decisions["version"] == version.number) & (decisions["role"] == Role.CHAMPION)]
+        if len(own):
+            return int(own["input_sequence"][0])
+    return None
+
+
+def _slices(tape: TapeReader, version: Version, first: int, last: int) -> Iterator[list[Records]]:
+    """Yield what the monitors read, from one input to a sequence, in at most 200 parts."""
     known = tape.streams()
     names = [name for name in (INPUTS, DECISIONS, rows_stream(version.number)) if name in known]
     streams = [tape.read(name, after=first - 1) for name in names]

@@ -286,7 +286,7 @@ class PerformanceMonitor:
             if self._reference is not None:
                 share = evidence_of(self._tests(self._reference, memory))
                 symbol = self._join.symbol(instrument)
-                found.append(Gauge(family="evidence", subject="harm", instrument=symbol, value=share))
+                found.append(Gauge(family="evidence", subject=self._settings.loss, instrument=symbol, value=share))
         return found
 
     def state(self) -> State:

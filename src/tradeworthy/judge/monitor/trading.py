@@ -63,6 +63,7 @@ Floats = npt.NDArray[np.float64]
 
 NAME = "trading"
 KIND = "trading"
+DRAWN_DOWN = "drawdown"
 COSTLY, REFUSED, SENT, LOST, LOST_IN = range(5)
 _NEAR = 0.75
 """The part of an allowed drawdown from which a finding is a warning; before, it is said and no more."""
@@ -184,6 +185,9 @@ class TradingMonitor:
         """Return how near to its limit each question is, by instrument, and how trading went so far."""
         names = [(f"{each.symbol} {question}", each.symbol) for each in self._instruments for question in QUESTIONS]
         near = self._charts.gauges(dict(enumerate(names)))
+        if limit := self._settings.drawdown_value:
+            used = float(self._account.totals[DRAWDOWN]) / limit
+            near.append(Gauge(family="evidence", subject=DRAWN_DOWN, value=used))
         figures = msgspec.structs.asdict(self.summary())
         rates = figures.pop("hit_rates")
         figures |= {f"hit_rate_{regime}": rate for regime, rate in rates.items()}
@@ -368,7 +372,7 @@ class TradingMonitor:
         self._queue.put(
             Finding(
                 monitor=NAME,
-                subject="drawdown",
+                subject=DRAWN_DOWN,
                 kind=KIND,
                 severity="critical" if now >= limit else "warning" if now >= _NEAR * limit else "info",
                 sequence=int(event["sequence"]),
