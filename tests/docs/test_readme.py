@@ -92,7 +92,7 @@ def test_the_strategies_of_readme_load(tmp_path):
     """Features and label of bars, with each of the train functions, are a whole strategy."""
     bars, *trains = [text for text in blocks(README, "python") if "label =" in text or "def train" in text]
     trains = [text for text in trains if "def train" in text]
-    assert len(trains) == 2
+    assert len(trains) == 3
     for train in trains:
         found = strategy(tmp_path, bars, train)
         assert found.trigger == Kind.BAR

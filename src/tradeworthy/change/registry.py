@@ -132,6 +132,10 @@ class Registry:
         self.ledger.append(fact, actor=actor, reason=reason)
         return path
 
+    def gate_path(self, digest: str) -> Path:
+        """Return where the latest gate report of a judged version lies, as JSON; its other formats beside it."""
+        return self.folder / self.standing().gates[digest].report_path
+
     def gate_report(self, version: str) -> bytes:
         """Return the latest gate report of a version, as JSON, checked against its fact.
 
@@ -144,9 +148,9 @@ class Registry:
         """
         digest = self.resolve(version)
         judged = self.standing().gates.get(digest)
-        path = self.folder / judged.report_path if judged else None
-        if judged is None or path is None or not path.is_file():
+        if judged is None or not self.gate_path(digest).is_file():
             raise NotFound(f"no gate report of version {digest[:SHORT]}; run: tradeworthy gate {digest[:SHORT]}")
+        path = self.gate_path(digest)
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != judged.report_digest:
             raise BundleRefused(f"{path} is not the gate report that was recorded; judge the version again")

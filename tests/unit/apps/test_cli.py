@@ -123,6 +123,8 @@ def test_a_gate_that_refuses_leaves_with_one(call, tmp_path):
     assert code == 1
     assert "required: lower confidence bound" in out
     assert "refused" in out
+    report = next((project.places.root / "reports").glob("*.html"))
+    assert f"read {report}, then: tradeworthy train" in out
 
 
 def test_damage_leaves_with_one(call, tmp_path):
@@ -238,6 +240,22 @@ def test_wrong_words_are_one_line_too(words, said, refused):
     assert line.startswith("error  Usage: ")
     assert said in line
     assert "--help" in line
+
+
+@pytest.mark.parametrize("words", [[], ["people"], ["keys"]], ids=["nothing", "people", "keys"])
+def test_a_group_alone_is_its_help(words, call):
+    """Without a command of its group the help is printed, and no error beside it that says nothing."""
+    code, out, err = call(*words)
+    assert code == 2
+    assert "Commands" in out
+    assert err.strip() == ""
+
+
+def test_a_halt_needs_no_reason_to_be_found_first(call, tmp_path):
+    """Nobody who is in a hurry is asked why; that it came from the command line is recorded."""
+    code, out, _ = call("halt", "--json", project=at("fresh", tmp_path))
+    assert code == 0
+    assert strict(out)["reason"] == "from the command line"
 
 
 def test_init_makes_a_project(call, tmp_path):

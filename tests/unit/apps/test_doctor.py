@@ -7,6 +7,11 @@ from tradeworthy.apps.commands.doctor import examine
 from tradeworthy.testing.projects import write_project
 
 
+def put_into(path, line):
+    """Write a line before the rest of a file."""
+    path.write_text(line + path.read_text("utf-8"), "utf-8")
+
+
 def items(folder):
     """Return what the doctor found, by name."""
     return {item.name: item for item in examine(folder).items}
@@ -34,10 +39,16 @@ def test_a_sound_project(tmp_path):
     ("spoil", "name", "said"),
     [
         (lambda folder: (folder / "strategy.py").unlink(), "strategy", "strategy.py"),
+        (
+            lambda folder: put_into(folder / "strategy.py", "import no_such_package\n"),
+            "strategy",
+            "no_such_package, not",
+        ),
+        (lambda folder: put_into(folder / "strategy.py", "def (\n"), "strategy", "invalid syntax"),
         (lambda folder: (folder / "ABC.csv").unlink(), "data files", "ABC.csv"),
         (lambda folder: (folder / "tradeworthy.toml").write_text("[desk", "utf-8"), "settings", "not valid TOML"),
     ],
-    ids=["strategy", "data", "settings"],
+    ids=["strategy", "package", "syntax", "data", "settings"],
 )
 def test_what_is_missing_comes_with_advice(spoil, name, said, tmp_path):
     """Each fault is named, and its advice is not empty."""

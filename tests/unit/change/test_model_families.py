@@ -1,4 +1,4 @@
-"""XGBoost, scikit-learn forests and pipelines go the whole way: trained, registered, judged, promoted."""
+"""XGBoost, scikit-learn, saved files and PyTorch go the whole way: trained, registered, judged, promoted."""
 
 import pytest
 from change_desk import (
@@ -36,12 +36,43 @@ FITS = {
         "    from sklearn.preprocessing import StandardScaler\n"
         "    return make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, labels)"
     ),
+    "saved file": (
+        "from pathlib import Path\n"
+        "    import xgboost\n"
+        '    path = Path(__file__).with_name("model.ubj")\n'
+        "    xgboost.XGBClassifier(n_estimators=10, max_depth=2, n_jobs=1).fit(rows, labels).save_model(path)\n"
+        "    return path"
+    ),
+    "torch": (
+        "import torch\n"
+        "    from torch.nn import Linear, Module, Sequential, Sigmoid, Tanh\n"
+        "    class Scaled(Module):\n"
+        "        def forward(self, given):\n"
+        "            return given / SCALE\n"
+        "    torch.manual_seed(1)\n"
+        "    SCALE = torch.tensor(rows.std(0), dtype=torch.float32)\n"
+        "    given, wanted = (torch.tensor(each, dtype=torch.float32) for each in (rows, labels[:, None]))\n"
+        "    net = Sequential(Scaled(), Linear(rows.shape[1], 4), Tanh(), Linear(4, 1), Sigmoid())\n"
+        "    steps = torch.optim.Adam(net.parameters(), lr=0.05)\n"
+        "    for _ in range(60):\n"
+        "        steps.zero_grad()\n"
+        "        torch.nn.functional.binary_cross_entropy(net(given), wanted).backward()\n"
+        "        steps.step()\n"
+        "    return net"
+    ),
 }
 
 
-@pytest.mark.parametrize(("family", "form"), [("xgboost", "trees"), ("forest", "trees"), ("pipeline", "onnx")])
+@pytest.mark.parametrize(
+    ("family", "form"),
+    [("xgboost", "trees"), ("forest", "trees"), ("pipeline", "onnx"), ("saved file", "trees"), ("torch", "onnx")],
+)
 def test_other_models_go_the_whole_way(tmp_path, family, form):
     """The gate's every check passes, and the version becomes champion."""
+    if family == "torch":
+        pytest.importorskip(
+            "torch", reason="PyTorch is not installed; it is no dependency, who has it may bring modules"
+        )
     head, _, _ = STRATEGY.partition('    """Fit')
     strategy = load_strategy(write_strategy(tmp_path, f"{head}    {FITS[family]}\n"))
     home = desk(tmp_path / "desk")

@@ -5,7 +5,7 @@ import sys
 import pytest
 from change_desk import STRATEGY, write_strategy
 
-from tradeworthy.change.train.strategy import load_strategy
+from tradeworthy.change.train.strategy import how_to_install, imported_by, load_strategy, packages_of
 from tradeworthy.core.errors import NotFound, SettingsInvalid
 from tradeworthy.core.events import Kind
 
@@ -54,7 +54,7 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
         ("features =", "featuers =", "defines no 'features' \\(near: 'featuers'\\)"),
         ("label =", "labels_ =", "defines no 'label'"),
         ("def train", "def fit", "defines no 'train'"),
-        ("import lightgbm", "import nothing_of_this_name", "does not run: ModuleNotFoundError"),
+        ("import lightgbm", "import no_such.part", "does not run: ModuleNotFoundError.*run: pip install no_such$"),
         ('features = {"return_1": returns', 'features = {"return_1": 1.0', "feature 'return_1' is a float"),
         ('features = {"return_1": returns', "features = {1: returns", "feature 1 is a"),
         ("label = tw.forward_direction(bar.close, 3)", "label = returns", "label is a"),
@@ -68,6 +68,19 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path, before, after, said):
     assert before in STRATEGY
     with pytest.raises(SettingsInvalid, match=said):
         load_strategy(write_strategy(tmp_path, STRATEGY.replace(before, after)))
+
+
+def test_a_package_that_is_not_here_is_named_with_what_brings_it():
+    """What the extra brings is asked for by the extra, once; other packages by their name, other errors not at all."""
+    assert packages_of(["catboost", "lightgbm", "sklearn"]) == ["catboost", "'tradeworthy[train]'"]
+    assert how_to_install(ModuleNotFoundError("gone", name="xgboost")) == "; run: pip install 'tradeworthy[train]'"
+    assert how_to_install(ValueError("gone")) == ""
+
+
+def test_what_a_strategy_imports_is_read_without_running_it():
+    """Modules anywhere in the text count, by their top-level name; a part of this folder does not."""
+    text = "import a.b, c as d\nraise SystemExit\ndef train():\n    from e.f import g\n    from . import h\n"
+    assert imported_by(text) == {"a", "c", "e"}
 
 
 def test_features_must_not_be_empty(tmp_path):

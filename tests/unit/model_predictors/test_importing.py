@@ -88,7 +88,7 @@ def test_another_width_is_refused(data):
 @pytest.mark.parametrize("model", [object(), {"a": 1}, lambda rows: rows, np.zeros(3)], ids=lambda m: type(m).__name__)
 def test_other_things_are_refused(model):
     """Something that is no model of a known library is refused, with what is allowed."""
-    with pytest.raises(ModelMismatch, match="allowed are LightGBM, XGBoost"):
+    with pytest.raises(ModelMismatch, match="allowed are a LightGBM, XGBoost"):
         import_model(model, 3)
 
 

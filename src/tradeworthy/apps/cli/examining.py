@@ -7,7 +7,7 @@ import typer
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Version, open_project
 from tradeworthy.apps.cli.progress import waiting
-from tradeworthy.apps.cli.show import show
+from tradeworthy.apps.cli.show import finish
 
 Why = Annotated[str, typer.Option("--reason", help="Why; recorded.")]
 
@@ -33,18 +33,14 @@ def reconcile(
     """Compare orders, fills and positions with the venue's own account; exit code 1 where they differ."""
     with waiting("comparing with the venue's account"):
         result = open_project(project).reconcile(statement, actor=actor, reason=reason)
-    show(result, as_json=as_json)
-    if not result.ok:
-        raise typer.Exit(1)
+    finish(result, as_json=as_json, good=result.ok)
 
 
 def surveil(project: Folder = HERE, *, actor: Actor, reason: Why = "surveillance", as_json: Json = False) -> None:
     """Look at the desk's own orders for what they could be taken for; exit code 1 where there is news."""
     with waiting("looking at our own orders"):
         result = open_project(project).surveil(actor=actor, reason=reason)
-    show(result, as_json=as_json)
-    if not result.ok:
-        raise typer.Exit(1)
+    finish(result, as_json=as_json, good=result.ok)
 
 
 def stress(
@@ -59,15 +55,11 @@ def stress(
     """Drive a version at twice the busiest load of the record, on a desk of its own; exit code 1 if it falls behind."""
     with waiting("driving the version"):
         result = open_project(project).stress(version, factor=factor, actor=actor, reason=reason)
-    show(result, as_json=as_json)
-    if not result.ok:
-        raise typer.Exit(1)
+    finish(result, as_json=as_json, good=result.ok)
 
 
 def drill(project: Folder = HERE, *, actor: Actor, reason: Why = "rehearsal", as_json: Json = False) -> None:
     """Rehearse coming back after a kill, beside everything live; exit code 1 if the desk would not be as it was."""
     with waiting("coming back from a checkpoint"):
         result = open_project(project).rehearse_recovery(actor=actor, reason=reason)
-    show(result, as_json=as_json)
-    if not result.ok:
-        raise typer.Exit(1)
+    finish(result, as_json=as_json, good=result.ok)

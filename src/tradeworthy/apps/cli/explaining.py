@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tradeworthy.apps.cli.options import HERE, Folder, Json, Version, open_project
 from tradeworthy.apps.cli.progress import bar, waiting
-from tradeworthy.apps.cli.show import console, show
+from tradeworthy.apps.cli.show import console, finish, show
 from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def explain(
 def reasons(version: Version = "newest", project: Folder = HERE, *, as_json: Json = False) -> None:
     """Check that every feature has a reason code; write a catalogue to start from. Exit code 1 if one has none."""
     found = open_project(project).reasons(version)
-    show(found, as_json=as_json)
-    if found.missing:
-        raise typer.Exit(1)
+    finish(found, as_json=as_json, good=not found.missing)
 
 
 def show_explanation(found: "Explained", *, as_json: bool) -> None:

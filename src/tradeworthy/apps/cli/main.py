@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from tradeworthy.apps.cli import findings, keys, people, reporting, serving, steering, watching
@@ -21,6 +20,7 @@ from tradeworthy.apps.cli.options import open_project as _project
 from tradeworthy.apps.cli.progress import bar, waiting
 from tradeworthy.apps.cli.show import (
     errors,
+    finish,
     show,
     show_examination,
     show_gate,
@@ -45,13 +45,6 @@ JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 """The environment variable in which a CI system names the file of its job's summary."""
 
 
-def _finish(result: msgspec.Struct, *, as_json: bool, good: bool = True) -> None:
-    """Print a result and leave with 1 where the answer is no."""
-    show(result, as_json=as_json)
-    if not good:
-        raise typer.Exit(1)
-
-
 def _summarise(written: Sequence[Path], summary: str | None) -> None:
     """Append the Markdown report to the summary of a CI job, if there is one."""
     if summary:
@@ -64,7 +57,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")], *, as_
     """Make a project: settings, a strategy, keys; ready to train on real market data."""
     from tradeworthy.apps.commands.starting import init_project  # noqa: PLC0415
 
-    _finish(init_project(folder), as_json=as_json)
+    finish(init_project(folder), as_json=as_json)
 
 
 @app.command()
@@ -80,7 +73,7 @@ def train(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Train a candidate: walk-forward folds, then a fit on all of the training part."""
     with bar("compiling") as report:
         result = _project(project).train(report=report)
-    _finish(result, as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 @app.command("import")
@@ -97,7 +90,7 @@ def import_(
 
     with waiting("opening the file where it can do no harm"):
         result = import_file(file, output, features=features, seconds_max=seconds)
-    _finish(result, as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 @app.command()
@@ -111,7 +104,7 @@ def register(
     """Sign the newest candidate and store it as a version."""
     with waiting("signing"):
         result = _project(project).register(name=name, actor=actor)
-    _finish(result, as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 @app.command()
@@ -133,7 +126,7 @@ def gate(
         result = desk.gate(version, profile=profile, actor=actor, report=report)
     if ci is not None:
         _summarise(desk.write_gate(result, ci), os.environ.get(JOB_SUMMARY))
-    show_gate(result, as_json=as_json)
+    show_gate(result, path=desk.registry.gate_path(result.version), as_json=as_json)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -143,19 +136,19 @@ def features(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Try the strategy's features: they compile, look back only, and step within the budget; exit code 1 if not."""
     with waiting("compiling and trying features"):
         result = _project(project).check_features()
-    _finish(result, as_json=as_json, good=result.ok)
+    finish(result, as_json=as_json, good=result.ok)
 
 
 @app.command()
 def approve(version: Version, project: Folder = HERE, *, actor: Actor, reason: Reason, as_json: Json = False) -> None:
     """Approve a version for this environment; an approver is never its author."""
-    _finish(_project(project).approve(version, actor=actor, reason=reason), as_json=as_json)
+    finish(_project(project).approve(version, actor=actor, reason=reason), as_json=as_json)
 
 
 @app.command()
 def rollback(project: Folder = HERE, *, actor: Actor, reason: Reason, as_json: Json = False) -> None:
     """Put the previous champion back; it decides the next event."""
-    _finish(_project(project).rollback(actor=actor, reason=reason), as_json=as_json)
+    finish(_project(project).rollback(actor=actor, reason=reason), as_json=as_json)
 
 
 @app.command()
@@ -164,11 +157,11 @@ def halt(
     *,
     scope: Scope = "all",
     actor: Actor,
-    reason: Reason,
+    reason: Reason = "from the command line",
     as_json: Json = False,
 ) -> None:
     """Refuse every order from the next event on; needs no server and no network."""
-    _finish(_project(project).halt(scope, actor=actor, reason=reason), as_json=as_json)
+    finish(_project(project).halt(scope, actor=actor, reason=reason), as_json=as_json)
 
 
 @app.command()
@@ -181,7 +174,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Allow orders again, and release the repeated-execution latch."""
-    _finish(_project(project).resume(scope, actor=actor, reason=reason), as_json=as_json)
+    finish(_project(project).resume(scope, actor=actor, reason=reason), as_json=as_json)
 
 
 @app.command()
@@ -198,7 +191,7 @@ def run(
     opened = _project(project)
     with people.beside(opened, page), bar("getting ready") as report:
         result = opened.run(speed=speed, watch=watch, report=report, beside=serving.beside(opened, port))
-    _finish(result, as_json=as_json)
+    finish(result, as_json=as_json)
 
 
 @app.command()
@@ -206,7 +199,7 @@ def replay(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Decide every recorded event again and compare, bit for bit; exit code 1 where one differs."""
     with waiting("replaying the tape"):
         result = _project(project).replay()
-    _finish(result, as_json=as_json, good=result.identical)
+    finish(result, as_json=as_json, good=result.identical)
 
 
 @app.command()
@@ -214,7 +207,7 @@ def verify(project: Folder = HERE, *, as_json: Json = False) -> None:
     """Check every byte of the tape, the ledger's chain and all signatures; exit code 1 on damage."""
     with waiting("verifying the record"):
         result = _project(project).verify()
-    _finish(result, as_json=as_json, good=result.ok)
+    finish(result, as_json=as_json, good=result.ok)
 
 
 @app.command()
@@ -233,13 +226,13 @@ def archive(
     desk = _project(project)
     if hold is not None or lift is not None:
         if hold is not None:
-            _finish(desk.hold(Hold(name=hold), actor=actor, reason=reason), as_json=as_json)
+            finish(desk.hold(Hold(name=hold), actor=actor, reason=reason), as_json=as_json)
         if lift is not None:
-            _finish(desk.lift_hold(lift, actor=actor, reason=reason), as_json=as_json)
+            finish(desk.lift_hold(lift, actor=actor, reason=reason), as_json=as_json)
         return
     with waiting("archiving"):
         result = desk.archive(actor=actor, reason=reason)
-    _finish(result, as_json=as_json, good=not result.problems)
+    finish(result, as_json=as_json, good=not result.problems)
 
 
 @app.command()
@@ -325,6 +318,8 @@ def run_command_line(arguments: Sequence[str] | None = None) -> None:
     except TradeworthyError as error:
         _refuse(type(error).__name__, str(error))
     except typer.TyperException as error:
+        if not error.format_message():  # a group without a command: its help was printed, and says it all
+            sys.exit(REFUSED)
         _refuse("Usage", _usage(error))
     except OSError as error:
         _refuse(type(error).__name__, f"{error.filename or 'a file'}: {error.strerror or error}")

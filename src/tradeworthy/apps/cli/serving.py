@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from tradeworthy.apps.cli.options import HERE, Folder, Json, open_project
-from tradeworthy.apps.cli.show import console, errors, show
+from tradeworthy.apps.cli.show import console, errors, finish, show
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
@@ -74,6 +74,4 @@ def rescore(
     from tradeworthy.apps.server.rescoring import rescore as score_again  # noqa: PLC0415
 
     found = score_again(open_project(project), against=against)
-    show(found, as_json=as_json)
-    if against is None and not found.identical:
-        raise typer.Exit(1)
+    finish(found, as_json=as_json, good=against is not None or found.identical)

@@ -1,9 +1,11 @@
 """How a command's result reaches a person or a program: a table, or one JSON document."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -37,8 +39,15 @@ def show(result: msgspec.Struct, *, as_json: bool) -> None:
     console.print(table_of(result))
 
 
-def show_gate(report: "GateReport", *, as_json: bool) -> None:
-    """Print a gate report: a line a check, and what was required where one did not pass."""
+def finish(result: msgspec.Struct, *, as_json: bool, good: bool = True) -> None:
+    """Print a result and leave with 1 where the answer is no."""
+    show(result, as_json=as_json)
+    if not good:
+        raise typer.Exit(1)
+
+
+def show_gate(report: "GateReport", *, path: Path, as_json: bool) -> None:
+    """Print a gate report: a line a check, what was required where one did not pass, and what to do next."""
     if as_json:
         show(report, as_json=True)
         return
@@ -47,7 +56,9 @@ def show_gate(report: "GateReport", *, as_json: bool) -> None:
         console.print(Text.assemble((f"{mark} ", style), (result.name, "bold"), f"  {result.measured}"))
         if result.stops:
             console.print(Text(f"    required: {result.requirement}"))
-    console.print(f"version {report.version[:16]} {report.outcome}, profile {report.profile}")
+    console.print(f"version {report.version[:SHORT]} {report.outcome}, profile {report.profile}")
+    then = 'tradeworthy promote newest --to champion --reason "..."' if report.passed else "tradeworthy train"
+    console.print(f"read {path.with_suffix('.html')}, then: {then}", soft_wrap=True, markup=False)
 
 
 def show_look(found: "Look", *, as_json: bool) -> None:

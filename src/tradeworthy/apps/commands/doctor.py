@@ -6,11 +6,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
 from tradeworthy.apps.commands.settings import FILE_NAME, Settings, load_settings
+from tradeworthy.change.train.strategy import imported_by, packages_of
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.kernel_cache import cache_folder, fingerprint
 
@@ -95,9 +97,16 @@ def _project(folder: Path) -> Iterator[Item]:
 
 
 def _strategy(folder: Path, settings: Settings) -> Item:
-    """Want the strategy file; it is not run here."""
+    """Want the strategy file and every package that it imports; it is not run here."""
     path = folder / settings.desk.strategy
-    return Item("strategy", path.is_file(), str(path), "" if path.is_file() else "write it, or mend [desk] strategy")
+    if not path.is_file():
+        return Item("strategy", False, str(path), "write it, or mend [desk] strategy")
+    try:
+        missing = sorted(name for name in imported_by(path.read_text("utf-8")) if find_spec(name) is None)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        return Item("strategy", False, f"{path}: {error}", "mend it; then: tradeworthy features")
+    found = f"{path} imports {', '.join(missing)}, not installed here" if missing else str(path)
+    return Item("strategy", not missing, found, f"pip install {' '.join(packages_of(missing))}" if missing else "")
 
 
 def _market_files(folder: Path, settings: Settings) -> Item:

@@ -56,8 +56,7 @@ def override_check(project: "Project", version: str, check: str, *, until: str, 
     registry, digest = project.registry, project.resolve(version)
     told = override(registry, digest, check, until_ns=_day_ns(until), actor=actor, reason=reason)
     if told.in_force:
-        path = registry.folder / registry.standing().gates[digest].report_path
-        _write_beside(project, GateReport.from_json(registry.gate_report(digest)), path)
+        _write_beside(project, GateReport.from_json(registry.gate_report(digest)), registry.gate_path(digest))
     return told
 
 

@@ -50,5 +50,5 @@ def import_file(file: Path, output: Path, *, features: int | None = None, second
         protected_by=[words for name, words in _WORDS.items() if getattr(held, name)],
         not_available=[words for name, words in _WORDS.items() if not getattr(held, name)],
         folder=str(output),
-        next=f'in strategy.py: def train(rows, labels): return tw.load_predictor(Path("{output.resolve()}"))',
+        next=f'in strategy.py: def train(rows, labels): return tw.load_predictor("{output.resolve()}")',
     )

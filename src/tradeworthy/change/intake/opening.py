@@ -27,7 +27,6 @@ from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.model.arrays import pack
 from tradeworthy.model.predictors.formats import files_of
 from tradeworthy.model.predictors.importing import import_model
-from tradeworthy.model.predictors.onnx import Onnx
 
 SYSTEM_FILES = (
     "/usr",
@@ -66,36 +65,17 @@ def width_of(model: Any) -> int:
         found = getattr(inner, name, None)
         if found is not None:
             return int(found() if callable(found) else found)
-    raise TypeError(f"a {type(model).__name__} does not say how many features it takes")
-
-
-def from_torch(model: Any, width: int) -> tuple[Any, Any]:
-    """Return a torch module as a predictor, and a function that scores rows with torch itself."""
-    torch = importlib.import_module("torch")
-    model.eval()
-    buffer = io.BytesIO()
-    torch.onnx.export(model, (torch.zeros(1, width),), buffer, input_names=["rows"], dynamo=False)
-
-    def scores(rows: Any) -> Any:
-        with torch.no_grad():
-            return np.array([model(torch.tensor(row[None], dtype=torch.float32)).numpy().ravel()[0] for row in rows])
-
-    return Onnx(buffer.getvalue()), scores
+    raise TypeError(f"a {type(model).__name__} does not say how many features it takes; give --features")
 
 
 def convert(data: bytes, width: int | None) -> Answer:
     """Open the file and return its model as data."""
     model = load(data)
     library = type(model).__module__.partition(".")[0]
-    if hasattr(model, "forward") and "torch" in sys.modules:
-        if width is None:
-            raise TypeError("a torch module does not say how many features it takes; give --features")
-        predictor, scored = from_torch(model, width)
-    else:
-        width = width_of(model) if width is None else width
-        predictor, scored = import_model(model, width), lambda rows: source_scores(model, rows)
+    width = width_of(model) if width is None else width
+    predictor = import_model(model, width)
     rows = np.random.default_rng(len(data)).normal(size=(CHECK_ROWS, width))
-    golden = pack({"rows": rows, "scores": np.asarray(scored(rows), np.float64)})
+    golden = pack({"rows": rows, "scores": source_scores(model, rows)})
     return Answer(
         form=predictor.format,
         files=files_of(predictor),

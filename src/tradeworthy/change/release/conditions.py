@@ -51,7 +51,7 @@ def check_gate(standing: Standing, digest: str, now_ns: int) -> None:
     if not judged.passed:
         raise ReleaseRefused(
             f"the gate did not pass version {digest[:SHORT]}: {', '.join(judged.failed_checks)}; "
-            f"read {judged.report_path}, then train again"
+            f"read {judged.report_path} in the state folder, or its .html, then train again"
         )
     if judged.until_ns is not None and now_ns >= judged.until_ns:
         raise ReleaseRefused(

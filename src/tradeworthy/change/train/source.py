@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import ModelMismatch
+from tradeworthy.model.predictors.importing import ALLOWED
 from tradeworthy.model.predictors.onnx import Onnx
 from tradeworthy.model.predictors.trees import Trees
 
@@ -23,7 +24,8 @@ def source_scores(model: Any, rows: Floats, acts_on: str | None = None) -> Float
     Parameters
     ----------
     model : object
-        A LightGBM or XGBoost booster or wrapper, a CatBoost classifier or regressor, or a scikit-learn estimator.
+        A LightGBM or XGBoost booster or wrapper, a CatBoost classifier or regressor, a scikit-learn estimator, or a
+        PyTorch module.
     rows : (m, n) float64
         Features in the order of training.
     acts_on : str, optional
@@ -41,21 +43,28 @@ def source_scores(model: Any, rows: Floats, acts_on: str | None = None) -> Float
     """
     if isinstance(model, (Trees, Onnx)):  # imported before: its library is not here, its own scores are
         return np.ascontiguousarray(model.many(rows)[:, 0])
+    if is_torch(model):
+        torch = sys.modules["torch"]
+        with torch.no_grad():
+            given = model.eval()(torch.tensor(rows, dtype=torch.float32))
+        return np.ascontiguousarray(given.numpy().reshape(len(rows), -1)[:, 0], np.float64)
     if hasattr(model, "predict_proba"):
         found = np.asarray(model.predict_proba(rows), np.float64)
         classes = [str(name) for name in getattr(model, "classes_", ())]
         return _column(found, classes, classes[1] if len(classes) == 2 and acts_on is None else acts_on)
     if not hasattr(model, "predict"):
-        raise ModelMismatch(
-            f"train() returned a {type(model).__name__}, which cannot predict; return a LightGBM, XGBoost, "
-            "CatBoost or scikit-learn model"
-        )
+        raise ModelMismatch(f"train() returned a {type(model).__name__}, which cannot predict; {ALLOWED}")
     found = np.asarray(_predict(model, rows), np.float64)
     if found.ndim == 2 and found.shape[1] > 1:
         return _column(found, [str(place) for place in range(found.shape[1])], acts_on)
     if found.shape != (len(rows),):
         raise ModelMismatch(f"the model gives scores of shape {found.shape}; allowed is one score a row")
     return found
+
+
+def is_torch(model: Any) -> bool:
+    """Whether a model is a PyTorch module; PyTorch is not imported for the answer."""
+    return "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module)
 
 
 def _column(scores: Floats, classes: list[str], acts_on: str | None) -> Floats:

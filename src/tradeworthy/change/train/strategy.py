@@ -4,12 +4,13 @@ Idea:   this is the only place where tradeworthy runs a user's code; what comes 
         never reads the file again.
 """
 
+import ast
 import hashlib
 import importlib.util
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,9 @@ TrainFunction = Callable[..., Any]
 ``weights`` (m,), is given those of `[training] reweigh`."""
 
 NAMES = ("features", "label", "train")
+
+TRAINS = ("lightgbm", "xgboost", "sklearn", "skl2onnx", "onnx")
+"""What the extra `train` brings, as it is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,35 @@ def load_strategy(path: Path) -> Strategy:
     )
 
 
+def how_to_install(error: Exception) -> str:
+    """Return what to do about a package that a strategy imports and that is not here; nothing of another error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    return f"; run: pip install {' '.join(packages_of([error.name.partition('.')[0]]))}"
+
+
+def packages_of(modules: Sequence[str]) -> list[str]:
+    """Return what to install for modules that a strategy imports, each once."""
+    return list(dict.fromkeys("'tradeworthy[train]'" if name in TRAINS else name for name in modules))
+
+
+def imported_by(source: str) -> set[str]:
+    """Return the top-level names of the modules that a strategy's text imports, without running it.
+
+    Raises
+    ------
+    SyntaxError
+        It is not Python.
+    """
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            named |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            named.add(node.module.partition(".")[0])
+    return named
+
+
 def _run(path: Path, digest: str) -> ModuleType:
     """Execute the file as a module of its own, never found by an import."""
     name = f"tradeworthy_strategy_{digest[:16]}"
@@ -117,7 +150,7 @@ def _run(path: Path, digest: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise SettingsInvalid(f"{path} does not run: {type(error).__name__}: {error}") from error
+        raise SettingsInvalid(f"{path} does not run: {type(error).__name__}: {error}{how_to_install(error)}") from error
     finally:
         del sys.modules[name]
     return module

@@ -10,6 +10,7 @@ Undefined: a regression's scores are no probabilities: its log loss and Brier sc
 import math
 import platform
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -20,7 +21,7 @@ from tradeworthy.change.train.dataset import Dataset, Floats, Places, Training, 
 from tradeworthy.change.train.folds import Fold, out_of_fold, walk_forward
 from tradeworthy.change.train.groups import weights_of
 from tradeworthy.change.train.source import source_parameters, source_scores
-from tradeworthy.change.train.strategy import Strategy
+from tradeworthy.change.train.strategy import Strategy, how_to_install
 from tradeworthy.change.train.window import (
     Choice,
     Model,
@@ -323,9 +324,12 @@ def fit(strategy: Strategy, training: Training) -> object:
     except Exception as error:
         raise ModelMismatch(
             f"train() failed on {rows.shape[0]} rows of {rows.shape[1]} features: {type(error).__name__}: {error}"
+            f"{how_to_install(error)}"
         ) from error
     if model is None:
         raise ModelMismatch("train() returned nothing; end it with `return model`")
+    if isinstance(model, (str, Path)):  # a saved model scores by our own reading of it: its library is not here
+        return import_model(model, rows.shape[1], acts_on=strategy.acts_on)
     return model
 
 

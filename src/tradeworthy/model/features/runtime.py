@@ -143,7 +143,10 @@ def bind(program: Program, instruments: Sequence[Instrument]) -> ProgramTable:
     symbols = [instrument.symbol for instrument in instruments]
     for symbol in program.instruments:
         if symbol not in symbols:
-            raise FeatureInvalid(f"the program reads {symbol!r}, the desk lists {symbols}{near(symbol, symbols)}")
+            raise FeatureInvalid(
+                f"the features read {symbol!r}, the desk lists {symbols}{near(symbol, symbols)}; "
+                f"add an [[instrument]] {symbol} with its [[market]], or leave it out of the features"
+            )
     routes = np.zeros((len(symbols), max(Kind) + 1), ROUTE)
     block = 0
     for number, instrument in enumerate(instruments):

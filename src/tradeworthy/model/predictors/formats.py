@@ -43,7 +43,7 @@ def predictor_from_files(files: Mapping[str, bytes], form: str) -> Predictor:
     return _FORMATS[form][1].from_files(needed)
 
 
-def load_predictor(folder: Path, form: str = "") -> Predictor:
+def load_predictor(folder: str | Path, form: str = "") -> Predictor:
     """Read a predictor that `Predictor.save` wrote into `folder`; of the format whose file is there, if none is named.
 
     Raises
@@ -53,6 +53,7 @@ def load_predictor(folder: Path, form: str = "") -> Predictor:
     BundleRefused
         The format is unknown, or a file is not what it should be.
     """
+    folder = Path(folder)
     form = form or next((each for each, (name, _) in _FORMATS.items() if (folder / name).is_file()), Trees.format)
     try:
         files = {name: (folder / name).read_bytes() for name in predictor_files(form)}

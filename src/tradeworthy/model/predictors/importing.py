@@ -4,6 +4,7 @@ Idea:   the model's class says who reads it, by name, so that no training librar
         LightGBM model has LightGBM.
 """
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,11 @@ from tradeworthy.model.predictors.trees import Trees
 
 SUFFIXES = (".txt", ".json", ".ubj", ".onnx")
 
+ALLOWED = (
+    "allowed are a LightGBM, XGBoost, CatBoost or scikit-learn model, a PyTorch module, "
+    "or the path of a .txt, .json, .ubj or .onnx file"
+)
+
 
 def import_model(model: Any, n_features: int, *, acts_on: str | None = None) -> Predictor:
     """Turn a fitted model into a predictor.
@@ -33,8 +39,8 @@ def import_model(model: Any, n_features: int, *, acts_on: str | None = None) -> 
     ----------
     model : object
         A LightGBM or XGBoost Booster or scikit-learn wrapper, a CatBoost model, any scikit-learn estimator or pipeline,
-        a predictor, or the path of a saved LightGBM (.txt), XGBoost (.json, .ubj), CatBoost (.json) or ONNX (.onnx)
-        model.
+        a PyTorch module, a predictor, or the path of a saved LightGBM (.txt), XGBoost (.json, .ubj), CatBoost (.json)
+        or ONNX (.onnx) model.
     n_features : int
         Width of the program's rows.
     acts_on : str, optional
@@ -63,21 +69,11 @@ def _predictor(model: Any, n_features: int) -> Predictor:
         return _from_file(Path(model))
     if isinstance(model, (Trees, Onnx)):
         return model
-    kinds = [(base.__module__.split(".")[0], base.__name__) for base in type(model).__mro__]
-    libraries = {library for library, _ in kinds}
-    if "lightgbm" in libraries:
-        return Trees.from_forest(_named(read_lightgbm(_lightgbm_text(model)), model))
-    if "xgboost" in libraries:
-        return Trees.from_forest(_named(_xgboost_forest(model), model))
-    if "catboost" in libraries:
-        return Trees.from_forest(read_catboost(_catboost_document(model)))
-    if "sklearn" in libraries:
-        trees = type(model).__module__.startswith("sklearn.") and type(model).__name__ in NAMES
-        return Trees.from_forest(read_sklearn(model)) if trees else Onnx.from_sklearn(model, n_features)
-    raise ModelMismatch(
-        f"a {type(model).__module__}.{type(model).__name__} cannot be imported; allowed are LightGBM, XGBoost, "
-        "CatBoost and scikit-learn models, or the path of a .txt, .json, .ubj or .onnx file"
-    )
+    libraries = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    for library, read in _READERS.items():
+        if library in libraries:
+            return read(model, n_features)
+    raise ModelMismatch(f"a {type(model).__module__}.{type(model).__name__} cannot be imported; {ALLOWED}")
 
 
 def _from_file(path: Path) -> Predictor:
@@ -129,3 +125,18 @@ def _xgboost_forest(model: Any) -> Forest:
     if best is not None:  # the wrapper's predict stops there; a bare Booster's does not
         booster = booster[: int(best) + 1]
     return read_xgboost(bytes(booster.save_raw("json")))
+
+
+def _from_sklearn(model: Any, n_features: int) -> Predictor:
+    trees = type(model).__module__.startswith("sklearn.") and type(model).__name__ in NAMES
+    return Trees.from_forest(read_sklearn(model)) if trees else Onnx.from_sklearn(model, n_features)
+
+
+_READERS: Mapping[str, Callable[[Any, int], Predictor]] = {
+    "lightgbm": lambda model, _: Trees.from_forest(_named(read_lightgbm(_lightgbm_text(model)), model)),
+    "xgboost": lambda model, _: Trees.from_forest(_named(_xgboost_forest(model), model)),
+    "catboost": lambda model, _: Trees.from_forest(read_catboost(_catboost_document(model))),
+    "sklearn": _from_sklearn,
+    "torch": Onnx.from_torch,
+}
+"""Who reads the models of a library, in the order of asking: the wrappers of trees are scikit-learn's too."""

@@ -6,7 +6,10 @@ Bits:   libraries multiply a batch differently from a row, which changes the las
         one and many agree exactly.
 """
 
+import importlib
+import warnings
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,6 +105,25 @@ class Onnx:
             except BundleRefused as error:
                 reason = error
         raise ModelMismatch(f"{type(model).__name__} cannot be served as ONNX: {reason}") from reason
+
+    @classmethod
+    def from_torch(cls, model: Any, n_features: int) -> Self:
+        """Convert a PyTorch module of one (m, n) float input and one (m, k) output; training time only.
+
+        Raises
+        ------
+        ModelMismatch
+            It cannot be converted, or gives something else.
+        """
+        torch, buffer = importlib.import_module("torch"), BytesIO()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
+                row = (torch.zeros(1, n_features),)
+                torch.onnx.export(model.eval(), row, buffer, input_names=["rows"], dynamo=False)
+            return cls(buffer.getvalue())
+        except Exception as error:  # PyTorch raises errors of many kinds
+            raise ModelMismatch(f"{type(model).__name__} cannot be served as ONNX: {error}") from error
 
 
 def _session(data: bytes) -> Any:
