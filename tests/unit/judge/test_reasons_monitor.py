@@ -114,12 +114,6 @@ def test_a_state_of_other_features_is_refused():
         monitor().restore(state)
 
 
-def test_watching_nothing_is_refused():
-    """A setting under which no feature is watched says so."""
-    with pytest.raises(DataInvalid, match="allowed is 1 or more"):
-        ReasonSettings(features_max=0)
-
-
 def test_it_works_on_a_forest():
     """The contributions are those of the exact kernel."""
     trees = Trees.from_forest(random_forest(np.random.default_rng(4), trees=10, n_features=4))
@@ -153,10 +147,3 @@ def test_a_short_past_is_watched_in_shorter_blocks():
     )
     found = run(watching, slices(tape([4.0, 1.0, 1.0, 1.0])))
     assert found[0].subject == "strong"
-
-
-@pytest.mark.parametrize("name", ["features_max", "block_rows"])
-def test_a_setting_that_watches_nothing_is_refused(name):
-    """No feature, or a block of no rows, is refused with what is allowed."""
-    with pytest.raises(DataInvalid, match=f"monitor.reasons.{name} is 0; allowed is 1 or more"):
-        ReasonSettings(**{name: 0})

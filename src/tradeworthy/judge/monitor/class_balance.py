@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
@@ -56,6 +57,10 @@ class BalanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     quiet: int = 1_000
     seed: int = 7
     charts: ChartSettings = ChartSettings(shift_sd=0.3)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.class_balance", counts=["window"])
 
 
 class BalanceSummary(msgspec.Struct, frozen=True, kw_only=True):

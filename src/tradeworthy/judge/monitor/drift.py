@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import entry
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
@@ -86,6 +87,10 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     harmful_only: bool = False
     season: bool = True
     charts: ChartSettings = ChartSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.drift")
 
 
 class _About(msgspec.Struct, frozen=True):
@@ -379,10 +384,7 @@ def drift_monitor(
     season: Season | None = None,
     expected: ExpectedLoss | None = None,
 ) -> DriftMonitor:
-    """Return a calibrated drift monitor of one version; see `calibrate_drift` for the reference.
-
-    A season is taken out of live rows alone: the reference is given without it.
-    """
+    """Return a calibrated monitor (see `calibrate_drift`) of one version; a season is taken out of live rows alone."""
     settings = settings or DriftSettings()
     charts = calibrate_drift(reference, names, settings, places)
     return DriftMonitor(

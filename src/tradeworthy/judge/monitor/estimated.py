@@ -21,6 +21,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import auc
 from tradeworthy.judge.monitor.adaptive import Foreseen, LastRows
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,
@@ -67,6 +68,10 @@ class EstimatedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     quiet: int = 1_000
     seed: int = 7
     charts: ChartSettings = ChartSettings(shift_sd=0.3)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.estimated", counts=["window"])
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import zone_of
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,
@@ -114,15 +115,13 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     label_cut: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse clocks that nobody keeps."""
+        """Refuse numbers that let nothing be seen, and clocks that nobody keeps."""
+        require(self, "monitor.fairness", counts=["window"], signed=["score_cut", "label_cut"])
         zone_of(self.time_zone)
 
 
 class Trained(NamedTuple):
-    """What training showed out of fold: (m,) scores, labels and event times, and the (m, n) rows where they are kept.
-
-    Rows that are not kept are NaN.
-    """
+    """What training showed out of fold: (m,) scores, labels, event times; (m, n) rows, NaN where they are not kept."""
 
     scores: Floats
     labels: Floats

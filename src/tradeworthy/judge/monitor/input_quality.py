@@ -18,6 +18,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import SOME_EVENTS, FindingQueue, Records, State, are_events, inputs_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Longs
 from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords, of_10k
@@ -71,6 +72,10 @@ class InputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     jump: float = 15.0
     late: float = 5.0
     late_ms: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.inputs", counts=["learn"], positive=["gap", "jump", "late"], shares=["usual_faults"])
 
 
 class InputSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from tradeworthy.core.events import EventBatch
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import (
     SOME_DECISIONS,
     SOME_EVENTS,
@@ -85,8 +86,10 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ----------
     false_alarms_per_10k : float
         Per 10,000 events, decisions and answers.
-    learn, learn_orders : int
-        Lags of an instrument's events and decisions, and of its orders, from which their limits are learned.
+    learn : int
+        First lags of an instrument's events, and as many of its decisions, from which their limits are learned.
+    learn_orders : int
+        First lags of an instrument's orders from which their limit is learned.
     quiet : int
         Lags without a further alarm after one; doubles while it stays.
     least_ms : float
@@ -98,6 +101,10 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     learn_orders: int = 300
     quiet: int = 1_000
     least_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.latency", counts=["learn", "learn_orders"])
 
 
 class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
@@ -86,6 +87,10 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     quiet_outcomes: int = 500
     seed: int = 7
     charts: ChartSettings = ChartSettings(shift_sd=0.25, own_reach=1.0)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.performance", counts=["window"], signed=["score_cut", "label_cut"])
 
 
 class PerformanceReference(msgspec.Struct, frozen=True, kw_only=True):

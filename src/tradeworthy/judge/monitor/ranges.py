@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords, of_10k
@@ -46,6 +47,10 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     false_alarms_per_10k: float = 0.2
     quiet: int = 1_000
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.range")
 
 
 @leaf

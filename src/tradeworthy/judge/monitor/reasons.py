@@ -25,6 +25,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explainer
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, followed_by, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import REFERENCE_MIN, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, SeriesWatch
@@ -76,9 +77,7 @@ class ReasonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def __post_init__(self) -> None:
         """Refuse a monitor that would watch nothing."""
-        for name in ("features_max", "block_rows"):
-            if getattr(self, name) < 1:
-                raise DataInvalid(f"monitor.reasons.{name} is {getattr(self, name)}; allowed is 1 or more")
+        require(self, "monitor.reasons", counts=["features_max", "block_rows"])
 
 
 class _Open(NamedTuple):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
@@ -58,6 +59,10 @@ class ReliabilitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     quiet: int = 1_000
     seed: int = 7
     charts: ChartSettings = ChartSettings(shift_sd=0.2)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.reliability", counts=["window"])
 
 
 def calibration_error(scores: npt.ArrayLike, labels: npt.ArrayLike, bins: int = BINS) -> float:

@@ -5,6 +5,7 @@ Idea:   the reference profile and the out-of-fold scores say what is normal; not
 State:  `resume` puts a set back to where its saved states were; a monitor without a saved state starts afresh.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,10 +14,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import DataInvalid
+from tradeworthy.core.errors import DataInvalid, SettingsInvalid, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
+from tradeworthy.judge.monitor.allowed import RATE
 from tradeworthy.judge.monitor.base import Heir, Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor
@@ -44,9 +46,6 @@ WALK_MIN = 500
 OF_DIRECTIONS = f"a model of directions (labels 0 and 1) and {WALK_MIN} out-of-fold scores"
 NEEDS = {"reasons": "a model of trees"} | dict.fromkeys(("class_balance", "estimated", "reliability"), OF_DIRECTIONS)
 """What monitors need of a version; of any other they are silent: they are not even made."""
-
-RATE = "false_alarms_per_10k"
-"""What the setting is called in which every monitor is told how often it may be wrong."""
 
 Walk = tuple[npt.ArrayLike, npt.ArrayLike]
 Times = npt.NDArray[np.int64]
@@ -81,10 +80,12 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     fairness: FairnessSettings = FairnessSettings()
 
     def __post_init__(self) -> None:
-        """Refuse a budget that is none, of all monitors together or of one that is on."""
+        """Refuse a budget that is none, of all monitors together or of one that is on, and what is no monitor."""
+        for name in set(self.off) - set(names := self.__struct_fields__[2:]):
+            raise SettingsInvalid(f"monitor.off names {name!r}{near(name, names)}; allowed are {', '.join(names)}")
         budgets = {f"{name}.{RATE}": rate for name, rate in self.rates.items()}
         for name, rate in ({"false_alarms_per_day": self.false_alarms_per_day} | budgets).items():
-            if rate is not None and not rate > 0.0:
+            if rate is not None and not 0.0 < rate < math.inf:
                 raise DataInvalid(
                     f"monitor.{name} is {rate:g}; allowed is more than 0: no monitor that hears anything is never "
                     "wrong (those that are not wanted stand in monitor.off)"

@@ -23,6 +23,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import (
     SOME_EVENTS,
     FindingQueue,
@@ -112,6 +113,10 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     learn_fills: int = 100
     quiet: int = 500
     drawdown_value: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(self, "monitor.trading", counts=["learn_decisions", "learn_fills"], positive=["drawdown_value"])
 
 
 class TradingSummary(msgspec.Struct, frozen=True, kw_only=True):

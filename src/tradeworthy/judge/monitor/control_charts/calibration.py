@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
+from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALLOWANCE,
     CENTRE,
@@ -85,6 +86,12 @@ class ChartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     error_reach: float = 1.0
     own_reach: float = 1.3
     regimes: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that let nothing be seen."""
+        require(
+            self, "monitor.*.charts", counts=["runs", "run_length"], positive=["shift_sd", "clip"], shares=["decay"]
+        )
 
 
 class Operating(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,77 @@
+"""Settings of monitors that would let nothing be seen are refused as soon as they are made."""
+
+import math
+
+import msgspec
+import pytest
+
+from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.judge.monitor.allowed import RATE
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessSettings
+from tradeworthy.judge.monitor.input_quality import InputSettings
+from tradeworthy.judge.monitor.latency import LatencySettings
+from tradeworthy.judge.monitor.performance import PerformanceSettings
+from tradeworthy.judge.monitor.reasons import ReasonSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.monitor.trading import TradingSettings
+
+PARTS = {name: type(getattr(MonitorSettings(), name)) for name in MonitorSettings().rates}
+
+
+def numbers(part):
+    """Return the names of a section's numbers, its rate apart."""
+    values = {name: getattr(part(), name) for name in part.__struct_fields__ if name != RATE}
+    return [name for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+@pytest.mark.parametrize(
+    ("section", "part", "name", "value", "allowed"),
+    [
+        ("monitor.latency", LatencySettings, "learn", 0, "1 or more"),
+        ("monitor.latency", LatencySettings, "learn_orders", 0, "1 or more"),
+        ("monitor.latency", LatencySettings, "least_ms", -1.0, "0 or more"),
+        ("monitor.reasons", ReasonSettings, "features_max", 0, "1 or more"),
+        ("monitor.reasons", ReasonSettings, "block_rows", 0, "1 or more"),
+        ("monitor.inputs", InputSettings, "gap", 0.0, "more than 0"),
+        ("monitor.inputs", InputSettings, "usual_faults", 1.5, "0 to 1"),
+        ("monitor.trading", TradingSettings, "drawdown_value", -5.0, "more than 0"),
+        ("monitor.performance", PerformanceSettings, "score_cut", math.inf, "any finite number"),
+        ("monitor.fairness", FairnessSettings, "window", 0, "1 or more"),
+        ("monitor.*.charts", ChartSettings, "runs", 0, "1 or more"),
+        ("monitor.*.charts", ChartSettings, "decay", 1.1, "0 to 1"),
+    ],
+)
+def test_what_is_refused_says_what_is_allowed(section, part, name, value, allowed):
+    """The setting by its full name, what was found, what is allowed."""
+    with pytest.raises(SettingsInvalid) as refused:
+        part(**{name: value})
+    assert str(refused.value) == f"{section}.{name} is {value:g}; allowed is {allowed}"
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+@pytest.mark.parametrize(("part", "name"), [(p, n) for p in (*PARTS.values(), ChartSettings) for n in numbers(p)])
+def test_no_number_of_any_section_is_nonsense(part, name, value):
+    """What is no number, or less than all, is refused wherever a number stands."""
+    with pytest.raises(SettingsInvalid, match=rf"\.{name} is (nan|-inf); allowed is "):
+        part(**{name: value})
+
+
+def test_what_is_allowed_is_left_alone():
+    """The least of each kind, a cut below zero for returns, and a limit that is left out."""
+    assert LatencySettings(learn=1, learn_orders=1, quiet=0, least_ms=0.0).learn == 1
+    assert InputSettings(usual_faults=0.0).usual_faults == 0.0
+    assert PerformanceSettings(score_cut=-0.01).score_cut == -0.01
+    assert TradingSettings(drawdown_value=None).drawdown_value is None
+
+
+def test_it_is_refused_where_settings_are_read():
+    """A file with such a number is refused by the same words."""
+    with pytest.raises(SettingsInvalid, match=r"monitor\.latency\.learn is 0; allowed is 1 or more"):
+        msgspec.toml.decode(b"[latency]\nlearn = 0", type=MonitorSettings)
+
+
+def test_a_monitor_that_there_is_not_cannot_be_off():
+    """A slip in `off` would leave a monitor on, unnoticed; the nearest name is hinted at."""
+    with pytest.raises(SettingsInvalid, match=r"off names 'class_balanse'.*class_balance.*; allowed are drift"):
+        MonitorSettings(off=("drift", "class_balanse"))
