@@ -53,11 +53,18 @@ def _summarise(written: Sequence[Path], summary: str | None) -> None:
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")], *, as_json: Json = False) -> None:
-    """Make a project: settings, a strategy, keys; ready to train on real market data."""
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    *,
+    bars: Annotated[Path | None, typer.Option(help="Your own CSV or Parquet file of bars, copied.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="What they are of; the file's name if left out.")] = None,
+    bar_time: Annotated[str | None, typer.Option(help="Whether their stamps are opens or closes: open, close.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a project, ready to train: settings, a strategy, a CI gate; on your own bars or on real ETH prices."""
     from tradeworthy.apps.commands.starting import init_project  # noqa: PLC0415
 
-    finish(init_project(folder), as_json=as_json)
+    finish(init_project(folder, bars=bars, symbol=symbol, bar_time=bar_time), as_json=as_json)
 
 
 @app.command()

@@ -141,6 +141,18 @@ def period_ns(text: str) -> int:
     return int(found[1]) * _UNITS_NS[found[2]]
 
 
+def period_text(length_ns: int) -> str:
+    """Return a length as settings write it, in the largest unit that it is a whole number of.
+
+    >>> period_text(1_800_000_000_000), period_text(90_000_000_000), period_text(86_400_000_000_000)
+    ('30m', '90s', '1d')
+    """
+    unit = next(
+        (unit for unit, size in reversed(_UNITS_NS.items()) if length_ns >= size and not length_ns % size), "ms"
+    )
+    return f"{max(1, length_ns // _UNITS_NS[unit])}{unit}"
+
+
 def read_market_file(
     file: MarketFile, instruments: Sequence[Instrument], *, folder: Path | None = None
 ) -> tuple[EventBatch, FileReport]:
@@ -256,11 +268,20 @@ def stamps_to_ns(stamps: "pl.Series", time_zone: str, time_unit: str) -> "pl.Ser
 
 def _parsed(text: "pl.Series") -> "pl.Series":
     """Read ISO-like text; text that carries an offset keeps its instant."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     has_offset = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any()
     trial = text.str.replace(" ", "T", literal=True)
     if has_offset:
         return trial.str.to_datetime("%+", time_unit="ns", time_zone="UTC", strict=False)
-    return trial.str.to_datetime(time_unit="ns", strict=False)
+    try:
+        return trial.str.to_datetime(time_unit="ns", strict=False)
+    except pl.exceptions.ComputeError:
+        first = next((each for each in text if each is not None), None)
+        raise DataInvalid(
+            f"the stamps, such as {first!r}, are in no known format; allowed are dates and times such as "
+            "2024-01-31 23:59:59, with or without an offset, and numbers since 1970"
+        ) from None
 
 
 def _table(frame: "pl.DataFrame", file: MarketFile, stamps: "pl.Series") -> Table:
