@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 from tape_slices import bars, decisions_on, read_in_turns
@@ -14,7 +15,9 @@ from tradeworthy.judge.monitor.latency import LatencyMonitor, LatencySettings
 
 N, LEARN, LEARN_ORDERS = 900, 60, 30
 DESK = ["ETH", "BTC"]
-SETTINGS = LatencySettings(learn=LEARN, learn_orders=LEARN_ORDERS, quiet=50, false_alarms_per_10k=5.0)
+SETTINGS = LatencySettings(
+    learn=LEARN, learn_orders=LEARN_ORDERS, alarm_on_orders=True, quiet=50, false_alarms_per_10k=5.0
+)
 
 
 def tape(seed=0):
@@ -198,7 +201,7 @@ def test_what_is_no_word_of_the_venue_is_no_answer(said):
 def test_percentiles_are_figures_under_each_instrument():
     """Median and 99th of 1 to 100 ms, beside how near an alarm is and, once that is learned, how soon it comes."""
     orders = orders_on(bars(np.full(400, 100.0)))
-    monitor = LatencyMonitor(DESK)
+    monitor = LatencyMonitor(DESK, LatencySettings(alarm_on_orders=True))
     monitor.observe(orders)
     for place, order in enumerate(orders):
         monitor.observe(answer(order, late_ms=1.0 + place % 100))
@@ -232,7 +235,7 @@ def test_a_state_of_other_lags_leaves_its_findings_and_a_fresh_start(name):
     if name == "wanted":
         del state["wanted"]
         state["limits"] = state["limits"][:4]
-    settings = LatencySettings(learn=LEARN // 2) if name == "learn" else SETTINGS
+    settings = LatencySettings(learn=LEARN // 2, alarm_on_orders=True) if name == "learn" else SETTINGS
     after = LatencyMonitor([*DESK, "LTC"] if name == "instruments" else DESK, settings)
     after.restore(state)
     assert after.findings() == before.findings() != []
@@ -246,8 +249,34 @@ def test_a_state_of_other_lags_leaves_its_findings_and_a_fresh_start(name):
 def test_a_limit_that_is_not_learned_yet_is_nan():
     """With too few lags nothing is slow, and the summary says that there is no limit."""
     events, decisions = tape()
-    monitor = LatencyMonitor(DESK, LatencySettings(learn=10_000, learn_orders=10_000))
+    monitor = LatencyMonitor(DESK, LatencySettings(learn=10_000, learn_orders=10_000, alarm_on_orders=True))
     monitor.observe(events)
     monitor.observe(decisions)
     assert all(np.isnan(each.slow_ms) and each.count > 0 for each in monitor.summary())
     assert monitor.findings() == []
+
+
+@pytest.mark.parametrize(("alarms", "told"), [(False, []), (True, ["ETH order lag"])])
+def test_a_paper_venue_in_a_quiet_night_is_not_slow(alarms, told):
+    """It answers at the market's next event: that events grow rare is told of a venue that answers by itself alone."""
+    spacing = np.where(np.arange(N) < 2 * N // 3, 1, 100) * NS_PER_MS
+    events = bars(np.full(N, 100.0))
+    events["ts_event_ns"] = events["ts_recv_ns"] = np.cumsum(spacing) + 10**18
+    decisions = decisions_on(events, 0.5)
+    decisions["quantity"], decisions["ts_decided_ns"] = 1.0, events["ts_recv_ns"]
+    answers = events[1:].copy()
+    answers["kind"], answers["reference"] = Kind.FILL, decisions["sequence"][:-1]
+    answers["sequence"] -= 1
+    inputs = np.concatenate([events, answers])
+    inputs.sort(order="sequence")
+    monitor = LatencyMonitor(["ETH"], msgspec.structs.replace(SETTINGS, alarm_on_orders=alarms))
+    for part in np.array_split(inputs, 7):
+        monitor.observe(part)
+    for part in np.array_split(decisions, 5):
+        monitor.observe(part)
+    assert [finding.subject for finding in monitor.findings()][:1] == told
+    assert ("ETH order lag" in {each.subject for each in monitor.gauges() if each.family == "evidence"}) is alarms
+    measured = lag_of(monitor, "order lag")
+    assert measured.count == N - 1
+    assert measured.worst_ms == pytest.approx(100.0)
+    assert measured.p50_ms == pytest.approx(1.0, rel=1 / 32)

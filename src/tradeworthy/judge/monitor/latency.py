@@ -90,6 +90,9 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         First lags of an instrument's events, and as many of its decisions, from which their limits are learned.
     learn_orders : int
         First lags of an instrument's orders from which their limit is learned.
+    alarm_on_orders : bool
+        Whether slow answers to orders are told: of a venue that answers by itself. A paper venue answers at the
+        market's next event, so what is slow there is the market: its lags are figures alone.
     quiet : int
         Lags without a further alarm after one; doubles while it stays.
     least_ms : float
@@ -99,6 +102,7 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     false_alarms_per_10k: float = 0.2
     learn: int = 1_000
     learn_orders: int = 300
+    alarm_on_orders: bool = False
     quiet: int = 1_000
     least_ms: float = 1.0
 
@@ -135,7 +139,7 @@ class LatencyMonitor:
         self._instruments, self._settings = list(instruments), settings or LatencySettings()
         each, n = self._settings, EACH * len(self._instruments)
         self._charts = RateCharts(n, false_alarms_per_10k=each.false_alarms_per_10k, quiet=each.quiet)
-        wanted = (each.learn, each.learn, each.learn_orders)
+        wanted = (each.learn, each.learn, each.learn_orders if each.alarm_on_orders else 0)  # 0 learns no limit
         self._learned = Learned.nothing(np.tile(np.array(wanted, np.int64), len(self._instruments)))
         self._inputs, self._decisions = Kept(SEEN_INPUT), Kept(DECIDED)
         self._answers, self._orders = Kept(ANSWER), Kept(SENT_ORDER)
@@ -162,7 +166,7 @@ class LatencyMonitor:
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each lag is by instrument, percentiles of lags, and how many orders wait."""
         names = [(f"{symbol} {lag}", symbol) for symbol in self._instruments for lag in LAGS]
-        near = self._charts.gauges(dict(enumerate(names)))
+        near = self._charts.gauges({chart: name for chart, name in enumerate(names) if self._learned.wanted[chart]})
         waiting = float(np.count_nonzero(self._orders.records["answered"] == 0))
         near.append(Gauge(family="value", subject="orders_unanswered", value=waiting))
         return near + [
