@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from harness import HERE, KEPT
 
@@ -17,6 +17,17 @@ SOURCE = HERE / "client.c"
 def is_realtime() -> bool:
     """Tell whether this process was given the real-time class."""
     return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+
+
+class Others(NamedTuple):
+    """Callers beside those that are measured: how many, what they ask, and from which address of this machine.
+
+    They are of the same process: two that poll on one core would measure how the system shares it between them.
+    """
+
+    callers: int
+    requests: Path
+    address: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,16 @@ class Client:
             subprocess.run([compiler, "-O2", "-o", str(path), str(SOURCE)], check=True)  # noqa: S603
         return cls(path)
 
-    def ask(self, port: int, callers: int, seconds: float, requests: Path, *, rate: float = 0.0) -> dict[str, float]:
+    def ask(
+        self,
+        port: int,
+        callers: int,
+        seconds: float,
+        requests: Path,
+        *,
+        rate: float = 0.0,
+        beside: Others | None = None,
+    ) -> dict[str, float]:
         """Ask so many at once for so long; with a rate, so many a second, whether they are answered or not.
 
         Returns
@@ -46,27 +66,17 @@ class Client:
             `count`, `per_s`, `p50`, `p99`, `p999`, `max` (us) of the answers that were 200; `bad` and `bad_p99` of the
             others; `unsent`, those that found no connection free.
         """
-        return heard(self.start(port, callers, seconds, requests, rate=rate))
-
-    def start(
-        self, port: int, callers: int, seconds: float, requests: Path, *, rate: float = 0.0, address: str = "127.0.0.1"
-    ) -> "subprocess.Popen[bytes]":
-        """Begin to ask, from an address of this machine; see `heard`."""
-        words = [str(self.program), str(port), str(callers), str(seconds), str(requests), str(rate), address]
+        words = [str(self.program), str(port), str(callers), str(seconds), str(requests), str(rate)]
+        words += [str(word) for word in beside or ()]
         process = subprocess.Popen(words, stdout=subprocess.PIPE)  # noqa: S603
         os.sched_setaffinity(process.pid, {0})
         if is_realtime():
             os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
-        return process
-
-
-def heard(process: "subprocess.Popen[bytes]") -> dict[str, float]:
-    """Return what a client found, once it has ended; see `Client.ask`."""
-    out, _ = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"the client ended with {process.returncode}: {process.args}")
-    found: dict[str, float] = json.loads(out)
-    return found
+        out, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the client ended with {process.returncode}: {process.args}")
+        found: dict[str, float] = json.loads(out)
+        return found
 
 
 def post(path: str, body: dict[str, Any], secret: str = "") -> bytes:

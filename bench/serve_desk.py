@@ -19,6 +19,7 @@ from tradeworthy.apps.server.port import Port
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.keys import SCOPES, issue
 from tradeworthy.core.time import SystemClock
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.live.control import ControlBlock
 from tradeworthy.live.engine import Engine
 from tradeworthy.live.feeds.pushed import PushedFeed
@@ -95,7 +96,9 @@ def main() -> None:
         )
         settings = ServeSettings(port=0, awake_us=asked.awake_us, wait_ms_max=asked.wait_ms_max)
         project = SimpleNamespace(
-            settings=SimpleNamespace(serve=settings, desk=SimpleNamespace(name="bench"), instrument=[ETH]),
+            settings=SimpleNamespace(
+                serve=settings, desk=SimpleNamespace(name="bench"), instrument=[ETH], monitor=MonitorSettings()
+            ),
             registry=SimpleNamespace(load=None, list=list),
             folder=folder,
             clock=clock,

@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from clients import Client, heard, post
+from clients import Client, Others, post
 from harness import Aim, Report, Setting, unpin
-from measure import median_of, ratio_of
+from measure import Estimate, median_of, ratio_of
 from servers import READY, Server, free_port, kept, ours, rows, serving, v2_body, wait_for_answer
 
 from families.start import COMMAND, warmed
@@ -83,15 +83,24 @@ def _overload(setting: Setting, report: Report, client: Client, usual: Server, t
 
 
 def _beside(
-    setting: Setting, client: Client, server: Server, trouble: Callable[[], contextlib.AbstractContextManager[object]]
-) -> tuple[list[float], list[float]]:
-    """Return the p99 of healthy callers beside trouble, and without it, in turn."""
-    alone, troubled = [], []
+    setting: Setting,
+    client: Client,
+    server: Server,
+    *,
+    others: Others | None = None,
+    trouble: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> tuple[Estimate, float]:
+    """Return the p99 of healthy callers beside others, or trouble, over that without; and the others' answers a second.
+
+    They take turns.
+    """
+    requests, alone, beside = server.requests["infer"], [], []
     for _ in range(setting.repeats(12)):
-        alone.append(client.ask(server.port, TOGETHER, 0.5, server.requests["infer"])["p99"])
+        alone.append(client.ask(server.port, TOGETHER, 0.5, requests))
         with trouble():
-            troubled.append(client.ask(server.port, TOGETHER, 0.5, server.requests["infer"])["p99"])
-    return troubled, alone
+            beside.append(client.ask(server.port, TOGETHER, 0.5, requests, beside=others))
+    ratio = ratio_of([each["p99"] for each in beside], [each["p99"] for each in alone])
+    return ratio, median_of([each["bad"] / 0.5 for each in beside]).value
 
 
 def _idle(setting: Setting, report: Report, client: Client, server: Server) -> None:
@@ -108,7 +117,7 @@ def _idle(setting: Setting, report: Report, client: Client, server: Server) -> N
             stack.enter_context(_again_and_again(lambda: [caller.sendall(b"x") for caller in slow], 0.1))
             yield
 
-    ratio = ratio_of(*_beside(setting, client, server, crowd))
+    ratio, _ = _beside(setting, client, server, trouble=crowd)
     note = (
         f"p99 at {TOGETHER} connections beside {IDLE:,} idle ones and {SLOW} that send a byte every 0.1 s, against none"
     )
@@ -119,21 +128,10 @@ def _brute_force(setting: Setting, report: Report, client: Client, server: Serve
     """Ask while others, from another address, guess secrets."""
     guesses = [post("/v2/models/bench/infer", v2_body(row), f"tw_{at:08x}_guess") for at, row in enumerate(rows())]
     path = kept(server.requests["infer"].with_name("guess.req"), guesses)
-    guessed, let_in = [], 0.0
-
-    @contextlib.contextmanager
-    def guessing() -> Iterator[None]:
-        nonlocal let_in
-        process = client.start(server.port, GUESSERS, 0.5, path, address=ELSEWHERE)
-        yield
-        found = heard(process)
-        guessed.append(found["bad"] / 0.5)
-        let_in += found["count"]
-
-    ratio = ratio_of(*_beside(setting, client, server, guessing))
+    ratio, guessed = _beside(setting, client, server, others=Others(GUESSERS, path, ELSEWHERE))
     note = (
         f"p99 at {TOGETHER} connections beside {GUESSERS} that guess secrets as fast as they are refused: "
-        f"{median_of(guessed).value:,.0f} a second, 401 and, from the fiftieth on, 429; {let_in:.0f} were let in"
+        f"{guessed:,.0f} a second, 401 and, from the fiftieth on, 429"
     )
     report.add("brute_force_p99_ratio", ratio, note=note)
 
@@ -141,20 +139,15 @@ def _brute_force(setting: Setting, report: Report, client: Client, server: Serve
 def _hostile(setting: Setting, report: Report, client: Client, server: Server) -> None:
     """Send bodies that are too large, too deep or packed bombs beside healthy callers, and watch the memory."""
     bodies = hostile_requests(server.secret)
-    statuses: list[bytes] = []
-
-    def send_all() -> None:
-        statuses.extend(_status_of(server.port, request) for request in bodies)
-
-    send_all()
+    path = kept(server.requests["infer"].with_name("hostile.req"), bodies)
+    other = sum(not b"400" <= _status_of(server.port, request) < b"500" for request in bodies)
     before_mb = resident_mb(server.process.pid)
-    troubled, alone = _beside(setting, client, server, lambda: _again_and_again(send_all, 0.0))
+    ratio, sent = _beside(setting, client, server, others=Others(1, path, ELSEWHERE))
     grown = resident_mb(server.process.pid) - before_mb
-    other = sum(not b"400" <= status < b"500" for status in statuses)
-    note = f"{len(statuses):,} bodies: over the limit, 100,000 deep, a bomb of 1 GB, no UTF-8; {other} not answered 4xx"
-    report.add("hostile_memory_growth_mb", max(0.0, grown), note=note)
-    note = f"p99 at {TOGETHER} connections beside one caller who sends them one after the other, against none"
-    report.add("hostile_p99_ratio", ratio_of(troubled, alone), note=note)
+    bodies_said = f"bodies over the limit, 100,000 deep, a bomb of 1 GB, no UTF-8; {other} of the four not answered 4xx"
+    report.add("hostile_memory_growth_mb", max(0.0, grown), note=bodies_said)
+    note = f"p99 at {TOGETHER} connections beside one caller who sends {sent:,.0f} of them a second, against none"
+    report.add("hostile_p99_ratio", ratio, note=note)
 
 
 def hostile_requests(secret: str) -> list[bytes]:

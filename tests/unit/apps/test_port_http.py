@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 
+import numpy as np
 import pytest
 from served import CLOCK, PATH, served
 
@@ -209,6 +210,20 @@ def test_a_request_in_pieces_is_one_request(desk, size):
         for start in range(0, len(data), size):
             caller.sendall(data[start : start + size])
         assert answers(caller, 1)[0][0] == 200
+
+
+def test_a_large_body_in_many_pieces_is_whole(desk):
+    """Every row of it is scored, each in its place."""
+    rows = np.random.default_rng(5).normal(size=(1_000, 5))
+    tensor = {"name": "row", "shape": [*rows.shape], "datatype": "FP64", "data": rows.ravel().tolist()}
+    data = request(desk, body=json.dumps({"inputs": [tensor]}).encode())
+    with desk.raw() as caller:
+        for start in range(0, len(data), 4_096):
+            caller.sendall(data[start : start + 4_096])
+        ((status, told),) = answers(caller, 1)
+    scores = np.array(json.loads(told)["outputs"][0]["data"])
+    assert status == 200
+    assert np.array_equal(scores, desk.desk.engine.desk.acting.version.predictor.many(rows)[:, 0])
 
 
 def test_a_body_in_chunks(desk):
@@ -415,6 +430,15 @@ def test_a_refusal_is_kept_only_where_it_is_short(size, kept):
     first, again = (RequestRefused(400, f"instrument {'x' * size} is unknown").reply for _ in range(2))
     assert first == again
     assert (first is again) == kept
+
+
+def test_who_is_locked_out_is_told_the_same_for_a_second():
+    """Whole seconds, rounded up: a caller who waits so long waits enough, and the answer is made once for all."""
+    tenths = [RequestRefused(429, "locked out", 29.0 + place / 10).reply for place in range(1, 11)]
+    assert all(reply is tenths[0] for reply in tenths)
+    assert b"retry-after: 30" in tenths[0]
+    assert b"retry-after" not in RequestRefused(400, "no").reply
+    assert b"retry-after: 1" in RequestRefused(503, "soon", 0.001).reply
 
 
 def test_an_awake_port_asks_for_turns_until_its_time_is_over():

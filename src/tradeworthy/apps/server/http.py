@@ -98,7 +98,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, port: Owner) -> None:
         self._port = port
         self._parser = httptools.HttpRequestParser(self)
-        self._url, self._body, self._path = b"", b"", NOWHERE
+        self._url, self._path = b"", NOWHERE
+        self._body: bytes | bytearray = b""
         self._headers: Headers = {}
         self._out: list[tuple[str, bytes]] = []
         self._last: Request | None = None
@@ -262,14 +263,19 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
 
     def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body."""
-        self._body = self._body + piece if self._body else piece
+        """Take a piece of the body; the usual one comes in one."""
+        if not self._body:
+            self._body = piece
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body) + piece
+        else:
+            self._body += piece
         if len(self._body) > self._port.settings.body_bytes_max:
             raise RequestRefused(413, f"a body over {self._port.settings.body_bytes_max} bytes")
 
     def on_message_complete(self) -> None:
         """Answer, or wait behind an answer that is not there yet."""
-        asked = self._parser.get_method(), self._url, self._headers, self._body
+        asked = self._parser.get_method(), self._url, self._headers, bytes(self._body)
         self._url, self._body, self._headers = b"", b"", {}
         self._partial = False
         if self._closing:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from tradeworthy.change.access.doorkeeper import Refused
 from tradeworthy.core.errors import TradeworthyError
 
 REASONS = {
@@ -58,7 +57,7 @@ class RequestRefused(TradeworthyError):
         """
         message = str(self)
         made = _error_again if len(message) <= AGAIN_CHARS_MAX else error
-        return made(self.status, message, self.retry_after_s)
+        return made(self.status, message, math.ceil(self.retry_after_s))
 
 
 def answer(body: bytes) -> bytes:
@@ -81,15 +80,10 @@ def respond(status: int, body: bytes, headers: dict[bytes, bytes] | None = None,
 
 def error(status: int, message: str, retry_after_s: float = 0.0) -> bytes:
     """Return a refusal: ``{"error": message}``, with Retry-After in whole seconds where waiting helps."""
-    headers = {b"retry-after": b"%d" % max(1, math.ceil(retry_after_s))} if retry_after_s else {}
+    headers = {b"retry-after": b"%d" % math.ceil(retry_after_s)} if retry_after_s else {}
     if status == 401:
         headers[b"www-authenticate"] = b"Bearer"
     return respond(status, _encode({"error": message}), headers)
 
 
 _error_again = lru_cache(64)(error)
-
-
-def refuse(refused: Refused) -> bytes:
-    """Return the doorkeeper's refusal."""
-    return error(refused.status, refused.message, refused.retry_after_s)
