@@ -44,11 +44,14 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     decisions : list of six lists
         Times; how many wanted to be long, flat and short and how many were refused; the last one's number. One entry
         counts the decisions of one column of pixels: none is left out.
+    span_s : list of float
+        The first and the last price's time, of all there are.
     points : int
         How many prices there are in all; what is sent is what a drawing of this width shows of them.
     """
 
     symbol: str
+    span_s: list[float]
     points: int
     price: list[list[float]]
     equity: list[list[float]]
@@ -93,6 +96,7 @@ def drawn(deployment: Deployment, number: int, stretch: tuple[int | None, int | 
         ts_ns, sequences, counts = curves.wanted[number].seen(*stretch, columns)
         return Drawn(
             symbol=deployment.symbols[number],
+            span_s=_listed(price.ts_ns[[0, -1]])[0] if price.ts_ns.size else [],
             points=int(price.ts_ns.size),
             price=_listed(*price.seen(*stretch, columns)),
             equity=_listed(*curves.equity.seen(*stretch, columns)),

@@ -19,6 +19,15 @@ WANTED = (
 )
 """The colours of the band under the price."""
 
+LOOKS = (
+    ("closer", "+", "Closer"),
+    ("wider", "\N{MINUS SIGN}", "Wider"),
+    ("earlier", "\N{LEFTWARDS ARROW}", "Earlier"),
+    ("later", "\N{RIGHTWARDS ARROW}", "Later"),
+    ("whole", "All", "All of it"),
+)
+"""What the buttons over the charts do, as the script names it, in a sign and in words."""
+
 NO_CHAMPION = "none yet: train, register, gate and promote one"
 NO_LIMIT = "Nothing is set yet: the [limits] of tradeworthy.toml are, when the desk first runs; the page changes them."
 
@@ -200,12 +209,14 @@ def charts(symbols: Sequence[str]) -> Markup:
     return tag(
         "section",
         tag("div", tag("h2", "Price, decisions, fills and equity"), pick if len(symbols) > 1 else None, class_="head"),
+        looks(),
         tag(
             "div",
             id="price",
             class_="plot",
             role="img",
             aria_label=PRICE,
+            aria_describedby="looking",
             data_curves="/curves",
         ),
         tag("ul", (tag("li", tag("i", class_=f"box {tone}"), words) for words, tone in WANTED), class_="legend wanted"),
@@ -213,12 +224,23 @@ def charts(symbols: Sequence[str]) -> Markup:
         tag(
             "p",
             "The band under the price counts every decision: of those in a column of pixels, which share wanted what. "
-            "Drag to look closer, until each is a dot of its own; double-click for all of it; click for the decision.",
+            "Drag to look closer, until each is a dot of its own; double-click for all of it; click for the decision. "
+            "With keys: + and \N{MINUS SIGN} for closer and wider, arrows to move along, Home for all of it.",
             class_="empty",
+            id="looking",
         ),
         data_symbol=symbols[0] if symbols else "",
         id="charts",
     )
+
+
+def looks() -> Markup:
+    """Return the buttons that look closer at the charts; they show once there is something to see."""
+    buttons = (
+        tag("button", sign, type="button", data_look=look, aria_label=said, title=said) for look, sign, said in LOOKS
+    )
+    seen = tag("output", id="stretch", class_="empty")
+    return tag("div", buttons, seen, role="group", aria_label="What the charts show", class_="looks", hidden=True)
 
 
 def latest(lines: Sequence[DecisionLine]) -> Markup:

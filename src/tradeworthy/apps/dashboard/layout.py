@@ -25,7 +25,7 @@ VIEWS = (
     ("/settings", "Settings"),
 )
 STYLES = ("/static/uPlot.min.css", "/report.css", "/static/page.css")
-SCRIPTS = ("htmx.min.js", "sse.min.js", "uPlot.iife.min.js", "page.js")
+SCRIPTS = ("htmx.min.js", "sse.min.js", "uPlot.iife.min.js", "page.js", "charts.js")
 HTMX = '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"scrollBehavior":"auto"}'
 
 
