@@ -226,7 +226,8 @@ def test_the_real_monitors_go_on_after_a_restart(home, champion, recorder):
         pass
     once = told(home)
     assert once
-    for _ in range(4):
+    parts, left = 0, 1
+    while left:
         part = Watch(
             home.folder / "two",
             home.folder / "tape",
@@ -235,6 +236,8 @@ def test_the_real_monitors_go_on_after_a_restart(home, champion, recorder):
             clock=home.clock,
             batch=400,
         )
-        part.step(champion.number)
+        left = part.step(champion.number)
         part.save()
-    assert told(home) == once + once
+        parts += 1
+    assert parts > 3
+    assert sorted(told(home)[len(once) :]) == sorted(once)

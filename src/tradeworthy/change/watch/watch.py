@@ -3,6 +3,8 @@
 Idea:   one file holds the offsets on the tape, the monitors' states and the findings taken but not yet in the ledger;
         it is replaced whole. Findings go to the ledger only after they are in that file.
 Flow:   read → observe → save (with new findings) → append to the ledger → forget them at the next save.
+Order:  a look gives the monitors what all streams hold up to one sequence, so that what one of them joins does not
+        depend on when anybody looked (`record.together`).
 Time:   a finding carries the moment from which its alerts' delay counts: its event's time or, in a market of the past,
         the machine's time of the last look that left nothing unread, when its record was not there yet.
 Cut:    records that were read and that a power cut then took are told as a finding, and reading goes on where the
@@ -14,7 +16,7 @@ State:  killed before the save, the same records are observed again and nothing 
         the saved findings is not in the ledger yet is appended. Nothing is lost, nothing doubled.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,12 @@ import numpy.typing as npt
 from tradeworthy.change.watch.health import RecordHealth
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, rows_stream, version_name
-from tradeworthy.core.errors import NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
-from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, to_bytes
+from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, show, to_bytes
 from tradeworthy.judge.monitor.standing import of_desk, resume, succeed
 from tradeworthy.record.ledger import Ledger
-from tradeworthy.record.reader import Cursor, TapeReader
+from tradeworthy.record.together import Together
 
 INPUTS, DECISIONS = "inputs", "decisions"
 STATE_FILE = "monitors.npz"
@@ -121,7 +122,7 @@ class Watch:
         self._before = {name.removeprefix(_BEFORE): states[name] for name in states if name.startswith(_BEFORE)}
         self._health = RecordHealth(tape, clock=clock)
         self._saved_ns = clock.monotonic_ns()
-        self._cursors: dict[str, Cursor] = {}
+        self._following: Together | None = None
         self._monitors: Monitors = {}
         if self._offsets.version:
             self._monitors = make_monitors(self._offsets.version)
@@ -243,68 +244,57 @@ class Watch:
         change, offsets = self._expect(champion), self._offsets
         made = self._make(champion)
         succeed(made, self._before)
-        self._read_missed(made, change.streams)
+        reached = self._read_missed(made, change.streams)
         found = [finding for monitor in made.values() for finding in monitor.findings()]
         offsets.pending = [each for each in found if (each.monitor, each.subject) not in change.told]
         offsets.pending_since_ns = offsets.caught_up_ns = change.caught_up_ns
         offsets.version, offsets.change = champion, None
+        offsets.streams |= {INPUTS: reached, DECISIONS: reached}
         offsets.streams[rows_stream(champion)] = change.streams.get(DECISIONS, 0)
-        self._monitors, self._before = made, {}
-        self._cursors.clear()
+        self._monitors, self._before, self._following = made, {}, None
         self.save()
         self._tell()
 
-    def _read_missed(self, monitors: Monitors, since: Mapping[str, int]) -> None:
-        """Feed monitors what others have read of inputs and decisions since some place."""
-        for stream in (INPUTS, DECISIONS):
-            begin, until = since.get(stream, 0), self._offsets.streams.get(stream, 0)
-            cursor = TapeReader(self._tape).follow(stream, after=begin) if begin < until else None
-            while cursor is not None and begin < until:
-                records = cursor.poll(self._batch)
-                missed = records[records["sequence"] <= until]
-                self._show(monitors, missed)
-                begin = int(records["sequence"][-1]) if len(missed) else until
+    def _read_missed(self, monitors: Monitors, since: Mapping[str, int]) -> int:
+        """Feed monitors what others have read of inputs and decisions since some place; return how far that is."""
+        reached, begin = self.reached, {stream: since.get(stream, 0) for stream in (INPUTS, DECISIONS)}
+        following = Together(self._tape, begin, batch=self._batch)
+        while missed := following.look(until=reached)[0]:
+            self._show(monitors, [*missed.values()])
+        return reached
 
     def _look_at_record(self) -> list[Finding]:
         """Return what is wrong with the record; go back to where it ends, if less is there than was read."""
         offsets, reached = self._offsets, self.reached
-        offsets.epoch, cut = self._health.cut(offsets.epoch, reached)
+        epoch, cut = self._health.cut(offsets.epoch, reached)
+        if epoch != offsets.epoch:
+            offsets.epoch, self._following = epoch, None  # what was read ahead may be gone too
         if cut is not None:
             offsets.streams = {name: min(place, cut.kept) for name, place in offsets.streams.items()}
-            self._cursors.clear()
         return [] if self._lens is not None else self._health.findings(reached, cut, offsets.market_ns)
 
     def _observe(self) -> tuple[int, bool]:
         """Feed every monitor what its streams have beyond their offsets; say how much, and if that was all."""
-        observed, drained = 0, True
-        for stream in (INPUTS, DECISIONS, rows_stream(self._offsets.version)):
-            records = self._poll(stream)
-            drained &= len(records) < self._batch
-            if len(records) == 0:
-                continue
-            self._show(self._monitors, records)
-            if stream == INPUTS:
-                self._offsets.market_ns = int(records["ts_event_ns"][-1])
-            if stream == DECISIONS:
-                self._offsets.decisions += int(np.count_nonzero(records["role"] == Role.CHAMPION))
-            self._offsets.streams[stream] = int(records["sequence"][-1])
-            observed += len(records)
-        self._offsets.records += observed
+        offsets = self._offsets
+        if self._following is None:
+            streams = (INPUTS, DECISIONS, rows_stream(offsets.version))
+            after = {stream: offsets.streams.get(stream, 0) for stream in streams}
+            self._following = Together(self._tape, after, batch=self._batch)
+        look, drained = self._following.look()
+        self._show(self._monitors, [*look.values()])
+        for stream, records in look.items():
+            offsets.streams[stream] = int(records["sequence"][-1])
+        if INPUTS in look:
+            offsets.market_ns = int(look[INPUTS]["ts_event_ns"][-1])
+        if DECISIONS in look:
+            offsets.decisions += int(np.count_nonzero(look[DECISIONS]["role"] == Role.CHAMPION))
+        observed = sum(map(len, look.values()))
+        offsets.records += observed
         return observed, drained
 
-    def _show(self, monitors: Monitors, records: npt.NDArray[Any]) -> None:
-        shown = records if self._lens is None else self._lens(records)
-        for monitor in monitors.values():
-            monitor.observe(shown)
-
-    def _poll(self, stream: str) -> npt.NDArray[Any]:
-        if stream not in self._cursors:
-            try:
-                after = self._offsets.streams.get(stream, 0)
-                self._cursors[stream] = TapeReader(self._tape).follow(stream, after=after)
-            except NotFound:
-                return np.empty(0)
-        return self._cursors[stream].poll(self._batch)
+    def _show(self, monitors: Monitors, look: Sequence[npt.NDArray[Any]]) -> None:
+        shown = look if self._lens is None else [self._lens(records) for records in look]
+        show(monitors.values(), shown)
 
     def _save_is_due(self) -> bool:
         return self._clock.monotonic_ns() - self._saved_ns >= self._save_every_ns

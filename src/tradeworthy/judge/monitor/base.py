@@ -1,14 +1,15 @@
 """What every monitor promises, and what monitors share: a queue of findings and states that survive a restart.
 
 Idea:   a monitor is fed slices of tape streams, any stream in any slicing; it picks the records that it knows and
-        leaves the others. However the tape is sliced, its findings are the same.
+        leaves the others. However the tape is sliced, its findings are the same; where what it finds depends on the
+        order of records of several streams, it is shown those up to one sequence at once.
 State:  arrays only (no pickle), written in one file that replaces the last one whole. A finding not yet taken is state.
 """
 
 import io
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -58,11 +59,33 @@ class Restorable(Protocol):
 
 
 @runtime_checkable
+class Joining(Protocol):
+    """A monitor that brings several streams together."""
+
+    def observe_all(self, look: Sequence[Records]) -> None:
+        """Take the next records of several streams: all that there are up to one sequence."""
+
+
+@runtime_checkable
 class Heir(Protocol):
     """A monitor of the desk, not of a version: what it knows of the desk goes on under the next champion."""
 
     def inherit(self, before: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over what the state of the monitor before says of the desk."""
+
+
+def show(monitors: Collection[Monitor], look: Sequence[Records]) -> None:
+    """Let monitors observe the next records of several streams: all that there are up to one sequence.
+
+    One stream after the other, so that monitors that share work on the same records do it once.
+    """
+    joining = [monitor for monitor in monitors if isinstance(monitor, Joining)]
+    others = [monitor for monitor in monitors if monitor not in joining]
+    for records in look:
+        for monitor in others:
+            monitor.observe(records)
+    for each in joining:
+        each.observe_all(look)
 
 
 def are_decisions(records: Records) -> bool:

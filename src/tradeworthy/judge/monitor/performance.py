@@ -8,7 +8,7 @@ Undefined: an outcome without a label is left out; metrics of nothing are NaN.
 Units:  losses from 0 to 1: Brier (squared distance of the probability), or error (1 for a wrong call).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -246,7 +246,12 @@ class PerformanceMonitor:
 
     def observe(self, records: Records) -> None:
         """Take decisions and events; anything else is left."""
-        self._join.observe(records)
+        self.observe_all([records])
+
+    def observe_all(self, look: Sequence[Records]) -> None:
+        """Take decisions and events up to one sequence: outcomes then come in the order in which they were known."""
+        for records in look:
+            self._join.observe(records)
         joined = self._join.take()
         if len(joined) == 0:
             return

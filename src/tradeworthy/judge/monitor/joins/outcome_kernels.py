@@ -42,15 +42,17 @@ class Facts(NamedTuple):
 def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) -> int:
     """Write (n,) DECISION with a score as WAITING into room for as many; return how many those are.
 
-    `newest` keeps the highest decision and input read, of any version.
+    `newest` keeps the highest decision read, of any version, and the highest input that one of these was asked at:
+    others are decided after them at the same inputs.
     """
     found = 0
     for i in range(len(decisions)):
-        each = decisions[i]
-        newest[0], newest[1] = max(newest[0], each["sequence"]), max(newest[1], each["input_sequence"])
-        own = asks.all
+        each, own = decisions[i], asks.all
+        newest[0] = max(newest[0], each["sequence"])
         for version in asks.versions:
             own = own or version == each["version"]
+        if own:
+            newest[1] = max(newest[1], each["input_sequence"])
         if own and np.isfinite(each["score"]):
             waits = room[found]
             waits["sequence"], waits["input_sequence"] = each["sequence"], each["input_sequence"]
