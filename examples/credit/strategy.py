@@ -7,7 +7,7 @@ import tradeworthy as tw
 trigger = tw.Kind.ROW  # an application asks for a decision
 row_fields = ("income", "debt_share", "drawn", "late_payments", "months_employed", "group")
 features = {
-    "income": tw.log(tw.row("income")),
+    "log_income": tw.log(tw.row("income")),
     "debt_share": tw.row("debt_share"),
     "drawn": tw.row("drawn"),
     "late_payments": tw.row("late_payments"),
@@ -16,7 +16,7 @@ features = {
 }
 label = tw.outcome("bad", known_after=1_080)  # 90 days of applications
 movable = [  # what an applicant can say of himself; the rest comes from registers
-    tw.Movable(features=["income"], reach=1.0, direction="up", cost=1.0),
+    tw.Movable(features=["log_income"], reach=1.0, direction="up", cost=1.0),
     tw.Movable(features=["months_employed"], reach=1.0, direction="up", cost=1.0),
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_project import ADA, BOB, at, looked_at
 
-from tradeworthy.apps.cli.main import INTERRUPTED, app, run_command_line
+from tradeworthy.apps.cli.main import INTERRUPTED, ROOMS, app, run_command_line
 from tradeworthy.apps.commands.project import Project
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
@@ -242,12 +242,21 @@ def test_wrong_words_are_one_line_too(words, said, refused):
     assert "--help" in line
 
 
+def test_help_shows_every_command_in_one_room(call):
+    """The rooms of the house are the parts of the help, and no command stands outside or in two of them."""
+    named = sorted(name for names in ROOMS.values() for name in names)
+    assert named == sorted([*COMMANDS, *(group.name for group in app.registered_groups)])
+    _, out, _ = call("--help")
+    places = [out.index(f"─ {room} ─") for room in ROOMS]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("words", [[], ["people"], ["keys"]], ids=["nothing", "people", "keys"])
 def test_a_group_alone_is_its_help(words, call):
     """Without a command of its group the help is printed, and no error beside it that says nothing."""
     code, out, err = call(*words)
     assert code == 2
-    assert "Commands" in out
+    assert "Usage: tradeworthy" in out
     assert err.strip() == ""
 
 

@@ -71,13 +71,17 @@ def test_server_metadata(desk):
 
 @pytest.mark.parametrize("suffix", ["", "/versions/{version}", "/versions/champion"])
 def test_model_metadata_has_a_real_signature(desk, suffix):
-    """Inputs and outputs with datatypes and shapes, the columns by name, every ready version."""
+    """Inputs and outputs with datatypes and shapes, the columns by name and by what each is, every ready version."""
     name = f"{desk.desk.numbers[0]:016x}"
     status, told, _ = desk.ask("GET", PATH + suffix.format(version=name))
     assert status == 200
     assert told["name"] == NAME
     assert told["versions"][0] == name
-    assert told["inputs"] == [{"name": "row", "datatype": "FP64", "shape": [-1, 5], "parameters": {"columns": NAMES}}]
+    [taken] = told["inputs"]
+    assert (taken["name"], taken["datatype"], taken["shape"]) == ("row", "FP64", [-1, 5])
+    assert taken["parameters"]["columns"] == NAMES
+    program = desk.desk.shelf.versions[desk.desk.numbers[0]].program
+    assert taken["parameters"]["definitions"] == [program.describe(each) for each in NAMES]
     assert told["outputs"] == [{"name": "score", "datatype": "FP64", "shape": [-1, 1]}]
 
 

@@ -38,6 +38,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ROOMS = {
+    "Begin": ("init", "look", "doctor", "demo"),
+    "Change: make versions, judge them, release them": (
+        *("train", "import", "features", "register", "gate", "override", "approve", "promote", "rollback"),
+        *("shadows", "correct-prior", "policy"),
+    ),
+    "Live: trade, serve, look on, stop": (
+        *("run", "serve", "page", "status", "watch", "halt", "resume", "resize", "fallback", "override-order"),
+    ),
+    "Judge: what was found, and why it decided so": ("findings", "calibrate", "explain", "reasons"),
+    "Record: prove what happened": (
+        *("verify", "replay", "report", "query", "reconcile", "surveil", "stress", "drill", "rescore", "archive"),
+    ),
+    "People and keys": ("people", "who-can", "keys"),
+}
+"""Every command by the room of the house that it belongs to, as help shows them."""
+
 Scope = Annotated[str, typer.Option(help="all, a symbol (or instrument:SYMBOL), or version:DIGEST.")]
 
 REFUSED, INTERRUPTED = 2, 130
@@ -310,6 +327,20 @@ app.command("fallback")(steering.fallback)
 app.command("report")(reporting.report)
 app.command("shadows")(steering.shadows)
 app.add_typer(steering.policy, name="policy")
+
+
+def _put_into_rooms() -> None:
+    """Order the commands as `ROOMS` does; one that stands in no room is a mistake that stops every test."""
+    rooms = {name: room for room, names in ROOMS.items() for name in names}
+    for command in app.registered_commands:
+        name = command.name = command.name or str(getattr(command.callback, "__name__", ""))
+        command.rich_help_panel = rooms[name]
+    for group in app.registered_groups:
+        group.rich_help_panel = rooms[str(group.name)]
+    app.registered_commands.sort(key=lambda command: list(rooms).index(str(command.name)))
+
+
+_put_into_rooms()
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> None:

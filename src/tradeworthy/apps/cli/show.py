@@ -148,7 +148,9 @@ def _list_cell(values: Any) -> Any:
     if not isinstance(values[0], msgspec.Struct):
         return "\n".join(str(cell(value)) for value in values)
     names = values[0].__struct_fields__
-    table = Table(*(name.replace("_", " ") for name in names), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name.replace("_", " "), overflow="fold")  # a narrow window breaks words, and hides none
     for value in values:
         table.add_row(*(_flat(getattr(value, name)) for name in names))
     return table

@@ -89,7 +89,8 @@ class OpenInference:
         """Say what a version takes and gives."""
         version = self._version(request)
         features, outputs = version.manifest.features, version.manifest.outputs
-        inputs = [{"name": ROW, "datatype": "FP64", "shape": [-1, len(features)], "parameters": {"columns": features}}]
+        told = {"columns": features, "definitions": [version.program.describe(name) for name in features]}
+        inputs = [{"name": ROW, "datatype": "FP64", "shape": [-1, len(features)], "parameters": told}]
         return answer_json(
             {
                 "name": self._models.name,
