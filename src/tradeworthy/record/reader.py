@@ -114,6 +114,7 @@ class Cursor:
         self._index: int | None = None
         self._place = 0
         self._after = after
+        self._declared: np.dtype[Any] | None = None
 
     @property
     def after(self) -> int:
@@ -137,11 +138,13 @@ class Cursor:
                 self._after = int(part["sequence"][-1])
             elif not ended:
                 break
-        return _join(parts, self._dtype())
+        return parts[0] if len(parts) == 1 else _join(parts, self._dtype())
 
     def _dtype(self) -> np.dtype[Any]:
-        dtype = _declared(self._files.folder)
-        return np.dtype(FRAME) if dtype is None else dtype
+        """Return the stream's record type, which never changes; that of a frame before there is the stream."""
+        if self._declared is None:
+            self._declared = _declared(self._files.folder)
+        return np.dtype(FRAME) if self._declared is None else self._declared
 
     def _next(self, limit: int) -> tuple[Records | None, bool]:
         """Return what the current segment still has, and whether the next segment was entered."""
