@@ -231,6 +231,9 @@ class Deployment:
     def curves(self) -> Iterator[Curves]:
         """Give the curves up to now, which stay as they are inside the block: nobody else makes them grow."""
         with self._drawing:
+            if not self._cursors:
+                self.frame()
+                self._curves.begin(self._follower.beginning)
             for stream, take in (("inputs", self._curves.take), ("decisions", self._curves.take_decisions)):
                 cursor = self._cursor(stream)
                 while cursor is not None and len(records := cursor.poll()):
@@ -243,5 +246,5 @@ class Deployment:
         if stream not in self._cursors and tape.is_dir():
             reader = TapeReader(tape)
             if stream in reader.streams():
-                self._cursors[stream] = reader.follow(stream)
+                self._cursors[stream] = reader.follow(stream, self._follower.beginning.after)
         return self._cursors.get(stream)

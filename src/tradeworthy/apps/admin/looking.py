@@ -70,14 +70,14 @@ def _used(deployment: Deployment) -> dict[str, float]:
     with deployment.curves() as curves:
         lines = zip(deployment.symbols, curves.prices, strict=True)
         marks = {symbol: line.values[-1] for symbol, line in lines if line.values.size}
-        equity = curves.equity.values
+        equity, peak = curves.equity.values, curves.peak
     multipliers = {i.symbol: i.multiplier for i in deployment.instruments}
     held = frame.positions
     values = [abs(quantity) * marks.get(symbol, np.nan) * multipliers[symbol] for symbol, quantity in held.items()]
     return {
         "position_quantity_max": max((abs(quantity) for quantity in held.values()), default=0.0),
         "position_value_max": float(max(values, default=0.0)),
-        "drawdown_value_max": float(max(0.0, np.nanmax(equity, initial=0.0) - equity[-1])) if equity.size else 0.0,
+        "drawdown_value_max": max(0.0, peak - float(equity[-1])) if equity.size else 0.0,
     }
 
 

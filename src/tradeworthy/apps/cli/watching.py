@@ -145,6 +145,7 @@ def _figures(frame: "Frame") -> Group:
     age = "" if frame.champion_age_s is None else f" for {duration(frame.champion_age_s)}"
     rate = "" if frame.decisions_per_s is None else f", {frame.decisions_per_s:,.1f}/s"
     denials = ", ".join(f"{code} {count:,}" for code, count in frame.denials.items()) or "none"
+    since = f" since {frame.since[:16]}" if frame.since else ""
     held = ", ".join(f"{quantity:+.6g} {symbol}" for symbol, quantity in frame.positions.items()) or "flat"
     table = Table.grid(padding=(0, 2))
     table.add_row("engine", Text(frame.engine, style="green" if running else "dim"), "trading", trading)
@@ -153,7 +154,7 @@ def _figures(frame: "Frame") -> Group:
     )
     table.add_row("P&L after costs", f"{frame.pnl_after_costs:+,.2f}", "fees", f"{frame.fees:,.2f}")
     table.add_row("position", held, "fills", f"{frame.fills:,}")
-    table.add_row("decisions", f"{frame.decisions:,}{rate}", "findings", f"{len(frame.findings):,} open")
+    table.add_row("decisions", f"{frame.decisions:,}{rate}{since}", "findings", f"{len(frame.findings):,} open")
     table.add_row("watcher", _watcher(frame), "alerts", _alerts(frame))
     wide = Table.grid(padding=(0, 2))
     wide.add_row("challenger", frame.change)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.apps.dashboard.beginning import Beginning
 from tradeworthy.apps.reports.downsample import kept_places
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.events import FIELDS, Kind
@@ -144,16 +145,23 @@ class Curves:
         By instrument: the decisions of whichever version acted.
     equity : Line
         Cash and open positions at the last prices, from nothing.
+    peak : float
+        The highest equity of all, at least 0.
     """
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         n = len(instruments)
         self._multipliers = np.array([each.multiplier for each in instruments])
-        self._cash, self._held, self._marks = np.zeros(n), np.zeros(n), np.full(n, np.nan)
+        self.begin(Beginning.nothing(instruments))
         self.prices = [Line() for _ in range(n)]
         self.trades = [Trades() for _ in range(n)]
         self.wanted = [Wanted() for _ in range(n)]
         self.equity = Line()
+
+    def begin(self, beginning: Beginning) -> None:
+        """Begin with what the desk had, before anything is taken."""
+        self._cash, self._held, self._marks = beginning.cash.copy(), beginning.held.copy(), beginning.marks.copy()
+        self.peak = beginning.peak
 
     def take(self, inputs: Records) -> None:
         """Take inputs in the order of the tape; refused ones are left out."""
@@ -168,6 +176,7 @@ class Curves:
             worth += self._worth(number, good, price)
             self._draw(number, good, price)
         self.equity.add(good["ts_event_ns"][priced], worth[priced])
+        self.peak = max(self.peak, float(np.nanmax(worth[priced], initial=0.0)))
 
     def take_decisions(self, decisions: Records) -> None:
         """Take decisions in the order of the tape; those of versions that do not act are left out."""

@@ -120,13 +120,18 @@ def figures(frame: Frame, desk: Desk) -> Markup:
                 remark=f"fees {frame.fees:,.2f}",
                 tone="good" if frame.pnl_after_costs > 0 else "bad" if frame.pnl_after_costs < 0 else "",
             ),
-            KeyFigure("Position", positions(frame), remark=f"{frame.fills:,} fills"),
+            KeyFigure("Position", positions(frame), remark=f"{frame.fills:,} fills{counted_since(frame)}"),
             _decisions(frame),
             _decision_time(desk.speed),
             _feed_lag(desk.speed),
             _watched(frame),
         ]
     )
+
+
+def counted_since(frame: Frame) -> str:
+    """Say from when on is counted, where that is not the whole tape."""
+    return f"; since {frame.since[:16].replace('T', ' ')}" if frame.since else ""
 
 
 def _trading(frame: Frame) -> KeyFigure:
@@ -146,7 +151,7 @@ def _decisions(frame: Frame) -> KeyFigure:
     rate = f"{frame.decisions_per_s:,.0f} a second; " if frame.decisions_per_s else ""
     refused = sum(frame.denials.values())
     remark = f"{rate}{refused:,} refused: {_most(frame.denials)}" if refused else f"{rate}nothing was refused"
-    return KeyFigure("Decisions", f"{frame.decisions:,}", remark=remark)
+    return KeyFigure("Decisions", f"{frame.decisions:,}", remark=remark + counted_since(frame))
 
 
 def _decision_time(speed: Speed) -> KeyFigure:

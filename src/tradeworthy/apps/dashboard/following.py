@@ -2,6 +2,7 @@
 
 Idea:   tape, ledger and the watcher's state are read; nothing is asked of the engine, so looking costs it nothing.
 Flow:   `Follower` reads each record and each fact once and keeps what they add up to; `frame` puts it side by side.
+        Of a long tape it reads the newest part, from what the desk had before (`beginning`).
 Units:  money after fees, spread and slippage, in the desk's currency; `decisions_per_s` counts the machine's seconds.
 """
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from tradeworthy.apps.captions import Caption, read_caption
 from tradeworthy.apps.commands.handling import CaseLine, WatcherStatus, watcher_status
 from tradeworthy.apps.dashboard.acting import FIRST_ORDER_CODE, Act, Acts
+from tradeworthy.apps.dashboard.beginning import RECORDS_MIN, Beginning
 from tradeworthy.apps.dashboard.curves import price_of
 from tradeworthy.change.release.standing import Standing, stand_on
 from tradeworthy.change.watch.findings import Cases
@@ -66,10 +68,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         Of the last event consumed.
     pnl_after_costs, fees : float
         Since the tape began.
+    events, decisions, fills, denials : int, and dict of str to int
+        Read so far: of the whole tape, or, of a long one, since `since`; refused decisions by code.
+    since : str
+        From when on is counted; empty where that is the whole tape.
     decisions_per_s : float or None
         Between this frame and the one before; None for the first.
-    denials : dict of str to int
-        Refused decisions by code.
     last_act : Act or None
         What the desk did last, and why: the last order that it sent or was refused.
     behind_records : int
@@ -101,6 +105,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[CaseLine]
     watcher: WatcherStatus | None
     behind_records: int
+    since: str = ""
     caption: Caption | None = None
 
 
@@ -131,14 +136,19 @@ class Follower:
     ----------
     project : Project
         The deployment; its tape may not exist yet.
+    records_min : int
+        How many records a first look reads at least.
+
+    Attributes
+    ----------
+    beginning : Beginning
+        From where on it reads.
     """
 
-    def __init__(self, project: "Project") -> None:
-        self._project = project
+    def __init__(self, project: "Project", *, records_min: int = RECORDS_MIN) -> None:
+        self._project, self._records_min = project, records_min
         self._instruments = project.settings.instrument
-        n = len(self._instruments)
-        self._cash, self._held, self._fees = np.zeros(n), np.zeros(n), np.zeros(n)
-        self._marks = np.full(n, np.nan)
+        self._begin(Beginning.nothing(self._instruments))
         self._events = self._decisions = self._fills = 0
         self._last_event_ns = 0
         self._denials: Counter[int] = Counter()
@@ -148,6 +158,11 @@ class Follower:
         self._cursors: dict[str, Cursor] = {}
         self._standing, self._cases, self._champion_ns, self._facts = Standing(), Cases(), 0, 0
         self._seen_ns, self._seen_decisions = 0, 0
+
+    def _begin(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        of_desk = (beginning.cash, beginning.held, beginning.fees, beginning.marks)
+        self._cash, self._held, self._fees, self._marks = (each.copy() for each in of_desk)
 
     def frame(self) -> Frame:
         """Read what is new and return the present moment."""
@@ -183,6 +198,7 @@ class Follower:
             findings=[CaseLine.of(case) for case in self._cases.unsettled()],
             watcher=watcher,
             behind_records=self._behind(),
+            since=iso(self.beginning.ts_ns) if self.beginning.after else "",
             caption=read_caption(project.places.caption),
         )
 
@@ -194,7 +210,9 @@ class Follower:
             reader = TapeReader(self._project.places.tape)
             if stream not in reader.streams():
                 return
-            self._cursors[stream] = reader.follow(stream)
+            if not self._cursors:
+                self._begin(Beginning.of(reader.folder, self._instruments, self._records_min))
+            self._cursors[stream] = reader.follow(stream, self.beginning.after)
         while len(records := self._cursors[stream].poll()):
             take(records)
 
