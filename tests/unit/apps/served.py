@@ -65,9 +65,10 @@ class Served:
     folder : Path
     settings : ServeSettings
     desk : SmallDesk
+    monitor : MonitorSettings
     """
 
-    def __init__(self, folder, settings, desk) -> None:
+    def __init__(self, folder, settings, desk, monitor) -> None:
         self.folder, self.desk = folder, desk
         self.ledger = Ledger(folder / "ledger.db", clock=CLOCK)
         self.registry = SmallRegistry(desk)
@@ -77,7 +78,7 @@ class Served:
                 desk=SimpleNamespace(name=NAME),
                 instrument=list(desk.instruments),
                 explain=ExplainSettings(),
-                monitor=MonitorSettings(),
+                monitor=monitor,
             ),
             catalogue=lambda: None,
             places=SimpleNamespace(tape=folder / "tape"),
@@ -188,14 +189,14 @@ class Served:
 
 
 @contextmanager
-def served(versions=1, **changes: object):
+def served(versions=1, monitor=None, **changes: object):
     """Serve a small desk in a folder of its own until the block ends; `changes` are settings of the port."""
     folder = Path(tempfile.mkdtemp(prefix="served-"))
     try:
         patient = ServeSettings(port=0, wait_ms_max=60_000.0)  # a busy machine is no overload
         settings = msgspec.structs.replace(patient, **changes)
         desk = SmallDesk(folder, versions=versions, clock=CLOCK, settings=EngineSettings(steer_every_ms=20.0))
-        made = Served(folder, settings, desk)
+        made = Served(folder, settings, desk, monitor or MonitorSettings())
         try:
             yield made
         finally:

@@ -12,13 +12,19 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from served import PATH, served
 
 import tradeworthy as tw
 from tradeworthy.apps.commands.access import create_key
 from tradeworthy.apps.dashboard.insight import insight_of
 from tradeworthy.apps.server.replies import RequestRefused
+from tradeworthy.apps.server.rescoring import rescore
 from tradeworthy.apps.server.rows import RowColumns, RowLayout
+from tradeworthy.apps.server.scores import scores_stream
+from tradeworthy.judge.monitor.group_fairness import FairnessSettings
+from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.validate.gate import GateReport
+from tradeworthy.record.reader import TapeReader
 
 SETTINGS = """\
 [desk]
@@ -128,6 +134,138 @@ def test_a_project_without_columns_says_so():
     """There is nothing to be near to."""
     with pytest.raises(RequestRefused, match="'region' is unknown; this project's rows have none"):
         layout(RowColumns()).values([1.0, 2.0], {"region": 1.0})
+
+
+# -- rows that are only scored ------------------------------------------------------------------------------------
+
+ROWS = np.random.default_rng(6).normal(0, 0.01, (4, 5))
+REGION = {"name": "region", "shape": [4], "datatype": "BYTES", "data": ["north", "south", "north", "middle"]}
+AGE = {"name": "age", "shape": [4, 1], "datatype": "INT32", "data": [20, 70, 40, 30]}
+
+
+@pytest.fixture(scope="module")
+def desk():
+    """A served desk of two versions whose project names a region and an age."""
+    words = {"region": ("north", "middle", "south")}
+    fairness = FairnessSettings(columns=("region", "age"), words=words, cuts={"age": (30.0,)})
+    with served(2, MonitorSettings(fairness=fairness)) as made:
+        made.project.resolve = lambda word: word
+        yield made
+
+
+def infer(desk, *beside: dict, rows=ROWS):
+    """Ask for the scores of rows with other inputs beside."""
+    row = {"name": "row", "shape": [*rows.shape], "datatype": "FP64", "data": rows.ravel().tolist()}
+    return desk.ask("POST", f"{PATH}/infer", {"inputs": [row, *beside]})
+
+
+def recorded(desk):
+    """Return what is recorded of rows with groups."""
+    desk.do(desk.write).result(30)
+    stream = scores_stream(desk.desk.numbers[0], 2)
+    reader = TapeReader(desk.folder / "tape")
+    return reader.read(stream, 0, 100_000) if stream in reader.streams() else np.empty(0)
+
+
+def test_groups_of_scored_rows_are_recorded_and_change_no_score(desk):
+    """Words and numbers, one of them or both; the score is that of the row alone."""
+    status, told, _ = infer(desk, REGION, AGE)
+    assert status == 200, told
+    plain, before = infer(desk)[1]["outputs"], recorded(desk)
+    assert told["outputs"] == plain
+    np.testing.assert_array_equal(before["groups"][-4:], [[0, 20], [2, 70], [0, 40], [1, 30]])
+    assert np.array_equal(before["row"][-4:], ROWS)
+    assert infer(desk, AGE)[0] == 200
+    np.testing.assert_array_equal(
+        recorded(desk)["groups"][-4:], [[np.nan, 20], [np.nan, 70], [np.nan, 40], [np.nan, 30]]
+    )
+
+
+def test_groups_come_as_binary_data_too(desk):
+    """As tritonclient sends texts: each behind its length, after the JSON, in the order of the inputs."""
+    texts = b"".join(len(word).to_bytes(4, "little") + word.encode() for word in REGION["data"])
+    raw = ROWS.astype("<f8").tobytes()
+    inputs = [
+        {**{key: REGION[key] for key in ("name", "shape", "datatype")}, "parameters": {"binary_data_size": len(texts)}},
+        {"name": "row", "shape": [4, 5], "datatype": "FP64", "parameters": {"binary_data_size": len(raw)}},
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    length = {"Inference_Header_Content_Length": str(len(head))}
+    status, told, _ = desk.ask("POST", f"{PATH}/infer", head + texts + raw, **length)
+    assert status == 200, told
+    np.testing.assert_array_equal(recorded(desk)["groups"][-4:, 0], [0, 2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": ["north", "west", "north", "north"]}, "group 'region' is 'west'; allowed is one of"),
+        ({"data": ["north"], "shape": [1]}, "group 'region' is told of 1 rows, 4 are to be scored"),
+        ({"data": ["north"] * 5, "shape": [5]}, "group 'region' is told of 5 rows, 4 are to be scored"),
+        ({"data": [1, 2, 3, 4]}, "input 'region': its texts cannot be read"),
+        ({"datatype": "INT64", "data": [0, 1, 2, 3]}, "group 'region' is 3; allowed is one of"),
+        ({"datatype": "INT64", "data": [0, 1], "shape": [2]}, "told of 2 rows, 4 are to be scored"),
+        ({"name": "regoin"}, "input 'regoin' is unknown; allowed are 'row' alone"),
+        ({"name": "age"}, "group 'age' is 'north'; allowed is a number"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(desk, changes, said):
+    """With the input's name, what was found and what is allowed; nothing is recorded."""
+    before = len(recorded(desk))
+    status, told, _ = infer(desk, REGION | changes)
+    assert (status, said in told["error"]) == (400, True), told
+    assert len(recorded(desk)) == before
+
+
+@pytest.mark.parametrize("raw", [b"\x05\x00\x00\x00nort", b"\x05\x00", b"\x02\x00\x00\x00\xff\xff"])
+def test_binary_texts_that_are_cut_or_no_text_are_refused(desk, raw):
+    """A length beyond the data, half a length, bytes that are no UTF-8."""
+    row = {"name": "row", "shape": [1, 5], "datatype": "FP64", "data": ROWS[0].tolist()}
+    region = {"name": "region", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [row, region]}).encode()
+    length = {"Inference_Header_Content_Length": str(len(head))}
+    status, told, _ = desk.ask("POST", f"{PATH}/infer", head + raw, **length)
+    assert status == 400
+    assert "input 'region': its texts cannot be read" in told["error"]
+
+
+def test_a_group_that_is_told_twice_is_refused(desk):
+    """Nobody can know which is meant."""
+    status, told, _ = infer(desk, REGION, REGION)
+    assert (status, told["error"]) == (400, "input 'region' is there twice")
+
+
+def test_the_metadata_names_the_groups(desk):
+    """Beside the columns of a row."""
+    told = desk.ask("GET", PATH)[1]
+    assert told["inputs"][0]["parameters"]["groups"] == ["age", "region"]
+
+
+def test_another_version_is_asked_what_it_would_do_to_each_group(desk):
+    """Selected then and now, by group, over both streams of the version; the rows without groups count beside."""
+    rows = np.random.default_rng(8).normal(0, 0.01, (60, 5))
+    region, age = np.arange(60) % 3, np.where(np.arange(60) < 20, 25.0, 50.0)
+    told = [
+        {"name": "region", "shape": [60], "datatype": "UINT8", "data": region.tolist()},
+        {"name": "age", "shape": [60], "datatype": "FP64", "data": age.tolist()},
+    ]
+    assert infer(desk, *told, rows=rows)[0] == 200
+    made = recorded(desk)
+    first, second = (desk.desk.shelf.versions[number] for number in desk.desk.numbers)
+    before, after = (version.predictor.many(made["row"])[:, 0] > 0.5 for version in (first, second))
+    lines = rescore(desk.project, against=second.digest).versions
+    (line,) = [each for each in lines if each.groups]
+    assert {(each.by, each.group) for each in line.groups} == {
+        *(("region", name) for name in ("north", "middle", "south")),
+        *(("age", name) for name in ("age up to 30", "age over 30")),
+    }
+    for each in line.groups:
+        column = made["groups"][:, ("region", "age").index(each.by)]
+        places = {"north": 0, "middle": 1, "south": 2}
+        mine = column == places[each.group] if each.by == "region" else (column > 30) == (each.group == "age over 30")
+        mine &= np.isfinite(column)
+        assert (each.rows, each.selected, each.selected_now) == (mine.sum(), before[mine].sum(), after[mine].sum())
+    assert rescore(desk.project).identical
 
 
 # -- a served project --------------------------------------------------------------------------------------------

@@ -15,7 +15,18 @@ import numpy as np
 
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json, error, respond
 from tradeworthy.apps.server.routes import OPEN, Answer, Request, Route
-from tradeworthy.apps.server.tensors import HEADER, ROW, Floats, chosen_outputs, plain_rows, read_request, read_rows
+from tradeworthy.apps.server.rows import RowColumns, RowLayout
+from tradeworthy.apps.server.tensors import (
+    HEADER,
+    ROW,
+    Floats,
+    chosen_outputs,
+    inputs_of,
+    plain_rows,
+    read_groups,
+    read_request,
+    read_rows,
+)
 from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
@@ -89,7 +100,11 @@ class OpenInference:
         """Say what a version takes and gives."""
         version = self._version(request)
         features, outputs = version.manifest.features, version.manifest.outputs
-        told = {"columns": features, "definitions": [version.program.describe(name) for name in features]}
+        told = {
+            "columns": features,
+            "definitions": [version.program.describe(name) for name in features],
+            "groups": sorted(self._words_of(version).groups),
+        }
         inputs = [{"name": ROW, "datatype": "FP64", "shape": [-1, len(features)], "parameters": told}]
         return answer_json(
             {
@@ -112,26 +127,33 @@ class OpenInference:
     def infer(self, request: Request) -> Answer:
         """Score rows."""
         version, rows_max = self._version(request), self._port.settings.rows_max
-        words = self._words.get(version.number) or self._told_of(version)
+        words = self._words_of(version)
         plain = None if HEADER in request.headers else plain_rows(request.body, words.columns, rows_max)
         wanted: Wishes = None
+        groups: Floats | None = None
         if plain is not None:
             rows, name = plain
         else:
             asked, binary = read_request(request.body, request.headers.get(HEADER))
             if asked.outputs or asked.parameters:
                 wanted = chosen_outputs(asked, version.manifest.outputs)
-            rows, name = read_rows(asked, binary, version.manifest.features, rows_max), asked.id
+            inputs, beside = inputs_of(asked, binary), words.groups
+            own = [sent for sent in inputs if sent.tensor.name not in beside]
+            rows, name = read_rows(own, version.manifest.features, rows_max), asked.id
+            told = [sent for sent in inputs if sent.tensor.name in beside]
+            groups = read_groups(told, words.layout, len(rows))
         count = len(rows)
         request.count_rows(count)
         scores = version.predictor.one(rows[0]).reshape(1, -1) if count == 1 else version.predictor.many(rows)
-        self._port.keep_scores(request, version, rows, scores)
+        self._port.keep_scores(request, version, rows, scores, groups)
         head = words.head if name is None else b'%s"id":%s,' % (words.head, _encode(name))
         return _with_binary(head, scores, wanted) if wanted is not None else _scored(head, words.outputs, scores)
 
-    def _told_of(self, version: Version) -> "_Words":
-        """Make and keep the words of a version's answers."""
-        self._words[version.number] = words = _Words(self._models.name, version)
+    def _words_of(self, version: Version) -> "_Words":
+        """Return the words of a version's answers, made the first time."""
+        words = self._words.get(version.number)
+        if words is None:
+            words = self._words[version.number] = _Words(self._models.name, version, self._port.columns)
         return words
 
     def _version(self, request: Request) -> Version:
@@ -182,11 +204,17 @@ class _Words:
         Features of a row.
     outputs : tuple of bytes
         The beginning of each output, up to its number of rows.
+    layout : RowLayout
+        Where groups stand that are told beside a row.
+    groups : set of str
+        Inputs that are groups.
     """
 
-    __slots__ = ("columns", "head", "outputs")
+    __slots__ = ("columns", "groups", "head", "layout", "outputs")
 
-    def __init__(self, model: str, version: Version) -> None:
+    def __init__(self, model: str, version: Version, columns: RowColumns) -> None:
+        self.layout = RowLayout(version, columns)
+        self.groups = {*self.layout.groups} - {ROW, *version.manifest.features}
         self.head = _encode({"model_name": model, "model_version": version.short})[:-1] + b","
         self.columns = len(version.manifest.features)
         self.outputs = tuple(_beginning(name) for name in version.manifest.outputs)

@@ -353,11 +353,13 @@ class Port:
         """How many scored rows wait for the tape."""
         return 0 if self._scores is None else self._scores.waiting
 
-    def keep_scores(self, request: Request, version: Version, rows: Floats, scores: Floats) -> None:
+    def keep_scores(
+        self, request: Request, version: Version, rows: Floats, scores: Floats, groups: Floats | None
+    ) -> None:
         """Record what a stateless request asked and got."""
         if self._scores is not None:
             key = "" if request.holder is None else request.holder.key.key
-            self._scores.add(version, rows, scores, key, self.clock.now_ns())
+            self._scores.add(version, rows, scores, key, self.clock.now_ns(), groups=groups)
 
     def refusal(self, problem: BaseException, caller: Connection) -> bytes:
         """Return the answer that tells of an error."""

@@ -87,7 +87,7 @@ class RowLayout:
         places = [self._place(name) for name in groups]
         behind = [math.nan] * (max(places) + 1 - len(self.fields))
         for place, (name, group) in zip(places, groups.items(), strict=True):
-            behind[place - len(self.fields)] = self._code(name, group)
+            behind[place - len(self.fields)] = self.code(name, group)
         return behind
 
     def _place(self, name: str) -> int:
@@ -98,8 +98,14 @@ class RowLayout:
             raise RequestRefused(400, f"group {name!r} is unknown{hint}; {allowed}")
         return self.groups[name]
 
-    def _code(self, name: str, group: Group) -> float:
-        """Return the number that stands for a group on the tape."""
+    def code(self, name: str, group: Group) -> float:
+        """Return the number that stands for a group on the tape.
+
+        Raises
+        ------
+        RequestRefused
+            The column has no such word, or holds no text.
+        """
         words = self._words.get(name)
         if isinstance(group, str):
             if words and group in words:

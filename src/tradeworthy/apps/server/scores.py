@@ -1,7 +1,8 @@
 """The record of stateless requests: every row that was scored, its scores, by whom and when, on the tape.
 
 Idea:   a version has a stream ``scores-VERSION`` of fixed-width records beside the engine's own, so `verify` and the
-        archive hold for it too, and the rows can be scored again by that version or another.
+        archive hold for it too, and the rows can be scored again by that version or another. Rows that came with groups
+        are in ``scores-VERSION-N``, for the N columns that the project has behind the outcome.
 State:  records gather and are written many at once, at the latest at the port's next tick: a kill loses at most those
         of a tenth of a second. A decision never waits so: it is on the tape before it is answered.
 Reference: docs/decisions/0007.
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import version_name
+from tradeworthy.core.decisions import version_name, version_number
 from tradeworthy.core.events import FRAME
 from tradeworthy.model.version import Version
 
@@ -21,15 +22,25 @@ WAITING = 256
 Floats = npt.NDArray[np.float64]
 
 
-def scores_dtype(n_features: int, n_scores: int) -> np.dtype[np.void]:
-    """Return the record type: when it was asked, by which key (its id as a number), the row, the scores."""
+def scores_dtype(n_features: int, n_scores: int, n_groups: int = 0) -> np.dtype[np.void]:
+    """Return the record type: when it was asked, by which key (its id as a number), the row, the scores, its groups."""
     fields: list[Any] = [*FRAME, ("ts_ns", "<i8"), ("key", "<u8"), ("row", "<f8", (n_features,))]
-    return np.dtype([*fields, ("scores", "<f8", (n_scores,))])
+    fields.append(("scores", "<f8", (n_scores,)))
+    return np.dtype([*fields, ("groups", "<f8", (n_groups,))] if n_groups else fields)
 
 
-def scores_stream(version: int) -> str:
+def scores_stream(version: int, n_groups: int = 0) -> str:
     """Return the name of a version's stream."""
-    return f"{PREFIX}{version_name(version)}"
+    return f"{PREFIX}{version_name(version)}{f'-{n_groups}' if n_groups else ''}"
+
+
+def scored_by(stream: str) -> int:
+    """Return the number of the version whose stream it is; 0 for any other stream.
+
+    >>> scored_by(scores_stream(7)), scored_by(scores_stream(7, 2)), scored_by("inputs")
+    (7, 7, 0)
+    """
+    return version_number(stream.split("-")[1]) if stream.startswith(PREFIX) else 0
 
 
 class Stream(Protocol):
@@ -57,10 +68,9 @@ class Tape(Protocol):
 class _Waiting:
     """One version's requests on their way to the tape, as they came; they become records when they are written."""
 
-    def __init__(self, stream: Stream, n: int, k: int) -> None:
-        self.stream, self.count = stream, 0
-        self.dtype = scores_dtype(n, k)
-        self.asked: list[tuple[Floats, Floats, int, str]] = []
+    def __init__(self, stream: Stream, dtype: np.dtype[np.void]) -> None:
+        self.stream, self.dtype, self.count = stream, dtype, 0
+        self.asked: list[tuple[Floats, Floats, int, str, Floats | None]] = []
 
     def write(self) -> None:
         """Write what waits."""
@@ -68,10 +78,12 @@ class _Waiting:
             return
         asked, records = self.asked, np.zeros(self.count, self.dtype)
         self.asked, self.count = [], 0
-        rows, scores, ts_ns, keys = zip(*asked, strict=True)
+        rows, scores, ts_ns, keys, groups = zip(*asked, strict=True)
         counts, numbers = [len(part) for part in rows], [int(key, 16) if key else 0 for key in keys]
         records["ts_ns"], records["key"] = np.repeat(ts_ns, counts), np.repeat(numbers, counts)
         records["row"], records["scores"] = np.concatenate(rows), np.concatenate(scores)
+        if groups[0] is not None:
+            records["groups"] = np.concatenate(groups)
         self.stream.append(records)
 
 
@@ -85,18 +97,21 @@ class ScoreLog:
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[tuple[int, int], _Waiting] = {}
 
-    def add(self, version: Version, rows: Floats, scores: Floats, key: str, now_ns: int) -> None:
-        """Keep (m, n) rows and their (m, k) scores, both of which nobody changes any more.
+    def add(
+        self, version: Version, rows: Floats, scores: Floats, key: str, now_ns: int, *, groups: Floats | None = None
+    ) -> None:
+        """Keep (m, n) rows, their (m, k) scores and (m, g) groups, all of which nobody changes any more.
 
         Raises
         ------
         RecordUnwritable
             The tape has failed; nothing may be answered that is not recorded.
         """
-        waiting = self._waiting.get(version.number) or self._open(version, rows.shape[1], scores.shape[1])
-        waiting.asked.append((rows, scores, now_ns, key))
+        which = version.number, 0 if groups is None else groups.shape[1]
+        waiting = self._waiting.get(which) or self._open(which, rows.shape[1], scores.shape[1])
+        waiting.asked.append((rows, scores, now_ns, key, groups))
         waiting.count += len(rows)
         if waiting.count >= WAITING:
             waiting.write()
@@ -111,7 +126,7 @@ class ScoreLog:
         for waiting in self._waiting.values():
             waiting.write()
 
-    def _open(self, version: Version, n: int, k: int) -> _Waiting:
-        stream = self._tape.stream(scores_stream(version.number), scores_dtype(n, k), inline=False)
-        self._waiting[version.number] = _Waiting(stream, n, k)
-        return self._waiting[version.number]
+    def _open(self, which: tuple[int, int], n: int, k: int) -> _Waiting:
+        dtype = scores_dtype(n, k, which[1])
+        self._waiting[which] = _Waiting(self._tape.stream(scores_stream(*which), dtype, inline=False), dtype)
+        return self._waiting[which]

@@ -8,7 +8,10 @@ Binary: the tensor extension of the protocol: after the JSON, whose length a hea
 Reference: Open Inference Protocol 2, REST; binary tensor data extension.
 """
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # as every other error
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.apps.server.routes import number_in
+from tradeworthy.apps.server.rows import RowLayout
 from tradeworthy.core.errors import near
 
 Floats = npt.NDArray[np.float64]
@@ -36,13 +40,17 @@ DATATYPES: dict[str, str] = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-"""Numeric datatypes, and how binary data holds them; `BYTES` is text, which is no feature."""
+"""Numeric datatypes, and how binary data holds them."""
+
+TEXT = "BYTES"
+"""The datatype of text, which is no feature, but may name a group. Each has its length before it in binary data."""
 
 HEADER = b"inference-header-content-length"
 _flat = msgspec.json.Decoder(list[float]).decode
 _flags = msgspec.json.Decoder(list[bool]).decode
 _nested = msgspec.json.Decoder(list[list[float]]).decode
-_any = msgspec.json.Decoder().decode
+_strings = msgspec.json.Decoder(list[str]).decode
+_LENGTH = Struct("<I")
 
 
 class Tensor(msgspec.Struct):
@@ -125,22 +133,94 @@ def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest
         raise RequestRefused(400, f"the request cannot be read: {problem}") from problem
 
 
-def read_rows(request: InferRequest, binary: memoryview, features: list[str], rows_max: int) -> Floats:
-    """Return a request's inputs as a (rows, features) table of finite numbers.
+class Sent(NamedTuple):
+    """An input as it came: its tensor and, where its values are binary, these."""
+
+    tensor: Tensor
+    raw: memoryview | None
+
+
+def inputs_of(request: InferRequest, binary: memoryview) -> list[Sent]:
+    """Return a request's inputs, each with its part of the binary data, where they follow in their order.
+
+    Raises
+    ------
+    RequestRefused
+        There is less binary data than an input has.
+    """
+    found, start = [], 0
+    for tensor in request.inputs:
+        size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            found.append(Sent(tensor, None))
+            continue
+        if not isinstance(size, int) or size < 0 or start + size > len(binary):
+            left = len(binary) - start
+            raise RequestRefused(400, f"input {tensor.name!r} has binary_data_size {size}, there are {left} bytes left")
+        found.append(Sent(tensor, binary[start : start + size]))
+        start += size
+    return found
+
+
+def read_rows(inputs: list[Sent], features: list[str], rows_max: int) -> Floats:
+    """Return inputs as a (rows, features) table of finite numbers.
 
     Raises
     ------
     RequestRefused
         An input does not fit the model.
     """
-    inputs = request.inputs
-    if len(inputs) == 1 and inputs[0].name == ROW:
-        rows = _values(inputs[0], binary, 0, len(features), rows_max)[0]
+    if len(inputs) == 1 and inputs[0].tensor.name == ROW:
+        rows = _values(inputs[0], len(features), rows_max)
     else:
-        rows = _columns(inputs, binary, features, rows_max)
-    if len(binary):  # JSON has no other numbers than finite ones
+        rows = _columns(inputs, features, rows_max)
+    if any(sent.raw is not None for sent in inputs):  # JSON has no other numbers than finite ones
         _check_finite(rows, features)
     return rows
+
+
+def read_groups(inputs: list[Sent], layout: RowLayout, count: int) -> Floats | None:
+    """Return the (count, groups) codes of inputs that are groups, in the project's order; None where there are none.
+
+    Groups that are not told are NaN.
+
+    Raises
+    ------
+    RequestRefused
+        There are not as many as rows, or a word is none of the column's.
+    """
+    if not inputs:
+        return None
+    groups, places, told = np.full((count, len(layout.groups)), np.nan), list(layout.groups), set()
+    for sent in inputs:
+        tensor = sent.tensor
+        if tensor.name in told:
+            raise RequestRefused(400, f"input {tensor.name!r} is there twice")
+        told.add(tensor.name)
+        values = _texts(sent) if tensor.datatype == TEXT else _values(sent, 1, count)[:, 0].tolist()
+        if len(values) != count:
+            raise RequestRefused(400, f"group {tensor.name!r} is told of {len(values)} rows, {count} are to be scored")
+        groups[:, places.index(tensor.name)] = [layout.code(tensor.name, value) for value in values]
+    return groups
+
+
+def _texts(sent: Sent) -> list[str]:
+    """Return a tensor's texts: a list of strings, or each behind its length in four bytes."""
+    try:
+        return _strings(sent.tensor.data) if sent.raw is None else list(_spelled(sent.raw))
+    except (msgspec.DecodeError, RecursionError, ValueError, StructError) as problem:
+        raise RequestRefused(400, f"input {sent.tensor.name!r}: its texts cannot be read: {problem}") from problem
+
+
+def _spelled(raw: memoryview) -> Iterator[str]:
+    """Yield the texts of binary data."""
+    at = 0
+    while at < len(raw):
+        (length,) = _LENGTH.unpack_from(raw, at)
+        at += _LENGTH.size + length
+        if at > len(raw):
+            raise ValueError(f"a text of {length} bytes ends behind the data")
+        yield str(raw[at - length : at], "utf-8")
 
 
 def _check_finite(rows: Floats, features: list[str]) -> None:
@@ -152,19 +232,19 @@ def _check_finite(rows: Floats, features: list[str]) -> None:
         raise RequestRefused(400, f"row {row}: feature {features[column]!r} is {value}, allowed is a finite number")
 
 
-def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows_max: int) -> Floats:
+def _columns(inputs: list[Sent], features: list[str], rows_max: int) -> Floats:
     """Return the table of one tensor a feature."""
     found: dict[str, Floats] = {}
-    start = 0
-    for tensor in inputs:
-        if tensor.name not in features:
-            hint = near(tensor.name, [ROW, *features])
-            names = ", ".join(features)
-            raise RequestRefused(400, f"input {tensor.name!r} is unknown{hint}; allowed are {ROW!r} alone, or {names}")
-        if tensor.name in found:
-            raise RequestRefused(400, f"input {tensor.name!r} is there twice")
-        column, start = _values(tensor, binary, start, 1, rows_max)
-        found[tensor.name] = column[:, 0]
+    strange = [sent.tensor.name for sent in inputs if sent.tensor.name not in features]
+    if strange:
+        name = next((name for name in strange if name != ROW), ROW)
+        hint, names = near(name, features), ", ".join(features)
+        raise RequestRefused(400, f"input {name!r} is unknown{hint}; allowed are {ROW!r} alone, or {names}")
+    for sent in inputs:
+        name = sent.tensor.name
+        if name in found:
+            raise RequestRefused(400, f"input {name!r} is there twice")
+        found[name] = _values(sent, 1, rows_max)[:, 0]
     missing = [name for name in features if name not in found]
     if missing:
         raise RequestRefused(400, f"inputs {missing} are missing; found {sorted(found)}")
@@ -174,8 +254,9 @@ def _columns(inputs: list[Tensor], binary: memoryview, features: list[str], rows
     return np.column_stack([found[name] for name in features])
 
 
-def _values(tensor: Tensor, binary: memoryview, start: int, columns: int, rows_max: int) -> tuple[Floats, int]:
-    """Return a tensor as (rows, columns), and where the next one's binary data begins."""
+def _values(sent: Sent, columns: int, rows_max: int) -> Floats:
+    """Return a tensor as (rows, columns)."""
+    tensor = sent.tensor
     rows = _rows_in(tensor, columns)
     if not 0 < rows <= rows_max:
         raise RequestRefused(400, f"input {tensor.name!r} has {rows} rows, allowed are 1 to {rows_max}")
@@ -185,16 +266,12 @@ def _values(tensor: Tensor, binary: memoryview, start: int, columns: int, rows_m
         raise RequestRefused(
             400, f"input {tensor.name!r} has datatype {tensor.datatype!r}{hint}; allowed are {allowed}"
         )
-    size = tensor.parameters.get("binary_data_size")
-    if size is None:
-        values = _from_json(tensor)
-    else:
-        values, start = _from_binary(tensor, binary, start, size)
+    values = _from_json(tensor) if sent.raw is None else _from_binary(tensor, sent.raw)
     if values.size != rows * columns:
         raise RequestRefused(
             400, f"input {tensor.name!r} holds {values.size} values, its shape {tensor.shape} asks for {rows * columns}"
         )
-    return values.reshape(rows, columns), start
+    return values.reshape(rows, columns)
 
 
 def _rows_in(tensor: Tensor, columns: int) -> int:
@@ -242,20 +319,18 @@ def _check_integers(tensor: Tensor, values: Floats) -> None:
         raise RequestRefused(400, f"input {tensor.name!r} of datatype {tensor.datatype} holds {value:g}; {words}")
 
 
-def _from_binary(tensor: Tensor, binary: memoryview, start: int, size: Any) -> tuple[Floats, int]:
-    """Return a tensor's values from the binary data at `start`, and where they end."""
-    if not isinstance(size, int) or size < 0 or start + size > len(binary):
-        left = len(binary) - start
-        raise RequestRefused(400, f"input {tensor.name!r} has binary_data_size {size}, there are {left} bytes left")
+def _from_binary(tensor: Tensor, data: memoryview) -> Floats:
+    """Return a tensor's values from its binary data."""
     kind = np.dtype(DATATYPES[tensor.datatype])
-    if size % kind.itemsize:
+    if len(data) % kind.itemsize:
+        size, each = len(data), kind.itemsize
         raise RequestRefused(
-            400, f"input {tensor.name!r}: {size} bytes are no whole number of {tensor.datatype} ({kind.itemsize} bytes)"
+            400, f"input {tensor.name!r}: {size} bytes are no whole number of {tensor.datatype} ({each} bytes)"
         )
-    raw = np.frombuffer(binary[start : start + size], kind)
+    raw = np.frombuffer(data, kind)
     if tensor.datatype == "BF16":
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    return raw.astype(np.float64), start + size
+    return raw.astype(np.float64)
 
 
 def chosen_outputs(request: InferRequest, outputs: list[str]) -> list[tuple[int, str, bool]]:

@@ -16,12 +16,13 @@ _LENGTH = Struct("<I")
 
 
 class Scored(msgspec.Struct, frozen=True, tag=True):
-    """Records of a stream of scores, without their frames: a row of `features` values and `scores` scores each."""
+    """Records of a stream of scores: a row of `features` values, `scores` scores and `groups` groups each."""
 
     stream: str
     features: int
     scores: int
     records: bytes
+    groups: int = 0
 
 
 class Worked(msgspec.Struct, frozen=True, tag=True):

@@ -108,10 +108,11 @@ class FarStream:
     def __init__(self, name: str, dtype: np.dtype[Any], send: Callable[[Message], None]) -> None:
         self._name, self._send = name, send
         self._shape = dtype["row"].shape[0], dtype["scores"].shape[0]
+        self._groups = dtype["groups"].shape[0] if "groups" in (dtype.names or ()) else 0
 
     def append(self, records: npt.NDArray[Any]) -> None:
         """Send records on their way; RecordUnwritable where they cannot go."""
-        self._send(Scored(self._name, *self._shape, records.tobytes()))
+        self._send(Scored(self._name, *self._shape, records.tobytes(), self._groups))
 
 
 class FarTape:

@@ -229,7 +229,7 @@ class Workers:
     def _take(self, worker: _Worker, message: Message) -> None:
         """Record what a worker scored; pass on what it let pass."""
         if isinstance(message, Scored):
-            dtype = scores_dtype(message.features, message.scores)
+            dtype = scores_dtype(message.features, message.scores, message.groups)
             stream = self._tape.stream(message.stream, dtype, inline=False)
             stream.append(np.frombuffer(message.records, dtype))
         elif isinstance(message, Worked):
