@@ -18,6 +18,7 @@ from tradeworthy.change.release.standing import stand
 from tradeworthy.change.watch.monitors import monitors_of
 from tradeworthy.core import facts
 from tradeworthy.core.time import VirtualClock
+from tradeworthy.judge.monitor.labelled_delays import OF_LABELLED
 from tradeworthy.judge.monitor.ranges import TOGETHER
 from tradeworthy.record.ledger import Entry
 
@@ -245,7 +246,7 @@ def test_a_monitor_without_a_reference_is_named(calibrated):
     (drift,) = [note for note in calibrated.notes if note.startswith("drift:")]
     assert "hour of the week" in drift
     others = [note for note in calibrated.notes if note is not drift]
-    assert all("no operating table" in note or "too few" in note for note in others)
+    assert all("no operating table" in note or "too few" in note or "looks once in" in note for note in others)
 
 
 def test_every_monitor_that_is_on_has_its_rate(traded, calibrated):
@@ -272,10 +273,12 @@ def test_every_typical_harm_has_its_line(traded, calibrated):
         "volatility x1.5",
         "volatility x2",
         "correlation flip",
+        *OF_LABELLED,
     ]
     rates = {line.monitor: line for line in calibrated.rates}
+    who = {"class 1": "class_balance", "group": "fairness", "%": "performance"}
     for harm, line in lines.items():
-        assert line.monitor == ("performance" if harm.startswith("accuracy") else "drift")
+        assert line.monitor == next((name for word, name in who.items() if word in harm), "drift")
         assert line.rate == rates[line.monitor]
         assert 0 <= line.heard <= line.series > 0
         assert line.delay is None or line.delay > 0

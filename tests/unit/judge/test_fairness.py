@@ -9,8 +9,8 @@ from tape_slices import STEP_NS, VERSION, bars, decisions_on, rows_of
 from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
 from tradeworthy.judge.monitor.fairness import GroupCounts, count_groups, fairness_table, rates_of
-from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
-from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
+from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known, Trained
 from tradeworthy.judge.monitor.joins.asked import AskedAt
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
 from tradeworthy.testing.monitors import check_monitor, run

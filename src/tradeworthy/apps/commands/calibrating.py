@@ -33,11 +33,16 @@ from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.group_fairness import FairnessMonitor
 from tradeworthy.judge.monitor.grouping import OF_DECISIONS
 from tradeworthy.judge.monitor.held_out import LIVE, Walked, held_out
+from tradeworthy.judge.monitor.labelled_delays import (
+    OF_LABELLED,
+    balance_table,
+    groups_table,
+)
 from tradeworthy.judge.monitor.performance import PerformanceMonitor
 from tradeworthy.judge.monitor.ranges import RangeMonitor
 from tradeworthy.judge.monitor.reasons import ReasonsMonitor
 from tradeworthy.judge.monitor.reliability import ReliabilityMonitor
-from tradeworthy.judge.monitor.standing import NEEDS, MonitorSettings
+from tradeworthy.judge.monitor.standing import NEEDS, MonitorSettings, trained_of
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.version import Version
 
@@ -49,13 +54,17 @@ WORTH = "harm worth an alarm"
 OFTEN = f"{HARM_ODDS:g} times the odds, at least {HARM_SHARE:.0%}"
 """What the charts of monitors without a typical harm are asked to hear."""
 
-TYPICAL = {fall_name(*fall): fall_name(*fall) for fall in FALLS} | {
-    "mean +0.1 sd": "mean +0.1 sd",
-    "mean +0.5 sd": "mean +0.5 sd",
-    "volatility x1.5": "spread x1.5",
-    "volatility x2": "spread x2",
-    "correlation flip": "correlation flip",
-}
+TYPICAL = (
+    {fall_name(*fall): fall_name(*fall) for fall in FALLS}
+    | {
+        "mean +0.1 sd": "mean +0.1 sd",
+        "mean +0.5 sd": "mean +0.5 sd",
+        "volatility x1.5": "spread x1.5",
+        "volatility x2": "spread x2",
+        "correlation flip": "correlation flip",
+    }
+    | {name: name for name in OF_LABELLED}
+)
 """Typical harms, and what the tables of monitors call them."""
 
 
@@ -201,14 +210,29 @@ def _table(name: str, monitor: Monitor, looked: _Looked) -> MonitorTable | None:
         case PerformanceMonitor(reference=reference) if reference is not None:
             rng = np.random.default_rng(settings.performance.seed)
             return performance_table(reference, walk, settings.performance, rng=rng)
-        case ReliabilityMonitor():
-            rng = np.random.default_rng(settings.reliability.seed)
-            return reliability_table(monitor, walk, settings.reliability.false_alarms_per_10k, rng=rng)
+        case ReliabilityMonitor() | ClassBalanceMonitor() | FairnessMonitor():
+            return _labelled(monitor, looked)
         case ReasonsMonitor() | EstimatedPerformanceMonitor():
             return _fitted(name, getattr(settings, name).false_alarms_per_10k, monitor.operating)
         case RangeMonitor():
             return _counted(name, settings.range.false_alarms_per_10k, monitor.gauges())
     return None
+
+
+def _labelled(
+    monitor: ReliabilityMonitor | ClassBalanceMonitor | FairnessMonitor, looked: _Looked
+) -> MonitorTable | None:
+    """Return what a monitor of promises, of the class mix, or of groups can see in the version's out-of-fold cases."""
+    walk, settings = looked.candidate.foreseen, looked.settings
+    trained = trained_of(looked.version, walk.scores, walk.labels, walk.ts_event_ns)
+    if isinstance(monitor, FairnessMonitor):
+        rng = np.random.default_rng(settings.performance.seed)
+        return groups_table(monitor, trained, settings.fairness, rng=rng)
+    if isinstance(monitor, ClassBalanceMonitor):
+        rng = np.random.default_rng(settings.class_balance.seed)
+        return balance_table(monitor, trained, settings.class_balance.false_alarms_per_10k, rng=rng)
+    rng, rate = np.random.default_rng(settings.reliability.seed), settings.reliability.false_alarms_per_10k
+    return reliability_table(monitor, (walk.scores, walk.labels), rate, rng=rng)
 
 
 def _said(name: str, monitor: Monitor, looked: _Looked) -> str:
@@ -224,9 +248,9 @@ def _said(name: str, monitor: Monitor, looked: _Looked) -> str:
             known = (*OF_DECISIONS, *version.program.names, *fields)
             return f"{column!r} makes no groups{near(column, known)}: it is no column of this version's rows"
         case FairnessMonitor():
-            return f"no operating table; it looks once in {settings.fairness.window:,} labelled decisions"
-        case ClassBalanceMonitor():
-            return "no operating table; its charts hear a share of classes that has changed"
+            untold = [grouping.by for grouping in monitor.groupings if not grouping.is_in_training]
+            looks = f"it looks once in {settings.fairness.window:,} labelled decisions"
+            return f"{looks}; training does not know its groups by {', '.join(untold)}" if untold else looks
     return "no operating table before it has seen the feed; then its page has one" if name in LIVE else ""
 
 

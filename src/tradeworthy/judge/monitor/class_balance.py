@@ -21,7 +21,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
-from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
+from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
@@ -33,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 NAME = "class_balance"
 KIND = "label_shift"
 UNIT = "share of class 1"
+SUBJECTS = {source: f"{UNIT} by {source}" for source in ("labels", "scores")}
 SCORES_MIN = 50
 Z_LEVEL = 1.96
 
@@ -115,11 +116,25 @@ class ClassBalanceMonitor:
         self._shift = LabelShift(scores, labels, rng=rng, block=2 * horizon if horizon > 1 else 1)
         rate = each.false_alarms_per_10k / 2.0
         shared = {"false_alarms_per_10k": rate, "quiet": each.quiet, "settings": each.charts, "seed": each.seed}
-        self._labels = series_watch(labels, "labels", **shared)  # type: ignore[arg-type]
-        self._scores = series_watch(scores, "scores", **shared)  # type: ignore[arg-type]
+        self._labels = series_watch(labels, SUBJECTS["labels"], **shared)  # type: ignore[arg-type]
+        self._scores = series_watch(scores, SUBJECTS["scores"], **shared)  # type: ignore[arg-type]
         self._recent: dict[int, Floats] = {}
         self._counts = np.zeros(2, np.int64)
         self._queue = FindingQueue()
+
+    @property
+    def operating(self) -> list[Operating]:
+        """What each chart can be expected to do."""
+        return [*self._labels.operating, *self._scores.operating]
+
+    def told_of(self, scores: Floats, labels: Floats) -> dict[str, list[int]]:
+        """Return the places of (n,) scores and labels at which each chart alarms, by subject; without a memory."""
+        series, stamps = {SUBJECTS["labels"]: (self._labels, labels)}, np.arange(len(scores))
+        series[SUBJECTS["scores"]] = self._scores, scores
+        return {
+            subject: [alarm.place for alarm in chart.fresh().watch(0, values, stamps)]
+            for subject, (chart, values) in series.items()
+        }
 
     def observe(self, records: Records) -> None:
         """Take decisions and joined outcomes; anything else is left."""
@@ -142,7 +157,7 @@ class ClassBalanceMonitor:
         return [
             Gauge(
                 family="evidence",
-                subject=f"share of class 1 by {source}",
+                subject=SUBJECTS[source],
                 instrument=symbol_of(self._instruments, instrument),
                 value=share,
             )
@@ -236,7 +251,7 @@ class ClassBalanceMonitor:
         self._queue.put(
             Finding(
                 monitor=NAME,
-                subject=f"share of class 1 by {source}",
+                subject=SUBJECTS[source],
                 kind=KIND,
                 sequence=int(sequence),
                 ts_event_ns=int(known),

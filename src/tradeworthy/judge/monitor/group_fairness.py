@@ -9,7 +9,7 @@ State:  counts, outcomes whose row or input is not read yet, findings not yet ta
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -40,7 +40,7 @@ from tradeworthy.judge.monitor.fairness import (
     rates_of,
 )
 from tradeworthy.judge.monitor.gauges import Gauge
-from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known
+from tradeworthy.judge.monitor.grouping import Columns, Grouping, Known, Trained, places_of_training
 from tradeworthy.judge.monitor.joins.asked import AskedAt
 from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
@@ -120,15 +120,6 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         zone_of(self.time_zone)
 
 
-class Trained(NamedTuple):
-    """What training showed out of fold: (m,) scores, labels, event times; (m, n) rows, NaN where they are not kept."""
-
-    scores: Floats
-    labels: Floats
-    ts_ns: Longs
-    rows: Floats
-
-
 class FairnessMonitor:
     """Watches the gaps between groups in one version's labelled decisions.
 
@@ -162,19 +153,19 @@ class FairnessMonitor:
         settings: FairnessSettings | None = None,
     ) -> None:
         self._settings = each = settings or FairnessSettings()
-        self._version, self._horizon = version, horizon
+        self.version, self._horizon = version, horizon
         fields = each.columns or fields
         columns = Columns(instruments, features, fields, each.venues, each.time_zone, each.words)
-        self._groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
+        self.groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
         self.unknown = [by for by in each.by if by != "instrument" and not columns.know(by)]
         self._words = OF_OUTCOMES if outcomes else OF_RISES
-        self._needs_rows = any(grouping.needs == "feature" for grouping in self._groupings)
-        self._needs_inputs = any(grouping.needs in ("field", "wildness") for grouping in self._groupings)
+        self._needs_rows = any(grouping.needs == "feature" for grouping in self.groupings)
+        self._needs_inputs = any(grouping.needs in ("field", "wildness") for grouping in self.groupings)
         self._asked = AskedAt(version, range(len(fields)), len(instruments))
-        self._trained = [self._counts_of_training(grouping, trained) for grouping in self._groupings]
-        self._totals = [GroupCounts.none(len(grouping.names)) for grouping in self._groupings]
-        self._window = [GroupCounts.none(len(grouping.names)) for grouping in self._groupings]
-        self._pauses = np.zeros((len(self._groupings), 2), np.int64)  # looks to skip, and how often told in a row
+        self._trained = [self._counts_of_training(grouping, trained) for grouping in self.groupings]
+        self._totals = [GroupCounts.none(len(grouping.names)) for grouping in self.groupings]
+        self._window = [GroupCounts.none(len(grouping.names)) for grouping in self.groupings]
+        self._pauses = np.zeros((len(self.groupings), 2), np.int64)  # looks to skip, and how often told in a row
         self._seen, self._since_ns = 0, 0
         self._waiting = np.empty(0, JOINED)
         self._row_keys, self._rows = np.empty(0, np.uint64), np.empty((0, max(1, len(features))))
@@ -183,7 +174,7 @@ class FairnessMonitor:
     def observe(self, records: Records) -> None:
         """Take joined outcomes, and what makes the groups: rows, decisions and inputs; anything else is left."""
         if are_joined(records):
-            self._waiting = followed_by(self._waiting, known_of(records, self._version))[-WAITING_MAX:]
+            self._waiting = followed_by(self._waiting, known_of(records, self.version))[-WAITING_MAX:]
         elif self._needs_rows and are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
             self._row_keys = np.concatenate([self._row_keys, records["decision"]])[-WAITING_MAX:]
             self._rows = np.concatenate([self._rows, records["row"]])[-WAITING_MAX:]
@@ -213,7 +204,7 @@ class FairnessMonitor:
         """Return the table of each grouping, over all labelled decisions so far."""
         return {
             grouping.by: self._table(totals, grouping, training=trained.cases if trained is not None else None)
-            for grouping, totals, trained in zip(self._groupings, self._totals, self._trained, strict=True)
+            for grouping, totals, trained in zip(self.groupings, self._totals, self._trained, strict=True)
         }
 
     def state(self) -> State:
@@ -246,17 +237,14 @@ class FairnessMonitor:
 
     def _named_counts(self) -> dict[str, GroupCounts]:
         """Return all counts under the names that a state gives them."""
-        places = range(len(self._groupings))
-        totals = {f"totals.{self._groupings[place].by}": self._totals[place] for place in places}
-        return totals | {f"window.{self._groupings[place].by}": self._window[place] for place in places}
+        places = range(len(self.groupings))
+        totals = {f"totals.{self.groupings[place].by}": self._totals[place] for place in places}
+        return totals | {f"window.{self.groupings[place].by}": self._window[place] for place in places}
 
     def _counts_of_training(self, grouping: Grouping, trained: Trained | None) -> GroupCounts | None:
         """Return what training showed by group, where its times and rows tell the group."""
-        if trained is None or not (grouping.by in ("session", "weekday") or grouping.needs == "feature"):
+        if trained is None or (places := places_of_training(grouping, trained)) is None:
             return None
-        n, is_column = len(trained.ts_ns), grouping.needs == "feature"
-        values = trained.rows[:, grouping.column] if is_column else np.zeros(n)
-        places = grouping.places(Known(trained.ts_ns, np.zeros(n, np.int64), values))
         counts = GroupCounts.none(len(grouping.names))
         self._add(places, trained.scores, trained.labels, [counts])
         return counts if counts.cases.any() else None
@@ -299,12 +287,12 @@ class FairnessMonitor:
     def _count(self, ready: Records) -> None:
         """Count outcomes by group, and look at the gaps each time a window is full."""
         decisions = np.ascontiguousarray(ready["decision"])
-        places = [self._places(grouping, ready, decisions) for grouping in self._groupings]
+        places = [self._places(grouping, ready, decisions) for grouping in self.groupings]
         scores, labels, start = np.ascontiguousarray(ready["score"]), np.ascontiguousarray(ready["label"]), 0
         while start < len(ready):
             end = min(len(ready), start + self._settings.window - self._seen)
             self._since_ns = self._since_ns if self._seen else int(ready["ts_event_ns"][start])
-            for at in range(len(self._groupings)):
+            for at in range(len(self.groupings)):
                 both = self._totals[at], self._window[at]
                 self._add(places[at][start:end], scores[start:end], labels[start:end], both)
             self._seen += end - start
@@ -328,7 +316,7 @@ class FairnessMonitor:
     def _look(self, last: np.void) -> None:
         """Tell the widest gap of each grouping whose lower bound passes what is allowed, rarer while it stays."""
         z = self._critical()
-        for place, grouping in enumerate(self._groupings):
+        for place, grouping in enumerate(self.groupings):
             counts, told = self._window[place], []
             table = self._table(counts, grouping, z=z) if self._is_wide(counts, z) else None
             for rate, gap in table.gaps.items() if table is not None else ():
@@ -347,7 +335,7 @@ class FairnessMonitor:
 
     def _critical(self) -> float:
         """Return how far out a bound must lie, so that all comparisons of a look alarm as rarely as asked."""
-        pairs, rates = sum(len(g.names) * (len(g.names) - 1) for g in self._groupings), len(RATES) + 1
+        pairs, rates = sum(len(g.names) * (len(g.names) - 1) for g in self.groupings), len(RATES) + 1
         chance = self._settings.false_alarms_per_10k * self._settings.window / 1e4 / max(1, pairs * rates)
         return max(1.96, NormalDist().inv_cdf(1.0 - min(0.025, chance)))
 
@@ -356,7 +344,7 @@ class FairnessMonitor:
         trained = self._trained[place]
         if trained is None or not gap.highest:
             return 0.0
-        shown = self._table(trained, self._groupings[place]).groups
+        shown = self._table(trained, self.groupings[place]).groups
         values = [shown[name][rate].value if name in shown else float("nan") for name in (gap.highest, gap.lowest)]
         difference = values[0] - values[1]
         return max(0.0, difference) if np.isfinite(difference) else 0.0

@@ -63,6 +63,15 @@ class Columns(NamedTuple):
         return by in OF_DECISIONS or by in self.features or by in self.fields
 
 
+class Trained(NamedTuple):
+    """What training showed out of fold: (m,) scores, labels, event times; (m, n) rows, NaN where they are not kept."""
+
+    scores: Floats
+    labels: Floats
+    ts_ns: Longs
+    rows: Floats
+
+
 class Grouping:
     """Puts decisions into groups by one property.
 
@@ -96,6 +105,11 @@ class Grouping:
         where = {symbol: place for place, symbols in enumerate(columns.venues.values()) for symbol in symbols}
         self._venue_of = np.array([where.get(symbol, len(columns.venues)) for symbol in columns.instruments])
 
+    @property
+    def is_in_training(self) -> bool:
+        """Whether what is kept of training tells its groups: times do, and rows of features."""
+        return self.needs == "feature" or self.by in self._at_hour
+
     def places(self, known: Known) -> Longs:
         """Return the group of each of (n,) decisions, -1 for none."""
         if self.by == "instrument":
@@ -110,6 +124,15 @@ class Grouping:
             return np.where(np.isin(known.values, np.arange(len(self.names))), known.values, -1).astype(np.int64)
         places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
         return np.where(np.isfinite(known.values), places, -1)
+
+
+def places_of_training(grouping: Grouping, trained: Trained) -> Longs | None:
+    """Return the group of each of (m,) cases of training; None where it does not know the groups."""
+    if not grouping.is_in_training:
+        return None
+    n = len(trained.ts_ns)
+    values = trained.rows[:, grouping.column] if grouping.needs == "feature" else np.zeros(n)
+    return grouping.places(Known(trained.ts_ns, np.zeros(n, np.int64), values))
 
 
 def _needs(by: str, columns: Columns) -> Needs:

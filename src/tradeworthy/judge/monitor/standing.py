@@ -24,7 +24,8 @@ from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanc
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor
 from tradeworthy.judge.monitor.effect import ExpectedLoss
 from tradeworthy.judge.monitor.estimated import EstimatedPerformanceMonitor, EstimatedSettings
-from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings, Trained
+from tradeworthy.judge.monitor.group_fairness import FairnessMonitor, FairnessSettings
+from tradeworthy.judge.monitor.grouping import Trained
 from tradeworthy.judge.monitor.input_quality import InputQualityMonitor, InputSettings
 from tradeworthy.judge.monitor.joins.joined import ForwardingJoin
 from tradeworthy.judge.monitor.joins.outcomes import MarketLabel, OutcomeJoin
@@ -127,7 +128,7 @@ def standing_set(
     """
     settings = settings or MonitorSettings()
     symbols, reach = [each.symbol for each in instruments], label.reach if label is not None else 1
-    known = _trained(version, walk, walk_times)
+    known = trained_of(version, *walk, walk_times) if walk is not None and walk_times is not None else None
     pairing = RowPairing(version.number, len(version.program.names))
     rows = partial(_last_rows, version, known, pairing)
     classes = _of_classes(version, symbols, walk, settings, horizon=reach, rows=rows)
@@ -247,17 +248,15 @@ def _of_classes(
     }
 
 
-def _trained(version: Version, walk: Walk | None, ts_ns: Times | None) -> Trained | None:
+def trained_of(version: Version, scores: npt.ArrayLike, labels: npt.ArrayLike, ts_ns: Times) -> Trained:
     """Return what training showed out of fold; rows are known where the profile's sample has their time."""
-    if walk is None or ts_ns is None:
-        return None
-    profile, scores, labels = version.profile, np.asarray(walk[0], np.float64), np.asarray(walk[1], np.float64)
-    rows, times = np.full((len(ts_ns), len(version.program.names)), np.nan), profile.sample_times
+    profile, rows = version.profile, np.full((len(ts_ns), len(version.program.names)), np.nan)
+    times = profile.sample_times
     if len(times):
         at = np.minimum(np.searchsorted(times, ts_ns), len(times) - 1)
         found = times[at] == ts_ns
         rows[found] = profile.sample[at[found]]
-    return Trained(scores, labels, ts_ns, rows)
+    return Trained(np.asarray(scores, np.float64), np.asarray(labels, np.float64), ts_ns, rows)
 
 
 def _last_rows(version: Version, trained: Trained | None, pairing: RowPairing) -> LastRows | None:

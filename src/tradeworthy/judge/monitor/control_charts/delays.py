@@ -209,11 +209,11 @@ def _delay(charts: Charts, chart: int, reference: Floats, harm: Harm) -> float |
     alone, needs = _one(charts, chart)
     rows = np.ascontiguousarray(reference[:, needs])
     harmed, stamps, waits = harm(rows), np.arange(len(rows)), []
-    for start in _starts(len(rows)):
+    for start in starts(len(rows)):
         state = alone.start()
         _play(alone, state, np.roll(rows, SETTLING - start, axis=0)[:SETTLING])
         waits.append(watch(alone.table, state, np.roll(harmed, -start, axis=0), stamps, 0) + 1)
-    return _middle(waits, len(rows))
+    return middle(waits, len(rows))
 
 
 def _play(charts: Charts, state: ChartState, rows: Floats) -> int:
@@ -337,10 +337,10 @@ def reliability_table(
 def _wait_for_broken(monitor: ReliabilityMonitor, side: Side, scores: Floats, labels: Floats) -> float | None:
     """Return the middle wait of one chart over all starts."""
     n, waits = len(scores), []
-    for start in _starts(n):
+    for start in starts(n):
         told = monitor.told_of(np.roll(scores, -start), np.roll(labels, -start))[side]
         waits.append((told[0] if told else n) + 1)
-    return _middle(waits, n)
+    return middle(waits, n)
 
 
 def _other(labels: Floats, settings: PerformanceSettings) -> Floats:
@@ -358,10 +358,10 @@ def _wait_for_harm(reference: PerformanceReference, losses: Floats, settings: Pe
     """Return the middle wait of both tests over all starts."""
     times = _times(len(losses), reference.horizon)
     waits = []
-    for start in _starts(len(losses)):
+    for start in starts(len(losses)):
         tests = loss_tests(reference, settings, reference.charts.start(), empty_harm())
         waits.append(watch_losses(tests, np.roll(losses, -start), times, 0) + 1)
-    return _middle(waits, len(losses))
+    return middle(waits, len(losses))
 
 
 def _harms_told(reference: PerformanceReference, losses: Floats, settings: PerformanceSettings) -> int:
@@ -377,12 +377,12 @@ def _harms_told(reference: PerformanceReference, losses: Floats, settings: Perfo
     return alarms
 
 
-def _starts(n: int) -> list[int]:
+def starts(n: int) -> list[int]:
     """Return places spread evenly over a ring of n."""
     return [int(place) for place in np.linspace(0, n, STARTS, endpoint=False)]
 
 
-def _middle(waits: list[int], n: int) -> float | None:
+def middle(waits: list[int], n: int) -> float | None:
     """Return the median wait; None where that is beyond one ring of n, for there it was cut off."""
-    middle = float(np.median(waits))
-    return middle if middle <= n else None
+    wait = float(np.median(waits))
+    return wait if wait <= n else None
