@@ -192,7 +192,11 @@ class Registry:
             Its bytes are not what was signed, or it belongs to another env.
         """
         digest = version_name(which) if isinstance(which, int) else which
-        version = load_version(self.folder / "versions" / digest[:SHORT], self.trust, digest=digest)
+        folder = self.folder / "versions" / digest[:SHORT]
+        try:
+            version = load_version(folder, self.trust, digest=digest)
+        except BundleRefused as error:
+            raise BundleRefused(f"version {digest[:SHORT]} in {folder}: {error}") from error
         if version.manifest.env != self.env:
             raise BundleRefused(
                 f"version {version.short} is of env {version.manifest.env!r}, this deployment is {self.env!r}; "

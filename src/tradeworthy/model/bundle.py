@@ -37,6 +37,9 @@ class SignatureFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     signature: str
 
 
+_BACK = "; bring the folder back from a copy, or train and register anew"
+
+
 def write_folder(folder: Path, manifest: Manifest, files: Mapping[str, bytes], key: SigningKey) -> str:
     """Write a signed bundle into a new folder and return its digest.
 
@@ -89,7 +92,7 @@ def read_folder(folder: Path, trust: TrustStore, *, digest: str | None = None) -
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(f"there is no version folder {folder}") from error
+        raise NotFound(f"there is no version folder {folder}{_BACK}") from error
     try:
         names = set(os.listdir(handle))  # noqa: PTH208 - of the open folder, which nobody can exchange
         data, found = _verified_manifest(handle, names, trust)
@@ -110,7 +113,7 @@ def _verified_manifest(handle: int, names: set[str], trust: TrustStore) -> tuple
         signed = msgspec.json.decode(signature_data, type=SignatureFile)
         signature = bytes.fromhex(signed.signature)
     except (msgspec.DecodeError, ValueError) as error:
-        raise BundleRefused(f"{SIGNATURE_FILE} is not a signature: {error}") from error
+        raise BundleRefused(f"{SIGNATURE_FILE} is not a signature: {error}{_BACK}") from error
     found = digest_of(data)
     if signed.digest != found:
         raise BundleRefused(
@@ -125,13 +128,13 @@ def _verified_files(handle: int, names: set[str], manifest: Manifest) -> dict[st
     allowed = {*manifest.files, MANIFEST_FILE, SIGNATURE_FILE}
     if names != allowed:
         extra, missing = sorted(names - allowed), sorted(allowed - names)
-        raise BundleRefused(f"the bundle's files are not those signed: extra {extra}, missing {missing}")
+        raise BundleRefused(f"the bundle's files are not those signed: extra {extra}, missing {missing}{_BACK}")
     files = {}
     for name, expected in manifest.files.items():
         data = _read(handle, name)
         found = digest_of(data)
         if found != expected:
-            raise BundleRefused(f"{name} has SHA-256 {found[:16]}, signed was {expected[:16]}: a byte changed")
+            raise BundleRefused(f"{name} has SHA-256 {found[:16]}, signed was {expected[:16]}: a byte changed{_BACK}")
         files[name] = data
     return files
 
@@ -142,7 +145,7 @@ def _read(handle: int, name: str) -> bytes:
     try:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
     except OSError as error:
-        raise BundleRefused(f"{name} of the bundle cannot be read as a plain file: {error.strerror}") from error
+        raise BundleRefused(f"{name} of the bundle cannot be read as a plain file: {error.strerror}{_BACK}") from error
     with os.fdopen(file, "rb") as source:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):

@@ -17,7 +17,14 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 
-from tradeworthy.core.errors import DataInvalid, RecordCorrupt, RecordNewer, RecordUnwritable, TradeworthyError
+from tradeworthy.core.errors import (
+    DataInvalid,
+    Overtaken,
+    RecordCorrupt,
+    RecordNewer,
+    RecordUnwritable,
+    TradeworthyError,
+)
 from tradeworthy.core.facts import AnyFact, Fact
 from tradeworthy.core.time import Clock
 
@@ -192,7 +199,7 @@ class Ledger:
         except sa.exc.DBAPIError as error:
             raise RecordUnwritable(f"the ledger cannot be {verb}: {error.orig}") from error
 
-    def append(self, fact: AnyFact, *, actor: str, reason: str) -> int:
+    def append(self, fact: AnyFact, *, actor: str, reason: str, behind: int | None = None) -> int:
         """Write one fact and return its number when it is on the disk.
 
         Parameters
@@ -201,11 +208,15 @@ class Ledger:
             What happened; a kind listed in ``core.facts.AnyFact``.
         actor, reason : str
             Who did it, and why; neither may be empty.
+        behind : int, optional
+            The number of the newest fact that this one was decided on: nothing may have been written since.
 
         Raises
         ------
         DataInvalid
             The kind of fact is unknown, or actor or reason is empty.
+        Overtaken
+            Another fact stands behind `behind` already; nothing was written.
         RecordUnwritable
             The database refused.
         """
@@ -219,6 +230,8 @@ class Ledger:
             if not self._sqlite:
                 connection.exec_driver_sql("LOCK TABLE facts IN EXCLUSIVE MODE")
             number, previous = self._head(connection)
+            if behind not in {None, number}:
+                raise Overtaken(f"fact {number} was written since fact {behind}, on which this step was decided")
             number += 1
             ts_ns = self._clock.now_ns()
             names = {"actor": actor, "reason": reason, "kind": kind, "body": body, "previous": previous}

@@ -1,6 +1,7 @@
 """Reports as documents: RTS 6 article by article, a model card, and everything about one order."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,6 +55,37 @@ def test_what_the_record_does_not_hold_is_missing_never_passed(traded):
     assert (authorised.verdict, authorised.said) == ("missing", "nothing in the record")
     assert lines(document, "Article 12")["trading was halted, in earnest or as a drill"].verdict == "missing"
     assert {line.verdict for line in lines(document, "Article 17").values()} == {"missing"}
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda bundle: (bundle / "trees.npz").unlink(), r"missing \['trees.npz'\]; bring the folder back from a copy"),
+        (
+            lambda bundle: (bundle / "manifest.json").unlink(),
+            "manifest.json of the bundle cannot be read as a plain file",
+        ),
+        (
+            lambda bundle: (bundle / "profile.npz").write_bytes(b"x"),
+            "profile.npz has SHA-256 .*: a byte changed; bring",
+        ),
+        (lambda bundle: (bundle / "signature.json").write_bytes(b"{"), "signature.json is not a signature"),
+        (
+            lambda bundle: bundle.rename(bundle.with_name("away")),
+            "there is no version folder .*; bring the folder back",
+        ),
+    ],
+    ids=["file", "manifest", "byte", "signature", "folder"],
+)
+def test_a_card_of_a_damaged_bundle_says_what_is_wrong_and_what_to_do(harm, said, capsys, tmp_path):
+    """One line and exit code 2: which version, where it lies, what is missing."""
+    project = at("promoted", tmp_path)
+    [bundle] = (project.places.root / "versions").iterdir()
+    harm(bundle)
+    code, out, err = tell(capsys, "report", "model-card", "--project", project.folder)
+    assert (code, out) == (2, "")
+    assert bundle.name in err
+    assert re.search(said, err), err
 
 
 def test_what_was_done_becomes_evidence(tmp_path):

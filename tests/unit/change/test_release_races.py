@@ -78,6 +78,58 @@ def test_a_roll_back_that_overtakes_a_promotion_is_what_the_block_says(home):
     assert home.release.control.view().champion == version_number(first)
 
 
+class Behind:
+    """A registry whose second look at the facts is followed by another hand's deed, before this one writes."""
+
+    def __init__(self, registry: Registry, meanwhile) -> None:
+        self._registry, self._meanwhile, self._looks = registry, meanwhile, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._registry, name)
+
+    def standing(self):
+        standing = self._registry.standing()
+        self._looks += 1
+        if self._looks == 2:
+            self._meanwhile()
+        return standing
+
+
+def late(home, meanwhile):
+    """Return a hand that decides on what stood before another one acted."""
+    return Release(Behind(home.registry, meanwhile), home.release.control, home.release.instruments)
+
+
+def test_two_roll_backs_in_the_same_instant_take_out_one_version(home):
+    """The ledger lets the first; the second, decided on the same facts, is refused and takes out nobody else."""
+    first, second, third = (home.champion(seed) for seed in (1, 2, 3))
+    slow = late(home, lambda: other_hand(home).rollback(actor="engine", reason="too"))
+    with pytest.raises(ReleaseRefused, match=f"version {third[:16]} acts no more, version {second[:16]} does"):
+        slow.rollback(actor="watcher", reason="no")
+    standing = home.registry.standing()
+    assert (standing.champion, standing.previous) == (second, first)
+    assert home.release.control.view().champion == version_number(second)
+    assert len(home.ledger.facts(facts.VersionRolledBack)) == 1
+
+
+def test_a_fact_of_something_else_holds_no_roll_back_up(home):
+    """Where the same version still acts, the hand looks again and goes on."""
+    first, _ = home.champion(1), home.champion(2)
+    note = facts.TradingHalted(scope="all")
+    slow = late(home, lambda: home.ledger.append(note, actor="bob", reason="a drill"))
+    assert slow.rollback(actor="ada", reason="no") == first
+    assert home.registry.standing().champion == first
+
+
+@pytest.mark.parametrize("step", [Release.rollback, lambda hand, **by: hand.fall_back("previous", **by)])
+def test_whoever_names_the_version_takes_out_no_other(home, step):
+    """A step that was decided about one version is refused where another acts by then."""
+    first, second = home.champion(1), home.champion(2)
+    with pytest.raises(ReleaseRefused, match=f"{first[:16]} acts no more, version {second[:16]} does"):
+        step(home.release, actor="ada", reason="old news", acting=first)
+    assert home.registry.standing().champion == second
+
+
 def test_many_hands_leave_block_and_facts_in_agreement(home):
     """Threads that promote and roll back as they like end with one champion, in both places."""
     digests = [home.champion(seed) for seed in (1, 2, 3)]

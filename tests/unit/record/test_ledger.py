@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from tradeworthy.core.errors import DataInvalid, RecordCorrupt, RecordNewer, RecordUnwritable
+from tradeworthy.core.errors import DataInvalid, Overtaken, RecordCorrupt, RecordNewer, RecordUnwritable
 from tradeworthy.core.facts import Fact, GateJudged, LimitsChanged, TradingHalted, TradingResumed, VersionRegistered
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import SystemClock, VirtualClock
@@ -184,6 +184,19 @@ def _append_many(path: Path, name: str, count: int) -> None:
     for _ in range(count):
         ledger.append(TradingHalted(scope=name), actor=name, reason="race")
     ledger.close()
+
+
+def test_a_fact_decided_on_others_is_written_right_behind_them_or_not_at_all():
+    """Compare and append: where somebody was faster nothing is written, and the chain is whole."""
+    ledger = Ledger("sqlite://", clock=VirtualClock(1))
+    halted, resumed = TradingHalted(scope="all"), TradingResumed(scope="all")
+    assert ledger.append(halted, actor="ann", reason="a drill", behind=0) == 1
+    for behind in (0, 2, -1):
+        with pytest.raises(Overtaken, match=f"fact 1 was written since fact {behind}"):
+            ledger.append(resumed, actor="bob", reason="over", behind=behind)
+    assert ledger.head()[0] == 1
+    assert ledger.append(resumed, actor="bob", reason="over", behind=1) == 2
+    assert ledger.verify() == []
 
 
 def test_several_processes_append_at_once(tmp_path):

@@ -71,6 +71,15 @@ def check_approval(standing: Standing, digest: str) -> None:
         )
 
 
+def check_rollback(standing: Standing, acting: str | None) -> None:
+    """Refuse to roll back without a champion before, or where another version acts than the one to be taken out."""
+    if standing.champion != acting:
+        found = "none acts" if standing.champion is None else f"version {standing.champion[:SHORT]} does"
+        raise ReleaseRefused(f"version {str(acting)[:SHORT]} acts no more, {found}; see: tradeworthy status")
+    if standing.champion is None or standing.previous is None:
+        raise ReleaseRefused("there is no previous champion to roll back to; promote another version, or halt")
+
+
 def check_retirement(standing: Standing, digest: str) -> None:
     """Refuse to retire the champion, or what is retired."""
     if digest == standing.champion:

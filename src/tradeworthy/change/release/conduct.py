@@ -210,7 +210,7 @@ class Conductor:
         """Do what an answer says; return why it cannot be, or None."""
         try:
             if answer.do != "retrain":
-                self._take_away(answer)
+                self._take_away(answer, standing)
             elif not is_on_its_way(standing):
                 self._start_retrain(answer.trigger, answer.since_ns, sequence)
         except TradeworthyError as error:
@@ -226,16 +226,16 @@ class Conductor:
         found = unanswered(AT_A_LOSS, answer.reason.rstrip("."), why, now_ns=self._clock.now_ns())
         tell(self._registry.ledger, found, actor=ACTOR)
 
-    def _take_away(self, answer: Answer) -> None:
+    def _take_away(self, answer: Answer, standing: Standing) -> None:
         """Do what an answer says; done twice it is the same."""
         release, reason = self._release, answer.reason
         if answer.do == "halt":
             release.halt("all", actor=ACTOR, reason=reason)
         elif answer.do == "rollback":
-            release.rollback(actor=ACTOR, reason=reason)
+            release.rollback(actor=ACTOR, reason=reason, acting=standing.champion)
         elif answer.to is not None:
-            release.fall_back(answer.to, actor=ACTOR, reason=reason)
-        elif answer.share is not None and answer.share < self._registry.standing().size:
+            release.fall_back(answer.to, actor=ACTOR, reason=reason, acting=standing.champion)
+        elif answer.share is not None and answer.share < standing.size:
             release.resize(answer.share, actor=ACTOR, reason=reason)
 
     def _act_on(self, action: Step, policy: PolicySettings) -> None:

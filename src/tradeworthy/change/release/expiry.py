@@ -19,7 +19,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock, iso
 
 GRACE_NS = 5 * NS_PER_S
-"""So long the engine's process leaves it to the watcher, so that not both take a version back."""
+"""So long the engine's process leaves it to the watcher; that not both take a version back is the ledger's doing."""
 
 
 class Backstop:
@@ -97,7 +97,7 @@ def take_out(release: Release, standing: Standing, digest: str, *, actor: str, r
     if digest not in standing.acting:
         release.promote(digest, "retired", actor=actor, reason=reason)
     elif _gives_way(release, standing, digest):
-        release.rollback(actor=actor, reason=reason)
+        release.rollback(actor=actor, reason=reason, acting=digest)
     else:
         release.halt(_scope(digest), actor=actor, reason=reason)
 

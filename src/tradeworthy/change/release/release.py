@@ -9,15 +9,22 @@ Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and re
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.canary import part_of
-from tradeworthy.change.release.conditions import check_approval, check_gate, check_retirement, check_role
+from tradeworthy.change.release.conditions import (
+    check_approval,
+    check_gate,
+    check_retirement,
+    check_role,
+    check_rollback,
+)
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import SHORT, Rule, version_name, version_number
-from tradeworthy.core.errors import ReleaseRefused, near
+from tradeworthy.core.errors import Overtaken, ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Part, Scope, check_part
 
@@ -107,8 +114,11 @@ class Release:
         self._follow_facts()
         return digest
 
-    def rollback(self, *, actor: str, reason: str, stand_aside: bool = False) -> str:
+    def rollback(self, *, actor: str, reason: str, stand_aside: bool = False, acting: str | None = None) -> str:
         """Put the previous champion back, and return its digest.
+
+        Of two hands that take out one version at once, the ledger lets the first; the second is refused, so that not
+        two versions are taken out.
 
         Parameters
         ----------
@@ -117,25 +127,30 @@ class Release:
         stand_aside : bool
             The version that acted goes on scoring as a shadow, so that one sees when it is well again; else it is
             retired.
+        acting : str, optional
+            Digest of the version that is to be taken out; the one that acts now if left out.
 
         Raises
         ------
         ReleaseRefused
-            There is no previous champion.
+            There is no previous champion, or another version acts by now.
         """
         _require_words(actor=actor, reason=reason)
-        standing = self.registry.standing()
-        if standing.champion is None or standing.previous is None:
-            raise ReleaseRefused("there is no previous champion to roll back to; promote another version, or halt")
-        fact = facts.VersionRolledBack(
-            version=standing.champion,
-            to=standing.previous,
-            stood_aside=stand_aside and len(standing.shadows) < SHADOWS_MAX,
-        )
-        self.registry.ledger.append(fact, actor=actor, reason=reason)
-        self.control.set_champion(version_number(standing.previous))
+        acting = acting or self.registry.standing().champion
+        while True:
+            standing = self.registry.standing()
+            check_rollback(standing, acting)
+            fact = facts.VersionRolledBack(
+                version=str(standing.champion),
+                to=str(standing.previous),
+                stood_aside=stand_aside and len(standing.shadows) < SHADOWS_MAX,
+            )
+            with suppress(Overtaken):  # a fact came between, perhaps another hand's roll back: look again
+                self.registry.ledger.append(fact, actor=actor, reason=reason, behind=standing.number)
+                break
+        self.control.set_champion(version_number(fact.to))
         self._follow_facts()
-        return standing.previous
+        return fact.to
 
     def resize(self, share: float, *, actor: str, reason: str) -> None:
         """Let the acting version take a share of its full size from the next event on; 0 wants to be flat.
@@ -154,7 +169,7 @@ class Release:
         self.control.resize(share)
         self._follow_facts()
 
-    def fall_back(self, to: str, *, actor: str, reason: str) -> str:
+    def fall_back(self, to: str, *, actor: str, reason: str, acting: str | None = None) -> str:
         """Let something else decide in the champion's place from the next event on, and return which version acts.
 
         Parameters
@@ -164,6 +179,8 @@ class Release:
             ``base_rate`` for a rule that needs no model; ``none`` for the champion itself again.
         actor, reason : str
             Who, and why.
+        acting : str, optional
+            As for `rollback`, where the version before is to act.
 
         Raises
         ------
@@ -174,7 +191,7 @@ class Release:
         if to not in FALLBACKS:
             raise ReleaseRefused(f"fallback is {to!r}{near(to, FALLBACKS)}; allowed are {', '.join(FALLBACKS)}")
         if to == PREVIOUS:
-            return self.rollback(actor=actor, reason=reason, stand_aside=True)
+            return self.rollback(actor=actor, reason=reason, stand_aside=True, acting=acting)
         champion = self.registry.standing().champion
         if champion is None:
             raise ReleaseRefused("no version is champion; there is nothing to fall back from")

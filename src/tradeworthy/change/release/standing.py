@@ -42,6 +42,8 @@ class Standing:
 
     Attributes
     ----------
+    number : int
+        Ledger number of the newest fact that it adds up.
     registered, gates : dict
         By version digest: how it was registered; its latest gate judgement.
     approvals : dict
@@ -83,6 +85,7 @@ class Standing:
         By ledger number of a finding: the version whose monitors raised it, where one's did.
     """
 
+    number: int = 0
     registered: dict[str, facts.VersionRegistered] = field(default_factory=dict)
     gates: dict[str, facts.GateJudged] = field(default_factory=dict)
     approvals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -150,6 +153,7 @@ def stand(entries: Iterable[Entry]) -> Standing:
 
 def stand_on(standing: Standing, entry: Entry) -> None:
     """Move the standing on by one fact; facts that change no state pass by."""
+    standing.number = entry.number
     match entry.fact:
         case facts.VersionRegistered() as fact:
             standing.registered.setdefault(fact.version, fact)
