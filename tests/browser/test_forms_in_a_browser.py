@@ -55,6 +55,25 @@ def test_a_refused_step_keeps_its_reason(visit, desk):
     assert not desk.ledger.facts(facts.SizeChanged)
 
 
+def test_without_scripts_a_refused_form_comes_back_too(browser, address, visit):
+    """The server puts it back: what was typed, the fold open, the fault above the button, the focus in the form."""
+    signed_in = visit("rita").context.storage_state()
+    context = browser.new_context(base_url=address, storage_state=signed_in, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/versions/champion")
+    step = page.locator("details", has_text="Change its size")
+    step.locator("summary").click()
+    step.get_by_label("Share of full size").fill("250")
+    step.get_by_label("Reason").fill("more of it")
+    step.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(step.get_by_label("Share of full size")).to_be_visible()
+    expect(step.get_by_label("Share of full size")).to_have_value("250")
+    expect(step.get_by_label("Reason")).to_have_value("more of it")
+    expect(step.locator(".wrong")).to_contain_text("share")
+    context.close()
+
+
 def test_a_refused_button_is_where_one_goes_on(visit, desk):
     """A form of a button alone, with no field to go back to, says beside it what is wrong, and has the focus."""
     page, taken = visit("rita"), desk.folder / ALERTS

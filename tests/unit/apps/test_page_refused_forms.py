@@ -1,8 +1,6 @@
 """A form that was refused: what it sent and what is wrong with it comes back with the view it belongs to, once."""
 
-import html
-import json
-import re
+from html.parser import HTMLParser
 
 import pytest
 from page_visitors import do, visiting
@@ -22,10 +20,76 @@ def project(tmp_path_factory):
     return at("promoted", tmp_path_factory.mktemp("forms"))
 
 
+class Form(HTMLParser):
+    """Reads the form that a page has put its reader's focus into, as a browser without scripts shows it."""
+
+    def __init__(self, text) -> None:
+        super().__init__()
+        self.action, self.fields, self.wrong, self.folded = "", {}, {}, 0
+        self._form, self._fold, self._said, self._ids, self._select = None, [], None, {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        """Take note of forms, folds, fields and what is said of them."""
+        given = dict(attributes)
+        if tag == "details":
+            self._fold.append("open" in given)
+        elif tag == "form":
+            self._form = {"action": given["action"], "fields": {}, "described": {}, "here": False}
+        elif tag == "option" and self._select:
+            if "selected" in given:
+                self._form["fields"][self._select] = given["value"]
+        elif self._form is not None and tag in ("input", "select", "textarea", "button"):
+            self._field(tag, given)
+        elif tag == "small" and "wrong" in given.get("class", ""):
+            self._said = given["id"]
+
+    def _field(self, tag, given) -> None:
+        name, kind = given.get("name"), given.get("type")
+        self._select = name if tag == "select" else None
+        self._form["here"] |= "autofocus" in given
+        self._form["described"] |= {given["aria-describedby"]: name} if "aria-describedby" in given else {}
+        if kind == "hidden" or tag == "button":
+            return
+        assert ("aria-invalid" in given) == ("aria-describedby" in given)
+        if kind == "checkbox":
+            self._form["fields"].setdefault(name, []).extend([given["value"]] if "checked" in given else [])
+        elif tag == "textarea":
+            self._form["fields"][name], self._text = "", name
+        elif tag == "input":
+            self._form["fields"][name] = given.get("value", "")
+
+    _text = None
+
+    def handle_data(self, data):
+        """Collect what is said of fields, and what stands in a large one."""
+        if self._said:
+            self._ids[self._said] = self._ids.get(self._said, "") + data
+        elif self._text:
+            self._form["fields"][self._text] += data
+
+    def handle_endtag(self, tag):
+        """Keep the form that has the focus."""
+        if tag == "details":
+            self._fold.pop()
+        self._said = None if tag == "small" else self._said
+        self._text = None if tag == "textarea" else self._text
+        if tag == "form":
+            if self._form["here"]:
+                assert not self.action, "one form has the focus"
+                self.action, self.fields, self.folded = (
+                    self._form["action"],
+                    self._form["fields"],
+                    self._fold.count(False),
+                )
+                self.wrong = {name or "": self._ids[told] for told, name in self._form["described"].items()}
+            self._form = None
+
+
 def put_back(client, path):
-    """Return what a view gives its script to put back; nothing where no form was refused."""
-    found = re.search(r'data-typed="([^"]*)"', client.get(path).text)
-    return json.loads(html.unescape(found[1])) if found else None
+    """Return the form that a view has put back; nothing where no form was refused."""
+    found = Form(client.get(path).text)
+    return found if found.action else None
 
 
 def sent_from(client, path, action, **sent: object):
@@ -60,10 +124,10 @@ def test_what_was_typed_comes_back_once(project):
         wrong = fields(budget="2.5", gate_tries="7")
         assert sent_from(client, "/settings", "/do/settings/policy/review", **wrong) == "/settings"
         typed = put_back(client, "/settings")
-        assert typed["action"] == "/do/settings/policy/review"
-        assert (typed["fields"]["budget"], typed["fields"]["gate_tries"]) == ("2.5", "7")
-        assert typed["fields"]["rollback_on"] == fields()["rollback_on"]
-        assert set(typed["wrong"]) == {"budget"}
+        assert typed.action == "/do/settings/policy/review"
+        assert (typed.fields["budget"], typed.fields["gate_tries"]) == ("2.5", "7")
+        assert typed.fields["rollback_on"] == fields()["rollback_on"]
+        assert set(typed.wrong) == {"budget"}
         assert put_back(client, "/settings") is None
     assert policies(project) == []
 
@@ -73,17 +137,17 @@ def test_a_form_that_is_refused_as_a_whole_says_so_of_all(project):
     with visiting(project, "rita") as client:
         do(client, "/do/resize", share="ten", reason="less")
         typed = put_back(client, "/versions/champion")
-    assert typed["wrong"] == {"": "share is 'ten', allowed is a number of percent, as 10"}
-    assert typed["fields"] == {"share": "ten", "reason": "less"}
+    assert typed.wrong == {"": "share is 'ten', allowed is a number of percent, as 10"}
+    assert typed.fields == {"share": "ten", "reason": "less"}
 
 
 def test_neither_password_nor_token_is_ever_shown_again(project):
     """What is kept of a refused form has no secret in it."""
     with visiting(project, "adam") as client:
         do(client, "/do/settings/people/add", name="nina", password=WRONG, roles="risk", reason="joins")
-        typed = put_back(client, "/settings")
         page = client.get("/settings").text
-    assert set(typed["fields"]) == {"name", "roles", "reason"}
+    typed = Form(page)
+    assert (typed.fields["name"], typed.fields["password"], typed.fields["reason"]) == ("nina", "", "joins")
     assert WRONG not in page
 
 
@@ -94,6 +158,14 @@ def test_words_of_a_form_stay_words(project):
         page = client.get("/settings").text
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_fold_that_a_refused_form_stands_in_is_open(project):
+    """Nobody has to look for the form again: everything around it is unfolded, with or without scripts."""
+    with visiting(project, "rita") as client:
+        do(client, "/do/resize", share="250", reason="more")
+        assert put_back(client, "/versions/champion").folded == 0
+        assert "data-typed" not in client.get("/versions/champion").text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from litestar.utils.scope.state import ScopeState
 from tradeworthy.apps.admin.forms import FieldsInvalid
 from tradeworthy.apps.admin.visitor import FAILURE, TYPED, html
 from tradeworthy.apps.dashboard.layout import document
+from tradeworthy.apps.dashboard.putting_back import Typed
 from tradeworthy.apps.reports.markup import tag
 from tradeworthy.core.errors import NotAllowed, NotFound, RecordBusy, RecordUnwritable, TradeworthyError
 
@@ -89,9 +90,10 @@ def _has_session(request: Anyone) -> bool:
 def _typed(request: Anyone, error: TradeworthyError) -> str:
     """Return, as JSON, what a form sent and what is wrong with which of its fields: the page puts it back."""
     sent = ScopeState.from_scope(request.scope).form
-    fields = {name: value for name, value in sent.items() if name not in NOT_KEPT} if isinstance(sent, dict) else {}
+    items = sent.items() if isinstance(sent, dict) else ()
+    fields = {name: value for name, value in items if name not in NOT_KEPT and isinstance(value, str | list)}
     wrong = error.wrong if isinstance(error, FieldsInvalid) else {"": str(error)}
-    return msgspec.json.encode({"action": request.url.path, "fields": fields, "wrong": wrong}).decode()
+    return msgspec.json.encode(Typed(action=request.url.path, fields=fields, wrong=wrong)).decode()
 
 
 def _from(request: Anyone) -> str:

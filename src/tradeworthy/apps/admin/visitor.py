@@ -2,6 +2,7 @@
 
 from typing import Any, TypedDict
 
+import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.response import Redirect, Response
@@ -9,6 +10,7 @@ from litestar.utils.scope.state import ScopeState
 
 from tradeworthy.apps.admin.deployment import Deployment
 from tradeworthy.apps.dashboard.layout import Told, Visit, page
+from tradeworthy.apps.dashboard.putting_back import Typed, put_back
 from tradeworthy.apps.reports.markup import Markup
 from tradeworthy.change.access.people import Person
 from tradeworthy.change.access.roles import require
@@ -75,8 +77,9 @@ def shown(request: Asked, visit: Visit, title: str, *content: Markup, lead: str 
         deployment_of(request).frame(),
         {key: str(request.session.pop(key, "")) for key in (NOTICE, FAILURE, TYPED)},
     )
-    said = Told(notice=told[NOTICE], failure=failure or told[FAILURE], typed=told[TYPED])
-    return html(page(visit, frame, title, *content, lead=lead, said=said))
+    said = Told(notice=told[NOTICE], failure=failure or told[FAILURE])
+    text = page(visit, frame, title, *content, lead=lead, said=said)
+    return html(put_back(text, msgspec.json.decode(told[TYPED], type=Typed)) if told[TYPED] else text)
 
 
 def visit_of(request: Asked) -> Visit:

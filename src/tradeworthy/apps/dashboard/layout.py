@@ -60,17 +60,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a page says first: what the last form did, or why something could not be done.
-
-    Attributes
-    ----------
-    typed : str
-        Of a form that was refused, what it sent, as JSON: the page's script puts it back into the form.
-    """
+    """What a page says first: what the last form did, or why something could not be done."""
 
     notice: str = ""
     failure: str = ""
-    typed: str = ""
 
 
 def document(title: str, *content: Markup, signed_in: bool = True) -> str:
@@ -249,7 +242,7 @@ def _account(visit: Visit) -> Markup:
 def _told(said: Told) -> Markup | None:
     """Return what the last form did."""
     if said.failure:
-        return tag("p", said.failure, class_="told bad", role="alert", data_typed=said.typed or None)
+        return tag("p", said.failure, class_="told bad", role="alert")
     return tag("p", said.notice, class_="told good", role="status") if said.notice else None
 
 

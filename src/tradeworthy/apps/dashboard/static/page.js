@@ -1,4 +1,4 @@
-// What the page does beyond being a document: the stop as a dialogue, focus that stays, a refused form as it was typed.
+// What the page does beyond being a document: the stop as a dialogue, and focus that stays where it is.
 "use strict";
 (function () {
   const dialogue = document.getElementById("halt-dialogue");
@@ -38,40 +38,4 @@
 
   for (const name of ["htmx:sseBeforeMessage", "htmx:beforeSwap"]) document.body.addEventListener(name, hold);
   for (const name of ["htmx:sseMessage", "htmx:afterSwap"]) document.body.addEventListener(name, giveBack);
-
-  // A form that was refused comes back as it was typed, each fault beside its field.
-  const refused = document.querySelector("[data-typed]");
-  if (refused) putBack(JSON.parse(refused.dataset.typed));
-
-  function putBack(typed) {
-    const sent = (name) => [typed.fields[name] ?? []].flat();
-    const isIt = (form) => [...form.querySelectorAll("input[type=hidden]")].every(
-      (field) => field.name.startsWith("_") || sent(field.name).includes(field.value));
-    const form = [...document.forms].find((each) => each.getAttribute("action") === typed.action && isIt(each));
-    if (!form) return;
-    for (const field of form.elements) {
-      if (!field.name || field.type === "hidden") continue;
-      if (field.type === "checkbox") field.checked = sent(field.name).includes(field.value);
-      else if (field.name in typed.fields) field.value = sent(field.name)[0];
-    }
-    for (let at = form.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
-    const marked = Object.entries(typed.wrong).map(([name, said], number) => beside(form, name, said, number));
-    (marked[0] || form.querySelector("input:not([type=hidden]), select, textarea, button")).focus();
-  }
-
-  // Says what is wrong beside a field, or above the button for what is no single field's; returns the field.
-  function beside(form, name, said, number) {
-    const fields = name ? form.querySelectorAll('[name="' + CSS.escape(name) + '"]') : [];
-    const button = form.querySelector("button[type=submit]"), at = fields[0] || button;
-    const words = document.createElement("small");
-    words.className = "wrong";
-    words.id = "wrong-" + number;
-    words.textContent = said;
-    if (fields.length > 1) at.closest("fieldset").append(words);
-    else if (fields.length) at.after(words);
-    else (button.closest(".buttons") || button).before(words);
-    at.setAttribute("aria-describedby", words.id);
-    if (fields.length) at.setAttribute("aria-invalid", "true");
-    return fields[0];
-  }
 })();
