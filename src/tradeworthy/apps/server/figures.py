@@ -25,7 +25,9 @@ _FIRST_BITS, _BUCKETS = 13, 21
 _OF_INPUTS = tuple(code.name for code in DenialCode if 100 <= code < 200)
 
 PORT_METRICS: Mapping[str, Metric] = {
-    "port_requests_total": Metric(kind="counter", labels=("route", "code"), text="Requests answered, refused ones too"),
+    "port_requests_total": Metric(
+        kind="counter", labels=("route", "code"), text="Requests and messages answered, refused ones too"
+    ),
     "port_request_seconds": Metric(
         kind="histogram", labels=("route",), text="From the read that completed a request to its answer"
     ),
@@ -79,12 +81,12 @@ class Figures:
         self._answered: dict[str, _Answered] = {}
         self._monotonic_ns = monotonic_ns
 
-    def answered(self, route: str, reply: bytes, since_ns: int) -> None:
-        """Count one request by its route, the status in its reply, and the time since it was read."""
+    def answered(self, route: str, code: bytes, since_ns: int) -> None:
+        """Count one request, or message of a WebSocket, by its route, its status and the time since it was read."""
         counts = self._answered.get(route)
         if counts is None:
             counts = self._answered[route] = _Answered()
-        taken_ns, code = self._monotonic_ns() - since_ns, reply[9:12]
+        taken_ns = self._monotonic_ns() - since_ns
         counts.bits[taken_ns.bit_length()] += 1
         counts.total_ns += taken_ns
         counts.codes[code] = counts.codes.get(code, 0) + 1

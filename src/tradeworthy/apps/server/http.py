@@ -21,7 +21,7 @@ import httptools
 from tradeworthy.apps.server.figures import NOWHERE, Figures
 from tradeworthy.apps.server.heads import Head
 from tradeworthy.apps.server.replies import RequestRefused, error
-from tradeworthy.apps.server.routes import Answer, Headers, Request, Stream
+from tradeworthy.apps.server.routes import Answer, Headers, Pinged, Request, Stream
 from tradeworthy.apps.server.settings import ServeSettings
 from tradeworthy.change.access.doorkeeper import Holder
 
@@ -153,9 +153,12 @@ class Connection(asyncio.Protocol):
         waited_ns = now_ns - self._since_ns
         if self._leaving and waited_ns > request_ns:
             self._transport.abort()
-        if self._turn is not None or self._stream is not None or self._closing:
+        if self._turn is not None or self._closing:
             return
-        if self._partial and waited_ns > request_ns:
+        if self._stream is not None:
+            if isinstance(self._stream, Pinged):
+                self._stream.was_silent(waited_ns, idle_ns)
+        elif self._partial and waited_ns > request_ns:
             self._refuse(RequestRefused(408, f"the request was not whole after {request_ns / 1e9:g} s"))
             self._flush()
         elif waited_ns > idle_ns:
@@ -193,6 +196,7 @@ class Connection(asyncio.Protocol):
             if self._stream is None:
                 self._read(data, now_ns)
             else:
+                self._since_ns = now_ns
                 self._stream.receive(data)
         finally:
             self._flush()
@@ -310,7 +314,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(made, Awaitable):
             self._wait_for(made, path)
         else:
-            self._hand_over(made)
+            self._hand_over(made, path)
 
     def _wait_for(self, coming: Awaitable[bytes], path: str) -> None:
         """Let an answer come in its own time, and read no more until it is there."""
@@ -337,8 +341,9 @@ class Connection(asyncio.Protocol):
             with suppress(RuntimeError):
                 self._transport.resume_reading()
 
-    def _hand_over(self, stream: Stream) -> None:
-        """Give the connection to a stream."""
+    def _hand_over(self, stream: Stream, path: str) -> None:
+        """Give the connection to a stream, once its request is answered."""
+        self._out.append((path, stream.hello))
         self._flush()
         self._stream = stream
         stream.begin(self._transport.write, self.leave)
@@ -355,7 +360,7 @@ class Connection(asyncio.Protocol):
         if out:
             self._transport.write(out[0][1] if len(out) == 1 else b"".join([reply for _, reply in out]))
             for path, reply in out:
-                port.figures.answered(path, reply, since_ns or port.now_ns)
+                port.figures.answered(path, reply[9:12], since_ns or port.now_ns)
             out.clear()
 
     def same_credential(self, credential: bytes) -> Holder | None:

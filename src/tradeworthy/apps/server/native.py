@@ -149,18 +149,28 @@ class Native:
         return EventSocket(request, self._answer_message, self._port.settings.body_bytes_max)
 
     def _answer_message(self, request: Request, message: bytes) -> bytes:
-        """Answer one message of a WebSocket."""
+        """Answer one message of a WebSocket, and count it as a request."""
         try:
             self._port.admit(request)
             events, listed = read_events(message, self._port.settings.rows_max)
             request.count_rows(len(events))
             made = [self.take(event) for event in events]
         except (RecordUnwritable, RecordBusy):
+            self._count_message(request, b"503")
             raise
         except TradeworthyError as problem:
-            who = "" if request.holder is None else request.holder.name
-            raise self._port.noted(problem, who) from None  # it may be `problem`, and its own cause
+            raise self._refused(request, problem) from None  # it may be `problem`, and its own cause
+        self._count_message(request, b"200")
         return _encode(made if listed else made[0])
+
+    def _refused(self, request: Request, problem: TradeworthyError) -> RequestRefused:
+        """Return an error as who sent the message sees it; kept in no name where it is raised, or it kept itself."""
+        refused = self._port.noted(problem, "" if request.holder is None else request.holder.name)
+        self._count_message(request, b"%d" % refused.status)
+        return refused
+
+    def _count_message(self, request: Request, code: bytes) -> None:
+        self._port.figures.answered(request.route.path, code, self._port.now_ns)
 
     # -- late labels ---------------------------------------------------------------------------------------------
 

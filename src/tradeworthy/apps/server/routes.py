@@ -5,7 +5,7 @@ Idea:   there is no route outside the table, and none in it without a scope or t
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from tradeworthy.apps.server.replies import RequestRefused
@@ -63,16 +63,28 @@ class Request:
 
 
 class Stream(Protocol):
-    """What takes a connection over: an event stream or a WebSocket."""
+    """What takes a connection over: an event stream or a WebSocket; `hello` is the answer to who asked for it."""
+
+    @property
+    def hello(self) -> bytes:
+        """The answer with which it begins."""
 
     def begin(self, write: Callable[[bytes], None], close: Callable[[], None]) -> None:
-        """Say hello; `write` and `close` are the connection's."""
+        """Go on behind the answer; `write` and `close` are the connection's."""
 
     def receive(self, data: bytes) -> None:
         """Take what came."""
 
     def end(self) -> None:
         """Hear that the connection is gone."""
+
+
+@runtime_checkable
+class Pinged(Protocol):
+    """A stream whose other end can be asked whether it is there."""
+
+    def was_silent(self, silent_ns: int, allowed_ns: int) -> None:
+        """Ask in time, and end where no answer came."""
 
 
 Answer = bytes | Awaitable[bytes] | Stream

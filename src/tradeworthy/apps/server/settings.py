@@ -33,7 +33,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     request_s_max : float
         From a request's first byte to its last; 408 beyond.
     idle_s_max : float
-        How long a connection may be open without a request.
+        How long a connection may be open without a request; a WebSocket without a message or a pong.
     wait_ms_max : float
         A request that waited longer than this in the loop's own turn is refused with 503: the port has too much to do.
     awake_us : float

@@ -12,6 +12,7 @@ from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.apps.server.routes import Request
 from tradeworthy.core.errors import RecordBusy, RecordUnwritable
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import NS_PER_S
 
 if TYPE_CHECKING:
     from tradeworthy.record.ledger import Entry
@@ -23,6 +24,11 @@ _encode = msgspec.json.Encoder().encode
 _SSE = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n"
     b"connection: close\r\n\r\nretry: 2000\n\n"
+)
+
+
+_ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: %s\r\n\r\n"
 )
 
 
@@ -73,6 +79,8 @@ class FindingStream:
         The last ledger number that the caller has.
     """
 
+    hello = _SSE
+
     def __init__(self, told: Told, after: int) -> None:
         self._told, self._after = told, after
         self.write: Write = _nowhere
@@ -81,7 +89,6 @@ class FindingStream:
     def begin(self, write: Write, close: Close) -> None:
         """Send what the caller does not have, then follow."""
         self.write, self.close = write, close
-        write(_SSE)
         self._told.followers.add(self)
         self.send(self._told.findings)
 
@@ -111,26 +118,29 @@ class EventSocket:
         Answers a message, or raises `RequestRefused`, which is told in place of an answer, with when to try again.
     message_bytes_max : int
         Of one message; the socket is closed with 1009 beyond.
+
+    Attributes
+    ----------
+    hello : bytes
+        Accepts the caller's wish.
     """
 
     def __init__(self, request: Request, answer: Callable[[Request, bytes], bytes], message_bytes_max: int) -> None:
         self._request, self._answer = request, answer
-        self._key = _handshake(request)
+        self.hello = _ACCEPTED % accept_key(_handshake(request)).encode()
         self._protocol = Protocol(Side.SERVER, max_size=message_bytes_max)
         self._pieces: list[bytes] = []
+        self._pinged_ns = 0  # of the present silence
         self._write: Write = _nowhere
         self._close: Close = _nothing
 
     def begin(self, write: Write, close: Close) -> None:
-        """Accept."""
+        """Take the connection's ways out."""
         self._write, self._close = write, close
-        write(
-            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            b"sec-websocket-accept: %s\r\n\r\n" % accept_key(self._key).encode()
-        )
 
     def receive(self, data: bytes) -> None:
         """Answer every message that is whole."""
+        self._pinged_ns = 0
         self._protocol.receive_data(data)
         for frame in self._protocol.events_received():
             if isinstance(frame, Frame) and frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
@@ -140,6 +150,15 @@ class EventSocket:
     def end(self) -> None:
         """Forget what was not whole."""
         self._pieces.clear()
+
+    def was_silent(self, silent_ns: int, allowed_ns: int) -> None:
+        """Ping at half of the time allowed, which every WebSocket answers; close where as much goes by again."""
+        if not self._pinged_ns and silent_ns > allowed_ns // 2:
+            self._protocol.send_ping(b"")
+            self._pinged_ns = silent_ns
+        elif self._pinged_ns and silent_ns - self._pinged_ns > allowed_ns // 2:
+            self._protocol.fail(CloseCode.GOING_AWAY, f"no word and no pong for {silent_ns / NS_PER_S:.0f} s")
+        self._send()
 
     def _take(self, frame: Frame) -> None:
         self._pieces.append(bytes(frame.data))
