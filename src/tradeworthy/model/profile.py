@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import BundleRefused, DataInvalid
 from tradeworthy.model.arrays import pack, unpack
-from tradeworthy.model.season import WEEK, Season
+from tradeworthy.model.season import UTC, WEEK, Season
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +28,13 @@ LEVELS: Floats = np.array([0.0, 0.001, 0.005, 0.01, 0.025, *np.arange(1, 20) / 2
 _ARRAYS = ("minimum", "maximum", "mean", "std", "quantiles", "sample", "sample_scores", "sample_places", "numbers")
 _TIMED = ("sample_times", "season_factors", "season_offsets")
 """In the file of a profile whose rows had times."""
+
+_ZONE, _ZONE_LETTERS_MAX = "season_time_zone", 64
+"""Beside them, where the season's hours are not UTC's, and how many letters it may have."""
+
+_SEASON = ("factors", "offsets", "time_zone")
+_TYPES: Mapping[str, type] = {"sample_places": np.int64, "sample_times": np.int64, _ZONE: np.uint8}
+"""Of arrays that are no floats."""
 
 _SEED = 7
 """Of the shuffles against which a season is held."""
@@ -79,8 +86,12 @@ class Profile:
         scores: Floats,
         labels: Floats | None = None,
         ts_event_ns: npt.NDArray[np.int64] | None = None,
+        *,
+        time_zone: str = UTC,
     ) -> Self:
         """Describe (m, n) training rows, their (m, k) scores and, where known, their (m,) labels and event times.
+
+        The season is one of hours by the clocks of a time zone.
 
         Raises
         ------
@@ -95,7 +106,7 @@ class Profile:
         places = sample_places(len(rows))
         season, times = Season.unknown(rows.shape[1]), np.empty(0, np.int64)
         if ts_event_ns is not None:
-            season = Season.of(rows, ts_event_ns, np.random.default_rng(_SEED))
+            season = Season.of(rows, ts_event_ns, np.random.default_rng(_SEED), time_zone)
             times = np.asarray(ts_event_ns, np.int64)[places]
         return cls(
             minimum=rows.min(axis=0),
@@ -133,21 +144,23 @@ class Profile:
         arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS[:-1]}
         arrays["numbers"] = np.array([float(self.rows), self.base_rate])
         if self.season.is_known:
-            arrays |= dict(zip(_TIMED, (self.sample_times, self.season.factors, self.season.offsets), strict=True))
+            arrays["sample_times"] = self.sample_times
+            arrays |= {f"season_{name}": array for name, array in self.season.to_arrays().items()}
         return pack(arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str = "profile.npz") -> Self:
         """Read what `to_bytes` wrote, now or before times were kept; arrays that do not fit together are refused."""
-        arrays: dict[str, npt.NDArray[Any]] = unpack(data, what, expected=_ARRAYS, optional=_TIMED)
+        arrays: dict[str, npt.NDArray[Any]] = unpack(data, what, expected=_ARRAYS, optional=(*_TIMED, _ZONE))
         _check(arrays, what)
         numbers, n = arrays.pop("numbers"), len(arrays["mean"])
-        untimed = np.empty(0, np.int64), np.empty((0, n)), np.empty((0, n))
-        times, *season = (arrays.pop(name, without) for name, without in zip(_TIMED, untimed, strict=True))
+        times, season = arrays.pop("sample_times", np.empty(0, np.int64)), Season.unknown(n)
+        if found := {name: arrays.pop(f"season_{name}") for name in _SEASON if f"season_{name}" in arrays}:
+            season = _season(found, what)
         return cls(
             **arrays,
             sample_times=times,
-            season=Season(*season),
+            season=season,
             rows=int(numbers[0]),
             base_rate=float(numbers[1]),
         )
@@ -161,6 +174,14 @@ def sample_places(count: int) -> npt.NDArray[np.int64]:
     return (starts[:, None] + np.arange(BLOCK_ROWS)).ravel()
 
 
+def _season(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> Season:
+    """Read a season; one by the clocks of a time zone that is none is refused."""
+    try:
+        return Season.from_arrays(arrays)
+    except ValueError as error:
+        raise BundleRefused(f"{what}: the season's {error}; install tzdata, or train the version anew") from None
+
+
 def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
     n = len(arrays["mean"]) if arrays["mean"].ndim == 1 else -1
     s = len(arrays["sample"])
@@ -171,10 +192,12 @@ def _check(arrays: Mapping[str, npt.NDArray[Any]], what: str) -> None:
     timed = [name for name in _TIMED if name in arrays]
     if timed:
         shapes |= {"sample_times": (s,), "season_factors": (WEEK, n), "season_offsets": (WEEK, n)}
-    if len(timed) not in (0, len(_TIMED)):
+    if _ZONE in arrays and timed:
+        shapes |= {_ZONE: (min(len(arrays[_ZONE]), _ZONE_LETTERS_MAX),)}
+    if len(timed) not in (0, len(_TIMED)) or (_ZONE in arrays and not timed):
         raise BundleRefused(f"{what} holds {timed}, allowed are all of {list(_TIMED)} or none")
     for name, shape in shapes.items():
-        dtype = np.dtype(np.int64 if name in ("sample_places", "sample_times") else np.float64)
+        dtype = np.dtype(_TYPES.get(name, np.float64))
         if arrays[name].shape != tuple(shape) or arrays[name].dtype != dtype:
             found = f"{arrays[name].dtype} {arrays[name].shape}"
             raise BundleRefused(f"{what}: {name} is {found}, allowed is {dtype} {tuple(shape)}")

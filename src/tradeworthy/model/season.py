@@ -4,21 +4,23 @@ Idea:   each hour of each day is one visit. Means of visits are compared by hour
         and count only as far as they differ by more than the same days do when turned or shuffled, so a persistent
         feature gets no season by chance. The sizes about them are treated alike, on their logarithms.
 Flow:   rows + times -> visits (days, 24) -> shrunken means, and sizes -> a factor and an offset an hour and a feature.
-Time:   hours of the week in UTC. A market that changes its clocks is an hour off for half of the year.
+Time:   hours of the week by the clocks of one time zone, summer time included, so that a market which opens by them
+        opens at the same hour all year; UTC unless a training says otherwise.
 Undefined: with fewer than two weeks of days there is no season, with fewer than four no difference between weekdays. A
         feature of few values, or one that the hours say nearly all of (a clock), is left as it is.
 Units:  what is left is in the feature's own units, as at a usual hour.
 Reference: Efron and Morris (1972), limited translation: no mean is shrunk by more than its standard error.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel
-from tradeworthy.core.time import NS_PER_HOUR
+from tradeworthy.core.time import NS_PER_HOUR, wall_clock_ns, zone_of
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -35,6 +37,8 @@ SHUFFLES = 99
 CODES_MAX = 8
 """A feature of no more different values is one of codes."""
 
+UTC = "UTC"
+
 CLOCK = 0.95
 """A feature of which the hours explain more of the variance is a clock."""
 
@@ -46,11 +50,14 @@ class Season:
     Attributes
     ----------
     factors, offsets : (168, n) float64
-        By hour of the week, counted from Thursday 00:00 UTC; (0, n) where times are not known. 1 and 0 change nothing.
+        By hour of the week, counted from Thursday 00:00; (0, n) where times are not known. 1 and 0 change nothing.
+    time_zone : str
+        By whose clocks hours are told, an IANA name.
     """
 
     factors: Floats
     offsets: Floats
+    time_zone: str = UTC
 
     @classmethod
     def unknown(cls, n_features: int) -> Self:
@@ -58,16 +65,34 @@ class Season:
         return cls(np.empty((0, n_features)), np.empty((0, n_features)))
 
     @classmethod
-    def of(cls, rows: Floats, ts_ns: Longs, rng: np.random.Generator) -> Self:
-        """Learn from (m, n) rows and the (m,) times of their events, in UTC nanoseconds."""
-        hours = np.asarray(ts_ns, np.int64) // NS_PER_HOUR
+    def of(cls, rows: Floats, ts_ns: Longs, rng: np.random.Generator, time_zone: str = UTC) -> Self:
+        """Learn from (m, n) rows and the (m,) times of their events, in UTC nanoseconds, by a time zone's clocks."""
+        hours = wall_clock_ns(np.asarray(ts_ns, np.int64), time_zone) // NS_PER_HOUR
         factors, offsets = np.ones((WEEK, rows.shape[1])), np.zeros((WEEK, rows.shape[1]))
         days, day = np.unique(hours // DAY, return_inverse=True)
         if len(days) >= DAYS_MIN:
             visits = _Visits(day * DAY + hours % DAY, days % 7, hours % WEEK)
             for column in range(rows.shape[1]):
                 factors[:, column], offsets[:, column] = _of_one(np.ascontiguousarray(rows[:, column]), visits, rng)
-        return cls(factors, offsets)
+        return cls(factors, offsets, time_zone)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Read what `to_arrays` wrote, now or before seasons had a time zone: then it was UTC.
+
+        Raises
+        ------
+        ValueError
+            It names no time zone that is known here.
+        """
+        time_zone = arrays["time_zone"].astype(np.uint8).tobytes().decode("ascii") if "time_zone" in arrays else UTC
+        _ = zone_of(time_zone)
+        return cls(arrays["factors"], arrays["offsets"], time_zone)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Write it as arrays; the letters of the time zone too, unless it is UTC, so that what was signed stays."""
+        named = {} if self.time_zone == UTC else {"time_zone": np.frombuffer(self.time_zone.encode("ascii"), np.uint8)}
+        return {"factors": self.factors, "offsets": self.offsets} | named
 
     @property
     def is_known(self) -> bool:
@@ -85,7 +110,8 @@ class Season:
         if not self.changes.any():
             return rows
         level = np.empty(rows.shape)
-        _take_out(np.ascontiguousarray(rows), np.ascontiguousarray(ts_ns), self.factors, self.offsets, level)
+        shown = np.ascontiguousarray(wall_clock_ns(ts_ns, self.time_zone))
+        _take_out(np.ascontiguousarray(rows), shown, self.factors, self.offsets, level)
         return level
 
 

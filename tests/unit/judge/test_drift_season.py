@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tape_slices import VERSION, bars, decisions_on, rows_of
 
-from tradeworthy.core.time import NS_PER_HOUR, NS_PER_MINUTE
+from tradeworthy.core.time import NS_PER_HOUR, NS_PER_MINUTE, wall_clock_ns
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor
 from tradeworthy.model.profile import Profile
@@ -114,3 +114,22 @@ def test_settings_refuse_what_is_no_switch():
     assert msgspec.convert({"season": False}, DriftSettings).season is False
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"season": "weekly"}, DriftSettings)
+
+
+def test_the_change_to_summer_time_is_no_drift(seasonal):
+    """The opening hour of a market is taken out in summer as in winter, after a restart too; by UTC it is another."""
+    year = np.arange(365 * 48) * 30 * NS_PER_MINUTE
+    open_now = wall_clock_ns(year, "America/New_York") // NS_PER_HOUR % 24 == 9
+    rows = np.random.default_rng(5).standard_normal((len(year), 1)) + 3.0 * open_now[:, None]
+    winter = year < 100 * 24 * NS_PER_HOUR
+    level = {}
+    for zone in ("America/New_York", "UTC"):
+        profile = Profile.of(rows[winter], np.zeros((winter.sum(), 1)), None, year[winter], time_zone=zone)
+        monitor = DriftMonitor(seasonal.charts, VERSION, ["ETH"], season=profile.season)
+        copy = DriftMonitor(seasonal.charts, VERSION, ["ETH"])
+        copy.restore(monitor.state())
+        assert copy.season.time_zone == zone
+        summer = copy.season.taken_out(rows, year)[~winter & open_now]
+        level[zone] = abs(float(summer.mean()) - float(rows[winter & ~open_now].mean()))
+    assert level["America/New_York"] < 0.5
+    assert level["UTC"] > 1.5

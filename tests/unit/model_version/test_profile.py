@@ -124,11 +124,11 @@ def test_arrays_that_do_not_fit_together_are_refused(name, change):
 TIMED = ("sample_times", "season_factors", "season_offsets")
 
 
-def timed(count=6_000):
+def timed(count=6_000, time_zone="UTC"):
     """Return a profile whose rows are half an hour apart and far up at every midnight."""
     times = np.arange(count) * NS_PER_HOUR // 2
     rows = np.random.default_rng(0).normal(size=(count, 2)) + 3.0 * (times % NS_PER_DAY == 0)[:, None]
-    return Profile.of(rows, np.zeros((count, 1)), None, times), times
+    return Profile.of(rows, np.zeros((count, 1)), None, times, time_zone=time_zone), times
 
 
 def test_times_give_the_profile_a_season():
@@ -167,3 +167,32 @@ def test_a_season_that_does_not_fit_is_refused(name, change):
     arrays[name] = change(arrays[name])
     with pytest.raises(BundleRefused, match=r"profile\.npz"):
         Profile.from_bytes(pack({name: array for name, array in arrays.items() if array is not None}))
+
+
+def test_a_profile_keeps_the_clocks_of_its_season():
+    """They come back from bytes; a season in UTC is written with the very arrays that older releases read."""
+    found = timed(time_zone="America/New_York")[0]
+    back = Profile.from_bytes(found.to_bytes())
+    assert back.season.time_zone == "America/New_York"
+    assert back.to_bytes() == found.to_bytes()
+    assert unpack(timed()[0].to_bytes(), "profile.npz", expected=(*NAMES, *TIMED)).keys() == {*NAMES, *TIMED}
+    assert Profile.from_bytes(timed()[0].to_bytes()).season.time_zone == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("change", "timed_too", "said"),
+    [
+        (lambda _: np.frombuffer(b"Mars/Olympus", np.uint8), True, "Mars/Olympus.*tzdata"),
+        (lambda _: np.frombuffer(b"U" * 65, np.uint8), True, "allowed is uint8"),
+        (lambda a: a.astype(np.int64), True, "allowed is uint8"),
+        (lambda a: a[None], True, "season_time_zone"),
+        (lambda a: a, False, "allowed are all of"),
+    ],
+)
+def test_clocks_that_cannot_be_read_are_refused(change, timed_too, said):
+    """A name of no time zone, letters that are none, or clocks without a season make no profile."""
+    names = (*NAMES, *TIMED, "season_time_zone")
+    arrays = unpack(timed(time_zone="Europe/Berlin")[0].to_bytes(), "profile.npz", expected=names)
+    arrays["season_time_zone"] = change(arrays["season_time_zone"])
+    with pytest.raises(BundleRefused, match=said):
+        Profile.from_bytes(pack({name: a for name, a in arrays.items() if timed_too or name not in TIMED}))

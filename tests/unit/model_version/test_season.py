@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR
+from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, wall_clock_ns
 from tradeworthy.model.season import WEEK, Season
 
 STEP_NS = NS_PER_HOUR // 2
@@ -117,3 +117,41 @@ def test_rows_of_unknown_times_have_no_season():
     rows = np.ones((3, 2))
     assert not season.is_known
     assert season.taken_out(rows, np.zeros(3, np.int64)) is rows
+
+
+def opening(times, zone="America/New_York"):
+    """Return where an exchange's first hour is, by its own clocks."""
+    return wall_clock_ns(times, zone) // NS_PER_HOUR % 24 == 9
+
+
+def test_a_market_opens_by_its_own_clocks_all_year():
+    """An opening hour is taken out in winter and in summer by its own clocks; by others much of it stays."""
+    values = noise() + 3.0 * opening(TIMES)
+    winter = TIMES // NS_PER_DAY < 100  # of 1970, whose summer time began on the 26th of April
+    far = {}
+    for zone in ("America/New_York", "UTC"):
+        season = Season.of(values[:, None], TIMES, np.random.default_rng(1), zone)
+        level = season.taken_out(values[:, None], TIMES)[:, 0]
+        far[zone] = max(abs(level[opening(TIMES) & part].mean() - level.mean()) for part in (winter, ~winter))
+    assert far["America/New_York"] < 0.2
+    assert far["UTC"] > 3.0 * far["America/New_York"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_a_season_comes_back_from_arrays_with_its_clocks(zone):
+    """What is taken out is the same afterwards; UTC is not written, and is what is read where nothing is."""
+    values = noise()[:, None] + 3.0 * opening(TIMES, zone)[:, None]
+    season = Season.of(values, TIMES, np.random.default_rng(1), zone)
+    arrays = season.to_arrays()
+    assert ("time_zone" in arrays) is (zone != "UTC")
+    back = Season.from_arrays(arrays)
+    assert back.time_zone == zone
+    assert np.array_equal(back.taken_out(values, TIMES), season.taken_out(values, TIMES))
+
+
+@pytest.mark.parametrize("letters", [b"Mars/Olympus", b"", b"\xff", b"../zones"])
+def test_clocks_that_nobody_keeps_are_refused(letters):
+    """Whatever stands in the place of a time zone's name, nothing is read by it."""
+    unknown = Season.unknown(1).to_arrays() | {"time_zone": np.frombuffer(letters, np.uint8)}
+    with pytest.raises(ValueError, match=r"time_zone|ascii"):
+        Season.from_arrays(unknown)

@@ -350,4 +350,5 @@ def season_words(profile: Profile, settings: DriftSettings) -> str:
             "reference; train a new version to allow for what is usual at an hour"
         )
     changed = int(profile.season.changes.sum())
-    return f"what is usual at an hour of the week is taken out of {changed} of {profile.n_features} features"
+    of = f"{changed} of {profile.n_features} features, by the clocks of {profile.season.time_zone}"
+    return f"what is usual at an hour of the week is taken out of {of}"

@@ -36,7 +36,7 @@ from tradeworthy.change.train.window import (
 from tradeworthy.core.errors import DataInvalid, ModelMismatch, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.core.time import Clock
+from tradeworthy.core.time import Clock, zone_of
 from tradeworthy.judge.metrics import auc, brier, log_losses
 from tradeworthy.judge.metrics_interval import auc_interval, mean_interval
 from tradeworthy.judge.validate.performance import Performance
@@ -83,6 +83,9 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reweigh : tuple of str
         Columns whose groups are to be made alike in what is learned: features, or fields of the rows. Each row is
         weighed so that no group has more of either label than the others; ``train(rows, labels, weights)`` is told.
+    time_zone : str
+        By whose clocks hours of the week are told where the season is learned, an IANA name such as
+        ``America/New_York``: a change to summer time is then no change.
     golden_rows : int
         Rows kept with the version to compare scores.
     level : float
@@ -100,9 +103,14 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     weights: Weights = "none"
     instrument: str | None = None
     reweigh: tuple[str, ...] = ()
+    time_zone: str = "UTC"
     golden_rows: int = 256
     level: float = 0.95
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse clocks that nobody keeps."""
+        zone_of(self.time_zone)
 
 
 def train(
@@ -164,7 +172,7 @@ def train(
         program=program,
         label=strategy.label,
         predictor=predictor,
-        profile=_profile(dataset, predictor, folds, walk, len(kept)),
+        profile=_profile(dataset, predictor, folds, walk, rows=len(kept), time_zone=settings.time_zone),
         golden_rows=golden,
         golden_scores=source_scores(model, golden, strategy.acts_on),
         walk=walk,
@@ -282,11 +290,13 @@ def _walk(
     return walk, walked
 
 
-def _profile(dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk: OutOfFold, rows: int) -> Profile:
+def _profile(
+    dataset: Dataset, predictor: Predictor, folds: Sequence[Fold], walk: OutOfFold, *, rows: int, time_zone: str
+) -> Profile:
     """Describe the latest rows; scores are out-of-fold where a fold tested the row, since live scores are so too."""
     scores, kept = predictor.many(dataset.rows), dataset.last(rows)
     scores[out_of_fold(list(folds)), 0] = walk.scores
-    return Profile.of(kept.rows, scores[len(dataset) - rows :], kept.labels, kept.ts_event_ns)
+    return Profile.of(kept.rows, scores[len(dataset) - rows :], kept.labels, kept.ts_event_ns, time_zone=time_zone)
 
 
 def reweighed_by(lineage: Lineage) -> tuple[str, ...]:

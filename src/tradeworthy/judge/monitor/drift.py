@@ -202,7 +202,7 @@ class DriftMonitor:
         state: State = {"monitor": to_bytes(self._about), "findings": self._queue.to_array()}
         state |= {f"charts.{name}": array for name, array in self._charts.to_arrays().items()}
         state |= {f"pairing.{name}": array for name, array in self._pairing.state().items()}
-        state |= {"season.factors": self._season.factors, "season.offsets": self._season.offsets}
+        state |= {f"season.{name}": array for name, array in self._season.to_arrays().items()}
         for instrument, memory in self._memories.items():
             state[f"sums.{instrument}"] = memory.sums.copy()
             state[f"counts.{instrument}"] = memory.counts.copy()
@@ -228,7 +228,7 @@ class DriftMonitor:
             )
         self._charts = charts
         season = part_of(state, "season.")  # states written before there were seasons have none
-        self._season = Season(**season) if season else Season.unknown(len(charts.columns))
+        self._season = Season.from_arrays(season) if season else Season.unknown(len(charts.columns))
         self._pairing.restore(part_of(state, "pairing."))
         self._queue.from_array(state["findings"])
         self._memories = {
