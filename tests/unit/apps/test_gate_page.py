@@ -107,7 +107,7 @@ def test_a_check_is_set_aside_by_two_people_and_every_format_says_so(tmp_path, c
     """Set aside by two and judged again: exit codes, the terminal, Markdown, JUnit and the page name the check."""
     project = at("registered", tmp_path)
     path = project.folder / "tradeworthy.toml"
-    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.0"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.001"), "utf-8")
     gate = ("gate", "newest", "--ci", tmp_path / "out", "--project", project.folder, "--actor", ADA)
     assert tell(capsys, *gate)[0] == 1
     day = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()  # the command line asks the machine's own clock
@@ -150,7 +150,7 @@ def test_features_over_their_budget_are_refused(tmp_path, capsys):
     """A budget that no step keeps: exit code 1."""
     project = at("fresh", tmp_path)
     path = project.folder / "tradeworthy.toml"
-    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.0"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("us_p99_max = 1e9", "us_p99_max = 0.001"), "utf-8")
     code, _, _ = tell(capsys, "features", "--project", project.folder)
     assert code == 1
 

@@ -1,4 +1,4 @@
-"""Settings of monitors that would let nothing be seen are refused as soon as they are made."""
+"""Settings of monitors and of the gate by which nothing is seen or asked are refused as soon as they are made."""
 
 import math
 
@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tradeworthy.core.errors import SettingsInvalid
-from tradeworthy.judge.monitor.allowed import RATE
+from tradeworthy.judge.allowed import RATE
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessSettings
 from tradeworthy.judge.monitor.input_quality import InputSettings
@@ -15,7 +15,9 @@ from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
 from tradeworthy.judge.monitor.standing import MonitorSettings
 from tradeworthy.judge.monitor.trading import TradingSettings
+from tradeworthy.judge.validate.gate import GateSettings
 
+GATE = {name: type(getattr(GateSettings(), name)) for name in GateSettings.__struct_fields__}
 PARTS = {name: type(getattr(MonitorSettings(), name)) for name in MonitorSettings().rates}
 
 
@@ -39,6 +41,14 @@ def numbers(part):
         ("monitor.performance", PerformanceSettings, "score_cut", math.inf, "any finite number"),
         ("monitor.fairness", FairnessSettings, "window", 0, "1 or more"),
         ("monitor.*.charts", ChartSettings, "runs", 0, "1 or more"),
+        ("gate.window", GATE["window"], "effective_rows_min", -1, "1 or more"),
+        ("gate.performance", GATE["performance"], "rows_min", 0, "1 or more"),
+        ("gate.performance", GATE["performance"], "auc_low_min", -0.1, "0 to 1"),
+        ("gate.leakage", GATE["leakage"], "duplicates_share_max", 2.0, "0 to 1"),
+        ("gate.latency", GATE["latency"], "us_p99_max", 0.0, "more than 0"),
+        ("gate.overfitting", GATE["overfitting"], "auc_gap_max", -0.1, "0 to 1"),
+        ("gate.fairness", GATE["fairness"], "proxy_auc_max", 1.5, "0 to 1"),
+        ("gate.trading", GATE["trading"], "sharpe_net_min", math.inf, "any finite number"),
         ("monitor.*.charts", ChartSettings, "decay", 1.1, "0 to 1"),
     ],
 )
@@ -50,7 +60,9 @@ def test_what_is_refused_says_what_is_allowed(section, part, name, value, allowe
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
-@pytest.mark.parametrize(("part", "name"), [(p, n) for p in (*PARTS.values(), ChartSettings) for n in numbers(p)])
+@pytest.mark.parametrize(
+    ("part", "name"), [(p, n) for p in (*PARTS.values(), *GATE.values(), ChartSettings) for n in numbers(p)]
+)
 def test_no_number_of_any_section_is_nonsense(part, name, value):
     """What is no number, or less than all, is refused wherever a number stands."""
     with pytest.raises(SettingsInvalid, match=rf"\.{name} is (nan|-inf); allowed is "):
@@ -62,6 +74,8 @@ def test_what_is_allowed_is_left_alone():
     assert LatencySettings(learn=1, learn_orders=1, quiet=0, least_ms=0.0).learn == 1
     assert InputSettings(usual_faults=0.0).usual_faults == 0.0
     assert PerformanceSettings(score_cut=-0.01).score_cut == -0.01
+    assert GATE["performance"](log_loss_gain_min=-0.01).log_loss_gain_min == -0.01
+    assert GATE["overfitting"](trials_declared=0, auc_gap_max=None).auc_gap_max is None
     assert TradingSettings(drawdown_value=None).drawdown_value is None
 
 
@@ -69,6 +83,12 @@ def test_it_is_refused_where_settings_are_read():
     """A file with such a number is refused by the same words."""
     with pytest.raises(SettingsInvalid, match=r"monitor\.latency\.learn is 0; allowed is 1 or more"):
         msgspec.toml.decode(b"[latency]\nlearn = 0", type=MonitorSettings)
+
+
+def test_the_gates_are_refused_there_too():
+    """A minimum below nothing would ask nothing."""
+    with pytest.raises(SettingsInvalid, match=r"gate\.window\.effective_rows_min is -1; allowed is 1 or more"):
+        msgspec.toml.decode(b"[window]\neffective_rows_min = -1", type=GateSettings)
 
 
 def test_a_monitor_that_there_is_not_cannot_be_off():

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.allowed import require
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import zone_of
-from tradeworthy.judge.monitor.allowed import require
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
-from tradeworthy.judge.monitor.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (

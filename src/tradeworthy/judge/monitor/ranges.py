@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.allowed import require
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords, of_10k

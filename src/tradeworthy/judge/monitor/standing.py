@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid, near
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.judge.allowed import RATE
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
-from tradeworthy.judge.monitor.allowed import RATE
 from tradeworthy.judge.monitor.base import Heir, Monitor, Restorable, State
 from tradeworthy.judge.monitor.class_balance import BalanceSettings, ClassBalanceMonitor
 from tradeworthy.judge.monitor.drift import DriftMonitor, DriftSettings, drift_monitor

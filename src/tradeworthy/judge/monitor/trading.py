@@ -23,7 +23,7 @@ from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.allowed import require
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import (
     SOME_EVENTS,
     FindingQueue,

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part
 
@@ -52,6 +53,10 @@ class ArtifactSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     bytes_max: int = 512 * 1024 * 1024
     packages_free: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.artifact", counts=("bytes_max",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

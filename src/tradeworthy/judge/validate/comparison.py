@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 from tradeworthy.judge.validate.purpose import to_classifiers
@@ -81,6 +82,10 @@ class ComparisonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     naive_gain_min: float = 0.0
     champion_shortfall_max: float = 0.0
     calibration_error_max: float = 0.15
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.comparison", shares=("calibration_error_max",), signed=("naive_gain_min",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -6,6 +6,7 @@ Reference: docs of record that supervisors ask for: a summary readable without t
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -56,6 +57,10 @@ class DocumentsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     score_distance_max: float | None = None
     sides_differ_max: float | None = None
     attribution_distance_max: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.documents", counts=("review_within_days",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -59,6 +60,15 @@ class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     forbidden: list[str] = []
     leading: int = 5
     surrogate_fidelity_min: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self,
+            "gate.explanation",
+            counts=("leading",),
+            shares=("noise_agreement_min", "fold_agreement_min", "surrogate_fidelity_min"),
+        )
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks; agreement across folds in the full profile only."""

@@ -4,6 +4,7 @@ import math
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.group_bootstrap import GroupMeasures
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
@@ -138,6 +139,15 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     calibration_gap_max: float = 0.1
     proxy_auc_max: float | None = None
     venues: dict[str, tuple[str, ...]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self,
+            "gate.fairness",
+            shares=("demographic_ratio_min", "equalized_odds_max", "calibration_gap_max", "proxy_auc_max"),
+            signed=("score_cut",),
+        )
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks: those of protected columns only where there are any."""

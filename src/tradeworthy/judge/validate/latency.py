@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -62,6 +63,15 @@ class LatencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ready_s_max: float = 60.0
     memory_mb_max: float = 2_048.0
     slower_max: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self,
+            "gate.latency",
+            counts=("decisions_min",),
+            positive=("us_p99_max", "ready_s_max", "memory_mb_max", "slower_max"),
+        )
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks; starts and back ends are tried in the full profile only."""

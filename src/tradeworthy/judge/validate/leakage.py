@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -61,6 +62,12 @@ class LeakageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     feature_auc_max: float = 0.85
     lead_max: float = 0.1
     duplicates_share_max: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self, "gate.leakage", counts=("rows_min",), shares=("feature_auc_max", "lead_max", "duplicates_share_max")
+        )
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 from tradeworthy.judge.validate.purpose import to_traders
@@ -101,6 +102,15 @@ class OverfittingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     permutation_draws: int = 39
     paths_above_chance_min: float = 0.8
     auc_gap_max: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self,
+            "gate.overfitting",
+            counts=("trials_min", "permutation_draws"),
+            shares=("deflated_sharpe_min", "pbo_max", "permutation_p_max", "paths_above_chance_min", "auc_gap_max"),
+        )
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks of the full profile; the quick one has none."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part
 
@@ -36,6 +37,10 @@ class ParitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rows_min: int = 100
     serving_tolerance_max: float = 1e-5
     golden_tolerance_max: float = 1e-6
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.parity", counts=("rows_min",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -46,6 +47,10 @@ class PerformanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     auc_low_min: float = 0.5
     rows_min: int = 500
     log_loss_gain_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.performance", counts=("rows_min",), shares=("auc_low_min",), signed=("log_loss_gain_min",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -71,6 +72,10 @@ class PriorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     gain_low_min: float = 0.0
     outcomes_min: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.prior", counts=("outcomes_min",), signed=("gain_low_min",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the checks, in every profile."""

@@ -7,6 +7,7 @@ Units:  shares are of decisions (or rows) and lie in 0 to 1; losses in basis poi
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
@@ -116,6 +117,15 @@ class RobustnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     loss_bps_max: float = 50.0
     block_errors_max: float = 3.0
     influence_max: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(
+            self,
+            "gate.robustness",
+            counts=("rows_min",),
+            shares=("epsilon", "broken_max", "cheap_hits_max", "influence_max"),
+        )
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks of the full profile."""

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 from tradeworthy.judge.validate.purpose import to_traders
@@ -45,6 +46,10 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     sharpe_net_min: float = 0.0
     breakeven_multiple_min: float = 1.0
     trades_min: int = 30
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.trading", counts=("trades_min",), signed=("sharpe_net_min",))
 
     def checks(self, profile: ProfileName, /) -> list[Check]:
         """Return the checks; the quick profile requires nothing of them."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 
@@ -43,6 +44,10 @@ class WindowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     effective_rows_min: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that would ask nothing, or what nothing can be."""
+        require(self, "gate.window", counts=("effective_rows_min",))
 
     def checks(self, _profile: ProfileName, /) -> list[Check]:
         """Return the check, in every profile."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.monitor.allowed import require
+from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALLOWANCE,
     CENTRE,

@@ -1,4 +1,4 @@
-"""What settings of monitors may be: a number that lets a monitor see nothing is refused as soon as it is read."""
+"""What settings of monitors and of the gate may be: a number by which one sees or asks nothing is refused when read."""
 
 import math
 from collections.abc import Collection
