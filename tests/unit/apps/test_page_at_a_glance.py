@@ -7,11 +7,11 @@ from cases_sample import FINDING, START
 from small_project import at, looked_at
 
 from tradeworthy.apps.cli.watching import frame_view
-from tradeworthy.apps.commands.handling import findings_of
+from tradeworthy.apps.commands.handling import CaseLine, findings_of
 from tradeworthy.apps.dashboard.acting import Acts
 from tradeworthy.apps.dashboard.comparing import Judged
 from tradeworthy.apps.dashboard.comparison import _gate
-from tradeworthy.apps.dashboard.desk import age, last_act
+from tradeworthy.apps.dashboard.desk import age, findings, last_act
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.dashboard.telling import FactLine
@@ -46,6 +46,36 @@ def cases(*findings: object):
         fact = facts.FindingRaised(finding=finding)
         found.apply(Entry(number=number, ts_ns=number, actor="watcher", reason="", fact=fact, hash=""))
     return list(found.by_number.values())
+
+
+def test_the_gravest_open_finding_stands_first():
+    """At three in the morning nobody scrolls for what is critical; among those alike the newest is first."""
+    told = [
+        msgspec.structs.replace(
+            FINDING,
+            monitor=f"m{place}",
+            severity=severity,
+            since_ns=START + place * YEAR_NS,
+            ts_event_ns=START + place * YEAR_NS,
+            sentence=f"{severity} {place}",
+        )
+        for place, severity in enumerate(("warning", "critical", "info", "warning"))
+    ]
+    text = findings([CaseLine.of(case) for case in cases(*told)])
+    places = [text.index(said) for said in ("critical 1", "warning 3", "warning 0", "info 2")]
+    assert places == sorted(places)
+
+
+def test_a_finding_that_dates_no_change_claims_no_date_and_no_before():
+    """Of a drawdown, told as it happened against a limit, nothing is called estimated and no limit is called then."""
+    drawdown = msgspec.structs.replace(FINDING, since_ns=FINDING.ts_event_ns, reference=3_000.0, threshold=3_000.0)
+    (case,) = cases(drawdown)
+    told = dict(case_facts(case))
+    assert told["Began"] == "not dated"
+    assert "Then and now" not in told
+    (dated,) = cases(FINDING)
+    assert "(estimated)" in dict(case_facts(dated))["Began"]
+    assert list(dict(case_facts(dated)))[2] == "Then and now"
 
 
 def test_the_last_order_is_told_with_its_threshold(traded, orders):

@@ -10,6 +10,7 @@ from tradeworthy.apps.dashboard.telling import FactLine
 from tradeworthy.apps.reports.formats import plural
 from tradeworthy.apps.reports.html import KeyFigure, Tone, badge, key_figures, meter, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
+from tradeworthy.change.watch.findings import gravity
 
 WANTED = (
     ("wanted to be long", "s3"),
@@ -282,12 +283,12 @@ def did(quantity: float, verdict: str) -> Markup:
 
 
 def findings(cases: Sequence[CaseLine]) -> Markup:
-    """List what nobody has closed."""
+    """List what nobody has closed, the gravest first, the newest first among those alike."""
     if not cases:
         return paragraph("Nothing is open.", "empty")
     items = (
         tag("li", badge(case.severity, tone(case.severity)), " ", tag("a", case.sentence, href=f"/watch/{case.number}"))
-        for case in reversed(cases)
+        for case in sorted(cases, key=lambda case: (-gravity(case.severity), -case.number))
     )
     return tag("ul", items, class_="cases")
 

@@ -18,6 +18,7 @@ from tradeworthy.apps.reports.scales import minute
 from tradeworthy.change.attempts import State
 from tradeworthy.change.watch.explaining import CaseEvidence
 from tradeworthy.change.watch.findings import Case
+from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_DAY
 from tradeworthy.judge.explain.change import Change, Effect, FeatureChange
 
@@ -92,16 +93,22 @@ def case_facts(case: Case) -> list[tuple[str, Markup | str]]:
     with_it = ", ".join(f"{monitor}: {subject}" for monitor, _, subject in [*case.causes][1:])
     handled = f"{case.state} by {case.actor}: {case.reason}" if case.actor else case.state
     facts: list[tuple[str, Markup | str]] = [
-        ("Began", f"{minute(first.since_ns)} UTC (estimated)"),
+        ("Began", f"{minute(first.since_ns)} UTC (estimated)" if is_dated(first) else "not dated"),
         ("Told", f"{minute(first.ts_event_ns)} UTC, by the monitor {first.monitor}"),
-        ("Then and now", f"{readable(first.reference)} and {readable(first.observed)} {first.unit}"),
         ("Statistic", f"{readable(first.statistic)}, limit {readable(first.threshold)}"),
         ("Calibrated to", f"{compact(first.false_alarms_per_10k)} false alarms per 10,000 events"),
         ("Findings", f"{plural(case.count, 'finding')}, the last {minute(case.last.ts_event_ns)} UTC"),
         ("Version", code(short(case.version)) if case.version else "none"),
         ("State", handled),
     ]
+    if first.reference != first.threshold:  # of a drawdown there is no then but its limit
+        facts.insert(2, ("Then and now", f"{readable(first.reference)} and {readable(first.observed)} {first.unit}"))
     return [*facts, ("With it", with_it)] if with_it else facts
+
+
+def is_dated(finding: Finding) -> bool:
+    """Tell whether a finding says when the change began, apart from when it was told."""
+    return finding.since_ns < finding.ts_event_ns
 
 
 def drawn(item: CasePage) -> Markup:
@@ -123,7 +130,7 @@ def _path(evidence: CaseEvidence) -> Markup:
     curve = Curve("statistic as a share of its limit", stamps.astype(np.int64), shares.astype(np.float64))
     finding = evidence.finding
     alarm = "limit" if finding.statistic < finding.threshold else "alarm"
-    dated = finding.since_ns < finding.ts_event_ns
+    dated = is_dated(finding)
     starts_again = ": a chart that has alarmed starts again" if dated else ""
     return line_chart(
         f"On the way to the {alarm}",
