@@ -220,3 +220,52 @@ def test_what_is_seen_and_told_is_the_same_however_inputs_are_cut(size):
     assert sum(line.events for line in whole.summary()) == np.count_nonzero(
         (events["instrument"] < len(DESK)) & (events["kind"] <= Kind.ROW)
     )
+
+
+def mixed(n, strange, seed=0):
+    """Return bars of a declared instrument among which, from the middle on, a share is of one that is not."""
+    events = bars(prices(n))
+    events["sequence"] = 1 + np.arange(n)
+    late = np.arange(n) >= n // 2
+    events["instrument"][late & (np.random.default_rng(seed).random(n) < strange)] = 7
+    return events
+
+
+@pytest.mark.parametrize("parts", [1, 7, 400])
+def test_instruments_that_the_desk_does_not_declare_are_told(parts):
+    """They have no lane; one chart tells how many come, wherever the record is cut and the monitor is restarted."""
+    events, monitor = mixed(2_000, 0.2), InputQualityMonitor(DESK)
+    found = []
+    for part in np.array_split(events, parts):
+        monitor.observe(part)
+        found += monitor.findings()
+        state, monitor = monitor.state(), InputQualityMonitor(DESK)
+        monitor.restore(state)
+    told = [finding for finding in found if finding.subject == "undeclared instruments"]
+    whole = InputQualityMonitor(DESK)
+    whole.observe(events)
+    assert told == [finding for finding in whole.findings() if finding.subject == "undeclared instruments"]
+    assert 1_000 < told[0].sequence < 1_200
+    assert told[0].observed > 10.0 * told[0].reference == 100.0
+    assert "number 7 of 2" in told[0].sentence
+    assert told[0].sentence.endswith("declare the instrument, or have the feed leave it out.")
+    assert "undeclared instruments" in {each.subject for each in monitor.gauges()}
+
+
+@pytest.mark.parametrize("kind", [Kind.BAR, Kind.CONTROL])
+def test_a_stray_event_and_what_is_no_market_event_are_left(kind):
+    """One event of an unknown instrument among thousands, or controls that name none, are no finding."""
+    events = mixed(4_000, 0.0)
+    events["instrument"][500 if kind is Kind.BAR else slice(500, 600)] = 7
+    events["kind"][events["instrument"] == 7] = kind
+    monitor = InputQualityMonitor(DESK)
+    monitor.observe(events)
+    assert [finding.subject for finding in monitor.findings() if "undeclared" in finding.subject] == []
+
+
+def test_a_state_of_an_earlier_release_goes_on():
+    """One that knew nothing of undeclared instruments starts their chart afresh, and keeps the rest."""
+    before, after = InputQualityMonitor(DESK), InputQualityMonitor(DESK)
+    before.observe(mixed(200, 0.0))
+    after.restore({name: part for name, part in before.state().items() if "undeclared" not in name})
+    assert after.summary() == before.summary()

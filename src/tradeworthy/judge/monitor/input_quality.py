@@ -2,6 +2,7 @@
 
 Idea:   one chart of rates a symptom and lane (an instrument's bars, trades, quotes, books or rows). A feed has its own
         bad habits: an alarm is a rate, or a run, that training data (or the feed's first events) does not explain.
+        Events of instruments that the desk does not declare have no lane; one chart over all events counts them.
 Flow:   inputs -> symptoms (`symptoms`) -> charts of rates (`rates`) -> one finding a lane, led by the worst symptom.
 State:  lanes, charts, counts in all, findings not yet taken.
 """
@@ -39,6 +40,7 @@ from tradeworthy.judge.monitor.symptoms import (
 )
 
 NAME = "inputs"
+UNDECLARED = "undeclared instruments"
 KIND = "input_quality"
 WIDTH = len(SYMPTOMS)
 FAULTS = (MALFORMED, CROSSED, OUT_OF_ORDER, DUPLICATE)
@@ -117,6 +119,10 @@ class InputQualityMonitor:
         for chart in range(n_lanes * WIDTH):
             if chart % WIDTH in FAULTS:
                 self._charts.set_usual(chart, each.usual_faults)
+        share = rate / max(1, n_lanes * WIDTH)  # as much as any other chart has
+        self._undeclared = RateCharts(1, false_alarms_per_10k=share, quiet=each.quiet)
+        self._undeclared.set_usual(0, each.usual_faults)
+        self._has_undeclared = False
         self._lanes = empty_lanes(len(self._instruments))
         self._totals = np.zeros((n_lanes, WIDTH + 1), np.int64)
         self._taught = np.zeros(n_lanes, np.bool_)
@@ -133,6 +139,7 @@ class InputQualityMonitor:
         hits = self._symptoms(records, self._totals)
         for at in self._charts.alarms(*hits, np.ascontiguousarray(records["ts_event_ns"])):
             self._queue.put(self._finding(int(hits.first[at]) // WIDTH, records[at]))
+        self._count_undeclared(records)
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
@@ -140,7 +147,8 @@ class InputQualityMonitor:
 
     def gauges(self) -> list[Gauge]:
         """Return how near to its limit each symptom is, in every lane that had events."""
-        return self._charts.gauges(
+        undeclared = self._undeclared.gauges({0: (UNDECLARED, "")} if self._has_undeclared else {})
+        return undeclared + self._charts.gauges(
             {
                 lane * WIDTH + place: (f"{self._lane_name(lane)} {symptom}", self._instruments[lane // KINDS])
                 for lane in np.flatnonzero(self._totals[:, WIDTH]).tolist()
@@ -167,7 +175,8 @@ class InputQualityMonitor:
             "totals": self._totals.copy(),
             "taught": self._taught.copy(),
             "findings": self._queue.to_array(),
-        } | self._charts.export("charts.")
+            "has_undeclared": np.array([self._has_undeclared]),
+        } | (self._charts.export("charts.") | self._undeclared.export("undeclared."))
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned; of one that knew other symptoms or lanes only findings are left."""
@@ -177,6 +186,38 @@ class InputQualityMonitor:
         self._lanes, self._totals = state["lanes"].copy(), state["totals"].copy()
         self._taught = state["taught"].copy()
         self._charts.take_back(state, "charts.")
+        if "has_undeclared" in state:
+            self._has_undeclared = bool(state["has_undeclared"][0])
+            self._undeclared.take_back(state, "undeclared.")
+
+    def _count_undeclared(self, events: EventBatch) -> None:
+        """Chart how many market events are of instruments without a lane, from the first on: most desks see none."""
+        strange = events["instrument"] >= len(self._instruments)
+        if not self._has_undeclared and not strange.any():
+            return
+        of_market = (events["kind"] >= Kind.BAR) & (events["kind"] <= Kind.ROW)
+        if not self._has_undeclared:
+            first = np.flatnonzero(strange & of_market)
+            self._has_undeclared = len(first) > 0
+            begun = slice(first[0] if len(first) else len(events), None)
+            events, strange, of_market = events[begun], strange[begun], of_market[begun]
+        hits = np.where(of_market, 0, -1), np.ascontiguousarray(strange.astype(np.uint8)[:, None])
+        for at in self._undeclared.alarms(*hits, np.ascontiguousarray(events["ts_event_ns"])):
+            alarm = self._undeclared.take_alarms(0, 1)[0]
+            words = RateWords(
+                monitor=NAME,
+                subject=UNDECLARED,
+                kind=KIND,
+                unit="per 10,000 events",
+                sentence=(
+                    f"Events of instruments that the desk does not declare are {of_10k(alarm.share)} per 10,000 since "
+                    f"{iso(alarm.since_ns)} ({alarm.hits} of {alarm.seen}, the last of number "
+                    f"{int(events['instrument'][at])} of {len(self._instruments)}); every one is refused: declare the "
+                    "instrument, or have the feed leave it out."
+                ),
+                per=1e4,
+            )
+            self._queue.put(self._undeclared.finding(alarm, events[at], words))
 
     def _symptoms(self, events: EventBatch, counts: Longs) -> Hits:
         """Return what is seen of inputs, and count it."""
