@@ -136,3 +136,21 @@ def test_the_distance_of_a_row_does_not_depend_on_the_rows_it_comes_with(width):
     odd = sample[:2].copy()
     odd[0, 0] = np.nan
     assert np.isnan(together.distances(odd)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("width", [2, 7, 8, 33])
+def test_a_distance_has_the_bits_of_plain_arithmetic(width):
+    """However many sums become one vector, none of them is added in another order or rounded once less."""
+    rng = np.random.default_rng(width)
+    rows, sample = rng.standard_normal((20, width)), rng.standard_normal((500, width))
+    rows[3, 0], rows[7, -1] = np.nan, np.inf
+    together = Together.of(sample)
+    starts = (-(together.means @ together.directions)).tolist()
+    for row, far in zip(rows.tolist(), together.distances(rows), strict=True):
+        squares = 0.0
+        for start, axis in zip(starts, together.directions.T.tolist(), strict=True):
+            place = start
+            for x, share in zip(row, axis, strict=True):
+                place += x * share
+            squares += place * place
+        np.testing.assert_array_equal(far, np.sqrt(squares))

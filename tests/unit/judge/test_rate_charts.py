@@ -125,3 +125,36 @@ def test_an_upper_chance_is_above_what_was_seen(hits, more):
     bound = upper_chance(float(hits), float(n))
     assert hits / n <= bound <= 1.0
     assert upper_chance(10.0 * hits, 10.0 * n) <= bound + 1e-12
+
+
+def stepped(parts, charts):
+    """Return which charts side by side alarm where, by part and place, each quiet for a while after it."""
+    told = []
+    for number, part in enumerate(parts):
+        for at in charts.alarms(np.zeros(len(part), np.int64), part, np.arange(len(part))):
+            told += [(alarm.chart, number, at) for alarm in charts.take_alarms(0, part.shape[1])]
+    return told
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0, 300]), st.lists(st.integers(1, 6_000), max_size=3))
+def test_charts_side_by_side_do_what_each_does_alone(seed, learn, cuts):
+    """Alarms and memory of a column owe its neighbours nothing: calm, busy, stuck, unseen or learning; anyhow cut."""
+    rng, n = np.random.default_rng(seed), 9_000
+    columns = np.column_stack([chain(rng, n, onset, stay) for onset, stay in ((0.0, 0.0), (0.01, 0.1), (0.002, 0.999))])
+    columns = np.column_stack([columns, np.where(np.arange(n) < n // 2, UNSEEN, columns[:, 1]), np.full(n, UNSEEN)])
+    parts = np.split(columns.astype(np.uint8), sorted(cuts))
+    together = RateCharts(5, false_alarms_per_10k=5.0, learn=learn or 1_000, quiet=200)
+    alone = [RateCharts(1, false_alarms_per_10k=1.0, learn=learn or 1_000, quiet=200) for _ in range(5)]
+    for charts in [together, *alone] if learn == 0 else []:
+        for chart in range(len(charts.state.usual)):
+            charts.set_usual(chart, 0.005)
+    told = sorted(stepped(parts, together))
+    assert told == [
+        (at, number, place)
+        for at, charts in enumerate(alone)
+        for _, number, place in stepped([part[:, [at]] for part in parts], charts)
+    ]
+    for at, charts in enumerate(alone):
+        for name, memory in charts.state._asdict().items():
+            np.testing.assert_array_equal(getattr(together.state, name)[at], memory[0], err_msg=name)

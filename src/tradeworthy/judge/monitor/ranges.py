@@ -20,8 +20,10 @@ from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
+from tradeworthy.judge.monitor.control_charts.lanes import AXES_MAX
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits
 from tradeworthy.judge.monitor.control_charts.rates import RateCharts, RateWords, of_10k
+from tradeworthy.judge.monitor.control_charts.views import follow
 from tradeworthy.judge.monitor.gauges import Gauge
 from tradeworthy.judge.monitor.joins.pairing import RowPairing
 
@@ -31,7 +33,6 @@ NAME = "range"
 KIND = "input_quality"
 BLOCKS = 10
 TOGETHER = "distance of all features"
-DIRECTIONS_MAX = 8
 
 
 class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,23 +55,19 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 @leaf
-def find_distances(rows: Floats, middle: Floats, directions: Floats, far: Floats) -> None:
-    """Write how far each of (n, p) rows lies from the middle along (p, 8) directions; all are followed at once.
+def find_distances(rows: Floats, start: Floats, directions: Floats, far: Floats) -> None:
+    """Write how far each of (n, p) rows lies along (p, AXES_MAX) directions from where all zeros do, `start`.
 
     Row by row, so that a row's distance does not depend on which others it comes with, on one core.
     """
     for i in range(len(rows)):
-        a0, a1, a2, a3 = -middle[0], -middle[1], -middle[2], -middle[3]
-        a4, a5, a6, a7 = -middle[4], -middle[5], -middle[6], -middle[7]
-        for j in range(rows.shape[1]):
-            x, d = rows[i, j], directions[j]
-            a0, a1, a2, a3 = a0 + x * d[0], a1 + x * d[1], a2 + x * d[2], a3 + x * d[3]
-            a4, a5, a6, a7 = a4 + x * d[4], a5 + x * d[5], a6 + x * d[6], a7 + x * d[7]
-        far[i] = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2 + a3 * a3 + a4 * a4 + a5 * a5 + a6 * a6 + a7 * a7)
+        a = follow(rows[i], directions, start)
+        square = a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + a[3] * a[3]
+        far[i] = np.sqrt(square + a[4] * a[4] + a[5] * a[5] + a[6] * a[6] + a[7] * a[7])
 
 
 class Together(NamedTuple):
-    """What training hardly varied along: its (p,) means and (p, DIRECTIONS_MAX) directions, those that are none 0.
+    """What training hardly varied along: its (p,) means and (p, AXES_MAX) directions, those that are none 0.
 
     Rows vary by 1 in all along them together.
     """
@@ -84,10 +81,10 @@ class Together(NamedTuple):
         means, scales = sample.mean(axis=0), sample.std(axis=0)
         varies = np.flatnonzero(scales > 0.0)
         if len(varies) < 2:
-            return cls(means, np.zeros((len(means), DIRECTIONS_MAX)))
+            return cls(means, np.zeros((len(means), AXES_MAX)))
         variance, axes = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
-        kept = np.flatnonzero(variance > 1e-9 * variance.max())[:DIRECTIONS_MAX]
-        directions = np.zeros((len(means), DIRECTIONS_MAX))
+        kept = np.flatnonzero(variance > 1e-9 * variance.max())[:AXES_MAX]
+        directions = np.zeros((len(means), AXES_MAX))
         directions[varies, : len(kept)] = axes[:, kept] / np.sqrt(variance[kept] * len(kept)) / scales[varies, None]
         return cls(means, directions)
 
@@ -95,7 +92,7 @@ class Together(NamedTuple):
         """Return how far each of (n, p) rows lies from the means; 0 where there is no direction."""
         far = np.zeros(len(rows))
         if self.directions.any():
-            find_distances(np.ascontiguousarray(rows), self.means @ self.directions, self.directions, far)
+            find_distances(np.ascontiguousarray(rows), -(self.means @ self.directions), self.directions, far)
         return far
 
 

@@ -40,7 +40,7 @@ class Lanes(NamedTuple):
     blocks: (b, BLOCK) float64; homes (q, 2): the block of each chart, and its place there; others (m, 6): the charts
     that do not look at one column's level, spread or tail, see `_note_other`; width: how many columns, and how many
     blocks are of them; clusters: whether any has a recent scale; levels_only: whether levels are all that is looked
-    at; axes: (columns, AXES_MAX) directions, `n_axes` of them.
+    at; axes: (columns, AXES_MAX) directions, `n_axes` of them; cut: room for a row's bounded values.
     """
 
     blocks: Floats
@@ -52,6 +52,7 @@ class Lanes(NamedTuple):
     levels_only: bool
     axes: Floats
     n_axes: int
+    cut: Floats
 
 
 @kernel
@@ -136,7 +137,7 @@ def packed(table: ChartTable, state: ChartState, p: int) -> Lanes:
     n_axes = table.axes.shape[0]
     axes = np.zeros((first * LANES, AXES_MAX))
     axes[: table.axes.shape[1], :n_axes] = table.axes.T
-    return Lanes(blocks, homes, others, p, first, clusters, levels_only, axes, n_axes)
+    return Lanes(blocks, homes, others, p, first, clusters, levels_only, axes, n_axes, np.empty(len(axes)))
 
 
 @kernel

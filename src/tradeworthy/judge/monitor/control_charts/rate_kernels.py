@@ -1,7 +1,8 @@
 """The kernels of charts of rates: what one yes or no adds to a chart, and whole columns of them.
 
 Idea:   charts of one lane are stepped one after the other through many events; stretches of no alone take one short
-        loop. Where a chart alarms, all of its lane go back to the start and on to that event.
+        loop, and where they may end is found once for all charts: where some answer changes. Where a chart alarms, all
+        of its lane go back to the start and on to that event.
 State:  O(1) a chart; see `RateState`.
 """
 
@@ -68,6 +69,13 @@ class RateEvents(NamedTuple):
     first: Longs
     hits: Bits
     ts_ns: Longs
+
+
+class Stretch(NamedTuple):
+    """Events, and the places of those of one lane at which some answer changes; behind them the end of the lane."""
+
+    events: RateEvents
+    changes: Longs
 
 
 @leaf
@@ -179,41 +187,46 @@ def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) 
         The event that alarmed (wholly consumed; charts that alarm have 1 in column ALARM), or n.
     """
     first, n, i = events.first, len(events.first), start
+    stretch = Stretch(events, np.empty(min(TILE, n) + 1, np.int64))
     while i < n:
         lane, stop = first[i], i + 1
         while stop < min(n, i + TILE) and first[stop] == lane:
             stop += 1
         if lane >= 0:
-            place = _run_lane(state, limit, events, i, stop)
+            place = _run_lane(state, limit, stretch, i, stop)
             if place < stop:
                 return place
         i = stop
     return n
 
 
-@kernel
-def _all_alike(hits: Bits, start: int, stop: int) -> tuple[Bits, Bits]:
-    """Return which columns of (n, width) hits say no throughout some events, and which say nothing."""
-    any_hit, every_hit = hits[start].copy(), hits[start].copy()
+@leaf
+def _find_changes(hits: Bits, start: int, stop: int, changes: Longs) -> None:
+    """Write which of some events differ in any column from the one before, and `stop` behind them."""
+    found = 0
     for i in range(start + 1, stop):
+        differs = np.uint8(0)
         for place in range(hits.shape[1]):
-            any_hit[place] |= hits[i, place]
-            every_hit[place] &= hits[i, place]
-    return (any_hit == 0).astype(np.uint8), (every_hit == UNSEEN).astype(np.uint8)
+            differs |= hits[i, place] ^ hits[i - 1, place]
+        if differs != 0:
+            changes[found] = i
+            found += 1
+    changes[found] = stop
 
 
 @kernel
-def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, stop: int) -> int:
-    """Step the charts of one lane through events, chart by chart; return the event that alarms, or `stop`.
+def _run_lane(state: RateState, limit: float, stretch: Stretch, start: int, stop: int) -> int:
+    """Step the charts of one lane through events, chart by chart; return the event that alarms, or the end.
 
     Where one alarms, all go back to the start and on to that event alone.
     """
-    lane, width, n = events.first[start], events.hits.shape[1], stop
+    hits = stretch.events.hits
+    lane, width, n = stretch.events.first[start], hits.shape[1], stop
+    _find_changes(hits, start, stop, stretch.changes)
     if stop == start + 1:
         for place in range(width):
-            n = min(n, _run_chart(state, lane + place, limit, events, (place, start, stop)))
+            n = min(n, _run_chart(state, lane + place, limit, stretch, (place, start, stop)))
         return n
-    calm, unseen = _all_alike(events.hits, start, stop)
     charts = slice(lane, lane + width)
     saved = RateState(
         state.chances[charts].copy(),
@@ -225,43 +238,38 @@ def _run_lane(state: RateState, limit: float, events: RateEvents, start: int, st
         state.tally[charts].copy(),
     )
     for place in range(width):
-        memory = state.memory[lane + place]
-        if unseen[place]:
-            memory[ALARM] = 0
-        elif calm[place] and memory[LAST] + memory[LEARN] + memory[QUIET] + memory[ACTIVE] == 0:
-            memory[ALARM] = 0
-            memory[AWAKE] += n - start
-        else:
-            n = min(n, _run_chart(state, lane + place, limit, events, (place, start, n)))
+        n = min(n, _run_chart(state, lane + place, limit, stretch, (place, start, n)))
     if n == stop:
         return stop
     state.chances[charts], state.usual[charts], state.weights[charts] = saved.chances, saved.usual, saved.weights
     state.sums[charts], state.marks[charts] = saved.sums, saved.marks
     state.memory[charts], state.tally[charts] = saved.memory, saved.tally
     for place in range(width):
-        _run_chart(state, lane + place, limit, events, (place, start, n + 1))
+        _run_chart(state, lane + place, limit, stretch, (place, start, n + 1))
     return n
 
 
 @leaf
-def _run_chart(state: RateState, chart: int, limit: float, events: RateEvents, where: tuple[int, int, int]) -> int:
+def _run_chart(state: RateState, chart: int, limit: float, stretch: Stretch, where: tuple[int, int, int]) -> int:
     """Step one chart through a column of events, from one to before another; return the one that alarms, or the end."""
-    place, i, stop = where
+    (place, i, stop), (events, changes), at = where, stretch, 0
     memory, hits = state.memory[chart], events.hits
     memory[ALARM] = 0
     while i < stop:
-        calm = i
-        if memory[LAST] + memory[LEARN] + memory[QUIET] == 0:
-            while calm < stop and hits[calm, place] == 0:
-                calm += 1
-        if calm > i:
+        hit = hits[i, place]
+        while changes[at] <= i:
+            at += 1
+        if hit == 0 and memory[LAST] + memory[LEARN] + memory[QUIET] == 0:
+            while changes[at] < stop and hits[changes[at], place] == 0:
+                at += 1
+            calm = min(stop, changes[at])
             _decay(state, chart, calm - i)
             memory[AWAKE] += calm - i
             i = calm
-        elif hits[i, place] == UNSEEN:
-            i += 1
+        elif hit == UNSEEN:
+            i = min(stop, changes[at])
         else:
-            if step_rate(state, chart, int(hits[i, place]), events.ts_ns[i]) > limit:
+            if step_rate(state, chart, int(hit), events.ts_ns[i]) > limit:
                 memory[ALARM] = 1
                 return i
             i += 1

@@ -21,6 +21,7 @@ from tradeworthy.core.kernel import inlined, kernel
 from tradeworthy.judge.monitor.control_charts import chart_table as t
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats
 from tradeworthy.judge.monitor.control_charts.lanes import (
+    AXES_MAX,
     CENTRE,
     FRESH,
     INNOVATION,
@@ -49,6 +50,10 @@ SHOCK_MAX = 16.0
 
 BOUND = 4.0
 """Values of a row taken together are cut here, in robust scales."""
+
+ORIGIN = np.zeros(AXES_MAX)
+
+Eight = tuple[float, float, float, float, float, float, float, float]
 
 SIZE_USUAL, SIZE_MIN = 0.8, 0.25
 """Mean distance of a row's values from their middles, in robust scales: usual, and the least that counts."""
@@ -121,26 +126,35 @@ def read_row(lanes: Lanes, row: Floats) -> None:
 
 
 @inlined
+def follow(row: Floats, axes: Floats, start: Floats) -> Eight:
+    """Return where a (p,) row lies along (p, 8) axes, from the (8,) start: written out, so that all are one vector."""
+    a0, a1, a2, a3, a4, a5, a6, a7 = start[0], start[1], start[2], start[3], start[4], start[5], start[6], start[7]
+    for j in range(len(row)):
+        x, d = row[j], axes[j]
+        a0, a1, a2, a3 = a0 + x * d[0], a1 + x * d[1], a2 + x * d[2], a3 + x * d[3]
+        a4, a5, a6, a7 = a4 + x * d[4], a5 + x * d[5], a6 + x * d[6], a7 + x * d[7]
+    return a0, a1, a2, a3, a4, a5, a6, a7
+
+
+@inlined
 def distance_of(lanes: Lanes) -> float:
     """Return the mean bounded distance of a row along the axes, in units of its own size; NaN if a value is not known.
 
-    So a wild day, on which all columns are far out together, is not odd by itself. All eight axes are followed at once.
+    So a wild day, on which all columns are far out together, is not odd by itself.
     """
-    a0, a1, a2, a3, a4, a5, a6, a7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    sizes, missing, axes = 0.0, 0, lanes.axes
+    sizes, missing, cut = 0.0, 0, lanes.cut
     for b in range(lanes.n_column_blocks):
         block = lanes.blocks[b]
         for lane in range(LANES):
-            z, j = clipped(block[STANDARD + lane], BOUND), b * LANES + lane
+            cut[b * LANES + lane] = z = clipped(block[STANDARD + lane], BOUND)
             missing += 0 if is_known(block[VALUE + lane]) else 1
             sizes += abs(z)
-            a0, a1, a2, a3 = a0 + axes[j, 0] * z, a1 + axes[j, 1] * z, a2 + axes[j, 2] * z, a3 + axes[j, 3] * z
-            a4, a5, a6, a7 = a4 + axes[j, 4] * z, a5 + axes[j, 5] * z, a6 + axes[j, 6] * z, a7 + axes[j, 7] * z
     if missing > 0:
         return np.nan
+    a = follow(cut, lanes.axes, ORIGIN)
     unit = SIZE_USUAL / max(sizes / lanes.width, SIZE_MIN)
-    first = sized(a0 * unit) + sized(a1 * unit) + sized(a2 * unit) + sized(a3 * unit)
-    last = sized(a4 * unit) + sized(a5 * unit) + sized(a6 * unit) + sized(a7 * unit)
+    first = sized(a[0] * unit) + sized(a[1] * unit) + sized(a[2] * unit) + sized(a[3] * unit)
+    last = sized(a[4] * unit) + sized(a[5] * unit) + sized(a[6] * unit) + sized(a[7] * unit)
     return (first + last) / lanes.n_axes
 
 
