@@ -17,7 +17,7 @@ from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.problems import damaged
-from tradeworthy.record.segment import Header, segment_name, segment_paths
+from tradeworthy.record.segment import Header, segment_name, segment_numbers
 
 ARCHIVE = "archive"
 _FILE = re.compile(r"(\d{8,})-(\d+)-([0-9a-f]{8})\.parquet")
@@ -62,9 +62,8 @@ def all_segments(stream: Path) -> list[Path]:
 
     The tape is listed before the archive, and a segment is in the archive before it leaves the tape: none is missed.
     """
-    paths = {int(path.stem): path for path in segment_paths(stream)}
-    paths |= {index: stream / segment_name(index) for index in archived_segments(stream)}
-    return [paths[index] for index in sorted(paths)]
+    on_tape = segment_numbers(stream)
+    return [stream / segment_name(index) for index in sorted({*on_tape, *archived_segments(stream)})]
 
 
 def open_segment(path: Path) -> MappedSegment:

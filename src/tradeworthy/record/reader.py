@@ -7,6 +7,7 @@ Time:   records come in order of sequence, which is the order in which the engin
 Errors: damage raises RecordCorrupt naming stream, segment, record and byte; it is never skipped.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tradeworthy.record.archived import Archived, archived_segments, rebuilt
 from tradeworthy.record.checkpoint import State, read_checkpoint
 from tradeworthy.record.mapped import MappedSegment, Records
 from tradeworthy.record.marks import durable_mark
-from tradeworthy.record.segment import Description, record_type, segment_name, segment_paths
+from tradeworthy.record.segment import Description, record_type, segment_name, segment_numbers
 
 STREAMS = "streams"
 DECLARATION = "stream.json"
@@ -37,7 +38,7 @@ class _StreamFiles:
 
     def indices(self) -> list[int]:
         """Return the numbers of the segments there are, on the tape or archived, refusing a gap."""
-        found = [int(path.stem) for path in segment_paths(self.folder)]
+        found = segment_numbers(self.folder)
         if (
             found != list(range(1, len(found) + 1)) or not found
         ):  # listed after the tape: what left it meanwhile is in the archive
@@ -82,7 +83,10 @@ class _StreamFiles:
 
     def start_of(self, after: int) -> int:
         """Return the segment in which the first record above `after` is or will be."""
-        indices = self.indices()
+        return self.holding(after, self.indices())
+
+    def holding(self, after: int, indices: list[int]) -> int:
+        """Return, of the segments that there are, the one in which the first record above `after` is or will be."""
         if not indices:
             return 1
         low, high = 0, len(indices) - 1
@@ -248,9 +252,10 @@ class TapeReader:
         self._dtype(stream)
         files = self._files(stream)
         durable = durable_mark(self.folder).sequence
-        start = files.start_of(after)
-        for index in files.indices():
-            segment = files.segment(index) if index >= start else None
+        indices = files.indices()
+        start = files.holding(after, indices)
+        for index in indices[bisect_left(indices, start) :]:
+            segment = files.segment(index)
             if segment is not None:
                 count = segment.check(durable, deep=True)
                 end = count if upto is None else min(count, segment.place_after(upto))

@@ -31,7 +31,7 @@ from tradeworthy.record.epochs import openings_size, writer_alive
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import SYNCER, End, MarkFile, durable_mark
 from tradeworthy.record.reader import STREAMS
-from tradeworthy.record.segment import NEXT, capacity_of, next_bytes, segment_name, segment_paths
+from tradeworthy.record.segment import NEXT, capacity_of, next_bytes, segment_name, segment_numbers
 from tradeworthy.record.signing import FileSigner, Signer
 
 LOCK = "syncer.lock"
@@ -101,7 +101,7 @@ class _Tail:
 
     def _skip_archived(self) -> bool:
         """Go on to the oldest segment on the tape if those before it were archived, and so are durable."""
-        later = [int(path.stem) for path in segment_paths(self.folder) if int(path.stem) > self._index]
+        later = [index for index in segment_numbers(self.folder) if index > self._index]
         self._index = min(later, default=self._index)
         return bool(later)
 

@@ -25,6 +25,8 @@ from tradeworthy.record.segment import (
     encode_seal,
     next_bytes,
     record_type,
+    segment_numbers,
+    segment_paths,
 )
 
 
@@ -171,3 +173,12 @@ def test_segments_double_up_to_a_limit():
 def test_a_tiny_segment_still_takes_a_record():
     """A record wider than the wanted size still has a place."""
     assert capacity_of(4096, 1000) == 1
+
+
+def test_segments_are_listed_by_number(tmp_path):
+    """In the order of their numbers, whatever else lies there; a stream that is not there has none."""
+    for name in ("00000010.seg", "00000009.seg", "stream.json", "00000011.seg.part"):
+        (tmp_path / name).touch()
+    assert segment_numbers(tmp_path) == [9, 10]
+    assert segment_paths(tmp_path) == [tmp_path / "00000009.seg", tmp_path / "00000010.seg"]
+    assert segment_numbers(tmp_path / "gone") == []

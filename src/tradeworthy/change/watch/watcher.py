@@ -141,8 +141,8 @@ class Watcher:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the champion's monitors stand; a desk without a champion has nothing to watch."""
-        acting = self._standing().acting
+        """Whether, by the last look, the champion's monitors stand; a desk without a champion has nothing to watch."""
+        acting = (self._facts if self._read_up_to else self._standing()).acting
         return not acting or version_number(acting[0]) == self._watch.version
 
     def _step(self) -> int:
@@ -157,7 +157,9 @@ class Watcher:
         read = self._canary.step(standing, self._watch)
         self._explainer.explain(self._cases.unsettled())
         watched = self._canary.version or self._watch.version if max(observed, read) < BACKLOG else 0
-        self._conductor.step(self._standing(), self._watch.sequence, watched=watched)
+        if observed or read:  # what was found in this look is answered in it
+            standing = self._standing()
+        self._conductor.step(standing, self._watch.sequence, watched=watched)
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._pulse_ns >= PULSE_EVERY_NS:
             self._pulse_ns = now_ns
