@@ -13,7 +13,7 @@ from tradeworthy.judge.monitor.input_quality import InputSettings
 from tradeworthy.judge.monitor.latency import LatencySettings
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
-from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.monitor.standing import LABELLED, MonitorSettings
 from tradeworthy.judge.monitor.trading import TradingSettings
 from tradeworthy.judge.validate.gate import GateSettings
 
@@ -95,3 +95,10 @@ def test_a_monitor_that_there_is_not_cannot_be_off():
     """A slip in `off` would leave a monitor on, unnoticed; the nearest name is hinted at."""
     with pytest.raises(SettingsInvalid, match=r"off names 'class_balanse'.*class_balance.*; allowed are drift"):
         MonitorSettings(off=("drift", "class_balanse"))
+
+
+def test_performance_is_off_only_with_those_that_have_their_labels_from_it():
+    """Switched off alone it would leave others on that hear of no label; the message names them."""
+    with pytest.raises(SettingsInvalid, match="class_balance, reliability have their labels"):
+        MonitorSettings(off=("performance", "estimated", "fairness"))
+    assert "performance" not in MonitorSettings(off=("performance", *LABELLED)).rates

@@ -15,7 +15,7 @@ from tradeworthy.judge.monitor.budget import (
     verdict,
 )
 from tradeworthy.judge.monitor.drift import DriftSettings
-from tradeworthy.judge.monitor.standing import MonitorSettings
+from tradeworthy.judge.monitor.standing import LABELLED, MonitorSettings
 
 
 def test_the_rates_of_all_monitors_add_up_to_the_budget():
@@ -65,7 +65,7 @@ def test_no_monitor_that_is_on_is_asked_never_to_be_wrong(name, rate):
     part = msgspec.structs.replace(getattr(MonitorSettings(), name), false_alarms_per_10k=rate)
     with pytest.raises(DataInvalid, match=rf"monitor\.{name}\.false_alarms_per_10k is .* more than 0.*monitor\.off"):
         MonitorSettings(**{"off": (), name: part})
-    assert name not in MonitorSettings(**{"off": (name,), name: part}).rates
+    assert name not in MonitorSettings(**{"off": (name, *LABELLED), name: part}).rates
 
 
 def test_a_budget_is_read_from_settings():

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from tape_slices import VERSION
@@ -12,6 +13,7 @@ from tradeworthy.judge.monitor.class_balance import BalanceSettings
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.drift import DriftSettings
 from tradeworthy.judge.monitor.estimated import EstimatedSettings
+from tradeworthy.judge.monitor.group_fairness import FairnessSettings
 from tradeworthy.judge.monitor.held_out import LIVE, ROWS_MIN, Walked, held_out
 from tradeworthy.judge.monitor.performance import PerformanceSettings
 from tradeworthy.judge.monitor.reasons import ReasonSettings
@@ -100,7 +102,24 @@ def test_what_is_too_short_is_not_held_out():
 
 def test_a_monitor_that_is_off_is_not_checked():
     """What is not watched tells nothing."""
-    settings = MonitorSettings(drift=DriftSettings(charts=CHARTS), off=("reasons", "performance", "estimated"))
+    settings = MonitorSettings(drift=DriftSettings(charts=CHARTS), off=("reasons", "estimated"))
     found = held_out(version(noise(1_200)), ETH, label=LABEL, walk=walk(1_000), settings=settings)
-    assert {"reasons", "performance", "estimated"}.isdisjoint(found)
+    assert {"reasons", "estimated"}.isdisjoint(found)
     assert found["drift"].events == 1_200
+
+
+def test_groups_of_a_feature_are_held_out_with_their_rows():
+    """A group whose calls turn wrong in one stretch is told there, though its rows are the profile's alone."""
+    rows, found = noise(4_000), walk(4_000)
+    wrong = (rows[:, 0] > 0.5) & (np.arange(4_000) >= 3_000)
+    worse = found._replace(labels=np.where(wrong, 1.0 - found.labels, found.labels))
+    fairness = FairnessSettings(by=("fast",), window=500)
+    settings = msgspec.structs.replace(
+        SETTINGS, fairness=fairness, off=tuple({*SETTINGS.rates} - {"fairness", "performance"})
+    )
+    told = {
+        name: held_out(version(rows), ETH, label=forward_direction(bar.close, 1), walk=each, settings=settings)
+        for name, each in (("calm", found), ("worse", worse))
+    }
+    assert told["calm"]["fairness"].alarms == 0
+    assert told["worse"]["fairness"].alarms >= 1

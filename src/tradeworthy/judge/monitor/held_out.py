@@ -21,7 +21,7 @@ from tradeworthy.core.time import NS_PER_HOUR
 from tradeworthy.judge.monitor.base import Records
 from tradeworthy.judge.monitor.budget import Counted
 from tradeworthy.judge.monitor.joins.outcomes import MarketLabel
-from tradeworthy.judge.monitor.standing import WALK_MIN, MonitorSettings, standing_set
+from tradeworthy.judge.monitor.standing import WALK_MIN, MonitorSettings, standing_set, trained_of
 from tradeworthy.model.profile import Profile
 from tradeworthy.model.version import Version
 
@@ -30,8 +30,11 @@ Longs = npt.NDArray[np.int64]
 
 STRETCHES = 4
 ROWS_MIN = 1_000
-OF_ROWS = ("drift", "range", "reasons")
+OF_ROWS = frozenset({"drift", "range", "reasons"})
 """Monitors of feature rows; their reference is the profile's sample."""
+
+OF_WALK = frozenset(MonitorSettings().rates) - {*OF_ROWS}
+"""Monitors of scores and labels; their reference is the walk-forward."""
 
 LIVE = ("inputs", "trading", "latency")
 """Monitors that learn from the live feed."""
@@ -81,10 +84,9 @@ def held_out(
             settings=settings,
         )
         left = {name: monitor for name, monitor in monitors.items() if name not in LIVE}
-        for records, of_rows in _tape(version, rows_out, walk.part(walk_out), label.horizon):
-            for name, monitor in left.items():
-                if (name in OF_ROWS) == of_rows:
-                    monitor.observe(records)
+        for records, names in _tape(version, rows_out, walk.part(walk_out), label.horizon):
+            for name in names & left.keys():
+                left[name].observe(records)
         for name, monitor in left.items():
             events, alarms = found.get(name, Counted(0, 0))
             seen = int((rows_out if name in OF_ROWS else walk_out).sum())
@@ -116,24 +118,33 @@ def _without(profile: Profile, out: npt.NDArray[np.bool_]) -> Profile:
 
 def _tape(
     version: Version, rows_out: npt.NDArray[np.bool_], walk: Walked, horizon: int
-) -> Iterator[tuple[Records, bool]]:
-    """Yield what the tape would hold of a stretch, and whether it is for monitors of rows."""
+) -> Iterator[tuple[Records, frozenset[str]]]:
+    """Yield what the tape would hold of a stretch, and for which monitors it is."""
     profile = version.profile
     times = profile.sample_times if len(profile.sample_times) else NS_PER_HOUR * profile.sample_places
     decisions = _decisions(version, times[rows_out], profile.sample_scores[rows_out, 0])
     rows = np.zeros(len(decisions), row_dtype(profile.n_features, profile.sample_scores.shape[1]))
     rows["sequence"], rows["decision"] = decisions["sequence"] + 1, decisions["sequence"]
     rows["row"], rows["scores"] = profile.sample[rows_out], profile.sample_scores[rows_out]
-    yield decisions, True
-    yield rows, True
+    yield decisions, OF_ROWS
+    yield rows, OF_ROWS
     decisions = _decisions(version, walk.ts_event_ns, walk.scores)
     outcomes = np.zeros(max(0, len(decisions) - horizon), event_dtype())
     outcomes["kind"], outcomes["reference"] = Kind.OUTCOME, decisions["sequence"][: len(outcomes)]
     outcomes["sequence"] = decisions["sequence"][horizon:] + 2
     outcomes["ts_event_ns"] = outcomes["ts_recv_ns"] = walk.ts_event_ns[horizon:]
     outcomes["values"][:, 0] = walk.labels[: len(outcomes)]
-    yield decisions, False
-    yield outcomes, False
+    yield _known_rows(version, walk, decisions), frozenset({"fairness"})
+    yield decisions, OF_WALK
+    yield outcomes, OF_WALK
+
+
+def _known_rows(version: Version, walk: Walked, decisions: Records) -> Records:
+    """Return the row of each decision of the walk, by which groups are told; NaN where the sample does not have it."""
+    rows = np.zeros(len(decisions), row_dtype(version.profile.n_features, version.profile.sample_scores.shape[1]))
+    rows["sequence"], rows["decision"] = decisions["sequence"] + 1, decisions["sequence"]
+    rows["row"] = trained_of(version, walk.scores, walk.labels, walk.ts_event_ns).rows
+    return rows
 
 
 def _decisions(version: Version, ts_event_ns: Longs, scores: Floats) -> Records:

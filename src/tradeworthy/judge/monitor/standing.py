@@ -54,6 +54,10 @@ Makers = Mapping[str, Callable[[], Monitor]]
 """What makes each monitor, by name; calibrating is most of it."""
 
 
+LABELLED = ("class_balance", "estimated", "reliability", "fairness")
+"""Monitors that hear of labels from the join of the performance monitor."""
+
+
 class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Section ``[monitor]`` of tradeworthy.toml.
 
@@ -63,7 +67,8 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Asked of all monitors together; split in proportion to their own ``false_alarms_per_10k``. Left out, these hold.
     off : tuple of str
         Monitors that are not run, by name. Of those that are, ``class_balance``, ``estimated`` and ``reliability`` are
-        silent without a model of directions and 500 out-of-fold scores, ``reasons`` without one of trees.
+        silent without a model of directions and 500 out-of-fold scores, ``reasons`` without one of trees. Those of
+        directions and ``fairness`` have their labels from ``performance``, so it is off only with them.
     """
 
     false_alarms_per_day: float | None = None
@@ -84,6 +89,11 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Refuse a budget that is none, of all monitors together or of one that is on, and what is no monitor."""
         for name in set(self.off) - set(names := self.__struct_fields__[2:]):
             raise SettingsInvalid(f"monitor.off names {name!r}{near(name, names)}; allowed are {', '.join(names)}")
+        if "performance" in self.off and (deaf := [name for name in LABELLED if name not in self.off]):
+            raise SettingsInvalid(
+                f"monitor.off names 'performance', from whose join {', '.join(deaf)} have their labels; allowed is to "
+                "leave it on, or to name these too"
+            )
         budgets = {f"{name}.{RATE}": rate for name, rate in self.rates.items()}
         for name, rate in ({"false_alarms_per_day": self.false_alarms_per_day} | budgets).items():
             if rate is not None and not 0.0 < rate < math.inf:
