@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
 from tradeworthy.judge.allowed import require
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, chosen, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
@@ -139,7 +139,7 @@ class ClassBalanceMonitor:
     def observe(self, records: Records) -> None:
         """Take decisions and joined outcomes; anything else is left."""
         if are_decisions(records):
-            own = records[(records["version"] == self._version) & np.isfinite(records["score"])]
+            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["score"]))
             for instrument, places in by_instrument(own):
                 self._watch_scores(instrument, own[places])
         elif are_joined(records):
