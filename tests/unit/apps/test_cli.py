@@ -124,7 +124,7 @@ def test_a_gate_that_refuses_leaves_with_one(call, tmp_path):
     assert "required: lower confidence bound" in out
     assert "refused" in out
     report = next((project.places.root / "reports").glob("*.html"))
-    assert f"read {report}, then: tradeworthy train" in out
+    assert f"read {report}, mend what it names, then: tradeworthy train" in out
 
 
 def test_damage_leaves_with_one(call, tmp_path):

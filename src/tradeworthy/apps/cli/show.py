@@ -57,8 +57,9 @@ def show_gate(report: "GateReport", *, path: Path, as_json: bool) -> None:
         if result.stops:
             console.print(Text(f"    required: {result.requirement}"))
     console.print(f"version {report.version[:SHORT]} {report.outcome}, profile {report.profile}")
-    then = 'tradeworthy promote newest --to champion --reason "..."' if report.passed else "tradeworthy train"
-    console.print(f"read {path.with_suffix('.html')}, then: {then}", soft_wrap=True, markup=False)
+    promote = 'then: tradeworthy promote newest --to champion --reason "..."'
+    then = promote if report.passed else "mend what it names, then: tradeworthy train"
+    console.print(f"read {path.with_suffix('.html')}, {then}", soft_wrap=True, markup=False)
 
 
 def show_look(found: "Look", *, as_json: bool) -> None:
