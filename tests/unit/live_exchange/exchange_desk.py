@@ -48,6 +48,7 @@ def make_market(dialect, settings, known=None, figures=None):
         figures=figures or Figures(),
         known=known,
         asks=isinstance(dialect, ShowsBooks),
+        trades_asked_max=settings.trades_asked_max,
     )
 
 
@@ -66,6 +67,7 @@ def feed_settings(dialect="binance", *, port=1, channels=("book",), tls=False, *
         "retry_s_max": 0.05,
         "silence_s_max": 60.0,
         "backfill_bars": 0,
+        "backfill_trades": 0,
     }
     return FeedSettings(**{**told, **changed})
 

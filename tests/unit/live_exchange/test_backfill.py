@@ -270,7 +270,14 @@ def test_an_answer_that_holds_no_bars_cannot_be_read(dialect, raw):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("backfill_bars", -1), ("backfill_bars", 100_001), ("backfill_s_max", 0.0)]
+    ("name", "value"),
+    [
+        ("backfill_bars", -1),
+        ("backfill_bars", 100_001),
+        ("backfill_trades", -1),
+        ("backfill_trades", 100_001),
+        ("backfill_s_max", 0.0),
+    ],
 )
 def test_settings_that_could_not_be_followed_are_refused(name, value):
     """The message names the key, what was found and what is allowed."""
@@ -291,4 +298,4 @@ def test_settings_that_could_not_be_followed_are_refused(name, value):
 def test_the_past_is_never_asked_of_another_market(words, asks):
     """A stream that leads elsewhere has its past elsewhere too, or none."""
     settings = feed_settings(**{"channels": ("bar",), "backfill_bars": 9, **words})
-    assert settings.asks_history is asks
+    assert settings.bars_asked_max == (9 if asks else 0)

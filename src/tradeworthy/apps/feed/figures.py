@@ -33,7 +33,9 @@ FEED_METRICS: Mapping[str, Metric] = {
     "feed_cuts_total": Metric(kind="counter", text="Times that the stream was cut"),
     "feed_losses_total": Metric(kind="counter", text="Times that events of a lane were lost"),
     "feed_resyncs_total": Metric(kind="counter", text="Whole books asked for"),
-    "feed_backfilled_total": Metric(kind="counter", text="Bars that did not come on the stream and were asked for"),
+    "feed_backfilled_total": Metric(
+        kind="counter", text="Bars and trades that did not come on the stream and were asked for"
+    ),
     "feed_silenced_total": Metric(kind="counter", text="Answers that we ask too often (429, 418)"),
     "feed_lag_seconds": Metric(kind="gauge", text="How late the last message came, the clocks' difference taken out"),
     "feed_lag_seconds_max": Metric(kind="gauge", text="The latest message since the feed began"),

@@ -35,7 +35,7 @@ from tradeworthy.live.feeds.exchange.feed import ExchangeFeed
 from tradeworthy.live.feeds.exchange.figures import Figures
 from tradeworthy.live.feeds.exchange.lanes import Known
 from tradeworthy.live.feeds.exchange.market import KIND_OF, Listed, Market
-from tradeworthy.live.feeds.exchange.messages import ShowsBooks
+from tradeworthy.live.feeds.exchange.messages import ShowsBooks, ShowsPast
 from tradeworthy.live.summary import RunSummary
 from tradeworthy.model.features.program import Program
 from tradeworthy.record.reader import TapeReader
@@ -129,6 +129,7 @@ def make_feed(
         known=known,
         width=width,
         asks=isinstance(dialect, ShowsBooks),
+        trades_asked_max=feed.trades_asked_max if isinstance(dialect, ShowsPast) else 0,
     )
     authority = folder / feed.authority if feed.authority else None
     dial = Sockets(bytes_max=feed.message_bytes_max, timeout_s=feed.open_s_max, authority=authority)

@@ -57,6 +57,9 @@ class Writer(Protocol):
     def history(self, path: str, bars: Sequence[News]) -> bytes:
         """Return the answer to a request for bars of the past."""
 
+    def trades(self, path: str, trades: Sequence[News]) -> bytes:
+        """Return the answer to a request for trades of the past."""
+
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
         """Return the answer to a subscription."""
 
@@ -86,6 +89,18 @@ class BinanceWriter:
             for each in bars
             if each.open_ns // NS_PER_MS >= start_ms
         ]
+        return _json(rows[:limit])
+
+    def trades(self, path: str, trades: Sequence[News]) -> bytes:
+        """Return what ``/api/v3/historicalTrades`` answers: the oldest from `fromId` on."""
+        asked = parse_qs(urlsplit(path).query)
+        first, limit = int(asked["fromId"][0]), min(int(asked["limit"][0]), 1_000)
+        rows = [
+            {"id": each.number, "price": each.texts[0], "qty": each.texts[1], "quoteQty": "0", "isBestMatch": True,
+             "time": each.ts_ns // NS_PER_MS, "isBuyerMaker": each.side < 0}
+            for each in trades
+            if each.number >= first
+        ]  # fmt: skip
         return _json(rows[:limit])
 
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
@@ -142,6 +157,14 @@ class CoinbaseWriter:
             if start <= each.open_ns // NS_PER_S <= end
         ]
         return _json({"candles": rows[:350]})
+
+    def trades(self, path: str, trades: Sequence[News]) -> bytes:
+        """Return what ``/ticker`` of a product answers: trades between `start` and `end`, the newest first."""
+        asked = parse_qs(urlsplit(path).query)
+        start, end, limit = (int(asked[name][0]) for name in ("start", "end", "limit"))
+        within = [each for each in reversed(trades) if start <= each.ts_ns // NS_PER_S <= end]
+        rows = [self._trade(each)["trades"][0] for each in within[: min(limit, 1_000)]]
+        return _json({"trades": rows, "best_bid": "1.00", "best_ask": "1.01"})
 
     def subscribed(self, raw: bytes, sequence: int, sent_ns: int) -> bytes:
         """Return the answer to a subscription."""

@@ -77,7 +77,7 @@ class Exchange:
     waits : bool
         Say the second half of the script only while somebody listens, for a client that must hear its end.
     answers : sequence of WrongAnswer
-        The first answers about bars of the past, one each; those after them are right.
+        The first answers about bars or trades of the past, one each; those after them are right.
     retry_after : str, optional
         What an answer of 429 says in that header.
     """
@@ -174,16 +174,19 @@ class Exchange:
             answer = WSUpgradeResponse.create_ok_response(self._snapshot(symbol))
             return WSUpgradeResponseWithListener(answer, None)
         if b"/klines" in request.path or request.path.endswith(b"FIVE_MINUTE&limit=350"):
-            return WSUpgradeResponseWithListener(self._history(request.path.decode()), None)
+            return WSUpgradeResponseWithListener(self._past(request.path.decode(), "bar"), None)
+        if b"/historicalTrades" in request.path or b"/ticker?" in request.path:
+            return WSUpgradeResponseWithListener(self._past(request.path.decode(), "trade"), None)
         self.connections += 1
         return _Client(self)
 
-    def _history(self, path: str) -> WSUpgradeResponse:
-        """Answer about bars of the past: those that were said, or would have been if anybody had listened."""
+    def _past(self, path: str, kind: str) -> WSUpgradeResponse:
+        """Answer about bars or trades: those that were said, or would have been if anybody had listened."""
         wrong = self._answers.pop(0) if self._answers else ""
         self.histories += 1
-        past = [news for news in self._news[: self.said] if news.kind == "bar" and news.symbol in path]
-        body = spoilt_answer(self._writer.history(path, past), wrong)
+        past = [news for news in self._news[: self.said] if news.kind == kind and news.symbol in path]
+        tell = self._writer.history if kind == "bar" else self._writer.trades
+        body = spoilt_answer(tell(path, past), wrong)
         ok, error = WSUpgradeResponse.create_ok_response, WSUpgradeResponse.create_error_response
         waits = {} if self._retry_after is None or wrong != "429" else {"Retry-After": self._retry_after}
         answer: WSUpgradeResponse = error(int(wrong), b"{}", waits) if wrong in {"429", "500"} else ok(body)
@@ -331,9 +334,9 @@ class _Client(WSListener):
 
 
 def spoilt_answer(raw: bytes, wrong: str) -> bytes:
-    """Return an answer about bars that is wrong in one way."""
+    """Return an answer about bars or trades that is wrong in one way."""
     told = msgspec.json.decode(raw)
-    rows = told["candles"] if isinstance(told, dict) else told
+    rows = next(each for each in told.values() if isinstance(each, list)) if isinstance(told, dict) else told
     match wrong:
         case "empty":
             rows.clear()

@@ -18,6 +18,7 @@ from tradeworthy.live.feeds.exchange.messages import (
     BookChanged,
     BookShown,
     Candle,
+    Hole,
     Message,
     Quoted,
     Refused,
@@ -30,6 +31,7 @@ URL = "wss://stream.binance.com:9443/stream"
 SNAPSHOT_URL = "https://api.binance.com"
 SNAPSHOT_LEVELS = 1_000
 BARS_MAX = 1_000
+TRADES_MAX = 1_000
 
 PERIODS = {
     NS_PER_S: "1s",
@@ -125,7 +127,22 @@ class _Past(msgspec.Struct, array_like=True):
     last_ms: int
 
 
+class _PastTrade(msgspec.Struct):
+    """A trade of the past."""
+
+    id: int
+    price: str
+    qty: str
+    time: int
+    isBuyerMaker: bool  # noqa: N815  # the exchange's word
+
+    def said(self, symbol: str) -> Traded:
+        side = -1.0 if self.isBuyerMaker else 1.0
+        return Traded(symbol, self.time * NS_PER_MS, self.id, self.price, self.qty, side)
+
+
 _past = msgspec.json.Decoder(list[_Past]).decode
+_past_trades = msgspec.json.Decoder(list[_PastTrade]).decode
 _envelope = msgspec.json.Decoder(_Envelope).decode
 _snapshot = msgspec.json.Decoder(_Snapshot).decode
 _Data = _Trade | _Quote | _Kline | _Depth
@@ -180,6 +197,24 @@ class Binance:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DataInvalid(f"the book of {symbol} cannot be read: {error}") from None
         return BookShown(symbol, 0, shown.last, shown.bids, shown.asks)
+
+    def trades_path(self, symbol: str, hole: Hole) -> str:
+        """Return where trades are asked for by their number, the first that is missing first."""
+        limit = min(hole.missing, TRADES_MAX)
+        return f"/api/v3/historicalTrades?symbol={symbol}&fromId={hole.after + 1}&limit={limit}"
+
+    def read_trades(self, symbol: str, raw: bytes) -> Sequence[Traded]:
+        """Return the trades of an answer.
+
+        Raises
+        ------
+        DataInvalid
+            As `read`.
+        """
+        try:
+            return [each.said(symbol) for each in _past_trades(raw)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DataInvalid(f"the trades of {symbol} cannot be read: {error}") from None
 
     @property
     def bars_max(self) -> int:

@@ -18,6 +18,7 @@ from tradeworthy.live.feeds.exchange.messages import (
     BookChanged,
     BookShown,
     Candle,
+    Hole,
     Message,
     Numbered,
     Quoted,
@@ -32,6 +33,7 @@ HISTORY_URL = "https://api.coinbase.com"
 URL = "wss://advanced-trade-ws.coinbase.com"
 PERIOD_NS = 5 * NS_PER_MINUTE
 BARS_MAX = 350
+TRADES_MAX = 1_000
 _CHANNELS = {"bar": "candles", "trade": "market_trades", "quote": "ticker", "book": "level2"}
 
 
@@ -51,6 +53,14 @@ class _Trade(msgspec.Struct):
     size: str
     side: str  # the maker's
     time: str
+
+    def said(self) -> Traded:
+        side = -1.0 if self.side == "BUY" else 1.0
+        return Traded(self.product_id, _ns(self.time), int(self.trade_id), self.price, self.size, side)
+
+
+class _PastTrades(msgspec.Struct):
+    trades: list[_Trade]
 
 
 class _Trades(msgspec.Struct):
@@ -115,6 +125,7 @@ _tickers = msgspec.json.Decoder(list[_Tickers]).decode
 _candles = msgspec.json.Decoder(list[_Candles]).decode
 _level2 = msgspec.json.Decoder(list[_Level2]).decode
 _answer = msgspec.json.Decoder(_Answer).decode
+_past_trades = msgspec.json.Decoder(_PastTrades).decode
 
 
 class Coinbase:
@@ -141,6 +152,24 @@ class Coinbase:
             return [Numbered(envelope.sequence_num, _ns(envelope.timestamp)), *_said(envelope)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
             raise DataInvalid(f"a message cannot be read: {error}") from None
+
+    def trades_path(self, symbol: str, hole: Hole) -> str:
+        """Return where trades are asked for by their time in whole seconds, the newest of a page first."""
+        start, end = hole.after_ns // NS_PER_S, hole.before_ns // NS_PER_S + 1
+        return f"/api/v3/brokerage/market/products/{symbol}/ticker?limit={TRADES_MAX}&start={start}&end={end}"
+
+    def read_trades(self, symbol: str, raw: bytes) -> Sequence[Traded]:
+        """Return the trades of an answer.
+
+        Raises
+        ------
+        DataInvalid
+            As `read`.
+        """
+        try:
+            return [each.said() for each in _past_trades(raw).trades]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+            raise DataInvalid(f"the trades of {symbol} cannot be read: {error}") from None
 
     @property
     def bars_max(self) -> int:
@@ -189,8 +218,7 @@ def _said(envelope: _Envelope) -> Iterator[Message]:
         case "market_trades":
             for batch in _trades(envelope.events):
                 for each in reversed(batch.trades):  # the newest is first
-                    side = -1.0 if each.side == "BUY" else 1.0
-                    yield Traded(each.product_id, _ns(each.time), int(each.trade_id), each.price, each.size, side)
+                    yield each.said()
         case "ticker":
             yield from _quotes(envelope)
         case "candles":

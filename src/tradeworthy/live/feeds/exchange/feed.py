@@ -22,7 +22,7 @@ from tradeworthy.live.feeds.exchange.backfill import Backfill
 from tradeworthy.live.feeds.exchange.figures import Figures, Timing
 from tradeworthy.live.feeds.exchange.lanes import StreamBroken
 from tradeworthy.live.feeds.exchange.market import Market
-from tradeworthy.live.feeds.exchange.messages import Dialect, Refused, ShowsBars, ShowsBooks, Wanted, sent_ns
+from tradeworthy.live.feeds.exchange.messages import Dialect, Refused, ShowsBooks, ShowsPast, Wanted, sent_ns
 from tradeworthy.live.feeds.exchange.pauses import Asking, Pauses
 from tradeworthy.live.feeds.exchange.settings import FeedSettings
 
@@ -117,8 +117,9 @@ class ExchangeFeed:
         self._failure: BaseException | None = None
 
     def _backfill_of(self, dialect: Dialect, pauses: Pauses) -> Backfill | None:
-        """Return what asks for bars that were missed; None where they are not wanted or cannot be asked for."""
-        if not (self._settings.asks_history and isinstance(dialect, ShowsBars)):
+        """Return what asks for bars and trades that were missed; None where they are not wanted."""
+        wanted = self._settings.bars_asked_max or self._settings.trades_asked_max
+        if not (wanted and isinstance(dialect, ShowsPast)):
             return None
         return Backfill(
             self._settings,

@@ -14,10 +14,10 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.live.feeds.exchange.book import Book, Level
 from tradeworthy.live.feeds.exchange.exact import TickGrid, size_of
-from tradeworthy.live.feeds.exchange.messages import BookChanged, BookShown, Candle, Quoted, TextLevels, Traded
+from tradeworthy.live.feeds.exchange.messages import BookChanged, BookShown, Candle, Hole, Quoted, TextLevels, Traded
 
 WAITING_MAX = 10_000
-"""Changes of a book that are kept while its snapshot is on the way."""
+"""Changes of a book that are kept while its snapshot is on the way, and trades while those before them are."""
 
 
 class Event(NamedTuple):
@@ -41,19 +41,60 @@ class StreamBroken(Exception):
 
 
 class TradeLane:
-    """Trades, counted by the exchange without holes."""
+    """Trades, counted by the exchange without holes.
 
-    def __init__(self, grid: TickGrid, known: Known | None) -> None:
-        self._grid, self._last = grid, known.reference if known else 0
+    A hole of at most `asked_max` is kept open, and what follows it held, until `release`: they are being asked for.
+    """
+
+    def __init__(self, grid: TickGrid, known: Known | None, asked_max: int) -> None:
+        self._grid, self._asked_max = grid, asked_max
+        self._last = known or Known(0, 0)
+        self._held: list[Traded] = []
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what comes is kept."""
+        return bool(self._held)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be kept."""
+        return len(self._held) >= WAITING_MAX
+
+    @property
+    def hole(self) -> Hole | None:
+        """What is missing before what is held."""
+        if not self._held:
+            return None
+        first, last = self._held[0], self._last
+        return Hole(last.reference, last.ts_event_ns, first.number, first.ts_event_ns)
 
     def take(self, said: Traded) -> Event | None:
-        """Return the trade, unless it or a later one came already."""
-        if said.number <= self._last:
+        """Return the trade, unless it or a later one came already, or it is held."""
+        missed = said.number - self._last.reference - 1
+        if self._held or (self._last.reference and 0 < missed <= self._asked_max):
+            if missed >= 0:
+                self._held.append(said)
+            return None
+        return self.show(said)
+
+    def show(self, said: Traded) -> Event | None:
+        """Return a trade, held ones or not, unless it or a later one came already."""
+        before = self._last.reference
+        if said.number <= before:
             return None
         values = (self._grid.price(self._grid.ticks(said.price)), size_of(said.size), said.side)
-        missed = said.number - self._last - 1 if self._last else 0
-        self._last = said.number
-        return Event(said.ts_event_ns, said.number, values, float(missed))
+        self._last = Known(said.ts_event_ns, said.number)
+        return Event(said.ts_event_ns, said.number, values, float(said.number - before - 1 if before else 0))
+
+    def release(self) -> list[Traded]:
+        """Return what was kept, and keep no more."""
+        held, self._held = self._held, []
+        return sorted(held, key=lambda said: said.number)
+
+    def cut(self) -> None:
+        """Take in that nobody listens any more: what was held is missing too, and found so by what comes next."""
+        self._held = []
 
 
 class QuoteLane:

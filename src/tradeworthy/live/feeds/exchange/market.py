@@ -30,6 +30,7 @@ from tradeworthy.live.feeds.exchange.messages import (
     BookChanged,
     BookShown,
     Candle,
+    Hole,
     Message,
     Numbered,
     Quoted,
@@ -80,6 +81,8 @@ class Market:
         Values an event carries.
     asks : bool
         Whether whole books are asked for; otherwise they come first on the stream, and only there.
+    trades_asked_max : int
+        Of a hole that is asked for; a larger one is told as lost.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Market:
         known: Mapping[tuple[int, Kind], Known] | None = None,
         width: int = WIDTH_MIN,
         asks: bool = True,
+        trades_asked_max: int = 0,
     ) -> None:
         self._asks = asks
         self._figures, self._kinds = figures, [KIND_OF[channel] for channel in channels]
@@ -105,7 +109,9 @@ class Market:
         self._cut_off: set[tuple[int, Kind]] = set()
         found = known or {}
         self._lanes = {
-            each.symbol: _lanes(each, period_ns, levels, {kind: found.get((each.number, kind)) for kind in Kind})
+            each.symbol: _lanes(
+                each, period_ns, levels, {kind: found.get((each.number, kind)) for kind in Kind}, trades_asked_max
+            )
             for each in listed
         }
 
@@ -137,6 +143,7 @@ class Market:
         """Tell of every lane that nothing comes any more."""
         self._recv_ns, self._number = max(self._recv_ns, recv_ns), -1
         for lanes in self._lanes.values():
+            lanes.trades.cut()
             lanes.quotes.cut()
             lanes.bars.cut()
             lanes.book.lose()
@@ -182,6 +189,37 @@ class Market:
             except DataInvalid:
                 self._figures.unreadable += 1
 
+    def trades_wanted(self) -> list[str]:
+        """Return the symbols of whose trades some are to be asked for."""
+        return [symbol for symbol, lanes in self._lanes.items() if lanes.trades.is_held]
+
+    def trades_missing(self, symbol: str) -> Hole | None:
+        """Return which trades are missing before those that are held; None where none are held."""
+        return self._lanes[symbol].trades.hole
+
+    def release_trades(self, symbol: str, found: Sequence[Traded], recv_ns: int) -> int:
+        """Deliver trades of the past, in their order, and those that the stream said meanwhile; it goes on.
+
+        Returns
+        -------
+        int
+            How many of the past were news.
+        """
+        self._recv_ns = max(self._recv_ns, recv_ns)
+        lanes = self._lanes[symbol]
+        held = lanes.trades.release()
+        shown = sum(self._show_trade(lanes, trade) for trade in found)
+        for trade in held:
+            self._show_trade(lanes, trade)
+        return shown
+
+    def _show_trade(self, lanes: Lanes, trade: Traded) -> bool:
+        try:
+            return self._deliver(lanes.number, Kind.TRADE, lanes.trades.show(trade))
+        except DataInvalid:
+            self._figures.unreadable += 1
+            return False
+
     @property
     def has_events(self) -> bool:
         """Whether `drain` would return any."""
@@ -202,7 +240,11 @@ class Market:
 
     def _said(self, lanes: Lanes, message: Traded | Quoted | Candle | BookChanged | BookShown) -> None:
         if isinstance(message, Traded):
-            self._deliver(lanes.number, Kind.TRADE, lanes.trades.take(message))
+            event = lanes.trades.take(message)
+            if event is not None or not lanes.trades.is_held:
+                self._deliver(lanes.number, Kind.TRADE, event)
+            elif lanes.trades.is_full:
+                self.release_trades(message.symbol, (), self._recv_ns)
         elif isinstance(message, Quoted):
             self._deliver(lanes.number, Kind.QUOTE, lanes.quotes.take(message, self._recv_ns))
         elif isinstance(message, Candle):
@@ -257,11 +299,13 @@ class Market:
         self._buffer += self._padding[count]
 
 
-def _lanes(listed: Listed, period_ns: int, levels: int, known: Mapping[Kind, Known | None]) -> Lanes:
+def _lanes(
+    listed: Listed, period_ns: int, levels: int, known: Mapping[Kind, Known | None], trades_asked_max: int
+) -> Lanes:
     grid = TickGrid(listed.instrument.tick)
     return Lanes(
         number=listed.number,
-        trades=TradeLane(grid, known[Kind.TRADE]),
+        trades=TradeLane(grid, known[Kind.TRADE], trades_asked_max),
         quotes=QuoteLane(grid, known[Kind.QUOTE]),
         bars=BarLane(grid, period_ns, known[Kind.BAR]),
         book=BookLane(grid, levels, known[Kind.BOOK]),

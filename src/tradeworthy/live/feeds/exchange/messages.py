@@ -4,8 +4,8 @@ Idea:   numbers stay text until the instrument's grid reads them exactly; sequen
 Time:   `ts_event_ns` is the exchange's clock, UTC nanoseconds; 0 where the message does not say.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -174,7 +174,6 @@ class ShowsBooks(Protocol):
         """
 
 
-@runtime_checkable
 class ShowsBars(Protocol):
     """How an exchange is asked for bars of the past."""
 
@@ -193,3 +192,50 @@ class ShowsBars(Protocol):
         DataInvalid
             As `Dialect.read`.
         """
+
+
+class Hole(NamedTuple):
+    """Trades that are missing: the numbers and times of the last one before them, and of the first one behind.
+
+    Only what is between is wanted.
+    """
+
+    after: int
+    after_ns: int
+    before: int
+    before_ns: int
+
+    @property
+    def missing(self) -> int:
+        """How many there are."""
+        return self.before - self.after - 1
+
+    def without(self, found: Mapping[int, Traded]) -> "Hole":
+        """Return the hole that is left where some of its trades were found."""
+        after, after_ns, before, before_ns = self
+        while after + 1 in found:
+            after, after_ns = after + 1, found[after + 1].ts_event_ns
+        while before - 1 in found and before - 1 > after:
+            before, before_ns = before - 1, found[before - 1].ts_event_ns
+        return Hole(after, after_ns, before, before_ns)
+
+
+class ShowsTrades(Protocol):
+    """How an exchange is asked for trades of the past."""
+
+    def trades_path(self, symbol: str, hole: Hole) -> str:
+        """Return the path and query that ask for trades of a hole, from either of its ends."""
+
+    def read_trades(self, symbol: str, raw: bytes) -> Sequence[Traded]:
+        """Return the trades of an answer, in any order, others than were missing perhaps among them.
+
+        Raises
+        ------
+        DataInvalid
+            As `Dialect.read`.
+        """
+
+
+@runtime_checkable
+class ShowsPast(ShowsBars, ShowsTrades, Protocol):
+    """How an exchange is asked for what was missed."""

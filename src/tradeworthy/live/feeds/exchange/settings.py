@@ -12,7 +12,7 @@ from tradeworthy.live.feeds.exchange.messages import Dialect
 from tradeworthy.live.feeds.files import period_ns
 
 DialectName = Literal["binance", "coinbase"]
-BACKFILL_BARS_MAX = 100_000
+BACKFILL_MAX = 100_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -40,8 +40,11 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     backfill_bars : int
         Bars of the past that are asked for at most, at the start and after a cut, so that features are warm; 0 asks for
         none. Where `url` leads elsewhere, they are asked for only where `snapshot_url` does too.
+    backfill_trades : int
+        Trades that are asked for at most where their numbers have a hole, after a cut or a restart; a larger hole is
+        told as lost, 0 asks for none. Where they may be asked is as for bars.
     backfill_s_max : float
-        Time for that; meanwhile the stream's own bars wait. What is still missing then is told as lost.
+        Time for that; meanwhile the stream's own bars or trades wait. What is still missing then is told as lost.
     authority : str
         A PEM file, beside the settings file, of the authority that signs the exchange's certificate; the machine's
         authorities if left out.
@@ -65,6 +68,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     period: str = "1m"
     book_levels: int = 5
     backfill_bars: int = 500
+    backfill_trades: int = 5_000
     backfill_s_max: float = 30.0
     authority: str = ""
     silence_s_max: float = 30.0
@@ -80,8 +84,9 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"feed {name} is {getattr(self, name)}, allowed is a positive number")
         if not self.retry_s_max >= self.retry_s_min:
             raise ValueError(f"feed retry_s_max is {self.retry_s_max}, allowed is at least {self.retry_s_min}")
-        if not 0 <= self.backfill_bars <= BACKFILL_BARS_MAX:
-            raise ValueError(f"feed backfill_bars is {self.backfill_bars}, allowed is 0 to {BACKFILL_BARS_MAX:,}")
+        for name in ("backfill_bars", "backfill_trades"):
+            if not 0 <= getattr(self, name) <= BACKFILL_MAX:
+                raise ValueError(f"feed {name} is {getattr(self, name)}, allowed is 0 to {BACKFILL_MAX:,}")
         if not 1 <= self.book_levels <= 10:
             raise ValueError(f"feed book_levels is {self.book_levels}, allowed is 1 to 10")
         if self.kind == "exchange" and not (self.symbols and self.channels):
@@ -108,10 +113,19 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return self.snapshot_url or {"binance": binance.SNAPSHOT_URL, "coinbase": coinbase.HISTORY_URL}[self.dialect]
 
     @property
-    def asks_history(self) -> bool:
-        """Whether bars of the past are asked for: never of another market than the stream's."""
-        same_market = bool(self.snapshot_url) or not self.url
-        return bool(self.backfill_bars) and "bar" in self.channels and same_market
+    def bars_asked_max(self) -> int:
+        """How many bars of the past are asked for: none of another market than the stream's."""
+        return self.backfill_bars if "bar" in self.channels and self._knows_past else 0
+
+    @property
+    def trades_asked_max(self) -> int:
+        """How many missing trades are asked for; as `bars_asked_max`."""
+        return self.backfill_trades if "trade" in self.channels and self._knows_past else 0
+
+    @property
+    def _knows_past(self) -> bool:
+        """Whether it is known where the past of the stream's own market is asked for."""
+        return bool(self.snapshot_url) or not self.url
 
     def speaker(self) -> Dialect:
         """Return who speaks the exchange's dialect."""
