@@ -146,6 +146,7 @@ class LabelShift:
         self.prior = float(self._labels.mean())
         self._redrawn = [_places(len(self._labels), self._block, rng) for _ in range(draws)]
         self._platts = [fit_platt(self._scores[at], self._labels[at]) for at in self._redrawn]
+        self._means = np.array([_class_means(self._scores[at], self._labels[at] == 1) for at in self._redrawn])
         self._seeds = rng.integers(0, 2**63, draws)
 
     def by_confusion(self, scores: npt.ArrayLike) -> Mix:
@@ -172,15 +173,11 @@ class LabelShift:
         now, yes = np.asarray(scores, np.float64), self._labels == 1
         if len(now) == 0 or yes.all() or not yes.any():
             return None
-        beyond = np.array(
-            [
-                _beyond(now[_seeded(len(now), self._block, seed)], self._scores[at], yes[at])
-                for at, seed in zip(self._redrawn, self._seeds, strict=True)
-            ]
-        )
+        means = np.array([now[_seeded(len(now), self._block, seed)].mean() for seed in self._seeds])
+        beyond = np.column_stack([self._means.min(axis=1) - means, means - self._means.max(axis=1)])
         if (np.nanquantile(beyond, (1.0 - LEVEL) / 2.0, axis=0) <= 0.0).all():
             return None
-        least, most = sorted((float(self._scores[~yes].mean()), float(self._scores[yes].mean())))
+        least, most = sorted(_class_means(self._scores, yes))
         return Unmixed(float(now.mean()), least, most)
 
     def _likeliest(self, scores: Floats, platt: Platt, prior: float) -> Floats:
@@ -208,12 +205,11 @@ def _mix(estimate: Floats, drawn: list[Floats]) -> Mix:
     return Mix(estimate, low, high)
 
 
-def _beyond(now: Floats, scores: Floats, yes: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return how far the mean of new scores lies below the means of both classes, and above them."""
+def _class_means(scores: Floats, yes: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the mean scores of both classes; NaN where one is not there."""
     if yes.all() or not yes.any():
         return np.nan, np.nan
-    means, mean = (float(scores[~yes].mean()), float(scores[yes].mean())), float(now.mean())
-    return min(means) - mean, mean - max(means)
+    return float(scores[~yes].mean()), float(scores[yes].mean())
 
 
 def _places(n: int, block: int, rng: np.random.Generator) -> Longs:
