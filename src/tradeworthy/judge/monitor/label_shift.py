@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 
 EDGE = 1e-6
+STEPS_MAX, STEP_MIN = 60, 1e-12
+"""A mix is found once a step moves it less; halving alone would take forty."""
+
 DRAWS = 200
 LEVEL = 0.95
 
@@ -102,17 +105,78 @@ def bbse(predicted: Longs, labels: Longs, now: Longs, k: int) -> Floats:
     k : int
         Classes.
     """
-    joint = np.bincount(predicted * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
+    return _unconfused(_confusion(predicted, labels, k), np.bincount(now, minlength=k).astype(np.float64))
+
+
+def _confusion(predicted: Longs, labels: Longs, k: int) -> Floats:
+    """Return how often (k, k) each class is predicted (rows) of each class (columns)."""
+    return np.bincount(predicted * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
+
+
+def _unconfused(joint: Floats, now: Floats) -> Floats:
+    """Return the (k,) class mix behind (k,) counts of predictions, by a (k, k) confusion."""
     seen = joint.sum(axis=0)
-    if (seen == 0.0).any() or len(now) == 0:
-        return np.full(k, np.nan)
+    if (seen == 0.0).any() or now.sum() == 0.0:
+        return np.full(len(now), np.nan)
     rates = joint / seen
     if np.linalg.cond(rates) > 1e6:
-        return np.full(k, np.nan)
-    shares = np.linalg.solve(rates, np.bincount(now, minlength=k) / len(now))
-    shares = np.clip(shares, 0.0, None)
+        return np.full(len(now), np.nan)
+    shares = np.clip(np.linalg.solve(rates, now / now.sum()), 0.0, None)
     mix: Floats = shares / shares.sum()
     return mix
+
+
+@leaf
+def likeliest(gain: Floats, base: Floats) -> float:
+    """Return where sum of log(base + share * gain) is highest between 0 and 1: Newton steps that a bracket holds.
+
+    Parameters
+    ----------
+    gain, base : (n,) float64
+        What is likelier of a score in class 1 than in class 0, and its likelihood in class 0.
+    """
+    low, high, share = 0.0, 1.0, 0.5
+    for _ in range(STEPS_MAX):
+        slope, bend = 0.0, 0.0
+        for i in range(len(gain)):
+            part = gain[i] / (base[i] + share * gain[i])
+            slope += part
+            bend += part * part
+        low, high = (share, high) if slope > 0.0 else (low, share)
+        wished = share + slope / bend if bend > 0.0 else low
+        moved = wished if low < wished < high else 0.5 * (low + high)
+        if abs(moved - share) < STEP_MIN:
+            return moved
+        share = moved
+    return share
+
+
+@leaf
+def redrawn_shares(odds: Floats, places: Longs, fits: Floats, room: Floats, shares: Floats) -> None:
+    """Write the likeliest share of class 1 among each of (d, n) redrawn scores, given as logarithms of odds.
+
+    Parameters
+    ----------
+    odds : (m,) float64
+        Of all scores.
+    places : (d, n) int64
+        Which are drawn.
+    fits : (d, 3) float64
+        Of each draw of the reference the slope and shift of its calibration, and its share of class 1; NaN is written
+        where it shows one class alone.
+    room : (2, n) float64
+        To work in.
+    shares : (d,) float64
+        Written.
+    """
+    gain, base = room[0], room[1]
+    for d in range(len(places)):
+        slope, shift, prior = fits[d]
+        for i in range(places.shape[1]):
+            p = 1.0 / (1.0 + np.exp(-(slope * odds[places[d, i]] + shift)))
+            base[i] = (1.0 - p) / (1.0 - prior)
+            gain[i] = p / prior - base[i]
+        shares[d] = likeliest(gain, base) if 0.0 < prior < 1.0 and len(gain) > 0 else np.nan
 
 
 class LabelShift:
@@ -144,56 +208,55 @@ class LabelShift:
         self._cut, self._block = cut, max(block, round(block_length(self._scores, "circular")))
         self.calibration = fit_platt(self._scores, self._labels)
         self.prior = float(self._labels.mean())
-        self._redrawn = [_places(len(self._labels), self._block, rng) for _ in range(draws)]
-        self._platts = [fit_platt(self._scores[at], self._labels[at]) for at in self._redrawn]
-        self._means = np.array([_class_means(self._scores[at], self._labels[at] == 1) for at in self._redrawn])
+        predicted, redrawn = (
+            self._predict(self._scores),
+            [_places(len(self._labels), self._block, rng) for _ in range(draws)],
+        )
+        self._confusion = _confusion(predicted, self._labels, 2)
+        self._confusions = [_confusion(predicted[at], self._labels[at], 2) for at in redrawn]
+        self._fits = np.array(
+            [[*fit_platt(self._scores[at], self._labels[at]), self._labels[at].mean()] for at in redrawn]
+        )
+        self._means = np.array([_class_means(self._scores[at], self._labels[at] == 1) for at in redrawn])
         self._seeds = rng.integers(0, 2**63, draws)
+        self._drawn = np.empty((draws, 0), np.int64)
 
     def by_confusion(self, scores: npt.ArrayLike) -> Mix:
         """Return the mix by BBSE."""
-        now = (np.asarray(scores) > self._cut).astype(np.int64)
-        predicted = (self._scores > self._cut).astype(np.int64)
-        drawn = [
-            bbse(predicted[at], self._labels[at], now[_seeded(len(now), self._block, seed)], 2)
-            for at, seed in zip(self._redrawn, self._seeds, strict=True)
-        ]
-        return _mix(bbse(predicted, self._labels, now, 2), drawn)
+        now = self._predict(np.asarray(scores, np.float64))
+        yes, n = now[self._places(len(now))].sum(axis=1).astype(np.float64), float(len(now))
+        drawn = [_unconfused(joint, np.array([n - y, y])) for joint, y in zip(self._confusions, yes, strict=True)]
+        return _mix(_unconfused(self._confusion, np.array([n - now.sum(), now.sum()])), drawn)
 
     def by_likelihood(self, scores: npt.ArrayLike) -> Mix:
         """Return the mix by MLLS."""
-        now = np.asarray(scores, np.float64)
-        drawn = [
-            self._likeliest(now[_seeded(len(now), self._block, seed)], platt, float(self._labels[at].mean()))
-            for at, platt, seed in zip(self._redrawn, self._platts, self._seeds, strict=True)
-        ]
-        return _mix(self._likeliest(now, self.calibration, self.prior), drawn)
+        odds = log_odds(np.asarray(scores, np.float64))
+        shares, whole, room = np.empty(len(self._seeds)), np.empty(1), np.empty((2, len(odds)))
+        redrawn_shares(odds, self._places(len(odds)), self._fits, room, shares)
+        redrawn_shares(odds, np.arange(len(odds))[None], np.array([[*self.calibration, self.prior]]), room, whole)
+        return _mix(np.array([1.0 - whole[0], whole[0]]), [np.array([1.0 - share, share]) for share in shares])
 
     def unmixed(self, scores: npt.ArrayLike) -> Unmixed | None:
         """Say that no mix of the classes makes such scores; nothing where one may, or where a class is not known."""
         now, yes = np.asarray(scores, np.float64), self._labels == 1
         if len(now) == 0 or yes.all() or not yes.any():
             return None
-        means = np.array([now[_seeded(len(now), self._block, seed)].mean() for seed in self._seeds])
+        means = now[self._places(len(now))].mean(axis=1)
         beyond = np.column_stack([self._means.min(axis=1) - means, means - self._means.max(axis=1)])
         if (np.nanquantile(beyond, (1.0 - LEVEL) / 2.0, axis=0) <= 0.0).all():
             return None
         least, most = sorted(_class_means(self._scores, yes))
         return Unmixed(float(now.mean()), least, most)
 
-    def _likeliest(self, scores: Floats, platt: Platt, prior: float) -> Floats:
-        """Return the likeliest binary mix: the root of the slope of a concave likelihood, by halving."""
-        if len(scores) == 0 or not 0.0 < prior < 1.0:
-            return np.full(2, np.nan)
-        p = platt(scores)
-        gain = p / prior - (1.0 - p) / (1.0 - prior)
-        base = (1.0 - p) / (1.0 - prior)
-        low, high = 0.0, 1.0
-        for _ in range(30):
-            middle = 0.5 * (low + high)
-            rising = float(np.sum(gain / (base + middle * gain))) > 0.0
-            low, high = (middle, high) if rising else (low, middle)
-        share = 0.5 * (low + high)
-        return np.array([1.0 - share, share])
+    def _predict(self, scores: Floats) -> Longs:
+        return (scores > self._cut).astype(np.int64)
+
+    def _places(self, n: int) -> Longs:
+        """Return (draws, n) places that depend on the seeds alone, so that an estimate is the same after a restart."""
+        if self._drawn.shape[1] != n:
+            drawn = [_places(n, self._block, np.random.default_rng(int(seed))) for seed in self._seeds]
+            self._drawn = np.array(drawn)
+        return self._drawn
 
 
 def _mix(estimate: Floats, drawn: list[Floats]) -> Mix:
@@ -218,11 +281,6 @@ def _places(n: int, block: int, rng: np.random.Generator) -> Longs:
     starts = rng.integers(0, n, -(-n // block))
     places: Longs = ((starts[:, None] + np.arange(block)) % n).ravel()[:n]
     return places
-
-
-def _seeded(n: int, block: int, seed: int) -> Longs:
-    """Return places that depend on the seed alone, so that an estimate is the same after a restart."""
-    return _places(n, block, np.random.default_rng(int(seed))) if n else np.empty(0, np.int64)
 
 
 def log_odds(p: Floats) -> Floats:
