@@ -2,7 +2,7 @@
 
 Idea:   one decorator for every hot loop, so that flags which decide the last bit are chosen once.
 Bits:   no fast-math, so addition is never reordered: one event at a time and a whole batch give the same bits.
-Speed:  statements side by side become vectors too (LLVM's SLP pass, as in every C compiler; numba leaves it out).
+Speed:  what watches may make vectors of statements side by side (`side_by_side`); what trades does not.
 Errors: NumPy rules (1/0 is inf, 0/0 is NaN); a kernel never raises, undefined values travel as NaN.
 Cache:  see `kernel_cache`; a changed kernel never meets old code.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 from tradeworthy.core.kernel_cache import keep_by_content
 
@@ -18,7 +19,6 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 keep_by_content()
-numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # set by numba at run time
 
 
 def kernel(function: F) -> F:
@@ -38,6 +38,28 @@ def entry(function: F, *examples: object) -> F:
         return function
     compiled = function.compile(tuple(numba.typeof(example) for example in examples))  # type: ignore[no-untyped-call]
     return cast(F, compiled)
+
+
+def side_by_side(function: F) -> F:
+    """Let a compiled kernel, with all that it takes in, make vectors of statements side by side; the bits are the same.
+
+    That is LLVM's SLP pass, which C compilers run and numba leaves out since a release of LLVM compiled wrongly with
+    it. So no kernel has it that an order depends on; tests compare those that have it with plain arithmetic.
+    """
+    if not hasattr(function, "compile"):  # numba is switched off (NUMBA_DISABLE_JIT)
+        return function
+    compile_plainly = function.compile
+
+    def compile_with_vectors(signature: object) -> object:
+        with global_compiler_lock:
+            before, numba.config.SLP_VECTORIZE = numba.config.SLP_VECTORIZE, 1  # type: ignore[attr-defined]
+            try:
+                return compile_plainly(signature)
+            finally:
+                numba.config.SLP_VECTORIZE = before  # type: ignore[attr-defined]
+
+    function.compile = compile_with_vectors
+    return function
 
 
 def leaf(function: F) -> F:

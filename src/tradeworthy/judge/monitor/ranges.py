@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import leaf
+from tradeworthy.core.kernel import leaf, side_by_side
 from tradeworthy.core.time import iso
 from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
@@ -54,6 +54,7 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         require(self, "monitor.range")
 
 
+@side_by_side
 @leaf
 def find_distances(rows: Floats, start: Floats, directions: Floats, far: Floats) -> None:
     """Write how far each of (n, p) rows lies along (p, AXES_MAX) directions from where all zeros do, `start`.

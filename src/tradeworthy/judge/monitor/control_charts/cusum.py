@@ -9,7 +9,7 @@ Reference: Page (1954).
 
 import numpy as np
 
-from tradeworthy.core.kernel import inlined, kernel, leaf
+from tradeworthy.core.kernel import inlined, kernel, leaf, side_by_side
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats, Longs
 from tradeworthy.judge.monitor.control_charts.lanes import (
     ALLOWANCE,
@@ -142,6 +142,7 @@ def _step_row(table: ChartTable, lanes: Lanes, row: float) -> int:
     return alarms
 
 
+@side_by_side
 @kernel
 def watch(table: ChartTable, state: ChartState, rows: Floats, ts_ns: Longs, start: int) -> int:
     """Step all charts through rows until one or more raise an alarm.
@@ -172,6 +173,7 @@ def watch(table: ChartTable, state: ChartState, rows: Floats, ts_ns: Longs, star
     return at - 1 if alarms else n
 
 
+@side_by_side
 @kernel
 def excursions(scores: Floats, allowance: float, lowest: float, peaks: Floats) -> int:
     """Write the peaks above `lowest` of a one-sided chart's excursions from zero; return how many.

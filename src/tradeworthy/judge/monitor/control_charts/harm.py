@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel, leaf
+from tradeworthy.core.kernel import kernel, leaf, side_by_side
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable
 from tradeworthy.judge.monitor.control_charts.cusum import watch
 
@@ -78,6 +78,7 @@ class LossTests(NamedTuple):
     limit: float
 
 
+@side_by_side
 @kernel
 def watch_losses(tests: LossTests, losses: Floats, times_ns: npt.NDArray[np.int64], start: int) -> int:
     """Step both tests until one alarms.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.kernel import kernel, leaf
+from tradeworthy.core.kernel import kernel, leaf, side_by_side
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -166,6 +166,7 @@ def step_rate(state: RateState, chart: int, hit: int, ts_ns: int) -> float:
     return _sum_up(state, chart, last, hit, ts_ns)
 
 
+@side_by_side
 @kernel
 def watch_rates(state: RateState, limit: float, events: RateEvents, start: int) -> int:
     """Step charts through events until one or more alarm.
@@ -214,6 +215,7 @@ def _find_changes(hits: Bits, start: int, stop: int, changes: Longs) -> None:
     changes[found] = stop
 
 
+@side_by_side
 @kernel
 def _run_lane(state: RateState, limit: float, stretch: Stretch, start: int, stop: int) -> int:
     """Step the charts of one lane through events, chart by chart; return the event that alarms, or the end.

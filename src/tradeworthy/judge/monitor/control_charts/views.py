@@ -17,7 +17,7 @@ Reference: RiskMetrics (1996), the exponentially weighted scale.
 
 import numpy as np
 
-from tradeworthy.core.kernel import inlined, kernel
+from tradeworthy.core.kernel import inlined, kernel, side_by_side
 from tradeworthy.judge.monitor.control_charts import chart_table as t
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats
 from tradeworthy.judge.monitor.control_charts.lanes import (
@@ -195,6 +195,7 @@ def look(table: ChartTable, lanes: Lanes, chart: int, distance: float) -> tuple[
     return told, told
 
 
+@side_by_side
 @kernel
 def write_scores(table: ChartTable, state: ChartState, rows: Floats, scores: Floats, told: Floats) -> None:
     """Write the (q, n) scores of all charts, and what they tell, of (n, p) rows; recent scales move on in memory."""
