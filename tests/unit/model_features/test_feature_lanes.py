@@ -124,7 +124,7 @@ def test_instruments_keep_their_own_memory():
 def test_an_instrument_that_the_desk_does_not_list_is_refused():
     """A program that reads BTC needs a desk that has it."""
     program = compile_program({"x": on("BTCUSD", bar.close)})
-    with pytest.raises(FeatureInvalid, match=r"reads 'BTCUSD'.*near: 'BTC'"):
+    with pytest.raises(FeatureInvalid, match=r"read 'BTCUSD'.*near: 'BTC'"):
         FeatureState(program, DESK)
 
 
