@@ -40,9 +40,8 @@ def test_a_refused_policy_comes_back_as_it_was_typed(visit, desk):
     assert policy_now(desk).budget == 3
 
 
-def test_a_refused_step_keeps_its_reason(visit, desk):
-    """What is wrong with a step as a whole stands above its button, and the reason need not be typed again."""
-    page = visit("rita")
+def refused_step(page):
+    """Ask for a size that there is not, and return the step's form once its refusal is shown."""
     page.goto("/versions/champion")
     step = page.locator("details", has_text="Change its size")
     step.locator("summary").click()
@@ -50,6 +49,13 @@ def test_a_refused_step_keeps_its_reason(visit, desk):
     step.get_by_label("Reason").fill("more of it")
     step.get_by_role("button").click()
     expect(page.get_by_role("alert")).to_be_visible()
+    return step
+
+
+def test_a_refused_step_keeps_its_reason(visit, desk):
+    """What is wrong with a step as a whole stands above its button, and the reason need not be typed again."""
+    page = visit("rita")
+    step = refused_step(page)
     expect(step.locator(".wrong")).to_contain_text("share")
     expect(step.get_by_label("Reason")).to_have_value("more of it")
     assert not desk.ledger.facts(facts.SizeChanged)
@@ -60,13 +66,7 @@ def test_without_scripts_a_refused_form_comes_back_too(browser, address, visit):
     signed_in = visit("rita").context.storage_state()
     context = browser.new_context(base_url=address, storage_state=signed_in, java_script_enabled=False)
     page = context.new_page()
-    page.goto("/versions/champion")
-    step = page.locator("details", has_text="Change its size")
-    step.locator("summary").click()
-    step.get_by_label("Share of full size").fill("250")
-    step.get_by_label("Reason").fill("more of it")
-    step.get_by_role("button").click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    step = refused_step(page)
     expect(step.get_by_label("Share of full size")).to_be_visible()
     expect(step.get_by_label("Share of full size")).to_have_value("250")
     expect(step.get_by_label("Reason")).to_have_value("more of it")

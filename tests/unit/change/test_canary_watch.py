@@ -182,11 +182,7 @@ def test_findings_name_the_version_whose_monitors_raised_them(place):
 def test_monitors_that_stand_later_read_what_they_missed(place):
     """While they are calibrated nobody waits; then they begin where the canary did."""
     place.maker.ready = {place.champion}
-    place.run(10)
-    place.promote(place.canary, "canary", "BTC")
-    place.look(place.canary)
-    place.run(30)
-    place.look(place.canary)
+    watch_for_a_while(place)
     assert place.beside.version == 0
     place.maker.ready.add(place.canary)
     place.look(place.canary)
@@ -213,44 +209,46 @@ def test_a_watcher_killed_beside_a_canary_tells_each_finding_once(place, saved):
     assert len(place.beside._watch.monitors["seen"].decisions) == 80
 
 
-def test_with_the_canary_its_watch_ends(place):
-    """Taken back it is forgotten; made canary again it begins anew, from there."""
+def watch_for_a_while(place):
+    """Let the canary act on BTC and be watched."""
     place.run(10)
     place.promote(place.canary, "canary", "BTC")
     place.look(place.canary)
     place.run(30)
     place.look(place.canary)
+
+
+def seen_anew(place):
+    """Make it canary again, let seven events pass, and return how many decisions its watch has seen in all."""
+    place.promote(place.canary, "canary", "BTC")
+    place.look(place.canary)
+    place.run(7)
+    place.look(place.canary)
+    return len(place.beside._watch.monitors["seen"].decisions)
+
+
+def test_with_the_canary_its_watch_ends(place):
+    """Taken back it is forgotten; made canary again it begins anew, from there."""
+    watch_for_a_while(place)
     folder = place.folder / "watcher" / f"{FOLDER}{place.canary[:16]}"
     assert folder.exists()
     place.promote(place.champion, "champion")
     place.look()
     assert (place.beside.version, folder.exists()) == (0, False)
     place.run(5)
-    place.promote(place.canary, "canary", "BTC")
-    place.look(place.canary)
-    place.run(7)
-    place.look(place.canary)
-    assert len(place.beside._watch.monitors["seen"].decisions) == 7
+    assert seen_anew(place) == 7
 
 
 def test_a_canary_that_went_while_nobody_watched_is_forgotten_too(place):
     """A watcher that comes back after it was taken back does not go on with it once it is canary again."""
-    place.run(10)
-    place.promote(place.canary, "canary", "BTC")
-    place.look(place.canary)
-    place.run(30)
-    place.look(place.canary)
+    watch_for_a_while(place)
     place.beside.save()
     place.promote(place.champion, "champion")
     place.start()
     place.run(5)
     place.look()
     assert not (place.folder / "watcher" / f"{FOLDER}{place.canary[:16]}").exists()
-    place.promote(place.canary, "canary", "BTC")
-    place.look(place.canary)
-    place.run(7)
-    place.look(place.canary)
-    assert len(place.beside._watch.monitors["seen"].decisions) == 7
+    assert seen_anew(place) == 7
 
 
 def test_another_canarys_folder_is_cleared_away(place):
