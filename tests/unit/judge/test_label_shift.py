@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tradeworthy.judge.monitor.label_shift import LabelShift, bbse, fit_platt
+from tradeworthy.judge.monitor.label_shift import LabelShift, bbse, confusion, fit_platt
 
 
 def drawn(rng, n, share):
@@ -96,7 +96,8 @@ def test_the_inverted_matrix_gives_the_mix_of_several_classes():
     shares = np.array([0.2, 0.3, 0.5])
     rates = np.array([[0.8, 0.1, 0.05], [0.1, 0.7, 0.15], [0.1, 0.2, 0.8]])
     now = np.repeat([0, 1, 2], np.round(10_000 * rates @ shares).astype(int))
-    assert bbse(predicted, labels, now, 3) == pytest.approx(shares, abs=1e-6)
+    found = bbse(confusion(predicted, labels, 3), np.bincount(now, minlength=3).astype(np.float64))
+    assert found == pytest.approx(shares, abs=1e-6)
 
 
 @pytest.mark.parametrize("now", [np.empty(0), np.full(50, 0.7)])

@@ -93,28 +93,21 @@ def fit_platt(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: Floats | No
     return Platt(float(beta[0]) / scale, float(beta[1]))
 
 
-def bbse(predicted: Longs, labels: Longs, now: Longs, k: int) -> Floats:
-    """Return the (k,) class mix behind `now`, predictions without labels.
-
-    Parameters
-    ----------
-    predicted, labels : (n,) int
-        Predictions and classes of the reference, 0 to k - 1.
-    now : (m,) int
-        Predictions whose classes are unknown.
-    k : int
-        Classes.
-    """
-    return _unconfused(_confusion(predicted, labels, k), np.bincount(now, minlength=k).astype(np.float64))
-
-
-def _confusion(predicted: Longs, labels: Longs, k: int) -> Floats:
-    """Return how often (k, k) each class is predicted (rows) of each class (columns)."""
+def confusion(predicted: Longs, labels: Longs, k: int) -> Floats:
+    """Return how often, (k, k), each class is predicted (rows) of each class (columns), 0 to k - 1."""
     return np.bincount(predicted * k + labels, minlength=k * k).reshape(k, k).astype(np.float64)
 
 
-def _unconfused(joint: Floats, now: Floats) -> Floats:
-    """Return the (k,) class mix behind (k,) counts of predictions, by a (k, k) confusion."""
+def bbse(joint: Floats, now: Floats) -> Floats:
+    """Return the (k,) class mix behind predictions whose classes are unknown.
+
+    Parameters
+    ----------
+    joint : (k, k) float64
+        The `confusion` of the reference.
+    now : (k,) float64
+        How often each class is predicted now.
+    """
     seen = joint.sum(axis=0)
     if (seen == 0.0).any() or now.sum() == 0.0:
         return np.full(len(now), np.nan)
@@ -212,8 +205,8 @@ class LabelShift:
             self._predict(self._scores),
             [_places(len(self._labels), self._block, rng) for _ in range(draws)],
         )
-        self._confusion = _confusion(predicted, self._labels, 2)
-        self._confusions = [_confusion(predicted[at], self._labels[at], 2) for at in redrawn]
+        self._confusion = confusion(predicted, self._labels, 2)
+        self._confusions = [confusion(predicted[at], self._labels[at], 2) for at in redrawn]
         self._fits = np.array(
             [[*fit_platt(self._scores[at], self._labels[at]), self._labels[at].mean()] for at in redrawn]
         )
@@ -225,8 +218,8 @@ class LabelShift:
         """Return the mix by BBSE."""
         now = self._predict(np.asarray(scores, np.float64))
         yes, n = now[self._places(len(now))].sum(axis=1).astype(np.float64), float(len(now))
-        drawn = [_unconfused(joint, np.array([n - y, y])) for joint, y in zip(self._confusions, yes, strict=True)]
-        return _mix(_unconfused(self._confusion, np.array([n - now.sum(), now.sum()])), drawn)
+        drawn = [bbse(joint, np.array([n - y, y])) for joint, y in zip(self._confusions, yes, strict=True)]
+        return _mix(bbse(self._confusion, np.array([n - now.sum(), now.sum()])), drawn)
 
     def by_likelihood(self, scores: npt.ArrayLike) -> Mix:
         """Return the mix by MLLS."""
