@@ -105,9 +105,9 @@ class Cursor:
     Parameters
     ----------
     folder : Path
-        The tape's folder.
+        The tape's folder; it may not exist yet.
     stream : str
-        The stream's name; it may not exist yet.
+        The stream's name; nor may this.
     after : int
         Only records with a higher sequence are given.
     """

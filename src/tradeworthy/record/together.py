@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tradeworthy.core.errors import NotFound
 from tradeworthy.record.mapped import Records
-from tradeworthy.record.reader import Cursor, TapeReader
+from tradeworthy.record.reader import Cursor
 
 
 class Together:
@@ -31,8 +30,8 @@ class Together:
     """
 
     def __init__(self, tape: Path, after: Mapping[str, int], *, batch: int) -> None:
-        self._tape, self._after, self._batch = tape, dict(after), batch
-        self._cursors: dict[str, Cursor] = {}
+        self._after, self._batch = dict(after), batch
+        self._cursors = {stream: Cursor(tape, stream, place) for stream, place in after.items()}
         self._held: dict[str, Records] = {}
 
     def look(self, until: int | None = None) -> tuple[dict[str, Records], bool]:
@@ -61,8 +60,8 @@ class Together:
     def _read(self, stream: str) -> int:
         """Read on in one stream as far as a look may; return the last sequence that was read of it."""
         held = self._held.get(stream)
-        room, cursor = self._batch - (0 if held is None else len(held)), self._cursor(stream)
-        if cursor is not None and room > 0 and len(fresh := cursor.poll(room)):
+        room = self._batch - (0 if held is None else len(held))
+        if len(fresh := self._cursors[stream].poll(room)):
             held = self._held[stream] = fresh if held is None else np.concatenate([held, fresh])
         return self._after[stream] if held is None else _last(held)
 
@@ -75,15 +74,6 @@ class Together:
         if count:
             self._after[stream] = int(held["sequence"][count - 1])
         return held[:count]
-
-    def _cursor(self, stream: str) -> Cursor | None:
-        """Return a stream's cursor; None while there is no tape."""
-        if stream not in self._cursors:
-            try:
-                self._cursors[stream] = TapeReader(self._tape).follow(stream, after=self._after[stream])
-            except NotFound:
-                return None
-        return self._cursors[stream]
 
 
 def _last(records: Records) -> int:

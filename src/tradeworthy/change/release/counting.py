@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tradeworthy.core.decisions import Role
-from tradeworthy.core.errors import NotFound
-from tradeworthy.record.reader import Cursor, TapeReader
+from tradeworthy.record.reader import Cursor
 
 DECISIONS = "decisions"
 
@@ -17,18 +16,14 @@ class DecisionCount:
     def __init__(self, tape: Path, role: Role) -> None:
         self._tape, self._role = tape, role
         self._asked: tuple[int, int | None] | None = None
-        self._cursor: Cursor | None = None
+        self._cursor = Cursor(tape, DECISIONS)
         self.count, self.first = 0, 0
 
     def update(self, after: int, version: int | None) -> int:
         """Count on, or afresh if another sequence or version is asked for; `first` is the input of the first."""
         if self._asked != (after, version):
-            self._asked, self._cursor, self.count, self.first = (after, version), None, 0, 0
-        if self._cursor is None:
-            try:
-                self._cursor = TapeReader(self._tape).follow(DECISIONS, after=after)
-            except NotFound:
-                return 0
+            self._asked, self.count, self.first = (after, version), 0, 0
+            self._cursor = Cursor(self._tape, DECISIONS, after)
         while len(records := self._cursor.poll()):
             mine = records["role"] == self._role
             if version is not None:
