@@ -118,6 +118,14 @@ def test_what_the_file_cannot_show_is_asked_for(symbol, bar_time, said, tmp_path
     assert not (tmp_path / "desk").exists()
 
 
+@pytest.mark.parametrize("said", [{"symbol": "OIL"}, {"bar_time": "open"}])
+def test_what_is_said_of_bars_that_are_not_given_is_refused(said, tmp_path):
+    """Else whoever forgets the file gets a project on another market than the one named."""
+    with pytest.raises(SettingsInvalid, match="name their file with --bars"):
+        init_project(tmp_path / "desk", **said)
+    assert not (tmp_path / "desk").exists()
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     """The path is said as it was given."""
     with pytest.raises(NotFound, match=r"gone\.csv does not exist"):

@@ -55,7 +55,8 @@ def init_project(
     Raises
     ------
     SettingsInvalid
-        The folder already holds something, or `bar_time` is not said of own bars.
+        The folder already holds something, `bar_time` is not said of own bars, or something is said of bars that are
+        not given.
     NotFound
         There is no such file, or the wheel with the market data is not installed.
     DataInvalid
@@ -63,6 +64,8 @@ def init_project(
     """
     if folder.exists() and any(folder.iterdir()):
         raise SettingsInvalid(f"{folder} is not empty; name a new folder, or empty this one first")
+    if bars is None and (symbol is not None or bar_time is not None):
+        raise SettingsInvalid("--symbol and --bar-time say something of your own bars; name their file with --bars")
     market = _shipped() if bars is None else _own(bars, symbol, check_bar_time(bar_time))
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for name, source in market.sources.items():
