@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.reports.monitored import explainer_of
@@ -61,6 +61,11 @@ def need_browser() -> None:
         pytest.fail("no chromium here; .ci/run installs it")
     if BROWSER is None:
         pytest.skip("needs chromium: apt-get install chromium")
+
+
+def notice(page: Page) -> Locator:
+    """Return what the page answered to a form; charts have a status of their own, which comes with their lines."""
+    return page.locator("p[role=status]")
 
 
 def picture(page: Page, name: str, kind: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_at_work import picture
+from page_at_work import notice, picture
 from playwright.sync_api import expect
 
 from tradeworthy.apps.dashboard.deciding import Filter, decisions_before
@@ -71,7 +71,7 @@ def test_halt_with_the_keyboard_and_resume_with_the_right_role(visit, desk):
     page.keyboard.press("Shift+H")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Halted all")
+    expect(notice(page)).to_contain_text("Halted all")
     assert desk.control.view().scopes
     expect(page.locator(".halted")).to_contain_text("all by tom")
     expect(page.locator(".halted button")).to_have_count(0)
@@ -79,7 +79,7 @@ def test_halt_with_the_keyboard_and_resume_with_the_right_role(visit, desk):
     other.locator(".halted summary").click()
     other.locator(".halted").get_by_label("Reason").fill("looked at it")
     other.locator(".halted button").click()
-    expect(other.get_by_role("status")).to_contain_text("Resumed all")
+    expect(notice(other)).to_contain_text("Resumed all")
     assert not desk.control.view().scopes
 
 

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 
 import pytest
-from page_at_work import PASSWORD, WITHIN_MS, need_browser, served
+from page_at_work import PASSWORD, WITHIN_MS, need_browser, notice, served
 from playwright.sync_api import expect
 
 from tradeworthy.apps.commands.access import create_key
@@ -129,7 +129,7 @@ def test_halt_stops_orders_at_the_next_event(visit, running):
     page.get_by_role("button", name="Halt", exact=True).click()
     page.get_by_role("dialog").get_by_label("Reason").fill("looks wrong")
     page.get_by_role("button", name="Halt now").click()
-    expect(page.get_by_role("status")).to_contain_text("Halted all")
+    expect(notice(page)).to_contain_text("Halted all")
     stopped = running.until(lambda each: each["verdict"] == "HALTED")
     stopped += [running.next() for _ in range(50)]
     assert [each["decision"] for each in stopped if each["quantity"]] == []
@@ -139,7 +139,7 @@ def test_halt_stops_orders_at_the_next_event(visit, running):
     other.locator(".halted summary").click()
     other.locator(".halted").get_by_label("Reason").fill("looked at it")
     other.locator(".halted button").click()
-    expect(other.get_by_role("status")).to_contain_text("Resumed all")
+    expect(notice(other)).to_contain_text("Resumed all")
     assert running.until_an_order()["verdict"] == "NONE"
 
 
@@ -166,7 +166,7 @@ def test_a_rule_decides_from_the_next_event_on(visit, running, desk):
         step.get_by_label("Decides instead").select_option(to)
         step.get_by_label("Reason").fill("its inputs are broken")
         step.get_by_role("button").click()
-        expect(page.get_by_role("status")).to_contain_text(said)
+        expect(notice(page)).to_contain_text(said)
         if to == "flat":
             assert [each["target"] for each in (running.next() for _ in range(20))] == [0.0] * 20
             page.goto("/")
@@ -185,7 +185,7 @@ def test_two_people_let_one_refused_order_pass(visit, running, desk):
     page.get_by_role("button", name="See what would change").first.click()
     page.locator("main").get_by_label("Reason").fill("careful")
     page.get_by_role("button", name="Change limits").click()
-    expect(page.get_by_role("status")).to_contain_text("50,000 → 100")
+    expect(notice(page)).to_contain_text("50,000 → 100")
     refused = running.until(lambda each: each["verdict"] == "ORDER_VALUE")[-1]
     for name, said in (("tom", "that counts once another person"), ("rita", "may pass order value, once")):
         person = page if name == "rita" else visit(name)
@@ -195,7 +195,7 @@ def test_two_people_let_one_refused_order_pass(visit, running, desk):
         step.get_by_label("What the check may reach").fill("60000")
         step.get_by_label("Reason").fill("a client waits")
         step.get_by_role("button").click()
-        expect(person.get_by_role("status")).to_contain_text(said)
+        expect(notice(person)).to_contain_text(said)
     sent = running.until_an_order()
     after = running.until(lambda each: each["verdict"] == "ORDER_VALUE")
     assert sent["verdict"] == "NONE"

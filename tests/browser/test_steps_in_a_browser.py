@@ -1,7 +1,7 @@
 """Decisions, versions, record and settings as a person uses them, in a real browser."""
 
 import polars as pl
-from page_at_work import ALERTS, PASSWORD, SYMBOL
+from page_at_work import ALERTS, PASSWORD, SYMBOL, notice
 from playwright.sync_api import expect
 
 from tradeworthy.apps.captions import write_caption
@@ -83,14 +83,14 @@ def test_a_canary_and_back_from_the_page(visit, desk):
     step.get_by_label("Share of full size").fill("25")
     step.get_by_label("Reason").fill("a quarter first")
     step.get_by_role("button").click()
-    expect(page.get_by_role("status")).to_contain_text("canary from the next event")
+    expect(notice(page)).to_contain_text("canary from the next event")
     assert desk.registry.standing().size == 0.25
     trader.goto("/versions")
     back = trader.locator("details", has_text="Roll back")
     back.locator("summary").click()
     back.get_by_label("Reason").fill("it was better before")
     back.get_by_role("button").click()
-    expect(trader.get_by_role("status")).to_contain_text("Rolled back")
+    expect(notice(trader)).to_contain_text("Rolled back")
     last = [*desk.ledger.facts(facts.VersionRolledBack)][-1]
     assert (last.actor, last.reason, last.fact.version) == ("tom", "it was better before", shadow)
 
@@ -100,7 +100,7 @@ def test_the_record_is_verified_asked_and_taken_along(visit, tmp_path):
     page = visit("rita")
     page.goto("/record")
     page.get_by_role("button", name="Verify now").click()
-    expect(page.get_by_role("status")).to_contain_text("The record is whole")
+    expect(notice(page)).to_contain_text("The record is whole")
     page.get_by_label("SQL").fill("SELECT count(*) AS n FROM fills")
     page.get_by_role("button", name="Ask").click()
     count = int(page.locator("main tbody td").inner_text())
@@ -126,7 +126,7 @@ def test_a_limit_is_reviewed_then_changed(visit, desk):
     assert limits_by_scope(desk)["desk"].order_quantity_max == 500.0
     page.locator("main").get_by_label("Reason").fill("thin book")
     page.get_by_role("button", name="Change limits").click()
-    expect(page.get_by_role("status")).to_contain_text("500 → 450")
+    expect(notice(page)).to_contain_text("500 → 450")
     assert limits_by_scope(desk)["desk"].order_quantity_max == 450.0
     page.goto("/record?kind=LimitsChanged&actor=rita")
     expect(page.locator("#facts tbody tr")).to_contain_text("thin book")
@@ -149,7 +149,7 @@ def test_a_key_is_shown_once_and_revoked(visit):
     row.locator("summary").click()
     row.get_by_label("Reason").fill("over")
     row.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_role("status")).to_contain_text("opens nothing any more")
+    expect(notice(page)).to_contain_text("opens nothing any more")
 
 
 def test_where_alerts_go_is_tried(visit, desk):
@@ -157,7 +157,7 @@ def test_where_alerts_go_is_tried(visit, desk):
     page = visit("rita")
     page.goto("/settings")
     page.get_by_role("button", name="Test log-book").click()
-    expect(page.get_by_role("status")).to_contain_text("took the test alert")
+    expect(notice(page)).to_contain_text("took the test alert")
     assert "This is a test by rita" in (desk.folder / ALERTS).read_text("utf-8")
 
 

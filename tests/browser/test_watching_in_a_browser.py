@@ -1,7 +1,7 @@
 """What a person sees of the watcher, a finding, the gate and fairness, in a real browser."""
 
 import msgspec
-from page_at_work import SYMBOL
+from page_at_work import SYMBOL, notice
 from playwright.sync_api import expect
 
 from tradeworthy.change.alerts.delivery import replace_file
@@ -48,7 +48,7 @@ def test_a_finding_tells_its_story_and_changes_hands(visit, desk):
     page.get_by_text("Acknowledge").first.click()
     page.get_by_label("Reason").first.fill("looking into it")
     page.get_by_role("button", name="Acknowledge").click()
-    expect(page.get_by_role("status")).to_contain_text("Acknowledged")
+    expect(notice(page)).to_contain_text("Acknowledged")
     assert drift_of(desk).state == "acknowledged"
     expect(page.locator("main")).to_contain_text("acknowledged: looking into it")
 
