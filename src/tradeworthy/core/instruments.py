@@ -11,7 +11,8 @@ import msgspec
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable thing.
 
-    Its number on the tape is its place in the desk's list of instruments.
+    Its number on the tape is its place in the desk's list of instruments. So a desk that has a tape refuses to come up
+    with other instruments, or in another order; only their `tick` and `lot` may change.
 
     Attributes
     ----------

@@ -3,17 +3,20 @@
 Flow:   the newest checkpoint, then every recorded input after it, as in replay. What the crash left unwritten is
         written now: a shadow's missing records as they would have been; decisions of events that nobody had decided as
         *late* ones, which send nothing. Then a checkpoint, and the control event `STARTED`.
+Changed: settings, rules, and the steps of instruments are those of today. The instruments themselves stay, for the tape
+        knows them by their numbers only.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.decisions import DECISION, rows_stream
-from tradeworthy.core.errors import RecordCorrupt, TradeworthyError
+from tradeworthy.core.errors import RecordCorrupt, SettingsInvalid, TradeworthyError
 from tradeworthy.core.events import WIDTH_MIN, EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
@@ -34,6 +37,9 @@ from tradeworthy.record.tape import TapeReader, TapeWriter
 
 Records = npt.NDArray[np.void]
 
+_LOT_SLACK = 1e-9
+"""What sums of fills may leave, in shares of what they sum up to."""
+
 
 def starting_config(
     tape: TapeWriter,
@@ -49,16 +55,41 @@ def starting_config(
     needs : callable
         Loads the champion asked for, and says how many values its rows have, and its widest event. Where it cannot be
         loaded, a tape that exists still has the champion before it.
+
+    Raises
+    ------
+    SettingsInvalid
+        The tape is of a desk with other instruments.
     """
     found = TapeReader(tape.folder).checkpoint()
     if found is None:
         fields, width = needs()
         return desk_config(instruments, settings, fields, room, max(width, WIDTH_MIN))
     config = config_in(found[1])
+    _require_same(config.instruments, instruments, tape)
     fields, width = config.row_fields, config.width
     with suppress(TradeworthyError):
         fields, width = (max(pair) for pair in zip((fields, width), needs(), strict=True))
     return desk_config(instruments, settings, fields, room, width)
+
+
+def _require_same(kept: Sequence[Instrument], declared: Sequence[Instrument], tape: TapeWriter) -> None:
+    """Refuse a list by which the positions on the tape would be those of other things; steps may have changed."""
+    for number, (was, now) in enumerate(zip_longest(kept, declared), 1):
+        if _thing(was) != _thing(now):
+            raise SettingsInvalid(
+                f"[[instrument]] number {number} is {_thing(now)}, on the tape {tape.folder} it is {_thing(was)}. "
+                "Positions are kept by that number, so of an instrument only tick and lot may change. Put it back, or "
+                "name another folder as [desk] state; what shall not be traded any more can be halted"
+            )
+
+
+def _thing(instrument: Instrument | None) -> str:
+    """Say what an instrument is, apart from its steps."""
+    if instrument is None:
+        return "none"
+    traded = "traded" if instrument.traded else "not traded"
+    return f"{instrument.symbol!r} (in {instrument.currency}, multiplier {instrument.multiplier}, {traded})"
 
 
 class Resumption:
@@ -88,6 +119,8 @@ class Resumption:
         ------
         RecordCorrupt
             The tape has records, but no checkpoint.
+        SettingsInvalid
+            What is held or ordered is not a whole number of today's lots.
         """
         if self._reader.checkpoint() is None:
             self._require_new()
@@ -111,12 +144,29 @@ class Resumption:
             )
 
     def _take_over(self, desk: Desk) -> None:
-        """Go on from the state of the desk that consumed the tape, under the settings and rules of today."""
-        rules, manners = self._desk.state.rules.copy(), self._desk.state.manners.copy()
+        """Go on from the state of the desk that consumed the tape, under the settings, steps and rules of today."""
+        state = self._desk.state
+        grid, rules, manners = state.grid.copy(), state.rules.copy(), state.manners.copy()
         self._desk.restore(desk.dump(), self._load)
-        self._desk.state.rules[:], self._desk.state.manners[:] = rules, manners
+        state.grid[:], state.rules[:], state.manners[:] = grid, rules, manners
+        self._require_whole_lots(grid["lot"] != desk.state.grid["lot"])
         for actor in self._desk.actors():
             actor.late = False
+
+    def _require_whole_lots(self, changed: npt.NDArray[np.bool_]) -> None:
+        """Refuse a changed lot in which what is held or ordered cannot be counted."""
+        state = self._desk.state
+        orders = state.orders[: state.account["open_orders"][0]]
+        held = enumerate(state.positions["quantity"].tolist())
+        ordered = zip(orders["instrument"].tolist(), orders["remaining"].tolist(), strict=True)
+        for number, quantity in (*held, *ordered):
+            instrument = self._desk.config.instruments[number]
+            lots = quantity / instrument.lot
+            if changed[number] and abs(lots - round(lots)) > _LOT_SLACK * max(1.0, abs(lots)):
+                raise SettingsInvalid(
+                    f"[[instrument]] {instrument.symbol!r} has a lot of {instrument.lot}, and {quantity} is held or "
+                    "ordered, which is no whole number of lots. Put the lot back until the position is closed"
+                )
 
     def _decide_late(self, playback: Playback, inputs: EventBatch) -> None:
         """Consume what was recorded but never decided."""
