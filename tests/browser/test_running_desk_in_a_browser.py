@@ -25,6 +25,17 @@ FASTER = {
 }
 """Limits of a desk whose bars come as fast as a test can send them."""
 
+SPOKEN = """() => {
+    window.spoken = [];
+    const keep = (changes) => window.spoken.push(...changes.map((each) => each.target.id || each.target.outerHTML));
+    const heard = "[aria-live=polite], output, [role=status], [role=alert]";
+    for (const at of document.querySelectorAll(heard)) {
+        new MutationObserver(keep).observe(at, { childList: true, subtree: true, characterData: true });
+    }
+    new MutationObserver(keep).observe(document.getElementById("price"), { attributeFilter: ["aria-label"] });
+}"""
+"""Keeps what changes of all that is spoken as it changes."""
+
 PEOPLE = {"tom": "trader", "rita": "risk", "paul": "approver"}
 
 
@@ -207,3 +218,23 @@ def test_two_people_let_one_refused_order_pass(visit, running, desk):
     page.goto(f"/decisions/{refused['decision']}")
     expect(page.locator("#passing")).to_contain_text("It is over: an order was sent")
     expect(page.locator("#passing a")).to_have_attribute("href", f"/decisions/{sent['decision']}")
+
+
+def test_nothing_speaks_while_events_come_in(visit, running):
+    """Neither what is heard when it changes nor the focused chart's name does, until another stretch is asked for."""
+    page = visit("tom")
+    expect(last_order(page, running.until_an_order())).to_be_visible()  # so the first events have all been heard
+    page.wait_for_selector("body[data-drawn]")
+    page.locator("#price").focus()
+    page.evaluate(SPOKEN)
+    drawn = int(page.locator("body").get_attribute("data-drawn"))
+    sent = running.until(lambda each: each["quantity"]) + [running.next() for _ in range(20)]
+    page.wait_for_function("all => Number(document.body.dataset.drawn) === all", arg=drawn + len(sent))
+    assert page.evaluate("window.spoken") == []
+    box = page.locator("#price .u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50, steps=3)
+    page.mouse.up()
+    page.wait_for_function("() => window.spoken.includes('stretch') && window.spoken.includes('price')")
+    expect(page.locator("#stretch")).to_have_text(re.compile(r"\d\d:\d\d:\d\d to .*:\d\d:\d\d UTC$"))

@@ -20,12 +20,13 @@ WANTED = (
 )
 """The colours of the band under the price."""
 
+WHOLE = "All of it"
 LOOKS = (
     ("closer", "+", "Closer"),
     ("wider", "\N{MINUS SIGN}", "Wider"),
     ("earlier", "\N{LEFTWARDS ARROW}", "Earlier"),
     ("later", "\N{RIGHTWARDS ARROW}", "Later"),
-    ("whole", "All", "All of it"),
+    ("whole", "All", WHOLE),
 )
 """What the buttons over the charts do, as the script names it, in a sign and in words."""
 
@@ -241,11 +242,15 @@ def charts(symbols: Sequence[str]) -> Markup:
 
 
 def looks() -> Markup:
-    """Return the buttons that look closer at the charts; they show once there is something to see."""
+    """Return the buttons that look closer at the charts; they show once there is something to see.
+
+    What is seen is announced when somebody asks for another stretch, and not as events come in: the script writes it
+    only when it changes.
+    """
     buttons = (
         tag("button", sign, type="button", data_look=look, aria_label=said, title=said) for look, sign, said in LOOKS
     )
-    seen = tag("output", id="stretch", class_="empty")
+    seen = tag("output", WHOLE, id="stretch", class_="empty")
     return tag("div", buttons, seen, role="group", aria_label="What the charts show", class_="looks", hidden=True)
 
 

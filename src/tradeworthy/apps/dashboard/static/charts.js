@@ -113,6 +113,7 @@
   // Looking closer, with whatever one has: a drag, keys, buttons, two fingers. All of it ends in `look`.
   const STEP = 0.5; // of the stretch, by which it moves along
   const looks = place.querySelector("[role=group]"), told = document.getElementById("stretch");
+  const WHOLE = told.textContent; // as the page says it when nothing is looked at closer
   const fingers = new Map(); // where each finger on the chart began and is now
   let shown = [0, 0]; // the seconds that the chart showed when they began
   let dragged = null; // those that they have made of it
@@ -182,7 +183,8 @@
   }
 
   function tellStretch() {
-    const words = stretch ? stretch.map((at) => new Date(at * 1e3).toISOString().slice(0, 16).replace("T", " ")).join(" to ") + " UTC" : "All of it";
+    const fine = stretch && stretch[1] - stretch[0] < 600 ? 19 : 16; // letters: to the second within ten minutes
+    const words = stretch ? stretch.map((at) => new Date(at * 1e3).toISOString().slice(0, fine).replace("T", " ")).join(" to ") + " UTC" : WHOLE;
     if (told.textContent !== words) told.textContent = words;
     for (const each of looks.querySelectorAll("[data-look]")) {
       each.setAttribute("aria-disabled", String(!stretch && each.dataset.look !== "closer"));
@@ -248,6 +250,7 @@
       return;
     }
     place.classList.remove("bare");
+    const spoken = document.activeElement === priceAt && seen === stretch; // as a name is that changes under the focus
     [span, seen, going] = [drawn.span_s, stretch, 0];
     tellStretch();
     const data = joined(drawn);
@@ -273,7 +276,7 @@
       charts.price.setData(data);
       charts.equity.setData(drawn.equity);
     }
-    priceAt.setAttribute("aria-label", inWords(drawn));
+    if (!spoken) priceAt.setAttribute("aria-label", inWords(drawn));
     document.body.dataset.drawn = String(drawn.points);
   }
 

@@ -36,6 +36,11 @@
     if (same) same.focus({ preventScroll: true });
   }
 
+  // What is heard when it changes is not heard again when an open page, or the next one, is told the same.
+  document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
+    if (event.target.ariaLive === "polite" && event.target.innerHTML === event.detail.data) event.preventDefault();
+  });
+
   for (const name of ["htmx:sseBeforeMessage", "htmx:beforeSwap"]) document.body.addEventListener(name, hold);
   for (const name of ["htmx:sseMessage", "htmx:afterSwap"]) document.body.addEventListener(name, giveBack);
 })();
