@@ -153,10 +153,16 @@ def test_a_stream_that_was_not_asked_for_is_named():
         b'{"stream":"e@trade","data":{"s":"E","t":"1","p":"300.1","q":"1","T":1,"m":true}}',
         b'{"stream":"e@depth@100ms","data":{"E":1,"s":"E","U":1,"u":1,"b":[["1"]],"a":[]}}',
         b'{"stream":7,"data":{}}',
+        b'{"stream":"e@trade","data":{"s":"E","t":18446744073709551616,"p":"1","q":"1","T":1,"m":true}}',
+        b'{"stream":"e@trade","data":{"s":"E","t":1,"p":"1","q":"1","T":9223372036855,"m":true}}',
+        b'{"stream":"e@trade","data":{"s":"E","t":-1,"p":"1","q":"1","T":1,"m":true}}',
+        b'{"stream":"e@bookTicker","data":{"u":1e30,"s":"E","b":"1","B":"1","a":"2","A":"1"}}',
+        b'{"stream":"e@depth@100ms","data":{"E":1,"s":"E","U":1,"u":9223372036854775808,"b":[],"a":[]}}',
+        b'{"stream":"e@kline_1m","data":{"E":9223372036854,"k":{}}}',
     ],
 )
 def test_what_cannot_be_read_is_refused_whole(raw):
-    """No JSON, other types, missing fields, endless depth: one typed error, never another."""
+    """No JSON, other types, missing fields, endless depth, numbers that no record holds: one typed error."""
     with pytest.raises(DataInvalid, match="cannot be read"):
         Binance().read(raw)
 
@@ -245,7 +251,10 @@ def test_an_error_and_an_unknown_channel_are_told():
 
 @pytest.mark.parametrize(
     "at",
-    ["", "x", "2023-11-14", "2023-11-14T22:13:20.1", "2023-13-14T22:13:20Z", "2023-11-14T22:13:20.xZ", "9" * 60 + "Z"],
+    [
+        *("", "x", "2023-11-14", "2023-11-14T22:13:20.1", "2023-13-14T22:13:20Z", "2023-11-14T22:13:20.xZ"),
+        *("9" * 60 + "Z", "9999-12-31T23:59:59Z", "1600-01-01T00:00:00Z"),
+    ],
 )
 def test_a_time_that_is_none_is_refused(at):
     """The message changes nothing."""
@@ -261,6 +270,27 @@ def test_a_message_without_its_place_is_refused(raw):
     """What cannot be counted cannot be followed."""
     with pytest.raises(DataInvalid):
         Coinbase().read(raw)
+
+
+@pytest.mark.parametrize("number", ["", "-1", "1_0", "9223372036854775808", "9" * 10_000, "\u0663"])
+def test_a_number_that_no_record_can_hold_is_refused(number):
+    """Of a trade, and of the start of a bar."""
+    trade = {
+        "trade_id": number,
+        "product_id": "E",
+        "price": "1",
+        "size": "1",
+        "side": "BUY",
+        "time": "2023-11-14T22:13:20Z",
+    }
+    with pytest.raises(DataInvalid, match="no whole number"):
+        coinbase("market_trades", {"type": "update", "trades": [trade | {"time": "2023-11-14T22:13:20Z"}]})
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), "1")
+    with pytest.raises(DataInvalid, match="no whole number"):
+        coinbase("candles", {"candles": [{"start": number, "product_id": "E", **prices}]})
+    past = json.dumps({"candles": [{"start": number, **prices}]}).encode()
+    with pytest.raises(DataInvalid, match="no whole number"):
+        Coinbase().read_bars("E", past, PERIOD_NS)
 
 
 # -- both ------------------------------------------------------------------------------------------------------------

@@ -14,17 +14,21 @@ import msgspec
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid
 from tradeworthy.core.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from tradeworthy.live.feeds.exchange.messages import (
+    UNREADABLE,
     Alive,
     BookChanged,
     BookShown,
     Candle,
     Hole,
     Message,
+    Millis,
+    Number,
     Quoted,
     Refused,
     Traded,
     Unknown,
     Wanted,
+    reading,
 )
 
 URL = "wss://stream.binance.com:9443/stream"
@@ -51,10 +55,10 @@ class _Envelope(msgspec.Struct):
 
 class _Trade(msgspec.Struct):
     symbol: str = msgspec.field(name="s")
-    number: int = msgspec.field(name="t")
+    number: Number = msgspec.field(name="t")
     price: str = msgspec.field(name="p")
     size: str = msgspec.field(name="q")
-    time_ms: int = msgspec.field(name="T")
+    time_ms: Millis = msgspec.field(name="T")
     maker_bought: bool = msgspec.field(name="m")
 
     def said(self) -> Message:
@@ -63,7 +67,7 @@ class _Trade(msgspec.Struct):
 
 
 class _Quote(msgspec.Struct):
-    number: int = msgspec.field(name="u")
+    number: Number = msgspec.field(name="u")
     symbol: str = msgspec.field(name="s")
     bid: str = msgspec.field(name="b")
     bid_size: str = msgspec.field(name="B")
@@ -75,8 +79,8 @@ class _Quote(msgspec.Struct):
 
 
 class _Bar(msgspec.Struct):
-    open_ms: int = msgspec.field(name="t")
-    last_ms: int = msgspec.field(name="T")
+    open_ms: Millis = msgspec.field(name="t")
+    last_ms: Millis = msgspec.field(name="T")
     symbol: str = msgspec.field(name="s")
     open: str = msgspec.field(name="o")
     high: str = msgspec.field(name="h")
@@ -87,7 +91,7 @@ class _Bar(msgspec.Struct):
 
 
 class _Kline(msgspec.Struct):
-    time_ms: int = msgspec.field(name="E")
+    time_ms: Millis = msgspec.field(name="E")
     bar: _Bar = msgspec.field(name="k")
 
     def said(self) -> Message:
@@ -98,10 +102,10 @@ class _Kline(msgspec.Struct):
 
 
 class _Depth(msgspec.Struct):
-    time_ms: int = msgspec.field(name="E")
+    time_ms: Millis = msgspec.field(name="E")
     symbol: str = msgspec.field(name="s")
-    first: int = msgspec.field(name="U")
-    last: int = msgspec.field(name="u")
+    first: Number = msgspec.field(name="U")
+    last: Number = msgspec.field(name="u")
     bids: list[tuple[str, str]] = msgspec.field(name="b")
     asks: list[tuple[str, str]] = msgspec.field(name="a")
 
@@ -110,7 +114,7 @@ class _Depth(msgspec.Struct):
 
 
 class _Snapshot(msgspec.Struct):
-    last: int = msgspec.field(name="lastUpdateId")
+    last: Number = msgspec.field(name="lastUpdateId")
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
 
@@ -118,22 +122,22 @@ class _Snapshot(msgspec.Struct):
 class _Past(msgspec.Struct, array_like=True):
     """A bar of the past, a row of an answer; what follows is not read."""
 
-    open_ms: int
+    open_ms: Millis
     open: str
     high: str
     low: str
     close: str
     volume: str
-    last_ms: int
+    last_ms: Millis
 
 
 class _PastTrade(msgspec.Struct):
     """A trade of the past."""
 
-    id: int
+    id: Number
     price: str
     qty: str
-    time: int
+    time: Millis
     isBuyerMaker: bool  # noqa: N815  # the exchange's word
 
     def said(self, symbol: str) -> Traded:
@@ -177,7 +181,7 @@ class Binance:
             name = envelope.stream.partition("@")[2]
             decode = _decoders.get(name.partition("_")[0].partition("@")[0])
             return [Unknown(envelope.stream[:100]) if decode is None else decode(envelope.data).said()]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise DataInvalid(f"a message cannot be read: {error}") from None
 
     def snapshot_path(self, symbol: str) -> str:
@@ -192,10 +196,8 @@ class Binance:
         DataInvalid
             As `read`.
         """
-        try:
+        with reading(f"the book of {symbol}"):
             shown = _snapshot(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DataInvalid(f"the book of {symbol} cannot be read: {error}") from None
         return BookShown(symbol, 0, shown.last, shown.bids, shown.asks)
 
     def trades_path(self, symbol: str, hole: Hole) -> str:
@@ -211,10 +213,8 @@ class Binance:
         DataInvalid
             As `read`.
         """
-        try:
+        with reading(f"the trades of {symbol}"):
             return [each.said(symbol) for each in _past_trades(raw)]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DataInvalid(f"the trades of {symbol} cannot be read: {error}") from None
 
     @property
     def bars_max(self) -> int:
@@ -235,10 +235,8 @@ class Binance:
             As `read`.
         """
         del period_ns  # each says its own end
-        try:
+        with reading(f"the bars of {symbol}"):
             rows = _past(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DataInvalid(f"the bars of {symbol} cannot be read: {error}") from None
         return [
             Candle(
                 symbol,

@@ -13,13 +13,17 @@ import msgspec
 
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid
 from tradeworthy.core.time import NS_PER_MINUTE, NS_PER_S
+from tradeworthy.live.feeds.exchange.exact import DIGITS_MAX
 from tradeworthy.live.feeds.exchange.messages import (
+    INT64_MAX,
+    UNREADABLE,
     Alive,
     BookChanged,
     BookShown,
     Candle,
     Hole,
     Message,
+    Number,
     Numbered,
     Quoted,
     Refused,
@@ -27,6 +31,7 @@ from tradeworthy.live.feeds.exchange.messages import (
     Traded,
     Unknown,
     Wanted,
+    reading,
 )
 
 HISTORY_URL = "https://api.coinbase.com"
@@ -40,7 +45,7 @@ _CHANNELS = {"bar": "candles", "trade": "market_trades", "quote": "ticker", "boo
 class _Envelope(msgspec.Struct):
     channel: str = ""
     timestamp: str = ""
-    sequence_num: int = -1
+    sequence_num: Number = -1
     events: msgspec.Raw = msgspec.Raw(b"[]")
     type: str = ""
     message: str = ""
@@ -56,7 +61,7 @@ class _Trade(msgspec.Struct):
 
     def said(self) -> Traded:
         side = -1.0 if self.side == "BUY" else 1.0
-        return Traded(self.product_id, _ns(self.time), int(self.trade_id), self.price, self.size, side)
+        return Traded(self.product_id, _ns(self.time), _whole(self.trade_id), self.price, self.size, side)
 
 
 class _PastTrades(msgspec.Struct):
@@ -150,7 +155,7 @@ class Coinbase:
             if envelope.sequence_num < 0:
                 raise DataInvalid("a message has no sequence_num")
             return [Numbered(envelope.sequence_num, _ns(envelope.timestamp)), *_said(envelope)]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+        except UNREADABLE as error:
             raise DataInvalid(f"a message cannot be read: {error}") from None
 
     def trades_path(self, symbol: str, hole: Hole) -> str:
@@ -166,10 +171,8 @@ class Coinbase:
         DataInvalid
             As `read`.
         """
-        try:
+        with reading(f"the trades of {symbol}"):
             return [each.said() for each in _past_trades(raw).trades]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
-            raise DataInvalid(f"the trades of {symbol} cannot be read: {error}") from None
 
     @property
     def bars_max(self) -> int:
@@ -191,11 +194,9 @@ class Coinbase:
         DataInvalid
             As `read`.
         """
-        try:
+        with reading(f"the bars of {symbol}"):
             shown = _answer(raw)
-            opens = [int(each.start) * NS_PER_S for each in shown.candles]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-            raise DataInvalid(f"the bars of {symbol} cannot be read: {error}") from None
+            opens = [_open_ns(each.start) for each in shown.candles]
         return [
             Candle(
                 symbol,
@@ -242,8 +243,8 @@ def _quotes(envelope: _Envelope) -> Iterator[Message]:
 def _bars(envelope: _Envelope) -> Iterator[Message]:
     candles = [each for batch in _candles(envelope.events) for each in batch.candles]
     sent_ns = _ns(envelope.timestamp)
-    for each in sorted(candles, key=lambda candle: int(candle.start)):
-        open_ns = int(each.start) * NS_PER_S
+    for each in sorted(candles, key=lambda candle: _whole(candle.start)):
+        open_ns = _open_ns(each.start)
         prices = (each.open, each.high, each.low, each.close, each.volume)
         yield Candle(each.product_id, sent_ns, open_ns, open_ns + PERIOD_NS, None, *prices)
 
@@ -266,10 +267,25 @@ def _sides(updates: Sequence[_Update]) -> tuple[TextLevels, TextLevels]:
     return bids, asks
 
 
+def _whole(text: str, most: int = INT64_MAX) -> int:
+    """Return a number that is written as text."""
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and int(text) <= most):
+        raise DataInvalid(f"{text[:40]!r} is no whole number up to {most}")
+    return int(text)
+
+
+def _open_ns(start: str) -> int:
+    """Return when a bar opened, whose start is given in seconds."""
+    return _whole(start, (INT64_MAX - PERIOD_NS) // NS_PER_S) * NS_PER_S
+
+
 def _ns(text: str) -> int:
     """Return an RFC 3339 time in UTC nanoseconds, to its last digit."""
     head, _, rest = text.removesuffix("Z").partition(".")
     moment = datetime.fromisoformat(head).replace(tzinfo=UTC)
     if not (rest.isdigit() or not rest) or not text.endswith("Z"):
         raise DataInvalid(f"time {text[:40]!r} is not written as 2023-02-09T20:19:35.39625135Z")
-    return int(moment.timestamp()) * NS_PER_S + int(rest.ljust(9, "0")[:9])
+    ns = int(moment.timestamp()) * NS_PER_S + int(rest.ljust(9, "0")[:9])
+    if not 0 <= ns <= INT64_MAX:
+        raise DataInvalid(f"time {text[:40]!r} is not from 1970 to 2262")
+    return ns

@@ -2,12 +2,29 @@
 
 Idea:   numbers stay text until the instrument's grid reads them exactly; sequence numbers keep the exchange's meaning.
 Time:   `ts_event_ns` is the exchange's clock, UTC nanoseconds; 0 where the message does not say.
+Errors: a message that is not what its exchange documents, or whose numbers no record can hold, is `DataInvalid`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
+
+from tradeworthy.core.errors import UNDECODABLE, DataInvalid
+from tradeworthy.core.time import NS_PER_MS
+
+INT64_MAX = 2**63 - 1
+"""The largest number, and the latest time in nanoseconds, that a record can hold."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
+"""An exchange's own number of a trade, a quote, a change or a message."""
+
+Millis = Annotated[int, msgspec.Meta(ge=0, lt=INT64_MAX // NS_PER_MS)]
+"""Milliseconds since 1970."""
+
+UNREADABLE = (*UNDECODABLE, ValueError)
+"""What reading a message raises that is not what its exchange documents."""
 
 TextLevels = Sequence[tuple[str, str]]
 """Price and size, as the exchange wrote them."""
@@ -239,3 +256,12 @@ class ShowsTrades(Protocol):
 @runtime_checkable
 class ShowsPast(ShowsBars, ShowsTrades, Protocol):
     """How an exchange is asked for what was missed."""
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Tell of what an exchange has answered that it cannot be read."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise DataInvalid(f"{what} cannot be read: {error}") from None
