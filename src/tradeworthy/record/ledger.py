@@ -18,6 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tradeworthy.core.errors import (
+    UNDECODABLE,
     DataInvalid,
     Overtaken,
     RecordCorrupt,
@@ -207,14 +208,15 @@ class Ledger:
         fact : AnyFact
             What happened; a kind listed in ``core.facts.AnyFact``.
         actor, reason : str
-            Who did it, and why; neither may be empty.
+            Who did it, and why; neither may be empty. Bytes that a shell could not decode are
+            written out.
         behind : int, optional
             The number of the newest fact that this one was decided on: nothing may have been written since.
 
         Raises
         ------
         DataInvalid
-            The kind of fact is unknown, or actor or reason is empty.
+            The kind of fact is unknown, it holds text that cannot be kept, or actor or reason is empty.
         Overtaken
             Another fact stands behind `behind` already; nothing was written.
         RecordUnwritable
@@ -225,7 +227,7 @@ class Ledger:
             raise DataInvalid(f"{type(fact).__name__} is not a kind of fact; add it to core.facts.AnyFact")
         if not actor.strip() or not reason.strip():
             raise DataInvalid(f"a fact names its actor and reason; found actor {actor!r}, reason {reason!r}")
-        body = msgspec.json.encode(fact).decode()
+        body, actor, reason = _body(fact), _kept(actor), _kept(reason)
         with self._errors("written"), self._engine.begin() as connection:
             if not self._sqlite:
                 connection.exec_driver_sql("LOCK TABLE facts IN EXCLUSIVE MODE")
@@ -292,12 +294,25 @@ def _engine(url_or_path: str | Path) -> sa.Engine:
     return sa.create_engine(text if "://" in text else f"sqlite:///{text}")
 
 
+def _body(fact: AnyFact) -> str:
+    try:
+        return msgspec.json.encode(fact).decode()
+    except UnicodeEncodeError as error:
+        told = _kept(str(error.object))
+        raise DataInvalid(f"{told!r} holds bytes that are no UTF-8; write it in the terminal's own encoding") from None
+
+
+def _kept(words: str) -> str:
+    """Return words with what the shell could not decode written out, so that it keeps no fact from the ledger."""
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
 def _entry(row: Any) -> Entry:
     if row.kind not in _KINDS.values():
         raise RecordNewer(f"fact {row.number} is a {row.kind!r}, which this release does not know. Upgrade")
     try:
         fact = msgspec.json.decode(row.body, type=AnyFact)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RecordCorrupt(f"fact {row.number} cannot be read: {error}. Run `tradeworthy verify`") from error
     return Entry(number=row.number, ts_ns=row.ts_ns, actor=row.actor, reason=row.reason, fact=fact, hash=row.hash)
 

@@ -124,6 +124,22 @@ def test_a_fact_without_author_or_reason_is_refused(ledger):
             ledger.append(FACTS[0], **names)
 
 
+def test_words_that_the_shell_could_not_decode_keep_no_fact_out(ledger):
+    """A halt whose reason was written in another encoding is recorded, the odd byte written out, and verifies."""
+    reason = b"caf\xe9 closed".decode("utf-8", "surrogateescape")
+    ledger.append(FACTS[0], actor=b"Ren\xe9".decode("utf-8", "surrogateescape"), reason=reason)
+    [entry] = ledger.facts()
+    assert (entry.actor, entry.reason) == ("Ren\\udce9", "caf\\udce9 closed")
+    assert ledger.verify() == []
+
+
+def test_a_fact_with_text_that_cannot_be_kept_is_refused(ledger):
+    """What a fact is about is not rewritten: another name would be another thing."""
+    with pytest.raises(DataInvalid, match="no UTF-8"):
+        ledger.append(TradingHalted(scope="\udcff"), actor="a", reason="r")
+    assert ledger.facts() == []
+
+
 def test_unknown_kinds_are_refused_in_and_out(ledger, tmp_path):
     """A kind that is not listed is not written; one that a newer release wrote is not read."""
     with pytest.raises(DataInvalid, match="Unlisted is not a kind of fact"):
