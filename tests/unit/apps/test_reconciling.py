@@ -9,7 +9,7 @@ from small_project import ADA, at, looked_at
 
 from tradeworthy.apps.commands.reconciling import PAPER, account_of
 from tradeworthy.core.decisions import ORDER
-from tradeworthy.core.errors import DataInvalid, NotFound
+from tradeworthy.core.errors import DataInvalid, NotFound, RecordCorrupt
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.core.facts import FillsReconciled, FindingRaised
 from tradeworthy.record.reader import TapeReader
@@ -148,3 +148,13 @@ def test_what_was_refused_or_was_said_twice_is_in_no_account():
     assert account.positions == {"ABC": 0.5}
     assert account.open_orders == [10]
     assert [fill.order for fill in account.fills] == [10, 20]
+
+
+def test_fills_of_orders_that_are_lost_are_no_account():
+    """A fill is never counted for the order next to the one that is gone: verify has to be run."""
+    orders = np.zeros(1, ORDER)
+    orders["decision"], orders["quantity"] = 30, 3.0
+    inputs = np.zeros(2, event_dtype())
+    inputs["kind"], inputs["reference"], inputs["values"][:, 0] = Kind.FILL, [20, 40], 1.0
+    with pytest.raises(RecordCorrupt, match="2 orders that were filled, 20 first, are not on the tape"):
+        account_of(inputs, orders, ["ABC"])

@@ -13,7 +13,7 @@ from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.change.release.refusals import tell
 from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import DataInvalid, NotFound, near
+from tradeworthy.core.errors import UNDECODABLE, DataInvalid, NotFound, RecordCorrupt, near
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.facts import FillsReconciled
 from tradeworthy.core.findings import Finding
@@ -132,11 +132,19 @@ def account_of(inputs: EventBatch, orders: OrderBatch, symbols: list[str]) -> Ac
     orders : (m,) ORDER
     symbols : list of str
         Of the desk's instruments, by number.
+
+    Raises
+    ------
+    RecordCorrupt
+        An order that was filled is not on the tape.
     """
     heard = inputs[inputs["flags"] == DenialCode.NONE]
     fills, positions = _fills(heard, symbols)
     filled = np.zeros(len(orders))
     done = heard[heard["kind"] == Kind.FILL]
+    lost = np.setdiff1d(done["reference"], orders["decision"])
+    if lost.size:
+        raise RecordCorrupt(f"{lost.size} orders that were filled, {lost[0]} first, are not on the tape: run verify")
     np.add.at(filled, np.searchsorted(orders["decision"], done["reference"]), done["values"][:, 0])
     ended = np.isin(orders["decision"], heard["reference"][heard["kind"] == Kind.REJECT])
     rests = ~ended & (np.abs(orders["quantity"] - filled) > 1e-9 * np.abs(orders["quantity"]))
@@ -193,7 +201,7 @@ def read_statement(path: Path, symbols: list[str]) -> tuple[Account, str]:
     data = path.read_bytes()
     try:
         account = _from_csv(data, path.name) if path.suffix == ".csv" else msgspec.json.decode(data, type=Account)
-    except (msgspec.DecodeError, UnicodeDecodeError, csv.Error) as error:
+    except (*UNDECODABLE, csv.Error) as error:
         raise DataInvalid(f"{path.name} cannot be read as a statement: {error}") from None
     for symbol in {fill.instrument for fill in account.fills} | set(account.positions or {}):
         if symbol not in symbols:
