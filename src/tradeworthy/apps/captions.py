@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from tradeworthy.core.errors import UNDECODABLE
+
 SIZE_MAX = 65_536
 BEFORE_MAX, WORDS_MAX = 60, 600
 
@@ -45,5 +47,5 @@ def read_caption(path: Path) -> Caption | None:
     try:
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(SIZE_MAX), type=Caption)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNDECODABLE):
         return None

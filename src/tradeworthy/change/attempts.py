@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.core.errors import UNDECODABLE, TradeworthyError
 
 JOB, LOCK, FAILED, LOG, PROGRESS = "job.json", "lock", "failed.txt", "log.txt", "progress.json"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -123,7 +123,7 @@ class Attempt:
         """How far it has come."""
         try:
             return msgspec.json.decode((self.folder / PROGRESS).read_bytes(), type=WorkProgress)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *UNDECODABLE):
             return WorkProgress(stage="starting", done=0.0)
 
 

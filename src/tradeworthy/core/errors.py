@@ -7,6 +7,11 @@ a value (`core.denials.Denied`), never one of these; a programmer's mistake is l
 import difflib
 from collections.abc import Iterable
 
+import msgspec
+
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are not what was expected; wrong UTF-8 and deep nesting raise Python's own."""
+
 
 class TradeworthyError(Exception):
     """The root of every error that tradeworthy raises on purpose."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tradeworthy.core.errors import BundleRefused
+from tradeworthy.core.errors import UNDECODABLE, BundleRefused
 from tradeworthy.core.limits import Limits
 from tradeworthy.model.prior import PriorCorrection
 from tradeworthy.model.thresholds import COMMON, GroupThresholds
@@ -194,7 +194,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         try:
             manifest = msgspec.json.decode(data, type=cls)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except (*UNDECODABLE, ValueError) as error:
             raise BundleRefused(f"manifest.json is not a manifest: {error}; write the version again") from error
         if manifest.schema != SCHEMA:
             raise BundleRefused(f"manifest.json has schema {manifest.schema}, this release reads {SCHEMA}; upgrade")

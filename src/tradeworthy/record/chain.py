@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tradeworthy.core.errors import RecordCorrupt, RecordNewer
+from tradeworthy.core.errors import UNDECODABLE, RecordCorrupt, RecordNewer
 from tradeworthy.core.time import Clock
 from tradeworthy.record.checkpoint import checkpoint_paths
 from tradeworthy.record.deletions import DELETIONS, deletions_size
@@ -112,7 +112,7 @@ def read_chain(folder: Path) -> list[Block]:
     path = folder / CHAIN
     try:
         blocks = [msgspec.json.decode(line, type=Block) for line in whole_lines(path)]
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RecordCorrupt(f"{path}: a line is not a block: {error}. Restore the file from a copy") from error
     if any(block.format > _FORMAT for block in blocks):
         raise RecordNewer(f"{path}: blocks of a format above {_FORMAT}. Upgrade")
@@ -129,7 +129,7 @@ def read_heads(heads: Path) -> list[Head]:
     """
     try:
         return [msgspec.json.decode(line, type=Head) for line in whole_lines(heads / HEADS)]
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RecordCorrupt(f"{heads / HEADS}: a line is not a head: {error}") from error
 
 

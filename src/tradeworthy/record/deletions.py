@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tradeworthy.core.errors import RecordCorrupt, RecordNewer
+from tradeworthy.core.errors import UNDECODABLE, RecordCorrupt, RecordNewer
 from tradeworthy.record.disk import whole_lines
 
 DELETIONS = "deletions.log"
@@ -70,7 +70,7 @@ def read_deletions(folder: Path) -> dict[str, Deletion]:
     path = folder / DELETIONS
     try:
         found = [msgspec.json.decode(line, type=Deletion) for line in whole_lines(path)]
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RecordCorrupt(f"{path}: a line is not a deletion: {error}. Restore the file from a copy") from error
     if any(not _PATH.fullmatch(deletion.path) for deletion in found):
         raise RecordCorrupt(f"{path}: a line names a file that is never deleted. Restore the file from a copy")

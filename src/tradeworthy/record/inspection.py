@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -15,8 +14,7 @@ from tradeworthy.record.checksum import whole_records
 from tradeworthy.record.mapped import MappedSegment
 from tradeworthy.record.marks import Mark
 from tradeworthy.record.problems import Problem
-from tradeworthy.record.reader import DECLARATION
-from tradeworthy.record.segment import Description, record_type
+from tradeworthy.record.reader import DECLARATION, declared
 
 PROBLEMS_MAX = 1000  # named in each segment
 
@@ -77,7 +75,7 @@ def inspect_stream(
         found.notes.append(f"stream {folder.name} was being declared when its writer died; it has no records")
         _check_end(folder.name, indices, found, mark)
         return found
-    declared = _declared(folder, found)
+    kept = _declared(folder, found)
     last = epoch = 0
     for path in paths:
         try:
@@ -87,7 +85,7 @@ def inspect_stream(
         except (RecordCorrupt, RecordNewer) as error:
             found.problems.append(Problem(what=str(error), stream=folder.name, segment=path.name))
             continue
-        _check_header(segment, found, declared=declared, after=last, epoch=epoch, epochs=epochs)
+        _check_header(segment, found, declared=kept, after=last, epoch=epoch, epochs=epochs)
         last, epoch = found.last_sequence, segment.header.epoch
     _check_end(folder.name, indices, found, mark)
     return found
@@ -95,10 +93,13 @@ def inspect_stream(
 
 def _declared(folder: Path, found: StreamInspection) -> np.dtype[Any] | None:
     try:
-        return record_type(msgspec.json.decode((folder / DECLARATION).read_bytes(), type=Description))
-    except (OSError, msgspec.DecodeError, TypeError, ValueError) as error:
-        found.problems.append(Problem(what=f"{DECLARATION} cannot be read: {error}", stream=folder.name))
+        kept = declared(folder)
+    except RecordCorrupt as error:
+        found.problems.append(Problem(what=str(error), stream=folder.name))
         return None
+    if kept is None:
+        found.problems.append(Problem(what=f"{DECLARATION} is missing", stream=folder.name))
+    return kept
 
 
 def _inspect_segment(segment: MappedSegment, found: StreamInspection, *, mark: Mark, live: bool) -> None:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tradeworthy.core.errors import RecordNewer
+from tradeworthy.core.errors import UNDECODABLE, RecordNewer
 from tradeworthy.record.checksum import checksum_records
 from tradeworthy.record.mapped import MappedSegment, Records
 from tradeworthy.record.problems import damaged
@@ -187,7 +187,7 @@ def _contents(metadata: dict[bytes, bytes] | None, path: Path) -> Contents:
         if number > _FORMAT:
             raise RecordNewer(f"{path}: an archive of format {number}, this release reads up to {_FORMAT}. Upgrade")
         return msgspec.json.decode(raw, type=Contents)
-    except (msgspec.DecodeError, AttributeError, TypeError) as error:
+    except (*UNDECODABLE, AttributeError, TypeError) as error:
         raise damaged(path, error) from error
 
 

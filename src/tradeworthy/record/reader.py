@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tradeworthy.core.errors import NotFound, RecordCorrupt, near
+from tradeworthy.core.errors import UNDECODABLE, NotFound, RecordCorrupt, near
 from tradeworthy.core.events import FRAME
 from tradeworthy.record.archived import Archived, archived_segments, rebuilt
 from tradeworthy.record.checkpoint import State, read_checkpoint
@@ -147,7 +147,7 @@ class Cursor:
     def _dtype(self) -> np.dtype[Any]:
         """Return the stream's record type, which never changes; that of a frame before there is the stream."""
         if self._declared is None:
-            self._declared = _declared(self._files.folder)
+            self._declared = declared(self._files.folder)
         return np.dtype(FRAME) if self._declared is None else self._declared
 
     def _next(self, limit: int) -> tuple[Records | None, bool]:
@@ -185,13 +185,21 @@ def _join(parts: list[Records], dtype: np.dtype[Any]) -> Records:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _declared(folder: Path) -> np.dtype[Any] | None:
-    """Return the record type of a stream's folder; None if there is no such stream."""
+def declared(folder: Path) -> np.dtype[Any] | None:
+    """Return the record type of a stream's folder; None if there is no such stream.
+
+    Raises
+    ------
+    RecordCorrupt
+        The declaration cannot be read.
+    """
+    path = folder / DECLARATION
     try:
-        raw = (folder / DECLARATION).read_bytes()
+        return record_type(msgspec.json.decode(path.read_bytes(), type=Description))
     except FileNotFoundError:
         return None
-    return record_type(msgspec.json.decode(raw, type=Description))
+    except (*UNDECODABLE, TypeError, ValueError) as error:
+        raise RecordCorrupt(f"{path} cannot be read: {error}. Restore a copy") from error
 
 
 class TapeReader:
@@ -221,7 +229,7 @@ class TapeReader:
 
     def streams(self) -> dict[str, np.dtype[Any]]:
         """Return the streams' names and record types."""
-        found = {path.name: _declared(path) for path in sorted((self.folder / STREAMS).iterdir())}
+        found = {path.name: declared(path) for path in sorted((self.folder / STREAMS).iterdir())}
         return {name: dtype for name, dtype in found.items() if dtype is not None}
 
     def read(self, stream: str, after: int = 0, limit: int | None = None, *, upto: int | None = None) -> Records:
@@ -303,7 +311,7 @@ class TapeReader:
         return read_checkpoint(self.folder, at_or_before)
 
     def _dtype(self, stream: str) -> np.dtype[Any]:
-        dtype = _declared(self.folder / STREAMS / stream)
+        dtype = declared(self.folder / STREAMS / stream)
         if dtype is None:
             known = self.streams()
             raise NotFound(f"the tape has no stream {stream!r}; it has {sorted(known)}{near(stream, known)}")

@@ -27,9 +27,9 @@ from tradeworthy.record.checkpoint import write_checkpoint
 from tradeworthy.record.disk import Disk, write_whole
 from tradeworthy.record.epochs import Epoch, add_epoch, read_epochs, take_lock, whole_size
 from tradeworthy.record.marks import SYNCER, WRITER, End, Mark, MarkFile, durable_mark, read_mark
-from tradeworthy.record.reader import DECLARATION, STREAMS, Cursor, TapeReader
+from tradeworthy.record.reader import DECLARATION, STREAMS, Cursor, TapeReader, declared
 from tradeworthy.record.recovery import recover
-from tradeworthy.record.segment import Description, check_name, describe, record_type
+from tradeworthy.record.segment import Description, check_name, describe
 from tradeworthy.record.stream import RESERVE, Pen, Stream
 
 __all__ = ["Cursor", "Stream", "TapeReader", "TapeWriter"]
@@ -208,17 +208,16 @@ class TapeWriter:
 
     def _declare(self, description: Description, dtype: np.dtype[Any]) -> None:
         folder = self.folder / STREAMS / description.stream
-        path = folder / DECLARATION
-        if path.exists():
-            declared = record_type(msgspec.json.decode(path.read_bytes(), type=Description))
-            if declared != dtype:
+        kept = declared(folder)
+        if kept is not None:
+            if kept != dtype:
                 raise DataInvalid(
-                    f"stream {description.stream!r} holds records of {declared}; found {dtype}. "
+                    f"stream {description.stream!r} holds records of {kept}; found {dtype}. "
                     "Use another stream name or a new tape folder"
                 )
             return
         folder.mkdir(exist_ok=True)
-        write_whole(self._pen.disk, path, msgspec.json.encode(description), sync=True)
+        write_whole(self._pen.disk, folder / DECLARATION, msgspec.json.encode(description), sync=True)
         self._pen.disk.sync_folder(folder.parent)
 
     @staticmethod

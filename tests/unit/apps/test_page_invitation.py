@@ -155,8 +155,9 @@ def test_a_caption_is_shown_as_text(tmp_path):
         write_caption(project.places.caption, "Chapter 2", "it learns <b>now</b>")
         assert "it learns &lt;b&gt;now&lt;/b&gt;" in client.get("/versions").text
     assert read_caption(project.places.caption).before == []
-    project.places.caption.write_text("{")
-    assert read_caption(project.places.caption) is None
+    for damage in (b"{", b'{"chapter": "\xff"}'):
+        project.places.caption.write_bytes(damage)
+        assert read_caption(project.places.caption) is None
 
 
 def test_what_was_told_before_stays_the_newest_first(tmp_path):

@@ -10,7 +10,7 @@ from gate_candidates import PATIENT, candidate, judged, register, verdicts
 
 from tradeworthy.change.train.candidate import Recorded, load_candidate, save_candidate
 from tradeworthy.change.train.correcting import OUTCOMES_MIN, correct, prior_of
-from tradeworthy.core.errors import DataInvalid, ModelMismatch
+from tradeworthy.core.errors import BundleRefused, DataInvalid, ModelMismatch
 from tradeworthy.core.time import NS_PER_MINUTE, VirtualClock
 from tradeworthy.judge.metrics import auc, log_losses
 from tradeworthy.judge.validate.prior import PriorEvidence, PriorSettings
@@ -147,6 +147,15 @@ def test_a_corrected_candidate_comes_back_as_it_was(tmp_path):
     save_candidate(candidate(), tmp_path / "plain")
     plain = load_candidate(tmp_path / "plain")
     assert (plain.prior, plain.recorded) == (None, None)
+
+
+@pytest.mark.parametrize("found", [b"", b"{}", b'{"author": "\xff"}', b"[" * 100_000])
+def test_a_candidate_that_cannot_be_read_is_refused(tmp_path, found):
+    """Its note is named, with what to do."""
+    save_candidate(candidate(), tmp_path / "spoilt")
+    (tmp_path / "spoilt" / "candidate.json").write_bytes(found)
+    with pytest.raises(BundleRefused, match=r"candidate\.json is not a candidate of this release.*train again"):
+        load_candidate(tmp_path / "spoilt")
 
 
 def test_a_candidate_of_an_older_release_is_read(tmp_path):

@@ -95,10 +95,11 @@ def test_why_there_is_no_change_is_said(found):
     assert evidence.path == []
 
 
-def test_a_damaged_file_is_no_evidence(tmp_path):
-    """Half a file is read as none."""
+@pytest.mark.parametrize("found", [b'{"number": 7', b'{"number": "\xff"}'])
+def test_a_damaged_file_is_no_evidence(tmp_path, found):
+    """Half a file, or one of other bytes, is read as none."""
     folder = explanation(tmp_path, 7).folder
     assert read_evidence(tmp_path, 7) is None
     folder.mkdir(parents=True)
-    (folder / EVIDENCE).write_bytes(b'{"number": 7')
+    (folder / EVIDENCE).write_bytes(found)
     assert read_evidence(tmp_path, 7) is None

@@ -122,10 +122,10 @@ def test_a_keeper_that_starts_again_goes_on(keeping):
     assert again.read()[1] == {"a": [0.1, 0.2]}
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"version": 1}', "[]"])
-def test_a_file_that_cannot_be_read_is_none(tmp_path, text):
+@pytest.mark.parametrize("found", [b"", b"{", b'{"version": 1}', b"[]", b'{"version": "\xff"}', b"[" * 100_000])
+def test_a_file_that_cannot_be_read_is_none(tmp_path, found):
     """A file of another edition, or a torn one, is made again."""
-    (tmp_path / SIGHT).write_text(text, "utf-8")
+    (tmp_path / SIGHT).write_bytes(found)
     assert read_sight(tmp_path) is None
     assert Keeping(tmp_path).read()[0].ts_ns == []
 

@@ -180,6 +180,25 @@ def test_a_missing_segment_is_named(long_tape):
         TapeReader(long_tape).read("a")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{}",
+        b'{"stream":"\xff"}',
+        b"[" * 100_000,
+        b'{"stream":"a","itemsize":8,"fields":[{"name":"x","type":"q","offset":99}]}',
+    ],
+)
+def test_a_declaration_that_cannot_be_read_is_named(long_tape, damage):
+    """A stream whose declaration is empty, cut off or no UTF-8 is refused by reader and writer alike."""
+    (long_tape / "streams" / "a" / "stream.json").write_bytes(damage)
+    with pytest.raises(RecordCorrupt, match=r"stream\.json cannot be read"):
+        TapeReader(long_tape).read("a")
+    with open_small(long_tape) as writer, pytest.raises(RecordCorrupt, match=r"stream\.json cannot be read"):
+        writer.stream("a", SAMPLE)
+
+
 def test_a_writer_of_an_old_epoch_cannot_add_to_a_sealed_segment(long_tape):
     """What stands after the sealed records is not given to anybody."""
     path = long_tape / "streams" / "a" / "00000005.seg"

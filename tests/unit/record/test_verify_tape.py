@@ -128,9 +128,10 @@ def test_every_damaged_record_is_named(tape):
         ("chain.log", 40, "block"),
     ],
 )
-def test_damage_anywhere_else_is_named(tape, path, byte, words):
+@pytest.mark.parametrize("mask", [0x01, 0x80])
+def test_damage_anywhere_else_is_named(tape, path, byte, words, mask):
     """Headers, seals, empty space, declarations, the log, checkpoints and the chain are checked too."""
-    flip(tape / path, byte)
+    flip(tape / path, byte, mask)
     report = check(tape)
     assert not report.ok
     assert any(words in str(problem) for problem in report.problems)
@@ -151,6 +152,12 @@ def test_a_stream_that_is_gone_is_noticed(tape):
         path.unlink()
     stream.rmdir()
     assert any("sequences 46-50, 96-100" in str(problem) for problem in verify(tape).problems)
+
+
+def test_a_declaration_that_is_gone_is_named(tape):
+    """A stream with records whose declaration is missing is told as that."""
+    (tape / "streams" / "b" / "stream.json").unlink()
+    assert "stream b: stream.json is missing" in [str(problem) for problem in check(tape).problems]
 
 
 def test_a_segment_under_another_name_is_named(tape):
@@ -229,9 +236,10 @@ def test_heads_are_believed_only_from_trusted_keys(tape):
     assert any("none of the 3 published heads" in problem.what for problem in check(tape).problems)
 
 
-def test_damaged_heads_are_named(tape):
+@pytest.mark.parametrize("damage", [b"{]", b'{"tape":"\xff"}', b"[" * 100_000])
+def test_damaged_heads_are_named(tape, damage):
     """A file of heads that cannot be read is a problem, not a crash."""
-    (tape.parent / "heads" / HEADS).write_bytes(b"{]\n")
+    (tape.parent / "heads" / HEADS).write_bytes(damage + b"\n")
     assert any("not a head" in problem.what for problem in check(tape).problems)
 
 

@@ -25,7 +25,7 @@ from tradeworthy.apps.dashboard.policy import policy_review
 from tradeworthy.apps.dashboard.telling import policy_difference
 from tradeworthy.apps.deployment.policy import change_policy, policy_now
 from tradeworthy.change.release.policy import policy_of, values_of
-from tradeworthy.core.errors import SettingsInvalid
+from tradeworthy.core.errors import UNDECODABLE, SettingsInvalid
 
 VIEW = "/settings"
 
@@ -72,7 +72,7 @@ class Configuring(Controller):
         by = signed(request, "policy", reason_of(data))
         try:
             wanted = policy_of(msgspec.json.decode(text_of(data, "policy"), type=dict[str, Any]))
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             raise SettingsInvalid("no policy was sent that can be read; ask again under Change the policy") from None
         before = change_policy(deployment_of(request).project, wanted, **by)
         if before == wanted:

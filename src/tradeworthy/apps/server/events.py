@@ -18,7 +18,7 @@ from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.apps.server.rows import NO_MORE, Group, RowColumns, RowLayout
 from tradeworthy.core.decisions import Role, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import near
+from tradeworthy.core.errors import UNDECODABLE, near
 from tradeworthy.core.events import BOOK_LEVEL_FIELDS, BOOK_LEVELS_MAX, Kind
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk
@@ -140,7 +140,7 @@ def read_events(body: bytes, count_max: int) -> tuple[list[AnyEvent], bool]:
     listed = body[:1] != b"{" and body.lstrip()[:1] == b"["
     try:
         events: list[AnyEvent] = _many(body) if listed else [_one(body)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+    except UNDECODABLE as problem:
         raise RequestRefused(400, f"the event cannot be read: {problem}") from problem
     if not 0 < len(events) <= count_max:
         raise RequestRefused(400, f"{len(events)} events, allowed are 1 to {count_max} in one request")

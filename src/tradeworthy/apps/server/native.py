@@ -23,7 +23,7 @@ from tradeworthy.apps.server.routes import Answer, Request, Route, number_in
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
 from tradeworthy.core.decisions import DECISION
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable, TradeworthyError
+from tradeworthy.core.errors import UNDECODABLE, NotFound, RecordBusy, RecordUnwritable, TradeworthyError
 from tradeworthy.core.events import Kind
 from tradeworthy.judge.explain.explaining import explain_row
 from tradeworthy.judge.explain.words import reasons
@@ -179,7 +179,7 @@ class Native:
         body = request.body
         try:
             brought = _outcomes(body) if body.lstrip()[:1] == b"[" else [_outcome(body)]
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        except UNDECODABLE as problem:
             raise RequestRefused(400, f"the outcome cannot be read: {problem}") from problem
         if len(brought) > self._port.settings.rows_max:
             raise RequestRefused(400, f"{len(brought)} outcomes, allowed are {self._port.settings.rows_max} at once")

@@ -27,6 +27,7 @@ from tradeworthy.apps.server.tensors import (
     read_request,
     read_rows,
 )
+from tradeworthy.core.errors import UNDECODABLE
 from tradeworthy.model.version import Version
 
 if TYPE_CHECKING:
@@ -258,5 +259,5 @@ def _read(body: bytes, kind: type[Asked]) -> Asked:
     """Read a small request; an empty body asks for nothing special."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+    except UNDECODABLE as problem:
         raise RequestRefused(400, f"the request cannot be read: {problem}") from problem

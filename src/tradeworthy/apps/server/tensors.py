@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.apps.server.routes import number_in
 from tradeworthy.apps.server.rows import RowLayout
-from tradeworthy.core.errors import near
+from tradeworthy.core.errors import UNDECODABLE, near
 
 Floats = npt.NDArray[np.float64]
 
@@ -106,7 +106,7 @@ def plain_rows(body: bytes, columns: int, rows_max: int) -> tuple[Floats, str | 
     """
     try:
         request = _plain(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     tensor = request.inputs[0]
     shape, data = tensor.shape, tensor.data
@@ -129,7 +129,7 @@ def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest
         raise RequestRefused(400, f"Inference-Header-Content-Length is {text}, the body has {len(body)} bytes")
     try:
         return _request(body[:length] if length < len(body) else body), memoryview(body)[length:]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+    except UNDECODABLE as problem:
         raise RequestRefused(400, f"the request cannot be read: {problem}") from problem
 
 
@@ -208,7 +208,7 @@ def _texts(sent: Sent) -> list[str]:
     """Return a tensor's texts: a list of strings, or each behind its length in four bytes."""
     try:
         return _strings(sent.tensor.data) if sent.raw is None else list(_spelled(sent.raw))
-    except (msgspec.DecodeError, RecursionError, ValueError, StructError) as problem:
+    except (*UNDECODABLE, ValueError, StructError) as problem:
         raise RequestRefused(400, f"input {sent.tensor.name!r}: its texts cannot be read: {problem}") from problem
 
 
@@ -292,7 +292,7 @@ def _from_json(tensor: Tensor) -> Floats:
     data = tensor.data
     try:
         values = np.array(_flags(data), np.float64) if tensor.datatype == "BOOL" else np.array(_flat(data))
-    except (msgspec.DecodeError, RecursionError) as problem:
+    except UNDECODABLE as problem:
         values = _nested_values(tensor, problem)
     if tensor.datatype[0] in "UI" and values.size:
         _check_integers(tensor, values)
@@ -303,7 +303,7 @@ def _nested_values(tensor: Tensor, problem: Exception) -> Floats:
     """Return the values of a tensor written as a list of rows; `problem` is why it was no flat list."""
     try:
         return np.array(_nested(tensor.data)).reshape(-1)
-    except (msgspec.DecodeError, RecursionError, ValueError) as other:
+    except (*UNDECODABLE, ValueError) as other:
         told = other if bytes(tensor.data).lstrip()[:2].replace(b" ", b"") == b"[[" else problem
         words = f"input {tensor.name!r}: data of datatype {tensor.datatype} cannot be read: {told}"
         raise RequestRefused(400, words if len(tensor.data) else f"input {tensor.name!r} has no data") from other

@@ -19,7 +19,7 @@ import numpy as np
 
 from tradeworthy.change.attempts import THREAD_VARIABLES
 from tradeworthy.change.intake.message import ANSWER_BYTES_MAX, Answer, Layers
-from tradeworthy.core.errors import BundleRefused, ModelMismatch, NotFound, SettingsInvalid
+from tradeworthy.core.errors import UNDECODABLE, BundleRefused, ModelMismatch, NotFound, SettingsInvalid
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.model.arrays import unpack
 from tradeworthy.model.predictors.base import Predictor
@@ -159,7 +159,7 @@ def _message(process: subprocess.Popen[bytes], kind: type[T], deadline_ns: int, 
         raise BundleRefused(f"the process that opened the file answers with {size:,} bytes; nothing of it is used")
     try:
         return msgspec.msgpack.decode(_bytes(process, size, deadline_ns, clock), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BundleRefused(f"the process that opened the file does not answer with a model: {error}") from error
 
 

@@ -17,7 +17,7 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.distance import data_apart, features_apart
 from tradeworthy.change.release.shadow import Comparison, Reasons, Records, Side, compare, label_inputs
 from tradeworthy.core.decisions import SHORT, rows_stream, version_number
-from tradeworthy.core.errors import DataInvalid, ModelMismatch
+from tradeworthy.core.errors import UNDECODABLE, DataInvalid, ModelMismatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.model.features.labels import Label
@@ -129,7 +129,7 @@ def read_comparisons(folder: Path) -> list[Comparison]:
 def _read(path: Path) -> Comparison:
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=Comparison)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise DataInvalid(
             f"{path} is no comparison of this edition ({error}); remove it: it is written again while its "
             "version is in shadow"

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import BundleRefused, NotFound
+from tradeworthy.core.errors import UNDECODABLE, BundleRefused, NotFound
 from tradeworthy.judge.robust.levers import Movable
 from tradeworthy.judge.validate.performance import Performance
 from tradeworthy.model.arrays import pack, unpack
@@ -221,7 +221,7 @@ def load_candidate(folder: Path) -> Candidate:
         raise NotFound(f"no candidate in {folder}; train one with: tradeworthy train")
     try:
         note = msgspec.json.decode((folder / NOTE_FILE).read_bytes(), type=_Note)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise BundleRefused(f"{folder / NOTE_FILE} is not a candidate of this release: {error}; train again") from error
     arrays: dict[str, Any] = unpack(
         (folder / EVIDENCE_FILE).read_bytes(),

@@ -23,7 +23,7 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitors_of
 from tradeworthy.core.decisions import Role, rows_stream, version_number
-from tradeworthy.core.errors import DataInvalid, NotFound
+from tradeworthy.core.errors import UNDECODABLE, DataInvalid, NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock, SystemClock
@@ -187,7 +187,7 @@ def read_evidence(folder: Path, number: int) -> CaseEvidence | None:
     try:
         data = (explanation(folder, number).folder / EVIDENCE).read_bytes()
         return msgspec.json.decode(data, type=CaseEvidence)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNDECODABLE):
         return None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tradeworthy.change.alerts.delivery import replace_file
+from tradeworthy.core.errors import UNDECODABLE
 from tradeworthy.core.time import NS_PER_MS, Clock
 from tradeworthy.judge.monitor.base import Monitor
 from tradeworthy.judge.monitor.control_charts.calibration import Operating
@@ -93,7 +94,7 @@ def read_sight(folder: Path) -> Sight | None:
     """Return the sight in a watcher's state folder; None where none was written, or by another edition."""
     try:
         return msgspec.json.decode((folder / SIGHT).read_bytes(), type=Sight)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNDECODABLE):
         return None
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import msgspec
 import numpy as np
 
-from tradeworthy.core.errors import FeatureInvalid
+from tradeworthy.core.errors import UNDECODABLE, FeatureInvalid
 from tradeworthy.core.events import FIELDS, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.model.features.expressions import row
@@ -163,7 +163,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """
         try:
             return msgspec.json.decode(data, type=Label)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise FeatureInvalid(f"these bytes are not a stored label: {error}") from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tradeworthy.core.errors import FeatureInvalid, near
+from tradeworthy.core.errors import UNDECODABLE, FeatureInvalid, near
 from tradeworthy.core.events import BOOK_LEVEL_FIELDS, FIELDS, Kind
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Code
@@ -91,7 +91,7 @@ class Program:
         """
         try:
             stored = msgspec.json.decode(data, type=_Stored)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise FeatureInvalid(f"these bytes are not a stored program: {error}") from error
         if stored.format != FORMAT:
             raise FeatureInvalid(f"the program has format {stored.format}, allowed is {FORMAT}; compile it again")

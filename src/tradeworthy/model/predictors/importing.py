@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tradeworthy.core.errors import ModelMismatch, NotFound
+from tradeworthy.core.errors import UNDECODABLE, ModelMismatch, NotFound
 from tradeworthy.model.predictors.base import Predictor
 from tradeworthy.model.predictors.forest import Forest
 from tradeworthy.model.predictors.onnx import Onnx
@@ -94,7 +94,7 @@ def _forest_of(data: bytes, suffix: str) -> Forest:
         return read_lightgbm(data.decode("utf-8"))
     document: Any = None
     if suffix == ".json":
-        with suppress(msgspec.DecodeError, RecursionError):  # what is no JSON, the reader refuses in its own words
+        with suppress(*UNDECODABLE):  # what is no JSON, the reader refuses in its own words
             document = msgspec.json.decode(data)
     return read_catboost(document) if is_catboost(document) else read_xgboost(data)
 

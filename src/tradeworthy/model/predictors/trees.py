@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import BundleRefused, ModelMismatch, near
+from tradeworthy.core.errors import UNDECODABLE, BundleRefused, ModelMismatch, near
 from tradeworthy.core.kernel import entry
 from tradeworthy.model.arrays import pack, unpack
 from tradeworthy.model.predictors.base import Floats, as_row, as_rows
@@ -252,7 +252,7 @@ def _check_types(arrays: dict[str, npt.NDArray[Any]]) -> None:
 def _names(text: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     try:
         return msgspec.json.decode(text.tobytes(), type=tuple[str, ...])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise BundleRefused(f"{TREES_FILE}: the outputs' names are not a list of texts: {error}") from error
 
 

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.errors import ModelMismatch
+from tradeworthy.core.errors import UNDECODABLE, ModelMismatch
 from tradeworthy.model.predictors.forest import Forest
 from tradeworthy.model.predictors.readers.parts import ForestParts, TreeParts, class_names
 from tradeworthy.model.predictors.readers.ubjson import decode_ubjson
@@ -61,7 +61,7 @@ def read_xgboost(data: bytes) -> Forest:
 def _decode(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return decode_ubjson(data)
 
 
