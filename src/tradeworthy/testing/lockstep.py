@@ -118,13 +118,9 @@ class Lockstep:
 
 
 def _unfinished(standing: Standing) -> str:
-    last = standing.retrains[-1] if standing.retrains else None
-    if last is None:
-        return ""
-    if last.ended is None:
-        return f"retraining {last.number}"
-    version = last.ended.version
-    return f"the gate of version {version[:SHORT]}" if version is not None and version not in standing.gates else ""
+    if standing.open_retrain is not None:
+        return f"retraining {standing.open_retrain.number}"
+    return f"the gate of version {standing.unjudged[:SHORT]}" if standing.unjudged is not None else ""
 
 
 def _not_let_in(standing: Standing, engine: Engine) -> str:

@@ -23,7 +23,7 @@ from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.answers import Answer, Reaction
 from tradeworthy.change.release.comparing import read_comparisons
-from tradeworthy.change.release.conduct import Conductor, ConductSettings
+from tradeworthy.change.release.conduct import Conductor, ConductSettings, challenger_judging, retraining
 from tradeworthy.change.release.policy import (
     FreezePromotion,
     PolicySettings,
@@ -90,7 +90,7 @@ def step(home, tape, policy=POLICY):
 
 def leave_candidate(home, seed=2):
     """Do what a training process does, without one."""
-    folder = conductor(home, home.folder / "tape").attempt_folder(home.registry.standing().retrains[-1])
+    folder = retraining(home.folder, home.registry.standing().retrains[-1]).folder
     folder.mkdir(parents=True)
     (folder / JOB).write_bytes(b"{}")
     if seed is not None:
@@ -102,7 +102,7 @@ def leave_report(home, tape, attempt=1):
     """Do what a judging process does, in this one."""
     hands = conductor(home, tape)
     version = home.registry.standing().retrains[-1].ended.version
-    folder = hands.judging_folder(version, attempt)
+    folder = challenger_judging(home.folder, version, attempt).folder
     folder.mkdir(parents=True)
     (folder / JOB).write_bytes(b"{}")
     run_job(hands._gate_job(version), folder, clock=home.clock)
@@ -154,7 +154,7 @@ def test_a_training_that_was_only_written_down_is_started(home, tape):
     record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
     step(home, tape)
     hands = conductor(home, tape)
-    folder = hands.attempt_folder(home.registry.standing().retrains[-1])
+    folder = retraining(home.folder, home.registry.standing().retrains[-1]).folder
     hands.step(home.registry.standing(), 100)
     job = msgspec.json.decode((folder / JOB).read_bytes(), type=TrainJob)
     assert (job.history[-1].first_sequence, job.history[-1].last_sequence) == (1, 100)
@@ -228,7 +228,7 @@ def test_the_gate_runs_in_a_process_of_its_own(home, tape):
     """Steps return at once while it runs; its report is recorded when it has ended, once."""
     challenger = registered_challenger(home, tape)
     step(home, tape)
-    folder = conductor(home, tape).judging_folder(challenger, 1)
+    folder = challenger_judging(home.folder, challenger, 1).folder
     job = msgspec.json.decode((folder / JOB).read_bytes(), type=GateJob)
     assert (job.version, job.nice) == (challenger, 10)
     wait_for(home, tape, lambda: challenger in home.registry.standing().gates)
@@ -239,7 +239,7 @@ def test_the_gate_runs_in_a_process_of_its_own(home, tape):
 
 def killed_gate(home, tape, challenger, attempt):
     """Leave what a judging process leaves that was killed."""
-    folder = conductor(home, tape).judging_folder(challenger, attempt)
+    folder = challenger_judging(home.folder, challenger, attempt).folder
     folder.mkdir(parents=True)
     (folder / JOB).write_bytes(b"{}")
     return folder
@@ -251,7 +251,7 @@ def test_a_killed_gate_is_tried_again(home, tape):
     killed_gate(home, tape, challenger, 1)
     step(home, tape)
     wait_for(home, tape, lambda: challenger in home.registry.standing().gates)
-    assert (conductor(home, tape).judging_folder(challenger, 2) / REPORT).exists()
+    assert (challenger_judging(home.folder, challenger, 2).folder / REPORT).exists()
 
 
 def test_a_gate_that_never_ends_well_retires_the_challenger(home, tape):

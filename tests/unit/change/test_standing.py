@@ -102,6 +102,30 @@ def test_a_retrain_is_open_until_it_ends():
     assert stand(lines(ended("x"))).retrains == []
     assert stand(lines(started())).retrains[-1].ended is None
     assert stand(lines(started(), ended("b"))).retrains[-1].ended == ended("b")
+    assert stand(lines(started())).open_retrain.number == 1
+    assert stand(lines(started(), ended("b"))).open_retrain is None
+    assert stand([]).open_retrain is None
+
+
+@pytest.mark.parametrize(
+    ("then", "unjudged"),
+    [
+        ([], "b"),
+        ([judged("a")], "b"),
+        ([judged("b", passed=False)], None),
+        ([promoted("b", "retired")], None),
+        ([started()], None),
+    ],
+)
+def test_what_a_retraining_gave_is_unjudged_until_the_gate_or_a_person_has_spoken(then, unjudged):
+    """Another version's judgement does not count, and a retraining that has begun since gave nothing yet."""
+    assert stand(lines(started(), ended("b"), *then)).unjudged == unjudged
+
+
+def test_a_retraining_that_failed_gave_nothing_to_judge():
+    """Nor is there anything to judge before the first."""
+    assert stand(lines(started(), ended(None))).unjudged is None
+    assert stand([]).unjudged is None
 
 
 def test_findings_keep_their_ledger_number():

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from threading import Event
 
 import msgspec
 import numpy as np
 import pytest
 from change_desk import Recorder, desk, market
+from change_facts import ended, started
 from change_watching import watch_job
 
 from tradeworthy.change.watch.pulse import read_pulse
@@ -96,6 +98,30 @@ def test_it_says_how_long_its_looks_take(home):
     pulse = read_pulse(home.folder / "watcher")
     watcher.close()
     assert 0 < pulse.step_ns_last <= pulse.step_ns_max < made
+
+
+def test_it_is_settled_when_all_is_read_and_nothing_is_under_way(home):
+    """A retraining that was begun unsettles it, one that has ended settles it again; who never looked is not."""
+    champion = home.registry.load(home.champion())
+    with closing(Recorder(home.folder / "tape", {champion: Role.CHAMPION})) as recorder:
+        recorder.record(market(300, seed=9))
+    watcher = Watcher(watch_job(home), clock=SystemClock())
+
+    def settled() -> bool:
+        watcher.step()
+        watcher.step()
+        watcher.tell_pulse()
+        return read_pulse(home.folder / "watcher").is_settled
+
+    watcher.tell_pulse()
+    assert not read_pulse(home.folder / "watcher").is_settled
+    assert settled()
+    reached = watcher._settled_ns
+    for fact, still in ((started(), False), (ended(None), True)):
+        home.ledger.append(fact, actor="policy", reason="a test")
+        assert settled() or not still
+        assert (watcher._settled_ns > reached) is still
+    watcher.close()
 
 
 def test_a_watcher_whose_desk_died_before_it_began_ends(home):

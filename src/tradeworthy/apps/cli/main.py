@@ -207,6 +207,7 @@ def run(
     *,
     speed: Annotated[float | None, typer.Option(help="Events a second; as fast as possible if left out.")] = None,
     watch: Annotated[bool, typer.Option(help="Run the watcher beside the engine.")] = True,
+    wait: Annotated[bool, typer.Option(help="At the files' end, wait for what is judged or retrained.")] = True,
     page: Annotated[str | None, typer.Option(help="Serve the page beside it; its link signs this person in.")] = None,
     port: serving.PortBeside = None,
     as_json: Json = False,
@@ -214,7 +215,7 @@ def run(
     """Trade on the paper venue: the market files that follow the training part, or the live market of `[feed]`."""
     opened = _project(project)
     with people.beside(opened, page), bar("getting ready") as report:
-        result = opened.run(speed=speed, watch=watch, report=report, beside=serving.beside(opened, port))
+        result = opened.run(speed=speed, watch=watch, wait=wait, report=report, beside=serving.beside(opened, port))
     finish(result, as_json=as_json)
 
 

@@ -202,12 +202,14 @@ class Project(Opened):
         *,
         speed: float | None = None,
         watch: bool = True,
+        wait: bool = True,
         report: Report | None = None,
         beside: "Sequence[Alongside]" = (),
     ) -> results.Run:
         """Trade on the paper venue what follows the training part, or what `[feed]` brings until SIGTERM or SIGINT.
 
-        `speed` is events a second of files.
+        `speed` is events a second of files. At their end, `wait` for the watcher to judge all of them and for what the
+        policy has begun, such as a retraining and its gate.
 
         `beside` is what else goes on in the engine's loop, such as `apps.server.serving.port_beside`.
         """
@@ -216,7 +218,8 @@ class Project(Opened):
         parts = [*beside, telling(report)] if report else [*beside]
         alongside = together(*parts) if parts else None
         if self.settings.feed.kind == "files":
-            return run_files(self, speed=speed, watch=watch, alongside=alongside)
+            seen = (report or (lambda _, __: None)) if wait else None
+            return run_files(self, speed=speed, watch=watch, alongside=alongside, see_through=seen)
         if speed is not None:
             raise SettingsInvalid('speed is for files; [feed] kind is "exchange", whose market has its own')
         try:

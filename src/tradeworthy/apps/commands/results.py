@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from tradeworthy.apps.commands.handling import WatcherStatus, findings_of, watcher_status
+from tradeworthy.apps.commands.under_way import under_way, unfinished
 from tradeworthy.change.registry import VersionInfo
 from tradeworthy.change.release.answers import Rehearsed, RehearsedPromotion
 from tradeworthy.change.release.distance import gone_by, in_words
@@ -262,15 +263,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     findings_open: int
     watcher: WatcherStatus | None
     retrains: int
+    unfinished: str
     facts: int
 
 
 def status_of(project: "Project") -> Status:
     """Read where a deployment stands from its facts and from the tape's lock."""
-    standing = project.registry.standing()
+    standing, running, work = project.registry.standing(), writer_alive(project.places.tape), under_way(project)
     return Status(
         env=project.env,
-        engine="running" if writer_alive(project.places.tape) else "not running",
+        engine="running" if running else "not running",
         halted=sorted(standing.halted),
         size=standing.size,
         rule=standing.rule,
@@ -284,6 +286,7 @@ def status_of(project: "Project") -> Status:
         findings_open=len(findings_of(project, open_only=True).cases),
         watcher=watcher_status(project),
         retrains=len(standing.retrains),
+        unfinished=work.said if running and work is not None else unfinished(project),
         facts=project.ledger.head()[0],
     )
 
@@ -294,7 +297,7 @@ def findings_by_kind(standing: Standing) -> dict[str, int]:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of the engine did; money after all costs."""
+    """What one run of the engine did; money after all costs. `unfinished` is what the next run takes up."""
 
     events: int
     decisions: int
@@ -308,9 +311,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     swaps: int
     refused_versions: dict[str, str]
     seconds: float
+    unfinished: str = ""
 
     @classmethod
-    def of(cls, summary: RunSummary, seconds: float) -> Self:
+    def of(cls, summary: RunSummary, seconds: float, unfinished: str = "") -> Self:
         """Take the main figures of an engine's summary."""
         return cls(
             events=summary.events,
@@ -325,6 +329,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             swaps=len(summary.swaps),
             refused_versions=summary.refused_versions,
             seconds=seconds,
+            unfinished=unfinished,
         )
 
 

@@ -9,17 +9,19 @@ import gc
 import math
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.commands import results
+from tradeworthy.apps.commands.under_way import unfinished
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.policy import SETTINGS, record_policy
-from tradeworthy.apps.deployment.processes import Companions, companions, start_keepers
+from tradeworthy.apps.deployment.processes import Companions, companions, see_companions_through, start_keepers
 from tradeworthy.change.release.expiry import Backstop
 from tradeworthy.change.release.order_overrides import Endings, overrides_in_force
 from tradeworthy.change.release.refusals import Refusals
+from tradeworthy.change.train.training import Report
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
@@ -45,6 +47,10 @@ CHECK_EVERY_S = 0.5
 TELL_EVERY_S = 0.2
 LOOK_BACK, LOOK_BACK_MORE = 100_000, 10
 """Records at the tape's end among which the last market event is looked for first; how many more the next time."""
+NOTHING_LEFT = (
+    "every event after the training part was traded already; add data, or start anew: name another folder as [desk] "
+    "state, and train there"
+)
 SCOPE = "desk"
 """Who changes limits when the file of settings has changed."""
 
@@ -76,6 +82,7 @@ def run_files(
     pace: Callable[[], float] | None = None,
     alongside: Alongside | None = None,
     around: Around | None = None,
+    see_through: Report | None = None,
 ) -> results.Run:
     """Trade the market files' events after the training part, to their end.
 
@@ -93,6 +100,8 @@ def run_files(
         Started with the first event.
     around : callable, optional
         Gives the feed that the engine reads in place of the files' own, which goes on below it.
+    see_through : callable, optional
+        At the end, wait until the watcher has judged all of it and the policy has nothing under way, and report so.
 
     Raises
     ------
@@ -101,22 +110,26 @@ def run_files(
     ReleaseRefused
         No version is champion.
     DataInvalid
-        There is nothing left to trade.
+        There is nothing left to trade, and nothing under way to see through.
     """
     if speed is not None and not speed > 0:
         raise SettingsInvalid(f"speed is {speed:g} events a second, allowed is a positive number, or none for full")
     require_champion(project)
     events = remaining(project)
-    clock = MarketClock(int(events["ts_event_ns"][0]), real=project.clock)
+    if len(events) == 0 and not (watch and see_through and unfinished(project)):
+        raise DataInvalid(NOTHING_LEFT)
+    start_ns = int(events["ts_event_ns"][0]) if len(events) else _last_recorded_ns(project)
+    clock = MarketClock(start_ns, real=project.clock)
     record_settings(project)
     rate = math.inf if speed is None else speed
     feed = ReplayFeed(events, clock=clock, pace=pace or (lambda: rate))
     started_ns = project.clock.monotonic_ns()
-    with at_work(project, clock, watch=watch) as work, collector_off():
+    with at_work(project, clock, watch=watch, see_through=see_through) as work, collector_off():
         running = Running(project, work.engine, feed, work.companions, work.tape, clock)
         summary = asyncio.run(trade(running, alongside, None if around is None else around(running)))
-    keep_summary(project, summary)
-    return results.Run.of(summary, (project.clock.monotonic_ns() - started_ns) / NS_PER_S)
+        keep_summary(project, summary)
+        seconds = (project.clock.monotonic_ns() - started_ns) / NS_PER_S
+    return results.Run.of(summary, seconds, unfinished(project) if watch else "")
 
 
 class AtWork(NamedTuple):
@@ -128,25 +141,28 @@ class AtWork(NamedTuple):
 
 
 @contextmanager
-def at_work(project: "Project", clock: Clock, *, watch: bool, market_past: bool = True) -> Iterator[AtWork]:
+def at_work(
+    project: "Project", clock: Clock, *, watch: bool, market_past: bool = True, see_through: Report | None = None
+) -> Iterator[AtWork]:
     """Start companions, open the tape and wire an engine to it around a block; see what is expected of them through.
+
+    Where `see_through` is given, that is also what the watcher finds and the policy begins.
 
     Raises
     ------
     ProcessFailed
         A companion ended early, or was not ready in time.
     """
-    with ExitStack() as stack:
-        beside = stack.enter_context(companions(project, watch=watch, market_past=market_past))
-        tape = stack.enter_context(_open_tape(project, clock))
-        engine = _open_engine(project, tape, clock)
-        stack.callback(engine.close)
-        start_keepers(project, beside)
-        yield AtWork(beside, tape, engine)
+    with companions(project, watch=watch, market_past=market_past) as beside:
+        with _open_tape(project, clock) as tape, closing(_open_engine(project, tape, clock)) as engine:
+            start_keepers(project, beside)
+            yield AtWork(beside, tape, engine)
         beside.wait()
+        if see_through is not None:
+            see_companions_through(project, beside, see_through)
 
 
-def telling(report: Callable[[str, float], None]) -> Alongside:
+def telling(report: Report) -> Alongside:
     """Return what reports, while events flow, how far they are: ``report(what goes on, share done)``."""
 
     async def tell(running: Running) -> None:
@@ -160,7 +176,7 @@ def telling(report: Callable[[str, float], None]) -> Alongside:
 def _progress(feed: Any) -> tuple[str, float]:
     """Say how far a feed is; a live one has no end."""
     if isinstance(feed, ReplayFeed):
-        return f"trading: {feed.position:,} of {len(feed):,} events", feed.position / len(feed)
+        return f"trading: {feed.position:,} of {len(feed):,} events", feed.position / max(len(feed), 1)
     return f"trading live: {feed.figures.words()}", 0.0
 
 
@@ -224,22 +240,10 @@ def _open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
 
 
 def remaining(project: "Project") -> EventBatch:
-    """Return the events after the training part that the tape does not have yet.
-
-    Raises
-    ------
-    DataInvalid
-        All of them were traded.
-    """
+    """Return the events after the training part that the tape does not have yet."""
     events, _ = project.market
     after = max(project.training_end_ns, _last_recorded_ns(project))
-    left = events[events["ts_event_ns"] > after]
-    if len(left) == 0:
-        raise DataInvalid(
-            "every event after the training part was traded already; add data, or start anew: name another folder as "
-            "[desk] state, and train there"
-        )
-    return left
+    return events[events["ts_event_ns"] > after]
 
 
 def scoped_limits(project: "Project") -> ScopedLimits:

@@ -10,17 +10,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tradeworthy.apps.commands.keys import own_key
+from tradeworthy.apps.commands.under_way import under_way
 from tradeworthy.change.alerts.settings import located
 from tradeworthy.change.attempts import THREAD_VARIABLES
 from tradeworthy.change.release.conduct import ConductSettings
 from tradeworthy.change.train.history import FileHistory
+from tradeworthy.change.train.training import Report
+from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.change.watch.watcher import READY, WatchJob
 from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.time import NS_PER_S, Clock
@@ -34,6 +37,8 @@ END_WITHIN_S = 20.0
 READY_WITHIN_S = 300.0
 """A watcher computes its limits first: seconds on a quiet core, minutes on a machine that others keep busy."""
 LAST_WORDS = 2_000
+LOOK_EVERY_S = 0.1
+"""How often is asked whether what a run has begun is over."""
 
 
 class ProcessFailed(TradeworthyError):
@@ -88,6 +93,11 @@ class Companions:
     def expect(self, ready: Path, clock: Clock) -> None:
         """Give a process `READY_WITHIN_S` from now to make its file; `check` holds it to that."""
         self._expected = _Expected(ready, clock, clock.monotonic_ns() + int(READY_WITHIN_S * NS_PER_S))
+
+    def is_running(self, name: str) -> bool:
+        """Tell whether a process was started and has not ended."""
+        process = self._running.get(name)
+        return process is not None and process.poll() is None
 
     def check(self) -> None:
         """Raise `ProcessFailed` if one has ended with an error, or what is expected did not come in time."""
@@ -155,6 +165,22 @@ def companions(project: "Project", *, watch: bool, market_past: bool = True) -> 
     finally:
         running.end()
         _settle(project)
+
+
+def see_companions_through(project: "Project", running: Companions, report: Report) -> None:
+    """Wait until the watcher has judged all of the tape and the policy has nothing under way.
+
+    An interruption ends the wait, not the work: a training goes on, and the next run takes up what it gave.
+    """
+    ended_ns, pause = project.clock.now_ns(), threading.Event()
+    with suppress(KeyboardInterrupt):
+        while running.is_running("watcher"):
+            pulse = read_pulse(project.places.watcher)
+            if pulse is not None and pulse.settled_ns > ended_ns:
+                return
+            report(*(under_way(project) or ("the watcher reads the rest of the tape", 1.0)))
+            pause.wait(LOOK_EVERY_S)
+    running.check()
 
 
 def start_keepers(project: "Project", running: Companions) -> None:

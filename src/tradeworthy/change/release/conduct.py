@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tradeworthy.change.attempts import Attempt
 from tradeworthy.change.evidence.worker import GateJob, judging, read_report
 from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, refused, said
@@ -82,6 +83,16 @@ class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicySettings = PolicySettings()
 
 
+def retraining(folder: Path, attempt: Retrain) -> Attempt:
+    """Return the attempt at a training below a conductor's folder, named by the fact that started it."""
+    return training(folder / "trainings" / f"{attempt.number:08d}")
+
+
+def challenger_judging(folder: Path, version: str, attempt: int) -> Attempt:
+    """Return an attempt at a challenger's judgement below a conductor's folder; the first is 1."""
+    return judging(folder / "gates" / version[:SHORT] / str(attempt))
+
+
 class Conductor:
     """Takes the policy's steps.
 
@@ -134,8 +145,8 @@ class Conductor:
         if answer is not None:  # also while a challenger trains
             self._answer(answer, policy, sequence)
             return answer
-        if standing.retrains and standing.retrains[-1].ended is None:
-            self._attend(standing.retrains[-1], standing)
+        if standing.open_retrain is not None:
+            self._attend(standing.open_retrain, standing)
             return None
         progress = Progress(
             now_ns=self._clock.now_ns(),
@@ -147,14 +158,6 @@ class Conductor:
         if action is not None:
             self._act(action, sequence, policy)
         return action
-
-    def attempt_folder(self, attempt: Retrain) -> Path:
-        """Return the folder of one attempt, named by the fact that started it."""
-        return self._folder / "trainings" / f"{attempt.number:08d}"
-
-    def judging_folder(self, version: str, attempt: int) -> Path:
-        """Return the folder of one attempt at a judgement; the first is 1."""
-        return self._folder / "gates" / version[:SHORT] / str(attempt)
 
     def _act(self, action: Step, sequence: int, policy: PolicySettings) -> None:
         """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
@@ -277,7 +280,7 @@ class Conductor:
 
     def _attend(self, attempt: Retrain, standing: Standing) -> None:
         """Start an attempt that was only written down; end one whose process has ended."""
-        work = training(self.attempt_folder(attempt))
+        work = retraining(self._folder, attempt)
         match work.state:
             case "absent":
                 work.start(self._job(attempt.started, standing))
@@ -321,7 +324,7 @@ class Conductor:
     def _judge(self, version: str, tries: int) -> None:
         """Start the gate in a process of its own, record what it found, or try again; after the last try, retire."""
         for attempt in range(1, tries + 1):
-            work = judging(self.judging_folder(version, attempt))
+            work = challenger_judging(self._folder, version, attempt)
             match work.state:
                 case "absent":
                     work.start(self._gate_job(version))

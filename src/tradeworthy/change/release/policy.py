@@ -237,9 +237,9 @@ def decide(policy: PolicySettings, standing: Standing, progress: Progress, *, en
     A retraining that has started and not ended is waited for. A challenger is judged, shadowed and compared before
     another retraining may start. Findings that ask for an answer have theirs before (`answers.next_answer`).
     """
-    last = standing.retrains[-1] if standing.retrains else None
-    if last is not None and last.ended is None:
+    if standing.open_retrain is not None:
         return None
+    last = standing.retrains[-1] if standing.retrains else None
     if last is not None and last.ended is not None and last.ended.version is not None:
         step, finished = _next_for(last.ended.version, policy, standing, progress, env)
         if not finished:

@@ -114,6 +114,20 @@ class Standing:
         return self.champions[-1] if self.champions else None
 
     @property
+    def open_retrain(self) -> Retrain | None:
+        """The retraining that has started and not ended."""
+        last = self.retrains[-1] if self.retrains else None
+        return last if last is not None and last.ended is None else None
+
+    @property
+    def unjudged(self) -> str | None:
+        """What the last retraining gave, while the gate has not judged it and nobody has taken it out."""
+        ended = self.retrains[-1].ended if self.retrains else None
+        version = ended.version if ended is not None else None
+        told = {*self.gates, *self.champions, *self.retired, *self.stood_aside}
+        return version if version is not None and version not in told else None
+
+    @property
     def acting(self) -> list[str]:
         """Every version that acts on some instrument, the one on most of them first."""
         return self.champions[-2:] if self.canary_on else self.champions[-1:]
@@ -254,8 +268,7 @@ def _looked_at(standing: Standing, version: str) -> None:
 
 def _retrain_ended(standing: Standing, fact: facts.RetrainEnded) -> None:
     """Close the latest attempt that is still open."""
-    if standing.retrains and standing.retrains[-1].ended is None:
-        last = standing.retrains[-1]
+    if (last := standing.open_retrain) is not None:
         standing.retrains[-1] = Retrain(last.number, last.started_ns, last.started, fact)
 
 

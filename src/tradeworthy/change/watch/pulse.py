@@ -1,7 +1,7 @@
 """What the watcher says of itself, for people and for other processes: one small file, replaced whole.
 
 Flow:   the watcher writes it four times a second; `tradeworthy status` and `tradeworthy watch` read it.
-Time:   `ts_ns` and `caught_up_ns` are the machine's. A file that stays old means a watcher that is gone or stuck.
+Time:   all of it is the machine's. A file that stays old means a watcher that is gone or stuck.
 """
 
 from pathlib import Path
@@ -31,6 +31,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
         Observed in all: records of every stream; decisions of the champion.
     caught_up_ns : int
         When a look last left nothing unread; 0 for never.
+    settled_ns : int
+        When a look last left nothing unread, and the policy nothing to do or to wait for; 0 for never.
     sinks : list of SinkState
         How every way of telling fares.
     looked_ns : int
@@ -55,6 +57,12 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     step_ns_max: int = 0
     behind_ns: int = 0
     canary: str = ""
+    settled_ns: int = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was there at its last look was read, and led to nothing that is still under way."""
+        return self.settled_ns >= max(self.looked_ns, 1)
 
     @property
     def alert_delay_s_max(self) -> float:

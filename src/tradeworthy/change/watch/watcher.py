@@ -111,7 +111,7 @@ class Watcher:
         release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns, self._figures_ns = Cases(), 0, 0
-        self._step_ns_last = self._step_ns_max = 0
+        self._step_ns_last = self._step_ns_max = self._settled_ns = 0
         self._maker = MonitorMaker(self._registry, state / CALIBRATIONS, job.instruments, job.monitors)
         self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
         self._watch = Watch(
@@ -159,7 +159,9 @@ class Watcher:
         watched = self._canary.version or self._watch.version if max(observed, read) < BACKLOG else 0
         if observed or read:  # what was found in this look is answered in it
             standing = self._standing()
-        self._conductor.step(standing, self._watch.sequence, watched=watched)
+        done = self._conductor.step(standing, self._watch.sequence, watched=watched)
+        if done is None and standing.open_retrain is None and self.is_ready:
+            self._settled_ns = self._watch.caught_up_ns
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._pulse_ns >= PULSE_EVERY_NS:
             self._pulse_ns = now_ns
@@ -205,6 +207,7 @@ class Watcher:
             step_ns_max=self._step_ns_max,
             behind_ns=watch.behind_ns,
             canary=version_name(self._canary.version) if self._canary.version else "",
+            settled_ns=self._settled_ns,
         )
 
     def run(self, stop: Stop) -> None:
