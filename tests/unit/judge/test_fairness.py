@@ -71,6 +71,23 @@ def test_a_look_finds_the_gaps_that_a_table_shows():
     assert np.isnan(rates_of(np.zeros((2, 5), np.int64), None, 1, 2.0).gaps()[:, 2:]).all()
 
 
+def test_a_window_takes_what_the_totals_take():
+    """Cases added to both are added to each as if alone, to the last bit, and a cleared window begins anew."""
+    rng = np.random.default_rng(8)
+    groups, labels = rng.integers(-1, 3, 600), rng.integers(0, 2, 600).astype(float)
+    totals, window, alone, late = (GroupCounts.none(3) for _ in range(4))
+    scores = rng.random(600)
+    for part in (slice(0, 250), slice(250, 600)):
+        window.clear()
+        totals.add(groups[part], scores[part], labels[part], (0.4, 0.5), window)
+        alone.add(groups[part], scores[part], labels[part], (0.4, 0.5))
+    late.add(groups[250:], scores[250:], labels[250:], (0.4, 0.5))
+    for one, other in ((totals, alone), (window, late)):
+        assert one.cases.tolist() == other.cases.tolist()
+        assert one.misses.tolist() == other.misses.tolist()
+    assert int(totals.cases[:, 0].sum()) == int((groups >= 0).sum())
+
+
 def test_bias_amplification_compares_shares_of_predicted_and_of_training_rises():
     """A group with half of the training's rises and four fifths of the predicted ones is favoured by 0.3."""
     training = np.array([[100, 0, 50, 0, 0], [100, 0, 50, 0, 0]])
@@ -114,6 +131,17 @@ def test_decisions_fall_into_their_groups():
         )
     ]
     assert names == ["08-16 UTC", "Monday", "ETH", "CBOE", "calm", "size 0.5 to 1", "region over 0.5"]
+
+
+def test_any_time_has_the_weekday_and_the_session_of_the_calendar():
+    """Before 1970 too, and at the first and the last nanosecond of an hour."""
+    hours = np.random.default_rng(3).integers(-400_000, 400_000, 200)
+    times = np.concatenate([hours * NS_PER_HOUR, hours * NS_PER_HOUR - 1])
+    known = Known(times, np.zeros(len(times), np.uint32), np.empty(0))
+    weekdays, sessions = (Grouping(by, Columns(["ETH"])).places(known) for by in ("weekday", "session"))
+    days = times.view("datetime64[ns]").astype("datetime64[D]")
+    assert weekdays.tolist() == [day.item().weekday() for day in days]
+    assert sessions.tolist() == [int(hour) // 8 for hour in times // NS_PER_HOUR % 24]
 
 
 @pytest.mark.parametrize(

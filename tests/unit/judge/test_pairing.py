@@ -27,6 +27,21 @@ def test_rows_get_the_time_of_their_decision(streams, rows_first):
     assert len(pairing.take()[0]) == 0
 
 
+def test_rows_are_copied_only_where_some_have_no_decision_yet(streams):
+    """All rows paired are the very records; what waits over a slice's end, and what comes beside it, is copied."""
+    decisions, rows = streams
+    pairing = RowPairing(VERSION, 2)
+    pairing.add(decisions[:3])
+    assert np.shares_memory(pairing.pair(rows[:2])[1], rows)
+    heads, paired = pairing.pair(rows[2:])
+    assert heads["sequence"].tolist() == decisions["sequence"][2:3].tolist()
+    assert not np.shares_memory(paired, rows)
+    rows["row"][3:] = -1.0  # the tape's memory may be another's by then
+    heads, paired = pairing.pair(decisions[3:])
+    assert heads["sequence"].tolist() == decisions["sequence"][3:].tolist()
+    np.testing.assert_array_equal(paired, [[6.0, 7.0], [8.0, 9.0]])
+
+
 def test_a_row_waits_for_its_decision(streams):
     """A row read before its decision comes out once the decision is read."""
     decisions, rows = streams

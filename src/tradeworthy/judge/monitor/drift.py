@@ -139,8 +139,8 @@ class DriftMonitor:
         self._charts, self._season = charts, season or Season.unknown(len(charts.columns))
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
         self._pairing = pairing or RowPairing(version, len(charts.columns))
-        width = len(charts.columns)
-        self._step = entry(watch, charts.table, charts.start(), np.empty((2, width)), np.empty(2, np.int64), 0)
+        rows = np.empty((2, 2 * len(charts.columns)))[:, ::2]  # of any layout, as a pairing gives them
+        self._step = entry(watch, charts.table, charts.start(), rows, np.empty(2, np.int64), 0)
         self._memories: dict[int, ChartState] = {}
         self._group_left: dict[int, int] = {}
         self._queue = FindingQueue()

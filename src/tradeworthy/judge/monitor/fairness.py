@@ -29,17 +29,22 @@ Bools = npt.NDArray[np.bool_]
 
 N, SELECTED, POSITIVES, TRUE_POSITIVES, FALSE_POSITIVES = range(5)
 COUNTS = 5
+NEGATIVES = -1
+"""No column: all cases less the positives."""
+
 MISS, MISS_SQUARED = range(2)
 """Columns of the sums: of score less label, and of its square."""
 
 CALIBRATION = "calibration"
 CALIBRATION_MIN = 30
-RATES: Mapping[str, tuple[int, int | None]] = {
+RATES: Mapping[str, tuple[int, int]] = {
     "selection_rate": (SELECTED, N),
     "true_positive_rate": (TRUE_POSITIVES, POSITIVES),
-    "false_positive_rate": (FALSE_POSITIVES, None),
+    "false_positive_rate": (FALSE_POSITIVES, NEGATIVES),
 }
-"""Name to numerator and denominator; None stands for the negatives."""
+"""Name to numerator and denominator."""
+
+_COLUMNS = (*RATES.values(),)
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,9 +108,14 @@ class GroupCounts(NamedTuple):
         """Return the counts of nothing."""
         return cls(np.zeros((groups, COUNTS), np.int64), np.zeros((groups, 2)))
 
-    def add(self, groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float]) -> None:
-        """Add (n,) cases one after the other: group places (-1 for none), scores and labels, and where both are cut."""
-        _add_cases(groups, scores, labels, cuts, self)
+    def add(
+        self, groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float], window: Self | None = None
+    ) -> None:
+        """Add (n,) cases one after the other: group places (-1 for none), scores and labels, and where both are cut.
+
+        The counts of a window of the same groups take them too.
+        """
+        _add_cases(groups, scores, labels, cuts, (self, window or self.none(len(self.cases))))
 
     def clear(self) -> None:
         """Forget all."""
@@ -113,15 +123,21 @@ class GroupCounts(NamedTuple):
 
 
 @leaf
-def _add_cases(groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float], counts: "GroupCounts") -> None:
-    """Add (n,) cases to the counts of their groups, and how far scores lie above labels to their sums."""
+def _add_cases(
+    groups: Longs, scores: Floats, labels: Floats, cuts: tuple[float, float], both: tuple[GroupCounts, GroupCounts]
+) -> None:
+    """Add (n,) cases to both counts of their groups, and how far scores lie above labels to their sums."""
+    one, other = both
     for i in range(len(groups)):
         group, yes, rose = groups[i], scores[i] > cuts[0], labels[i] > cuts[1]
         if group >= 0:
-            _count(counts.cases, group, yes, rose)
             miss = scores[i] - (1.0 if rose else 0.0)
-            counts.misses[group, MISS] += miss
-            counts.misses[group, MISS_SQUARED] += miss * miss
+            _count(one.cases, group, yes, rose)
+            _count(other.cases, group, yes, rose)
+            one.misses[group, MISS] += miss
+            one.misses[group, MISS_SQUARED] += miss * miss
+            other.misses[group, MISS] += miss
+            other.misses[group, MISS_SQUARED] += miss * miss
 
 
 @leaf
@@ -217,25 +233,27 @@ def rates_of(counts: Longs, misses: Floats | None, horizon: int, z: float) -> Ra
     """Return the rates of (g, 5) counts and, with (g, 2) sums of misses, how far scores lie above labels."""
     names = (*RATES,) if misses is None else (*RATES, CALIBRATION)
     table = np.empty((5, len(names), len(counts)))
-    for place, (above, below) in enumerate(RATES.values()):
-        _write_rate(counts, (above, -1 if below is None else below), (float(horizon), z), table[:, place])
+    _write_rates(counts, (float(horizon), z), table)
     if misses is not None:
         _write_calibration(counts, misses, (float(horizon), z), table[:, -1])
     return Rates(names, table)
 
 
 @leaf
-def _write_rate(counts: Longs, columns: tuple[int, int], how: tuple[float, float], table: Floats) -> None:
-    """Write one rate: (5, g) hits, cases, values, Wilson intervals; NaN for no case. -1 stands for the negatives."""
-    (above, below), (horizon, z) = columns, how
-    for g in range(len(counts)):
-        n = counts[g, N] - counts[g, POSITIVES] if below < 0 else counts[g, below]
-        table[0, g], table[1, g], table[2:, g] = counts[g, above], n, np.nan
-        if n > 0:
-            share, m = counts[g, above] / n, n / horizon
-            centre = (share + z * z / (2.0 * m)) / (1.0 + z * z / m)
-            half = z * np.sqrt(max(0.0, share * (1.0 - share)) / m + z * z / (4.0 * m * m)) / (1.0 + z * z / m)
-            table[2, g], table[3, g], table[4, g] = share, max(0.0, centre - half), min(1.0, centre + half)
+def _write_rates(counts: Longs, how: tuple[float, float], table: Floats) -> None:
+    """Write each rate: (5, r, g) hits, cases, values, Wilson intervals; NaN for no case."""
+    horizon, z = how
+    for place in range(len(_COLUMNS)):
+        above, below = _COLUMNS[place]
+        for g in range(len(counts)):
+            n = counts[g, N] - counts[g, POSITIVES] if below == NEGATIVES else counts[g, below]
+            table[0, place, g], table[1, place, g], table[2:, place, g] = counts[g, above], n, np.nan
+            if n > 0:
+                share, m = counts[g, above] / n, n / horizon
+                centre = (share + z * z / (2.0 * m)) / (1.0 + z * z / m)
+                half = z * np.sqrt(max(0.0, share * (1.0 - share)) / m + z * z / (4.0 * m * m)) / (1.0 + z * z / m)
+                table[2, place, g] = share
+                table[3, place, g], table[4, place, g] = max(0.0, centre - half), min(1.0, centre + half)
 
 
 @leaf

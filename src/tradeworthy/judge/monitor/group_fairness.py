@@ -55,6 +55,7 @@ LABEL_CUT = 0.5
 """Of labels of 0 and 1; with any other the scores are no probabilities."""
 
 WAITING_MAX = 100_000
+NOTHING: Floats = np.empty(0)
 OF_RISES = {
     "selection_rate": "calls a rise",
     "true_positive_rate": "finds the rises",
@@ -153,7 +154,7 @@ class FairnessMonitor:
         settings: FairnessSettings | None = None,
     ) -> None:
         self._settings = each = settings or FairnessSettings()
-        self.version, self._horizon = version, horizon
+        self.version, self._horizon, self._cuts = version, horizon, (each.score_cut, each.label_cut)
         fields = each.columns or fields
         columns = Columns(instruments, features, fields, each.venues, each.time_zone, each.words)
         self.groupings = [Grouping(by, columns, each.cuts.get(by, ())) for by in each.by if columns.know(by)]
@@ -165,6 +166,7 @@ class FairnessMonitor:
         self._trained = [self._counts_of_training(grouping, trained) for grouping in self.groupings]
         self._totals = [GroupCounts.none(len(grouping.names)) for grouping in self.groupings]
         self._window = [GroupCounts.none(len(grouping.names)) for grouping in self.groupings]
+        self._z = self._critical()
         self._pauses = np.zeros((len(self.groupings), 2), np.int64)  # looks to skip, and how often told in a row
         self._seen, self._since_ns = 0, 0
         self._waiting = np.empty(0, JOINED)
@@ -174,7 +176,8 @@ class FairnessMonitor:
     def observe(self, records: Records) -> None:
         """Take joined outcomes, and what makes the groups: rows, decisions and inputs; anything else is left."""
         if are_joined(records):
-            self._waiting = followed_by(self._waiting, known_of(records, self.version))[-WAITING_MAX:]
+            known = known_of(records, self.version)
+            self._waiting = followed_by(self._waiting, known)[-WAITING_MAX:] if len(self._waiting) else known
         elif self._needs_rows and are_rows(records) and records["row"].shape[1] == self._rows.shape[1]:
             self._row_keys = np.concatenate([self._row_keys, records["decision"]])[-WAITING_MAX:]
             self._rows = np.concatenate([self._rows, records["row"]])[-WAITING_MAX:]
@@ -246,13 +249,8 @@ class FairnessMonitor:
         if trained is None or (places := places_of_training(grouping, trained)) is None:
             return None
         counts = GroupCounts.none(len(grouping.names))
-        self._add(places, trained.scores, trained.labels, [counts])
+        counts.add(places, trained.scores, trained.labels, self._cuts)
         return counts if counts.cases.any() else None
-
-    def _add(self, places: Longs, scores: Floats, labels: Floats, to: Sequence[GroupCounts]) -> None:
-        """Add (n,) cases to counts of their groups; those in no group are left out."""
-        for counts in to:
-            counts.add(places, scores, labels, (self._settings.score_cut, self._settings.label_cut))
 
     def _table(
         self, counts: GroupCounts, grouping: Grouping, *, training: Longs | None = None, z: float = Z_LEVEL
@@ -273,49 +271,51 @@ class FairnessMonitor:
 
     def _ready(self) -> Records:
         """Return the outcomes, in order, of which all that makes their groups is read."""
-        decisions = np.ascontiguousarray(self._waiting["decision"])
-        unread = np.zeros(len(decisions), np.bool_)
+        read, count = list[int](), len(self._waiting)
         if self._needs_rows:
-            unread |= decisions > (self._row_keys[-1] if len(self._row_keys) else 0)
+            read.append(int(self._row_keys[-1]) if len(self._row_keys) else 0)
         if self._needs_inputs:
-            unread |= decisions > self._asked.newest
-        first = np.flatnonzero(unread)
-        count = int(first[0]) if len(first) else len(decisions)
+            read.append(self._asked.newest)
+        if read and len(unread := np.flatnonzero(self._waiting["decision"] > min(read))):
+            count = int(unread[0])
         ready, self._waiting = self._waiting[:count], self._waiting[count:]
         return ready
 
     def _count(self, ready: Records) -> None:
         """Count outcomes by group, and look at the gaps each time a window is full."""
-        decisions = np.ascontiguousarray(ready["decision"])
-        places = [self._places(grouping, ready, decisions) for grouping in self.groupings]
-        scores, labels, start = np.ascontiguousarray(ready["score"]), np.ascontiguousarray(ready["label"]), 0
+        places, start = [self._places(grouping, ready) for grouping in self.groupings], 0
         while start < len(ready):
             end = min(len(ready), start + self._settings.window - self._seen)
-            self._since_ns = self._since_ns if self._seen else int(ready["ts_event_ns"][start])
-            for at in range(len(self.groupings)):
-                both = self._totals[at], self._window[at]
-                self._add(places[at][start:end], scores[start:end], labels[start:end], both)
+            part = ready[start:end]
+            self._since_ns = self._since_ns if self._seen else int(part["ts_event_ns"][0])
+            for own, totals, window in zip(places, self._totals, self._window, strict=True):
+                totals.add(own[start:end], part["score"], part["label"], self._cuts, window)
             self._seen += end - start
             if self._seen == self._settings.window:
-                self._look(ready[end - 1])
+                self._look(part[-1])
                 self._seen = 0
                 for counts in self._window:
                     counts.clear()
             start = end
 
-    def _places(self, grouping: Grouping, ready: Records, decisions: npt.NDArray[np.uint64]) -> Longs:
+    def _places(self, grouping: Grouping, ready: Records) -> Longs:
         """Return the group of each outcome."""
-        values = np.full(len(ready), np.nan)
-        if grouping.needs == "feature":
-            at = places_of(self._row_keys, decisions)
-            values[at >= 0] = self._rows[at[at >= 0], grouping.column]
-        elif grouping.needs != "nothing":
-            values = self._asked.values(decisions)[:, grouping.column]  # wildness is the last
-        return grouping.places(Known(ready["ts_event_ns"], ready["instrument"].astype(np.int64), values))
+        return grouping.places(Known(ready["ts_event_ns"], ready["instrument"], self._values(grouping, ready)))
+
+    def _values(self, grouping: Grouping, ready: Records) -> Floats:
+        """Return the value of each outcome that a grouping needs; none where it needs nothing."""
+        if grouping.needs == "nothing":
+            return NOTHING
+        decisions = np.ascontiguousarray(ready["decision"])
+        if grouping.needs != "feature":
+            return self._asked.values(decisions)[:, grouping.column]  # wildness is the last
+        at, values = places_of(self._row_keys, decisions), np.full(len(ready), np.nan)
+        values[at >= 0] = self._rows[at[at >= 0], grouping.column]
+        return values
 
     def _look(self, last: np.void) -> None:
         """Tell the widest gap of each grouping whose lower bound passes what is allowed, rarer while it stays."""
-        z = self._critical()
+        z = self._z
         for place, grouping in enumerate(self.groupings):
             counts, told = self._window[place], []
             table = self._table(counts, grouping, z=z) if self._is_wide(counts, z) else None

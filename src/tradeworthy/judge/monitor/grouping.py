@@ -8,11 +8,12 @@ Undefined: a decision whose value is not known is in no group (-1).
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import NS_PER_HOUR, wall_clock_ns
 from tradeworthy.judge.monitor.joins.wildness import REGIMES, WILD_CUTS
 from tradeworthy.model.season import DAY, WEEK
@@ -37,7 +38,7 @@ class Known(NamedTuple):
     """(n,) decisions' event times and instruments, and the value that a grouping needs."""
 
     ts_ns: Longs
-    instruments: Longs
+    instruments: npt.NDArray[np.integer[Any]]
     values: Floats
 
 
@@ -112,18 +113,24 @@ class Grouping:
 
     def places(self, known: Known) -> Longs:
         """Return the group of each of (n,) decisions, -1 for none."""
-        if self.by == "instrument":
-            return np.minimum(known.instruments, len(self.names) - 1)
-        if self.by == "venue":
-            return self._venue_of[np.minimum(known.instruments, len(self._venue_of) - 1)]
+        if self.by in ("instrument", "venue"):
+            group_of = self._venue_of if self.by == "venue" else np.arange(len(self.names))
+            return group_of[np.minimum(known.instruments.astype(np.int64), len(group_of) - 1)]
         if self.by in self._at_hour:
-            hours = wall_clock_ns(known.ts_ns, self._time_zone) // NS_PER_HOUR
-            of_week: Longs = self._at_hour[self.by][hours - hours // WEEK * WEEK]  # a remainder costs more
-            return of_week
+            places = np.empty(len(known.ts_ns), np.int64)
+            _write_at_hours(wall_clock_ns(known.ts_ns, self._time_zone), self._at_hour[self.by], places)
+            return places
         if self._is_text:
             return np.where(np.isin(known.values, np.arange(len(self.names))), known.values, -1).astype(np.int64)
         places = np.searchsorted(self._cuts, known.values, side="left").astype(np.int64)
         return np.where(np.isfinite(known.values), places, -1)
+
+
+@leaf
+def _write_at_hours(shown_ns: Longs, at_hour: Longs, places: Longs) -> None:
+    """Write what (WEEK,) hours of the week have at each of (n,) times that clocks showed."""
+    for i in range(len(shown_ns)):
+        places[i] = at_hour[shown_ns[i] // NS_PER_HOUR % WEEK]
 
 
 def places_of_training(grouping: Grouping, trained: Trained) -> Longs | None:

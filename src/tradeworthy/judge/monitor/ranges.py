@@ -93,7 +93,7 @@ class Together(NamedTuple):
         """Return how far each of (n, p) rows lies from the means; 0 where there is no direction."""
         far = np.zeros(len(rows))
         if self.directions.any():
-            find_distances(np.ascontiguousarray(rows), -(self.means @ self.directions), self.directions, far)
+            find_distances(rows, -(self.means @ self.directions), self.directions, far)
         return far
 
 

@@ -44,41 +44,37 @@ def write_heads(decisions: Records, version: np.uint64, room: Records) -> tuple[
 
 @leaf
 def pair_rows(
-    waiting: tuple[Words, npt.NDArray[np.float64]],
-    known: Records,
-    newest: int,
-    pairs: Pairs,
-    left: npt.NDArray[np.int64],
+    keys: Words, known: Records, newest: int, heads: Records, places: npt.NDArray[np.int64]
 ) -> tuple[int, int]:
-    """Write the pairs of rows and known decisions, and the places of rows whose decision may still come.
+    """Write the heads of rows whose decision is known, and the places of these and of those that may still get one.
 
     Parameters
     ----------
-    waiting : tuple of (n,) uint64 and (n, n_features) float64
-        The decisions that rows name, and the rows.
+    keys : (n,) uint64
+        The decisions that rows name.
     known : (m,) PAIRED
         In order of decisions.
     newest : int
         The last decision that was read, of any version.
-    pairs, left : (n,) each
-        Where the pairs and the places are written.
+    heads : (n,) PAIRED
+        Where the pairs' heads are written.
+    places : (2, n) int64
+        Where the pairs' rows, and those that wait, are written.
 
     Returns
     -------
     tuple of int
         How many pairs there are, and how many rows wait.
     """
-    (keys, rows), found, waits, at = waiting, 0, 0, 0
+    found, waits, at = 0, 0, 0
     for i in range(len(keys)):
         asked = np.int64(keys[i])
         at = place_of(known, asked, at)
         if at < len(known) and np.int64(known[at]["sequence"]) == asked:
-            pairs[0][found] = known[at]
-            for column in range(rows.shape[1]):
-                pairs[1][found, column] = rows[i, column]
+            heads[found], places[0, found] = known[at], i
             found += 1
         elif asked > newest:
-            left[waits] = i
+            places[1, waits] = i
             waits += 1
     return found, waits
 
@@ -102,10 +98,8 @@ class RowPairing:
         self._newest = 0
         self._last: tuple[Records, Pairs] | None = None
         self._write = entry(write_heads, SOME_DECISIONS, self._version, np.empty(2, PAIRED))
-        self._memory = np.empty((2, n_features))
-        some, heads = np.zeros(2, row_dtype(n_features, 1)), np.empty(2, PAIRED)
-        waiting, pairs = (some["decision"], some["row"]), (heads, self._memory)
-        self._pair = entry(pair_rows, waiting, heads, 0, pairs, np.empty(2, np.int64))
+        keys, heads = np.zeros(2, row_dtype(n_features, 1))["decision"], np.empty(2, PAIRED)
+        self._pair = entry(pair_rows, keys, heads, 0, heads, np.empty((2, 2), np.int64))
 
     @property
     def width(self) -> int:
@@ -142,17 +136,15 @@ class RowPairing:
         heads : (m,) PAIRED
             The decision's sequence, event time and instrument.
         rows : (m, n_features) float64
-            In memory that the next call writes again: whoever keeps them copies them.
+            A view of the records, of any layout, where all of them have their decision; whoever keeps it copies it.
         """
-        n, known = len(self._row_keys), self._decisions.records
-        if n > len(self._memory):
-            self._memory = np.empty((n, self.width))
-        heads, rows, left = np.empty(n, PAIRED), self._memory[:n], np.empty(n, np.int64)
-        found, waits = self._pair((self._row_keys, self._rows), known, self._newest, (heads, rows), left)
-        self._row_keys, self._rows = self._row_keys[left[:waits]], self._rows[left[:waits]]
+        keys, rows, known = self._row_keys, self._rows, self._decisions.records
+        heads, places = np.empty(len(keys), PAIRED), np.empty((2, len(keys)), np.int64)
+        found, waits = self._pair(keys, known, self._newest, heads, places)
+        self._row_keys, self._rows = keys[places[1, :waits]], rows[places[1, :waits]]
         if found:
             self._decisions.drop(int(np.searchsorted(known["sequence"], heads["sequence"][found - 1], side="right")))
-        return heads[:found], rows[:found]
+        return heads[:found], rows if found == len(rows) else rows[places[0, :found]]
 
     def state(self) -> State:
         """Return what waits."""
