@@ -247,12 +247,11 @@ class TapeReader:
         RecordCorrupt
             A record is damaged.
         """
-        parts, wanted = [], np.inf if limit is None else limit
+        parts, wanted = [], limit
         for part in self.scan(stream, after, upto):
-            if wanted <= 0:
+            parts.append(part[:wanted])
+            if wanted is not None and (wanted := wanted - part.size) <= 0:  # no segment behind that is opened
                 break
-            parts.append(part if part.size <= wanted else part[: int(wanted)])
-            wanted -= part.size
         return _join(parts, self._dtype(stream))
 
     def scan(self, stream: str, after: int = 0, upto: int | None = None) -> Iterator[Records]:

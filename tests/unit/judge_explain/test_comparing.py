@@ -80,6 +80,22 @@ def test_the_nearest_rows_are_nearest_in_widths():
     assert (places.tolist(), far.tolist()) == ([0, 1], [0.0, 0.5])
 
 
+def test_few_of_many_rows_are_those_that_sorting_all_finds():
+    """Also where many are as near as the last that is told, and where no distance is known."""
+    rng = np.random.default_rng(4)
+    rows = rng.integers(0, 3, (500, 2)).astype(np.float64)
+    rows[::7, 0] = np.nan
+    rows[::5, 1] = np.inf
+    profile = Profile.of(rng.normal(size=(100, 2)), np.zeros((100, 1)))
+    for row in (rows[1], rows[0], np.array([np.inf, np.inf])):
+        with np.errstate(invalid="ignore"):
+            all_places, all_far = nearest_rows(profile, row, rows, len(rows))
+            for count in (1, 5, 60, 499):
+                places, far = nearest_rows(profile, row, rows, count)
+                assert places.tolist() == all_places[:count].tolist()
+                np.testing.assert_array_equal(far, all_far[:count])
+
+
 @pytest.mark.parametrize("code", [code for code in DenialCode if code != DenialCode.NONE], ids=lambda code: code.name)
 def test_every_refusal_says_what_would_have_passed(code):
     """Each code has a whole sentence, with or without numbers, and no placeholder is left."""

@@ -71,6 +71,15 @@ def test_find(long_tape):
         TapeReader(long_tape).find("a", 301)
 
 
+@pytest.mark.parametrize("sequence", [65, 100, 128])
+def test_a_record_is_found_without_what_follows(long_tape, sequence):
+    """Reading that has what it was asked for checks no segment behind, the last record of its own included."""
+    _flip(long_tape / "streams" / "a" / "00000003.seg", 4096 + 30)
+    assert TapeReader(long_tape).find("a", sequence)["value"] == sequence
+    with pytest.raises(RecordCorrupt, match="record 0 "):
+        TapeReader(long_tape).find("a", 129)
+
+
 def test_unknown_names_are_answered_with_the_nearest(long_tape):
     """Asking for what is not there says what there is."""
     with pytest.raises(NotFound, match=r"no stream 'aa'.*near: 'a'"):

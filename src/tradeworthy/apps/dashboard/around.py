@@ -190,10 +190,9 @@ def _values(event: np.void) -> dict[str, float]:
 
 def _features(reader: TapeReader, record: np.void, version: Version) -> list[Placed]:
     """Return the row that a decision was made on, each value beside training."""
-    row, names = recorded_row(reader, version, record), version.program.names
-    if row is None:
-        return []
-    return [place(version.profile, n, names[n], float(value)) for n, value in enumerate(row) if np.isfinite(value)]
+    own = recorded_row(reader, version, record)
+    named = () if own is None else zip(version.program.names, own["row"].tolist(), strict=True)
+    return [place(version.profile, n, name, value) for n, (name, value) in enumerate(named) if np.isfinite(value)]
 
 
 def _answers(after: Records, record: np.void) -> list[Filled]:

@@ -8,6 +8,7 @@ from tradeworthy.apps.dashboard.deciding import Decided
 from tradeworthy.apps.dashboard.decisions import decisions_table
 from tradeworthy.apps.dashboard.layout import money
 from tradeworthy.apps.explain.explained import Explained, Neighbour
+from tradeworthy.apps.explain.past import AMONG
 from tradeworthy.apps.reports.bars import Step, waterfall
 from tradeworthy.apps.reports.checks import checks_table
 from tradeworthy.apps.reports.formats import compact, compact_or_nothing, decimal, decimal_or_nothing, plural
@@ -240,7 +241,8 @@ def _after(around: Around, each: Later) -> tuple[Markup | str, ...]:
 def _nearest(explained: Explained | None) -> Markup:
     cells = [_neighbour(each) for each in (explained.nearest if explained else [])]
     head = ("Time, UTC", "Instrument", "Score", "Wanted", "Away, in widths", "")
-    return table(head, cells, align="tlrrrl", empty="This version had decided nothing like it before.")
+    told = paragraph(f"Of this version, on the most similar values, {AMONG}.", "lead") if cells else None
+    return join(told, table(head, cells, align="tlrrrl", empty="This version had decided nothing before."))
 
 
 def _neighbour(each: Neighbour) -> tuple[Markup | str, ...]:

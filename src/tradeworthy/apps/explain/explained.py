@@ -76,7 +76,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     counterfactual : Counterfactual or None
         The smallest change that would have flipped the decision.
     nearest : list of Neighbour
-        Past decisions on the most similar values.
+        Past decisions on the most similar values, among the `past.LOOKED_BACK` records of the tape before this one.
     checks : list of Checked
         Of its order, in the order in which they are asked; empty where no order was wanted.
     checks_untold : str

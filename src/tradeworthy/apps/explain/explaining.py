@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.checking import Checks, checks_of
-from tradeworthy.apps.explain.explained import Compared, Explained, Neighbour, Reason
+from tradeworthy.apps.explain.explained import Compared, Explained, Reason
 from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
+from tradeworthy.apps.explain.past import nearest_past
 from tradeworthy.apps.explain.ruling import rule_of, rule_sentence
 from tradeworthy.core.decisions import rows_stream, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
@@ -17,7 +18,7 @@ from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.attribution import Explanation, Floats
 from tradeworthy.judge.explain.catalogue import Catalogue, generated_catalogue, reason_codes
-from tradeworthy.judge.explain.comparing import Difference, explain_change, explain_versions, nearest_rows
+from tradeworthy.judge.explain.comparing import Difference, explain_change, explain_versions
 from tradeworthy.judge.explain.counterfactual import counterfactual
 from tradeworthy.judge.explain.explaining import explain_row, make_explainer
 from tradeworthy.judge.explain.refusals import explain_refusal
@@ -29,7 +30,6 @@ from tradeworthy.record.reader import TapeReader
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
-NEIGHBOURS = 5
 SAID_MAX = 4
 
 
@@ -119,8 +119,8 @@ def rows_of(reader: TapeReader, version: Version) -> npt.NDArray[Any]:
     return reader.read(stream) if stream in reader.streams() else np.empty(0, [("decision", "<u8")])
 
 
-def recorded_row(reader: TapeReader, version: Version, decision: np.void) -> Floats | None:
-    """Return the feature row that a decision was made on; None where the tape has none.
+def recorded_row(reader: TapeReader, version: Version, decision: np.void) -> np.void | None:
+    """Return the record of the features that a decision was made on, and their scores; None where the tape has none.
 
     Rows are written many at once, in the order of their decisions and after them.
     """
@@ -128,7 +128,7 @@ def recorded_row(reader: TapeReader, version: Version, decision: np.void) -> Flo
     for part in reader.scan(stream, after=sequence) if stream in reader.streams() else ():
         place = int(np.searchsorted(part["decision"], sequence))
         if place < part.size:
-            return part["row"][place].copy() if part["decision"][place] == sequence else None
+            return part[place].copy() if part["decision"][place] == sequence else None
     return None
 
 
@@ -152,11 +152,10 @@ def chosen(word: str) -> Any:
 
 def _explained(project: "Project", reader: TapeReader, decision: np.void, version: Version, against: str) -> Explained:
     """Explain the score of a decision, or that it has none."""
-    rows = rows_of(reader, version)
-    own = rows[rows["decision"] == decision["sequence"]]
-    if not own.size or not np.isfinite(own["scores"][0][0]):
+    own = recorded_row(reader, version, decision)
+    if own is None or not np.isfinite(own["scores"][0]):
         return _without_row(project, decision, version, rule_of(reader, decision))
-    row, held = own["row"][0].copy(), float(decision["position"])
+    row, held = own["row"], float(decision["position"])
     told = project.settings.explain
     explainer = make_explainer(version.predictor, version.profile, against=chosen(against or told.against))
     found = explain_row(
@@ -191,7 +190,7 @@ def _explained(project: "Project", reader: TapeReader, decision: np.void, versio
         sum_error=found.sum_error,
         method=found.method,
         reasons=told_reasons,
-        identical=found.score == float(own["scores"][0][0]),
+        identical=found.score == float(own["scores"][0]),
         rule=rule,
         place=place,
         refusal=_refusal(decision),
@@ -207,16 +206,17 @@ def _explained(project: "Project", reader: TapeReader, decision: np.void, versio
             held=held,
             immutable=[name for name in told.immutable if name in version.program.names],
         ),
-        nearest=_nearest(project, reader, version, rows, decision),
+        nearest=nearest_past(project, reader, version, own),
     )
 
 
 def _row_of(reader: TapeReader, version: Version, decision: np.void) -> Floats:
     """Return the feature row that a decision was made on."""
-    row = recorded_row(reader, version, decision)
-    if row is None:
+    own = recorded_row(reader, version, decision)
+    if own is None:
         why = DenialCode(int(decision["verdict"])).text
         raise NotFound(f"decision {decision['sequence']} was made without features ({why}); name another")
+    row: Floats = own["row"]
     return row
 
 
@@ -280,32 +280,6 @@ def _reasons(found: Explanation, version: Version, place: Place | None) -> list[
         )
         for each in reasons(found, version.profile, version.program.describe, count=len(found.names))
     ]
-
-
-def _nearest(
-    project: "Project", reader: TapeReader, version: Version, rows: npt.NDArray[Any], decision: np.void
-) -> list[Neighbour]:
-    """Return the past decisions of a version on the most similar values."""
-    row = rows["row"][rows["decision"] == decision["sequence"]][0]
-    past = rows[rows["decision"] < decision["sequence"]]
-    if not past.size:
-        return []
-    places, far = nearest_rows(version.profile, row, past["row"], NEIGHBOURS)
-    made = reader.read(DECISIONS)
-    found = []
-    for place, distance in zip(places, far, strict=True):
-        other = made[np.searchsorted(made["sequence"], past["decision"][place])]
-        found.append(
-            Neighbour(
-                decision=int(other["sequence"]),
-                time=iso(int(other["ts_event_ns"])),
-                instrument=symbol_of(project, other),
-                distance=float(distance),
-                score=float(other["score"]),
-                target=float(other["target"]),
-            )
-        )
-    return found
 
 
 def _refusal(decision: np.void) -> Any:

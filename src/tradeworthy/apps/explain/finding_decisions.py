@@ -37,18 +37,18 @@ def find_decision(reader: TapeReader, which: str) -> np.void:
     """
     if which == LARGEST:
         return reader.find(DECISIONS, largest_trade(reader.read(INPUTS)))
-    made = reader.read(DECISIONS)
-    if not made.size:
-        raise NotFound("nothing was decided yet; run: tradeworthy run")
     if _NUMBER.fullmatch(which):
-        return _of_sequence(made, int(which))
+        return _of_sequence(reader, int(which))
     if which.startswith(ORDER):
-        return _of_sequence(made, _decision_of_order(reader, which.removeprefix(ORDER)))
-    champions = made[made["role"] == Role.CHAMPION]
-    found = champions[champions["ts_event_ns"] <= utc_ns(which)]
-    if not found.size:
-        raise NotFound(f"no decision was made up to {which}; the first is of {iso(int(made['ts_event_ns'][0]))}")
-    last: np.void = found[-1]
+        return _of_sequence(reader, _decision_of_order(reader, which.removeprefix(ORDER)))
+    last: np.void | None = None
+    until = utc_ns(which)
+    for made in reader.scan(DECISIONS):
+        found = np.flatnonzero((made["role"] == Role.CHAMPION) & (made["ts_event_ns"] <= until))
+        last = made[found[-1]] if found.size else last
+    if last is None:
+        first = _made(reader)["ts_event_ns"][0]
+        raise NotFound(f"no decision was made up to {which}; the first is of {iso(int(first))}")
     return last
 
 
@@ -84,10 +84,11 @@ def utc_ns(text: str) -> int:
     return round(at.replace(microsecond=0).timestamp()) * NS_PER_S + at.microsecond * 1_000
 
 
-def _of_sequence(made: npt.NDArray[Any], sequence: int) -> np.void:
+def _of_sequence(reader: TapeReader, sequence: int) -> np.void:
     """Return the decision with a tape sequence; every record has one, so most numbers are no decision's."""
-    found = made[made["sequence"] == sequence]
-    if not found.size:
+    found = reader.read(DECISIONS, after=sequence - 1, limit=1)
+    if not found.size or found["sequence"][0] != sequence:
+        made = _made(reader)
         near = int(made["sequence"][np.argmin(np.abs(made["sequence"].astype(np.float64) - sequence))])
         raise NotFound(
             f"tape sequence {sequence} is no decision's; the nearest is {near}, "
@@ -95,6 +96,14 @@ def _of_sequence(made: npt.NDArray[Any], sequence: int) -> np.void:
         )
     decision: np.void = found[0]
     return decision
+
+
+def _made(reader: TapeReader) -> npt.NDArray[Any]:
+    """Return all decisions, of which there is one at least."""
+    made = reader.read(DECISIONS)
+    if not made.size:
+        raise NotFound("nothing was decided yet; run: tradeworthy run")
+    return made
 
 
 def _decision_of_order(reader: TapeReader, text: str) -> int:

@@ -7,6 +7,7 @@ Idea:   the same facts as the command's words and JSON, drawn: the waterfall for
 import math
 
 from tradeworthy.apps.explain.explained import Explained, Reason
+from tradeworthy.apps.explain.past import AMONG
 from tradeworthy.apps.reports.bars import Step, waterfall
 from tradeworthy.apps.reports.checks import checks_table
 from tradeworthy.apps.reports.force import force_plot
@@ -180,7 +181,7 @@ def _past(found: Explained) -> Section:
         )
         for each in found.nearest
     ]
-    sentence = "Earlier decisions of this version on the most similar values."
+    sentence = f"Earlier decisions of this version on the most similar values, {AMONG}."
     head = ("time", "decision", "instrument", "mean distance, widths", "score", "wanted position")
     return Section("past", "Nearest past decisions", sentence, table(head, rows, align="trlrrr") if rows else absent())
 

@@ -112,7 +112,10 @@ def nearest_rows(profile: Profile, row: Floats, rows: Floats, count: int) -> tup
     missing = np.isnan(rows) | np.isnan(row)
     apart[missing] = (np.isnan(rows) != np.isnan(row))[missing]
     far = apart.mean(axis=1)
-    places = np.argsort(far, kind="stable")[:count]
+    near = np.arange(far.size)
+    if count < far.size:  # sorting a few is cheaper than sorting all
+        near = np.flatnonzero(~(far > np.partition(far, count - 1)[count - 1]))
+    places = near[np.argsort(far[near], kind="stable")[:count]]
     return places, far[places]
 
 
