@@ -109,8 +109,8 @@ class Lockstep:
         if pulse is None or pulse.caught_up_ns <= self._held_since_ns:
             return "the watcher to read the tape"
         entries = self._ledger.facts()
-        if pulse.ts_ns <= entries[-1].ts_ns:
-            return "the watcher to follow the last fact"
+        if pulse.followed != entries[-1].number:
+            return "the policy to follow the last fact"
         standing = stand(entries)
         self._has_led |= standing.successor is not None
         training = "" if self._until_led and self._has_led else _unfinished(standing)

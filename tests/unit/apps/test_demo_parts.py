@@ -75,7 +75,7 @@ class Stage:
     def beat(self) -> None:
         """Let the watcher read everything and say so."""
         self.clock.advance_to(self.clock.now_ns() + 1)
-        shared = {"reached": 1, "records": 1, "decisions": 1, "sinks": []}
+        shared = {"reached": 1, "records": 1, "decisions": 1, "sinks": [], "followed": self.project.ledger.head()[0]}
         watched = self.project.registry.standing().champion[:16]
         write_pulse(
             self.project.places.watcher,

@@ -23,7 +23,13 @@ from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.answers import Answer, Reaction
 from tradeworthy.change.release.comparing import read_comparisons
-from tradeworthy.change.release.conduct import Conductor, ConductSettings, challenger_judging, retraining
+from tradeworthy.change.release.conduct import (
+    Conductor,
+    ConductSettings,
+    challenger_judging,
+    next_look,
+    retraining,
+)
 from tradeworthy.change.release.policy import (
     FreezePromotion,
     PolicySettings,
@@ -367,19 +373,55 @@ def test_a_challenger_that_a_person_promotes_first_stays_champion(home, tape):
     assert home.registry.standing().retired == []
 
 
+def looks_of(hands):
+    """Return a list that gets how many decisions each comparison looks at."""
+    looked, compare = [], hands._comparer.compare
+    hands._comparer.compare = lambda *pair, seen, **words: looked.append(seen) or compare(*pair, seen=seen, **words)
+    return looked
+
+
 def test_a_comparison_is_not_made_anew_at_every_look(home, tape):
     """It reads the tape anew each time, so it waits until there is something to win by it."""
     first, challenger = challenged(home, tape)
     folder = home.folder / "tape2"
     record(home, folder, (first, Role.CHAMPION), (challenger, Role.SHADOW))
-    long = msgspec.structs.replace(POLICY, shadow_decisions=4_000, loss_margin=0.0)
-    hands = conductor(home, folder, long)
-    tries = []
-    compare = hands._comparer.compare
-    hands._comparer.compare = lambda *asked, **words: tries.append(asked) or compare(*asked, **words)
+    hands = conductor(home, folder, msgspec.structs.replace(POLICY, shadow_decisions=4_000, loss_margin=0.0))
+    looked = looks_of(hands)
     for _ in range(5):
         assert hands.step(home.registry.standing(), 100) is None
-    assert len(tries) == 1
+    assert looked == [80, 160, 240, 320]
+
+
+def acted_on(home, challenger, folder, cuts):
+    """Record 400 bars in parts, look once after each, and return the first step that is taken."""
+    roles = {home.registry.resolve("champion"): Role.CHAMPION, challenger: Role.SHADOW}
+    recorder = Recorder(folder, {home.registry.load(version): role for version, role in roles.items()})
+    hands, standing, acted = conductor(home, folder), home.registry.standing(), None
+    hands._act = lambda *_: None
+    for part in np.split(market(400, start=1_500, seed=8), cuts):
+        recorder.record(part)
+        acted = acted or hands.step(standing, 100)
+    recorder.close()
+    return acted
+
+
+def test_what_a_comparison_says_does_not_depend_on_when_the_tape_was_read(home, tape):
+    """Read while it grows or long after, the challenger is promoted on the same decisions, in the same words."""
+    _, challenger = challenged(home, tape)
+    at_once = acted_on(home, challenger, home.folder / "at-once", [])
+    assert isinstance(at_once, PromoteChallenger)
+    assert acted_on(home, challenger, home.folder / "often", [7, 90, 91, 250, 399]) == at_once
+    assert acted_on(home, challenger, home.folder / "evenly", [*range(30, 400, 30)]) == at_once
+
+
+def test_looks_become_rarer_where_labels_are_late():
+    """Fifty until there are as many decisions as wanted, then in proportion: a million take some hundreds."""
+    seen, looks = 0, 0
+    while (seen := next_look(seen, 2_000)) <= 1_000_000:
+        looks += 1
+    assert (next_look(0, 2_000), next_look(1_960, 2_000), next_look(2_000, 2_000)) == (40, 2_000, 2_040)
+    assert next_look(0, 1) == 1
+    assert 350 < looks < 400
 
 
 def test_without_a_tape_nothing_is_counted(home):

@@ -49,7 +49,14 @@ class Place:
         shared = {"reached": 1, "records": 1, "decisions": 1, "sinks": []}
         write_pulse(
             self.folder,
-            Pulse(ts_ns=now_ns, caught_up_ns=now_ns, version=version[:16], canary=canary[:16], **shared),
+            Pulse(
+                ts_ns=now_ns,
+                caught_up_ns=now_ns,
+                version=version[:16],
+                canary=canary[:16],
+                followed=self.ledger.head()[0],
+                **shared,
+            ),
         )
 
     def waits(self):
@@ -84,7 +91,7 @@ def test_what_the_watcher_said_before_the_stop_does_not_count(place):
     assert place.waits() == "the watcher to read the tape"
     place.beat()
     place.write(started())
-    assert place.waits() == "the watcher to follow the last fact"
+    assert place.waits() == "the policy to follow the last fact"
 
 
 def test_a_stop_lasts_as_long_as_what_was_begun(place):

@@ -15,7 +15,7 @@ from change_facts import ended, started
 from change_watching import watch_job
 
 from tradeworthy.change.watch.pulse import read_pulse
-from tradeworthy.change.watch.watcher import Watcher, WatchJob
+from tradeworthy.change.watch.watcher import BACKLOG, Watcher, WatchJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.time import SystemClock
@@ -62,6 +62,25 @@ def expected(home):
     found = [entry.fact.finding for entry in watcher._ledger.facts(facts.FindingRaised)]
     watcher.close()
     return found
+
+
+def test_it_says_after_which_fact_nothing_is_left_to_do(home):
+    """Not while records may be left, nor of a fact that it has not followed: then the policy may yet take a step."""
+    champion = home.registry.load(home.champion())
+    recorder = Recorder(home.folder / "tape", {champion: Role.CHAMPION})
+    recorder.record(market(1_500, seed=9, scale=4.0))
+    recorder.close()
+    watcher = Watcher(watch_job(home), clock=SystemClock())
+    assert watcher.step() > BACKLOG
+    assert watcher._pulse().followed == 0
+    while watcher.step():
+        pass
+    assert watcher._pulse().followed == home.ledger.head()[0]
+    told = home.ledger.append(facts.SizeChanged(share=1.0), actor="rita", reason="a test")
+    assert watcher._pulse().followed == told - 1
+    watcher.step()
+    assert watcher._pulse().followed == told
+    watcher.close()
 
 
 def test_killed_twice_it_tells_each_finding_once(home):

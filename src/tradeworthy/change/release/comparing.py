@@ -16,7 +16,7 @@ from tradeworthy.change.alerts.delivery import replace_file
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.distance import data_apart, features_apart
 from tradeworthy.change.release.shadow import Comparison, Reasons, Records, Side, compare, label_inputs
-from tradeworthy.core.decisions import SHORT, rows_stream, version_number
+from tradeworthy.core.decisions import SHORT, Role, rows_stream, version_number
 from tradeworthy.core.errors import UNDECODABLE, DataInvalid, ModelMismatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.judge.explain.treeshap import TreeShap
@@ -54,10 +54,25 @@ class Comparer:
         self._instruments, self._cost_bps = instruments, cost_bps
         self._known: dict[str, _Known] = {}
 
-    def compare(self, champion: str, shadow: str, *, since: int, decisions: int) -> Comparison:
-        """Compare two versions, by digest, from the input that the shadow scored first; and write it down."""
+    def compare(self, champion: str, shadow: str, *, since: int, decisions: int, seen: int) -> Comparison:
+        """Compare two versions as of the input of the shadow's `seen`-th decision, and write it down.
+
+        Parameters
+        ----------
+        champion, shadow : str
+            Digests.
+        since : int
+            The input that the shadow scored first.
+        decisions : int
+            How many labelled pairs to compare at most.
+        seen : int
+            So many decisions of the shadow's are looked at; what came later, also labels, is not.
+        """
         reader, label = TapeReader(self._tape), self._known_version(shadow).label
         inputs, decided = reader.read("inputs", after=max(since - 1, 0)), reader.read("decisions", after=since)
+        of_shadow = (decided["role"] == Role.SHADOW) & (decided["version"] == version_number(shadow))
+        last = decided["input_sequence"][of_shadow][seen - 1]
+        inputs, decided = inputs[inputs["sequence"] <= last], decided[decided["input_sequence"] <= last]
         found = compare(
             self._side(reader, champion, decided, since),
             self._side(reader, shadow, decided, since),
@@ -67,7 +82,7 @@ class Comparer:
             binary=label.kind != "forward_return",
             cost_bps=self._cost_bps,
         )
-        found = self._with_versions(found)
+        found = msgspec.structs.replace(self._with_versions(found), seen=seen)
         replace_file(self._folder / f"{shadow[:SHORT]}.mp", msgspec.msgpack.encode(found))
         return found
 

@@ -6,6 +6,7 @@ State:  none but the attempts' folders. Killed anywhere, the next `step` finds i
         step gives the same result when it is done twice.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,7 @@ ACTOR = "policy"
 AT_A_LOSS = "policy"
 """The subject of the finding that no reaction could be taken."""
 LOOKS = 50
-"""A shadow is compared again after this part of its decisions: that reads the tape each time."""
+"""How often a shadow is compared at most before it has its decisions: that reads the tape each time."""
 
 
 class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,8 +123,7 @@ class Conductor:
         self._in_shadow = DecisionCount(tape, Role.SHADOW)
         self._as_canary = DecisionCount(tape, Role.CHAMPION)
         self._comparer = Comparer(self._registry, tape, folder, release.instruments, cost_bps=settings.cost_bps or 0.0)
-        self._compared: dict[str, Comparison] = {}
-        self._look_at: dict[str, int] = {}
+        self._compared: dict[tuple[str, str], Comparison] = {}
 
     def step(self, standing: Standing, sequence: int, *, watched: int = 0) -> Step | Answer | None:
         """Take the next step, if there is one, and return what was decided.
@@ -151,10 +151,14 @@ class Conductor:
         progress = Progress(
             now_ns=self._clock.now_ns(),
             decisions_since_retrain=self._decisions_since(standing),
-            comparison=self._comparison(standing, policy.shadow_decisions),
             canary_decisions=self._canary_decisions(standing.canary, watched),
         )
-        action = decide(policy, standing, progress, env=self._registry.env)
+        action = None
+        for comparison in self._comparisons(standing, policy.shadow_decisions):
+            progress = msgspec.structs.replace(progress, comparison=comparison)
+            action = decide(policy, standing, progress, env=self._registry.env)
+            if action is not None:
+                break
         if action is not None:
             self._act(action, sequence, policy)
         return action
@@ -370,16 +374,27 @@ class Conductor:
         started = standing.retrains[-1].started.last_sequence if standing.retrains else 0
         return self._since_retrain.update(started, version=None)
 
-    def _comparison(self, standing: Standing, wanted: int) -> Comparison | None:
-        """Compare the newest shadow with the champion again, whenever it has decided a little more."""
+    def _comparisons(self, standing: Standing, wanted: int) -> Iterator[Comparison | None]:
+        """Yield how the newest shadow compares with the champion: at the last look, then at each that is due since."""
         if standing.champion is None or not standing.shadows:
-            return None
-        shadow = standing.shadows[-1]
-        key = f"{standing.champion} {shadow}"
-        count, before = self._in_shadow.update(0, version=version_number(shadow)), self._compared.get(key)
-        if count < self._look_at.get(key, 1) or (before is not None and before.is_over):
-            return before
-        self._look_at[key] = count + max(1, wanted // LOOKS)
-        found = self._comparer.compare(standing.champion, shadow, since=self._in_shadow.first, decisions=wanted)
-        self._compared[key] = found
-        return found
+            yield None
+            return
+        pair = standing.champion, standing.shadows[-1]
+        count, found = self._in_shadow.update(0, version=version_number(pair[1])), self._compared.get(pair)
+        yield found
+        while found is None or found.decisions < wanted:
+            seen = next_look(0 if found is None else found.seen, wanted)
+            if seen > count:
+                return
+            found = self._comparer.compare(*pair, since=self._in_shadow.first, decisions=wanted, seen=seen)
+            self._compared[pair] = found
+            yield found
+
+
+def next_look(seen: int, wanted: int) -> int:
+    """Return at how many of a shadow's decisions it is compared next.
+
+    The same looks for everybody, whenever the tape is read, so what they lead to depends on the tape alone; they are
+    `LOOKS` up to `wanted`, and in proportion to what there is after it.
+    """
+    return seen + max(1, max(seen, wanted) // LOOKS)

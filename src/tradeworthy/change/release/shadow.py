@@ -56,6 +56,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         How much of the contributions' size they attribute differently.
     distance : Distance
         How far the challenger lies from the champion, so far.
+    seen : int
+        Decisions of the challenger's that were looked at, labelled or not.
     """
 
     version: str
@@ -67,6 +69,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     disagreement: Anytime
     reasons: Anytime | None = None
     distance: Distance = UNKNOWN
+    seen: int = 0
 
     @property
     def is_over(self) -> bool:

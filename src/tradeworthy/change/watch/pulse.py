@@ -43,6 +43,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
         How long the oldest record that was read has waited to be on the disk.
     canary : str
         The canary of some instruments whose own monitors are at work beside those of `version`; empty for none.
+    followed : int
+        The fact up to which the policy has taken every step that it may; 0 while records are left to read.
     """
 
     ts_ns: int
@@ -58,6 +60,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     behind_ns: int = 0
     canary: str = ""
     settled_ns: int = 0
+    followed: int = 0
 
     @property
     def is_settled(self) -> bool:

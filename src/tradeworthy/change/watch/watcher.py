@@ -111,7 +111,7 @@ class Watcher:
         release = Release(self._registry, ControlBlock(Path(job.control)), job.instruments)
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns, self._figures_ns = Cases(), 0, 0
-        self._step_ns_last = self._step_ns_max = self._settled_ns = 0
+        self._step_ns_last = self._step_ns_max = self._settled_ns = self._followed = 0
         self._maker = MonitorMaker(self._registry, state / CALIBRATIONS, job.instruments, job.monitors)
         self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
         self._watch = Watch(
@@ -160,7 +160,8 @@ class Watcher:
         if observed or read:  # what was found in this look is answered in it
             standing = self._standing()
         done = self._conductor.step(standing, self._watch.sequence, watched=watched)
-        if done is None and standing.open_retrain is None and self.is_ready:
+        self._followed = self._read_up_to if watched and done is None else 0
+        if self._followed and standing.open_retrain is None and self.is_ready:
             self._settled_ns = self._watch.caught_up_ns
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._pulse_ns >= PULSE_EVERY_NS:
@@ -208,6 +209,7 @@ class Watcher:
             behind_ns=watch.behind_ns,
             canary=version_name(self._canary.version) if self._canary.version else "",
             settled_ns=self._settled_ns,
+            followed=self._followed,
         )
 
     def run(self, stop: Stop) -> None:
