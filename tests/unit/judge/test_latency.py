@@ -114,6 +114,18 @@ def test_slow_lags_are_told_alike_however_streams_are_cut(step):
     assert read(events, decisions, step=step, restarts=True)[1] == whole
 
 
+def test_a_state_holds_what_was_learned_from_and_nothing_else():
+    """A lag that learns no limit keeps no first lags; of one that does, those until now."""
+    events, decisions = tape()
+    monitor = LatencyMonitor(DESK, msgspec.structs.replace(SETTINGS, alarm_on_orders=False))
+    for stream in (events[:12], decisions):
+        monitor.observe(stream)
+    state, counts = monitor.state(), {(each.instrument, each.lag): each.count for each in monitor.summary()}
+    assert counts[DESK[0], "order lag"] > 0
+    assert len(state["first.2"]) == 0
+    assert len(state["first.0"]) == counts[DESK[0], "feed lag"] > 0
+
+
 def test_decisions_that_ask_in_falling_order_are_measured():
     """Each finds its own input; what is left waiting is what nobody has read yet."""
     events = bars(np.full(6, 100.0))

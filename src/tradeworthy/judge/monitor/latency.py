@@ -207,7 +207,8 @@ class LatencyMonitor:
             "findings": self._queue.to_array(),
         }
         for chart in np.flatnonzero(np.isnan(self._learned.limits)):
-            state[f"first.{chart}"] = self._learned.first[chart, : int(self._learned.totals[chart, 0])].copy()
+            count = min(int(self._learned.totals[chart, 0]), int(self._learned.wanted[chart]))
+            state[f"first.{chart}"] = self._learned.first[chart, :count].copy()
         return state | self._charts.export("charts.")
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -115,16 +115,15 @@ def _step_columns(block: Floats, row: float) -> int:
 @inlined
 def _score_others(table: ChartTable, lanes: Lanes) -> None:
     """Put what the charts of no single column score and tell where a level chart has its scaled value and its value."""
+    value, standard, scaled = lanes.flat, lanes.flat[STANDARD:], lanes.flat[SCALED:]
     distance = distance_of(lanes) if lanes.n_axes else np.nan
-    for place in range(len(lanes.others)):
-        other = lanes.others[place]
-        block, lane = lanes.blocks[lanes.n_column_blocks + place // LANES], place % LANES
-        if other[1]:
-            one, two = lanes.blocks[other[2]], lanes.blocks[other[4]]
-            told = same_side(one[STANDARD + other[3]], two[STANDARD + other[5]])
-            block[SCALED + lane] = block[VALUE + lane] = told if is_known(one[VALUE + other[3]]) else np.nan
-        else:
-            block[SCALED + lane], block[VALUE + lane] = look(table, lanes, other[0], distance)
+    for i in range(len(lanes.others)):
+        at = lanes.others[i, 1]
+        scaled[at], value[at] = look(table, lanes, int(lanes.others[i, 0]), distance)
+    for i in range(len(lanes.pairs)):
+        at, one, two = lanes.pairs[i]
+        told = same_side(standard[one], standard[two])
+        scaled[at] = value[at] = told if is_known(value[one]) else np.nan
 
 
 @inlined
@@ -138,7 +137,7 @@ def _step_row(table: ChartTable, lanes: Lanes, row: float) -> int:
         else:
             alarms |= _step_columns(lanes.blocks[b], row)
     for b in range(first, len(lanes.blocks)):
-        alarms |= _step_levels(lanes.blocks[b], min(LANES, len(lanes.others) - (b - first) * LANES), row)
+        alarms |= _step_levels(lanes.blocks[b], min(LANES, lanes.n_others - (b - first) * LANES), row)
     return alarms
 
 

@@ -11,12 +11,16 @@ Time:   where an excursion began is a row of this call, -1 for one that goes on 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeworthy.core.kernel import kernel
 from tradeworthy.judge.monitor.control_charts import chart_table as t
 from tradeworthy.judge.monitor.control_charts.chart_table import ChartState, ChartTable, Floats, Longs
 
 LANES = 8
+VECTOR = 4
+"""Lanes that one instruction steps."""
+
 AXES_MAX = 8
 """Directions that are followed at most."""
 
@@ -34,18 +38,27 @@ CHART = 16 * LANES
 BLOCK = HEAD + 3 * CHART
 
 
+Places = npt.NDArray[np.uint64]
+"""Without a sign, so that none can count from the end: reading there takes no test for that."""
+
+
 class Lanes(NamedTuple):
     """q charts in blocks of lanes.
 
-    blocks: (b, BLOCK) float64; homes (q, 2): the block of each chart, and its place there; others (m, 6): the charts
-    that do not look at one column's level, spread or tail, see `_note_other`; width: how many columns, and how many
-    blocks are of them; clusters: whether any has a recent scale; levels_only: whether levels are all that is looked
-    at; axes: (columns, AXES_MAX) directions, `n_axes` of them; cut: room for a row's bounded values.
+    blocks: (b, BLOCK) float64; flat: the same, end to end; homes (q, 2): the block of each chart, and its place there;
+    pairs (k, 3): where in `flat` the lanes of a chart of a pair and of both its columns stand; others (m, 2): all other
+    charts that do not look at one column's level, spread or tail, and where their lanes stand; n_others: lanes of both,
+    in whole vectors; width: how many columns, and how many blocks are of them; clusters: whether any has a recent
+    scale; levels_only: whether levels are all that is looked at; axes: (columns, AXES_MAX) directions, `n_axes` of
+    them; cut: room for a row's bounded values.
     """
 
     blocks: Floats
+    flat: Floats
     homes: Longs
-    others: Longs
+    pairs: Places
+    others: Places
+    n_others: int
     width: int
     n_column_blocks: int
     clusters: bool
@@ -99,14 +112,26 @@ def _pack_chart(own: Floats, sums: Floats, counts: Longs, block: Floats, at: int
 
 
 @kernel
-def _note_other(table: ChartTable, chart: int, other: Longs) -> None:
-    """Write down a chart of no single column, whether it is one of a pair, and of that where both columns are."""
-    own = table.constants[chart]
-    one = two = int(own[t.COLUMN])
-    if own[t.VIEW] == PAIR:
-        two = int(table.constants[int(own[t.PARTNER]), t.COLUMN])
-    other[0], other[1] = chart, int(own[t.VIEW] == PAIR)
-    other[2], other[3], other[4], other[5] = one // LANES, one % LANES, two // LANES, two % LANES
+def _place(lane: int) -> int:
+    """Return where a lane stands in blocks that lie end to end."""
+    return lane // LANES * BLOCK + lane % LANES
+
+
+@kernel
+def _find_others(table: ChartTable, homes: Longs, p: int) -> tuple[Places, Places]:
+    """Return where the charts of pairs have their lanes, and all others of no single column; see `Lanes`."""
+    q, k, m = len(homes), 0, 0
+    pairs, others = np.empty((q, 3), np.uint64), np.empty((q, 2), np.uint64)
+    for chart in range(q):
+        own, place = table.constants[chart], homes[chart, 0] * BLOCK + homes[chart, 1] - HEAD
+        if own[t.VIEW] == PAIR:
+            partner = table.constants[int(own[t.PARTNER])]
+            pairs[k, 0], pairs[k, 1], pairs[k, 2] = place, _place(int(own[t.COLUMN])), _place(int(partner[t.COLUMN]))
+            k += 1
+        elif homes[chart, 0] >= (p + LANES - 1) // LANES:
+            others[m, 0], others[m, 1] = chart, place
+            m += 1
+    return pairs[:k], others[:m]
 
 
 @kernel
@@ -120,24 +145,19 @@ def packed(table: ChartTable, state: ChartState, p: int) -> Lanes:
     for view in range(3):
         limits = HEAD + view * CHART + LIMIT_UP
         blocks[:, limits : limits + 2 * LANES] = np.inf
-    clusters, others, levels_only, m = (
-        _pack_columns(table, state.sums, p, blocks),
-        np.empty((n_others, 6), np.int64),
-        True,
-        0,
-    )
+    clusters, levels_only = _pack_columns(table, state.sums, p, blocks), True
     for chart in range(q):
         block, at = homes[chart]
         _pack_chart(table.constants[chart], state.sums[chart], state.counts[chart], blocks[block], at)
         levels_only = levels_only and table.constants[chart, t.VIEW] == LEVEL
         if block >= first:
             blocks[block, at + EDGE] = np.inf
-            _note_other(table, chart, others[m])
-            m += 1
+    pairs, others = _find_others(table, homes, p)
     n_axes = table.axes.shape[0]
     axes = np.zeros((first * LANES, AXES_MAX))
     axes[: table.axes.shape[1], :n_axes] = table.axes.T
-    return Lanes(blocks, homes, others, p, first, clusters, levels_only, axes, n_axes, np.empty(len(axes)))
+    flat, cut, n_others = blocks.reshape(-1), np.empty(len(axes)), (n_others + VECTOR - 1) // VECTOR * VECTOR
+    return Lanes(blocks, flat, homes, pairs, others, n_others, p, first, clusters, levels_only, axes, n_axes, cut)
 
 
 @kernel
