@@ -14,6 +14,7 @@ from contextlib import ExitStack
 import msgspec
 import numpy as np
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import NotFound, RecordBusy, RecordUnwritable
 from tradeworthy.core.events import EventBatch, Word
 from tradeworthy.core.instruments import Instrument
@@ -64,9 +65,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def __post_init__(self) -> None:
         """Refuse a loop that could not turn."""
-        for name in ("run_events_max", "checkpoint_every", "steer_every_ms"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"engine {name} is {getattr(self, name)}, allowed is a positive number")
+        require(self, "engine", counts=("run_events_max", "checkpoint_every"), positive=("steer_every_ms",))
 
 
 class Engine:

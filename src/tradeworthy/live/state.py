@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.experimental import structref
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.events import Kind
 from tradeworthy.core.held import Handle, HandleType, declare
@@ -71,6 +72,10 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     input_age_ms_max: float | None = None
     limit_price_bps: float = 100.0
     range_margin: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a check that would pass or refuse everything: leaving one out is said by leaving it out."""
+        require(self, "engine.checks", positive=("jump_bps_max", "input_age_ms_max"))
 
 
 class DeskState(NamedTuple):

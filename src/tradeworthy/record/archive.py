@@ -73,7 +73,7 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         for name in ("after_s", "free_min_gb"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed is zero or more")
         positive = {
             "every_s": self.every_s,
@@ -83,7 +83,7 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         }
         positive |= {f"keep_days of {stream!r}": days for stream, days in self.keep_days.items()}
         for name, value in positive.items():
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}, allowed is more than zero")
         if not 1 <= self.zstd_level <= 19 or self.alarm_at > 1:
             raise ValueError("zstd_level goes from 1 to 19, alarm_at up to 1")

@@ -23,6 +23,7 @@ from typing import Self
 
 import msgspec
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import RecordUnwritable, TradeworthyError
 from tradeworthy.core.time import NS_PER_S, Clock, Stop, StopFlag, SystemClock
 from tradeworthy.record.chain import Notary
@@ -57,6 +58,10 @@ class SyncerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     block_every_s: float = 5.0
     head_every_s: float = 60.0
     start_within_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse a pace at which nothing would become durable, or nothing else would be done."""
+        require(self, "syncer", positive=("sync_every_ms", "block_every_s", "head_every_s"))
 
 
 class _Tail:

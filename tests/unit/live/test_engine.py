@@ -9,7 +9,7 @@ import pytest
 
 from tradeworthy.core.decisions import Role
 from tradeworthy.core.denials import DenialCode
-from tradeworthy.core.errors import NotFound, RecordUnwritable
+from tradeworthy.core.errors import NotFound, RecordUnwritable, SettingsInvalid
 from tradeworthy.core.events import Kind, Word
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import SystemClock
@@ -477,5 +477,5 @@ def test_short_version_sells_what_it_does_not_have(tmp_path, shelf, events):
 @pytest.mark.parametrize("name", ["run_events_max", "checkpoint_every", "steer_every_ms"])
 def test_settings_that_cannot_turn_are_refused(name):
     """A loop needs positive numbers."""
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(SettingsInvalid, match=name):
         EngineSettings(**{name: 0})

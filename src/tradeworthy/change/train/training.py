@@ -33,6 +33,7 @@ from tradeworthy.change.train.window import (
     learned,
     walk_choices,
 )
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import DataInvalid, ModelMismatch, SettingsInvalid
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
@@ -109,8 +110,10 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse clocks that nobody keeps."""
+        """Refuse clocks that nobody keeps, and parts of the history that are none."""
         zone_of(self.time_zone)
+        shares = ("share", "first_train_share", "level")
+        require(self, "training", counts=("folds", "rows_max", "golden_rows"), positive=shares, shares=shares)
 
 
 def train(

@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, chosen, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch

@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.metrics import auc
 from tradeworthy.judge.monitor.adaptive import Foreseen, LastRows
 from tradeworthy.judge.monitor.base import (

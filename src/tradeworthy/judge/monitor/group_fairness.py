@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import zone_of
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import (
     FindingQueue,
     Records,

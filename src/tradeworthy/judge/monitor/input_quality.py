@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.events import EventBatch, Kind
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import SOME_EVENTS, FindingQueue, Records, State, are_events, inputs_of
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Longs
 from tradeworthy.judge.monitor.control_charts.rates import RateAlarm, RateCharts, RateWords, of_10k

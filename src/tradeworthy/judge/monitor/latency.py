@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import entry
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import (
     SOME_DECISIONS,
     SOME_EVENTS,

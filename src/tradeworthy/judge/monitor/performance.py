@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of

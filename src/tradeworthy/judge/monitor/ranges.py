@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import leaf, side_by_side
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.lanes import AXES_MAX
 from tradeworthy.judge.monitor.control_charts.rate_kernels import Bits

@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.explain.attribution import Explainer
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, followed_by, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import REFERENCE_MIN, ChartSettings, Operating, calibrate

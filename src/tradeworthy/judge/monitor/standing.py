@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import RATE
 from tradeworthy.core.errors import DataInvalid, SettingsInvalid, near
 from tradeworthy.core.instruments import Instrument
-from tradeworthy.judge.allowed import RATE
 from tradeworthy.judge.explain.treeshap import TreeShap
 from tradeworthy.judge.monitor.adaptive import AdaptiveCalibration, LastRows
 from tradeworthy.judge.monitor.base import Heir, Monitor, Restorable, State

@@ -6,7 +6,7 @@ Reference: docs of record that supervisors ask for: a summary readable without t
 
 import msgspec
 
-from tradeworthy.judge.allowed import require
+from tradeworthy.core.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 

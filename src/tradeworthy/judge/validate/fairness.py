@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from tradeworthy.judge.allowed import require
+from tradeworthy.core.allowed import require
 from tradeworthy.judge.group_bootstrap import GroupMeasures
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tradeworthy.judge.allowed import require
+from tradeworthy.core.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part
 

@@ -7,7 +7,7 @@ Units:  shares are of decisions (or rows) and lie in 0 to 1; losses in basis poi
 
 import msgspec
 
-from tradeworthy.judge.allowed import require
+from tradeworthy.core.allowed import require
 from tradeworthy.judge.robust.measure import AtEpsilon
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table

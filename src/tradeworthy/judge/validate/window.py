@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradeworthy.judge.allowed import require
+from tradeworthy.core.allowed import require
 from tradeworthy.judge.validate.check import Check, Measured, PartCheck, ProfileName
 from tradeworthy.judge.validate.evidence import Part, Table
 

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import DataInvalid
-from tradeworthy.judge.allowed import require
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALLOWANCE,
     CENTRE,

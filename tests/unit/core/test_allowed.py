@@ -1,12 +1,13 @@
-"""Settings of monitors and of the gate by which nothing is seen or asked are refused as soon as they are made."""
+"""Settings by which nothing is seen, asked or done are refused as soon as they are made."""
 
 import math
 
 import msgspec
 import pytest
 
+from tradeworthy.change.train.training import TrainingSettings
+from tradeworthy.core.allowed import RATE
 from tradeworthy.core.errors import SettingsInvalid
-from tradeworthy.judge.allowed import RATE
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings
 from tradeworthy.judge.monitor.group_fairness import FairnessSettings
 from tradeworthy.judge.monitor.input_quality import InputSettings
@@ -16,9 +17,14 @@ from tradeworthy.judge.monitor.reasons import ReasonSettings
 from tradeworthy.judge.monitor.standing import LABELLED, MonitorSettings
 from tradeworthy.judge.monitor.trading import TradingSettings
 from tradeworthy.judge.validate.gate import GateSettings
+from tradeworthy.live.engine import EngineSettings
+from tradeworthy.live.state import DeskSettings
+from tradeworthy.record.archive import ArchiveSettings
+from tradeworthy.record.syncer import SyncerSettings
 
 GATE = {name: type(getattr(GateSettings(), name)) for name in GateSettings.__struct_fields__}
 PARTS = {name: type(getattr(MonitorSettings(), name)) for name in MonitorSettings().rates}
+OTHERS = (EngineSettings, DeskSettings, SyncerSettings, TrainingSettings)
 
 
 def numbers(part):
@@ -50,6 +56,16 @@ def numbers(part):
         ("gate.fairness", GATE["fairness"], "proxy_auc_max", 1.5, "0 to 1"),
         ("gate.trading", GATE["trading"], "sharpe_net_min", math.inf, "any finite number"),
         ("monitor.*.charts", ChartSettings, "decay", 1.1, "0 to 1"),
+        ("engine", EngineSettings, "run_events_max", 0, "1 or more"),
+        ("engine", EngineSettings, "steer_every_ms", math.inf, "more than 0"),
+        ("engine", EngineSettings, "warm_records", -1, "0 or more"),
+        ("engine.checks", DeskSettings, "jump_bps_max", 0.0, "more than 0"),
+        ("engine.checks", DeskSettings, "input_age_ms_max", -1.0, "more than 0"),
+        ("engine.checks", DeskSettings, "limit_price_bps", -1.0, "0 or more"),
+        ("engine.checks", DeskSettings, "range_margin", math.inf, "0 or more"),
+        ("syncer", SyncerSettings, "sync_every_ms", 0.0, "more than 0"),
+        ("training", TrainingSettings, "share", 1.01, "more than 0, up to 1"),
+        ("training", TrainingSettings, "folds", 0, "1 or more"),
     ],
 )
 def test_what_is_refused_says_what_is_allowed(section, part, name, value, allowed):
@@ -61,7 +77,8 @@ def test_what_is_refused_says_what_is_allowed(section, part, name, value, allowe
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 @pytest.mark.parametrize(
-    ("part", "name"), [(p, n) for p in (*PARTS.values(), *GATE.values(), ChartSettings) for n in numbers(p)]
+    ("part", "name"),
+    [(p, n) for p in (*PARTS.values(), *GATE.values(), ChartSettings, *OTHERS) for n in numbers(p)],
 )
 def test_no_number_of_any_section_is_nonsense(part, name, value):
     """What is no number, or less than all, is refused wherever a number stands."""
@@ -77,6 +94,8 @@ def test_what_is_allowed_is_left_alone():
     assert GATE["performance"](log_loss_gain_min=-0.01).log_loss_gain_min == -0.01
     assert GATE["overfitting"](trials_declared=0, auc_gap_max=None).auc_gap_max is None
     assert TradingSettings(drawdown_value=None).drawdown_value is None
+    assert DeskSettings(jump_bps_max=None, range_margin=0.0).jump_bps_max is None
+    assert TrainingSettings(share=1.0, folds=1, embargo=0).share == 1.0
 
 
 def test_it_is_refused_where_settings_are_read():
@@ -89,6 +108,13 @@ def test_the_gates_are_refused_there_too():
     """A minimum below nothing would ask nothing."""
     with pytest.raises(SettingsInvalid, match=r"gate\.window\.effective_rows_min is -1; allowed is 1 or more"):
         msgspec.toml.decode(b"[window]\neffective_rows_min = -1", type=GateSettings)
+
+
+def test_an_archive_keeps_nothing_by_a_number_that_is_none():
+    """NaN is neither below a limit nor above it: retention and room on the disk would be of no account."""
+    for word in ("after_s = nan", "free_min_gb = nan", "budget_gb = nan", "alarm_at = nan", "keep_days = {rows = nan}"):
+        with pytest.raises(msgspec.ValidationError, match="is nan, allowed is"):
+            msgspec.toml.decode(word.encode(), type=ArchiveSettings)
 
 
 def test_a_monitor_that_there_is_not_cannot_be_off():

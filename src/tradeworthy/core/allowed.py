@@ -1,4 +1,4 @@
-"""What settings of monitors and of the gate may be: a number by which one sees or asks nothing is refused when read."""
+"""What numbers in settings may be: one by which nothing is seen, asked or done is refused when it is read."""
 
 import math
 from collections.abc import Collection
@@ -29,7 +29,7 @@ def require(
     section : str
         Where it stands in ``tradeworthy.toml``.
     counts, positive, shares, signed : collection of str
-        What is 1 or more; above 0; from 0 to 1; any finite number.
+        What is 1 or more; above 0; up to 1; any finite number.
 
     Raises
     ------
@@ -49,4 +49,5 @@ def require(
             least, words = -math.inf, "any finite number"
         most = 1.0 if name in shares else math.inf
         if not (least <= value <= most and math.isfinite(value)):
-            raise SettingsInvalid(f"{section}.{name} is {value:g}; allowed is {'0 to 1' if name in shares else words}")
+            words = words if name not in shares else "more than 0, up to 1" if name in positive else "0 to 1"
+            raise SettingsInvalid(f"{section}.{name} is {value:g}; allowed is {words}")
