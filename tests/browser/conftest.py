@@ -4,7 +4,7 @@ import pytest
 from page_at_work import ARGUMENTS, BROWSER, PASSWORD, WITHIN_MS, make_desk, need_browser, served
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tradeworthy.apps.deployment.desk import limits_by_scope
+from tradeworthy.apps.deployment.limits import limits_by_scope
 from tradeworthy.change.release.standing import NO_RULE
 from tradeworthy.core import facts
 

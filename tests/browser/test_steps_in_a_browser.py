@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tradeworthy.apps.captions import write_caption
 from tradeworthy.apps.dashboard.deciding import Filter, decisions_before
-from tradeworthy.apps.deployment.desk import limits_by_scope
+from tradeworthy.apps.deployment.limits import limits_by_scope
 from tradeworthy.core import facts
 
 

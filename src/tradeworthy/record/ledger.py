@@ -9,8 +9,8 @@ Limits: a hash chain does not notice a tail cut off as a whole: publish `head()`
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -240,6 +240,28 @@ class Ledger:
             digest = _digest(number=number, ts_ns=ts_ns, **names)
             connection.execute(sa.insert(FACTS).values(number=number, ts_ns=ts_ns, hash=digest, **names))
         return number
+
+    def decide(self, make: Callable[[], AnyFact | None], *, actor: str, reason: str) -> AnyFact | None:
+        """Append the fact that a look at the ledger leads to, and return it; None where it leads to none.
+
+        Where another fact came between look and fact, `make` looks again: of two hands that decide on the same facts
+        at once, the second decides on the first one's too.
+
+        Parameters
+        ----------
+        make : callable
+            Reads what it decides on, and returns the fact; it may raise what refuses the step.
+        actor, reason : str
+            As for `append`, whose errors are raised.
+        """
+        while True:
+            behind = self.head()[0]
+            fact = make()
+            if fact is None:
+                return None
+            with suppress(Overtaken):
+                self.append(fact, actor=actor, reason=reason, behind=behind)
+                return fact
 
     @staticmethod
     def _head(connection: sa.Connection) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from tradeworthy.apps.commands.alerting import try_way, ways_of
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.dashboard.layout import Visit
 from tradeworthy.apps.dashboard.limits import review_view
-from tradeworthy.apps.deployment.desk import limits_by_scope, record_limits, scoped_limits
+from tradeworthy.apps.deployment.limits import limits_by_scope, record_limits, scoped_limits
 from tradeworthy.change.access.people import Person
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.facts import KeyIssued, LimitsChanged

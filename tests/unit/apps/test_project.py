@@ -9,7 +9,8 @@ import pytest
 from small_project import ADA, BOB, at, looked_at
 
 from tradeworthy.apps.commands.project import Project
-from tradeworthy.apps.deployment.desk import remaining, scoped_limits
+from tradeworthy.apps.deployment.desk import remaining
+from tradeworthy.apps.deployment.limits import scoped_limits
 from tradeworthy.core import facts
 from tradeworthy.core.errors import (
     DataInvalid,

@@ -215,6 +215,26 @@ def test_a_fact_decided_on_others_is_written_right_behind_them_or_not_at_all():
     assert ledger.verify() == []
 
 
+def test_a_fact_that_is_overtaken_is_decided_anew():
+    """What came between is seen by the next look; one that leads to nothing writes nothing, one that refuses raises."""
+    ledger = Ledger("sqlite://", clock=VirtualClock(1))
+    looks = []
+
+    def look() -> TradingResumed:
+        looks.append(len(ledger.facts()))
+        if looks == [0]:
+            ledger.append(TradingHalted(scope="all"), actor="bob", reason="too")
+        return TradingResumed(scope=str(looks[-1]))
+
+    assert ledger.decide(look, actor="ann", reason="a drill") == TradingResumed(scope="1")
+    assert looks == [0, 1]
+    assert [entry.actor for entry in ledger.facts()] == ["bob", "ann"]
+    assert ledger.decide(lambda: None, actor="ann", reason="a drill") is None
+    with pytest.raises(ZeroDivisionError):
+        ledger.decide(lambda: 1 // 0, actor="ann", reason="a drill")
+    assert ledger.head()[0] == 2
+
+
 def test_several_processes_append_at_once(tmp_path):
     """Appends of three processes, creation included, are all there, each once, in one whole chain."""
     path = tmp_path / "ledger.db"

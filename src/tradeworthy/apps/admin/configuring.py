@@ -20,9 +20,10 @@ from tradeworthy.apps.admin.visitor import Asked, Html, actor_for, back_to, depl
 from tradeworthy.apps.commands.access import create_key, revoke_key
 from tradeworthy.apps.commands.alerting import try_way
 from tradeworthy.apps.dashboard.keys import key_made_view
-from tradeworthy.apps.dashboard.limits import DESK, review_view
+from tradeworthy.apps.dashboard.limits import review_view
 from tradeworthy.apps.dashboard.policy import policy_review
 from tradeworthy.apps.dashboard.telling import policy_difference
+from tradeworthy.apps.deployment.limits import SCOPE
 from tradeworthy.apps.deployment.policy import change_policy, policy_now
 from tradeworthy.change.release.policy import policy_of, values_of
 from tradeworthy.core.errors import UNDECODABLE, SettingsInvalid
@@ -41,7 +42,7 @@ class Configuring(Controller):
     def review(self, request: Asked, data: Fields) -> Html:
         """Show what a change of limits would change, before it is made."""
         actor_for(request, "limits")
-        scope, deployment = text_of(data, "scope") or DESK, deployment_of(request)
+        scope, deployment = text_of(data, "scope") or SCOPE, deployment_of(request)
         before, wanted = deployment.limits(scope), limits_of(data)
         visit = visit_of(request)
         view = review_view(visit, scope, before, wanted, deployment.bounds())
@@ -50,7 +51,7 @@ class Configuring(Controller):
     @post("/limits", sync_to_thread=True)
     def limits(self, request: Asked, data: Fields) -> Redirect:
         """Change the limits of a scope."""
-        by, scope = signed(request, "limits", reason_of(data)), text_of(data, "scope") or DESK
+        by, scope = signed(request, "limits", reason_of(data)), text_of(data, "scope") or SCOPE
         changed = deployment_of(request).change_limits(limits_of(data), scope=scope, **by)
         if not changed:
             return back_to(request, VIEW, "No limit differs; nothing was changed.")

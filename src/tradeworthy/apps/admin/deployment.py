@@ -17,16 +17,14 @@ from tradeworthy.apps.commands.results import Verified
 from tradeworthy.apps.dashboard.curves import Curves
 from tradeworthy.apps.dashboard.following import Follower, Frame
 from tradeworthy.apps.dashboard.insight import Insight, insight_of
-from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.telling import difference
-from tradeworthy.apps.deployment.desk import SCOPE, limits_by_scope
+from tradeworthy.apps.deployment.limits import SCOPE, change_limits, chosen, every_scope
 from tradeworthy.apps.reports.case_story import CasePage
 from tradeworthy.apps.reports.monitored import Told, case_page, told_of
 from tradeworthy.change.release.standing import Standing, stand
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.sight import SIGHT, Sight, read_sight
-from tradeworthy.core import facts
-from tradeworthy.core.errors import NotFound, TradeworthyError, near
+from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.ledger import Entry
@@ -112,21 +110,12 @@ class Deployment:
         NotFound
             The desk has no such scope.
         """
-        known = self.kept("limits", (self.facts(),), lambda: limits_by_scope(self.project))
-        scopes = scopes_in_order(known, [each.symbol for each in self.instruments if each.traded])
-        if scope not in scopes:
-            raise NotFound(f"limits have no scope {scope!r}{near(scope, scopes)}; there are {', '.join(scopes)}")
-        return scopes[scope]
+        return chosen(self.kept("limits", (self.facts(),), lambda: every_scope(self.project)), scope)
 
     def change_limits(self, wanted: Limits, *, actor: str, reason: str, scope: str = SCOPE) -> str:
         """Change the limits of a scope from the next event on, and say what differs; empty where nothing does."""
-        before = self.limits(scope)
-        if before == wanted:
-            return ""
-        fact = facts.LimitsChanged(scope=scope, limits=wanted)
-        self.project.ledger.append(fact, actor=actor, reason=reason)
-        self.project.control.limits_changed()
-        return difference(before, wanted)
+        changed = change_limits(self.project, lambda _: wanted, scope=scope, actor=actor, reason=reason)
+        return "" if changed.before == wanted else difference(*changed)
 
     def bounds(self) -> Limits | None:
         """Return the bounds that the champion was validated for; None without a champion."""

@@ -26,13 +26,12 @@ from tradeworthy.apps.dashboard.fairness import fairness_view
 from tradeworthy.apps.dashboard.gate import gate_view
 from tradeworthy.apps.dashboard.layout import halt_form
 from tradeworthy.apps.dashboard.letting_pass import letting_pass
-from tradeworthy.apps.dashboard.limits import scopes_in_order
 from tradeworthy.apps.dashboard.monitors import monitor_now, monitor_view
 from tradeworthy.apps.dashboard.record import FactFilter
 from tradeworthy.apps.dashboard.settings import Configured, settings_view
 from tradeworthy.apps.dashboard.shadowing import shadows_of
 from tradeworthy.apps.dashboard.storing import storage_of
-from tradeworthy.apps.deployment.desk import limits_by_scope
+from tradeworthy.apps.deployment.limits import every_scope
 from tradeworthy.apps.deployment.policy import policy_now
 from tradeworthy.apps.explain.checking import Checks
 from tradeworthy.apps.explain.explained import Explained
@@ -205,9 +204,8 @@ class Pages(Controller):
         """Show the settings."""
         visit, deployment = visit_of(request), deployment_of(request)
         project = deployment.project
-        traded = [each.symbol for each in deployment.instruments if each.traded]
         configured = Configured(
-            limits=scopes_in_order(limits_by_scope(project), traded),
+            limits=every_scope(project),
             bounds=deployment.bounds(),
             policy=policy_now(project),
             env=project.env,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tradeworthy.apps.cli import findings, keys, people, reporting, serving, steering, watching
+from tradeworthy.apps.cli import findings, keys, limits, people, reporting, serving, steering, watching
 from tradeworthy.apps.cli.examining import add_to as add_examining
 from tradeworthy.apps.cli.explaining import add_to as add_explaining
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, Version
@@ -45,7 +45,8 @@ ROOMS = {
         *("shadows", "correct-prior", "policy"),
     ),
     "Live: trade, serve, look on, stop": (
-        *("run", "serve", "page", "status", "watch", "halt", "resume", "resize", "fallback", "override-order"),
+        *("run", "serve", "page", "status", "watch", "halt", "resume", "resize", "limits", "fallback"),
+        *("override-order",),
     ),
     "Judge: what was found, and why it decided so": ("findings", "calibrate", "explain", "reasons"),
     "Record: prove what happened": (
@@ -316,6 +317,7 @@ app.command()(serving.rescore)
 watching.add_to(app)
 app.add_typer(findings.app, name="findings")
 app.add_typer(keys.app, name="keys")
+app.add_typer(limits.app, name="limits")
 app.add_typer(people.app, name="people")
 app.command("who-can")(people.who_can)
 app.command("page")(people.page)

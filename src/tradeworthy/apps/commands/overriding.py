@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tradeworthy.apps.deployment.desk import symbols_of
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.deployment.limits import symbols_of
 from tradeworthy.change.release.order_overrides import Overridden, Person, override_order
 from tradeworthy.core import facts
 from tradeworthy.core.errors import NotFound

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tradeworthy.apps.commands.correcting import Corrected
     from tradeworthy.apps.commands.feature_check import FeatureCheck
     from tradeworthy.apps.commands.handling import CaseLine, Findings
+    from tradeworthy.apps.commands.limiting import LimitSet, LimitsShown
     from tradeworthy.apps.commands.reconciling import Reconciled
     from tradeworthy.apps.commands.rehearsing import Rehearsed
     from tradeworthy.apps.commands.surveilling import Surveilled
@@ -196,6 +197,18 @@ class Project(Opened):
         scope = self._scope(scope)
         self.release.resume(scope, actor=actor, reason=reason)
         return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
+
+    def limits(self) -> "LimitsShown":
+        """Return the limits of every scope, and the champion's bounds; of all of them the tightest counts."""
+        from tradeworthy.apps.commands.limiting import show_limits  # noqa: PLC0415
+
+        return show_limits(self)
+
+    def set_limit(self, scope: str, name: str, value: float | None, *, actor: str, reason: str) -> "LimitSet":
+        """Change one limit of ``desk`` or an instrument from the next event on; None takes it away, and refuses."""
+        from tradeworthy.apps.commands.limiting import set_limit  # noqa: PLC0415
+
+        return set_limit(self, self._scope(scope), name, value, actor=actor, reason=reason)
 
     def run(
         self,

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tradeworthy.apps.deployment.desk import scoped_limits
 from tradeworthy.apps.deployment.keeping import recorded
+from tradeworthy.apps.deployment.limits import scoped_limits
 from tradeworthy.change.evidence.stress import Bench, StressReport, stress
 from tradeworthy.core.decisions import ORDER
 from tradeworthy.core.events import event_dtype

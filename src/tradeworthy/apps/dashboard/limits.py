@@ -1,13 +1,14 @@
 """Limits on the page: by scope, beside the champion's bounds, and what a change would change before it is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tradeworthy.apps.dashboard.layout import Visit, entry, form
+from tradeworthy.apps.dashboard.telling import NEWLY_SET, TIGHTER, meaning
+from tradeworthy.apps.deployment.limits import SCOPE
 from tradeworthy.apps.reports.html import badge, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits, limit_in_words
 
-DESK = "desk"
 UNITS = {"bps": "bps", "value": "currency", "quantity": "units", "minute": "a minute", "ms": "ms", "orders": "in a row"}
 
 
@@ -25,9 +26,9 @@ def limits_section(visit: Visit, scopes: Mapping[str, Limits], bounds: Limits | 
             open=limits != Limits(),
         )
         for scope, limits in scopes.items()
-        if scope != DESK
+        if scope != SCOPE
     ]
-    return join(words, _scope(visit, DESK, scopes.get(DESK, Limits()), bounds), *others)
+    return join(words, _scope(visit, SCOPE, scopes.get(SCOPE, Limits()), bounds), *others)
 
 
 def _count(limits: Limits) -> str:
@@ -48,7 +49,7 @@ def _scope(visit: Visit, scope: str, limits: Limits, bounds: Limits | None) -> M
         )
         for name in LIMIT_FIELDS
     ]
-    head = ("Limit", "Desk" if scope == DESK else scope.removeprefix("instrument:"), "Champion's bound", "Unit")
+    head = ("Limit", "Desk" if scope == SCOPE else scope.removeprefix("instrument:"), "Champion's bound", "Unit")
     listed = table(head, rows, align="lrrl")
     if not may_change:
         return join(listed, paragraph("Changing limits needs the role risk.", "empty"))
@@ -87,21 +88,9 @@ def review_view(visit: Visit, scope: str, before: Limits, after: Limits, bounds:
 
 
 def _meaning(name: str, before: Limits, after: Limits, bounds: Limits | None) -> Markup:
-    """Say whether a change makes a limit tighter or looser, and where the champion's bound still counts."""
-    old, new = getattr(before, name), getattr(after, name)
-    if new is None:
-        return badge("is no longer set", "warn")
-    bound = None if bounds is None else getattr(bounds, name)
-    if bound is not None and _looser(name, new, bound):
-        return badge("beyond the champion's bound, which counts", "warn")
-    if old is None:
-        return badge("is set")
-    return badge("looser", "warn") if _looser(name, new, old) else badge("tighter", "good")
-
-
-def _looser(name: str, value: float, than: float) -> bool:
-    """Tell whether a limit allows more than another; of the duplicate window the longer one allows less."""
-    return value < than if name == "duplicate_window_ms" else value > than
+    """Mark what a change means: good where it takes risk away, a warning where it gives risk or leaves a gap."""
+    said = meaning(name, before, after, bounds)
+    return badge(said, "good" if said == TIGHTER else "" if said == NEWLY_SET else "warn")
 
 
 def unit_of(name: str) -> str:
@@ -127,9 +116,3 @@ def _field(scope: str, name: str, value: float | None) -> Markup:
     return tag(
         "input", name=name, value=_text(value), inputmode="decimal", size="12", aria_label=label, class_="number"
     )
-
-
-def scopes_in_order(known: Mapping[str, Limits], symbols: Sequence[str]) -> dict[str, Limits]:
-    """Return the limits of the desk, of each traded instrument, and of whatever other scope somebody wrote."""
-    named = [DESK, *(f"instrument:{symbol}" for symbol in symbols)]
-    return {scope: known.get(scope, Limits()) for scope in dict.fromkeys([*named, *known])}

@@ -13,11 +13,12 @@ from tradeworthy.change.release.canary import in_words as part_in_words
 from tradeworthy.change.release.distance import in_words
 from tradeworthy.change.release.policy import PolicySettings, policy_of
 from tradeworthy.core import facts
-from tradeworthy.core.limits import LIMIT_FIELDS, Limits
+from tradeworthy.core.limits import LEAST, LIMIT_FIELDS, Limits
 from tradeworthy.core.time import iso
 from tradeworthy.record.ledger import Entry
 
 SHORT = 8
+NEWLY_SET, TIGHTER = "is set", "tighter"
 _ARROW = "\N{RIGHTWARDS ARROW}"
 
 
@@ -60,6 +61,24 @@ def difference(before: Limits, after: Limits) -> str:
     changed = [name for name in LIMIT_FIELDS if getattr(before, name) != getattr(after, name)]
     words = (f"{name.replace('_', ' ')} {_value(before, name)} {_ARROW} {_value(after, name)}" for name in changed)
     return ", ".join(words) or "nothing differs"
+
+
+def meaning(name: str, before: Limits, after: Limits, bounds: Limits | None) -> str:
+    """Say whether a change makes a limit tighter or looser, and where the champion's bound still counts."""
+    old, new = getattr(before, name), getattr(after, name)
+    if new is None:
+        return "is no longer set"
+    bound = None if bounds is None else getattr(bounds, name)
+    if bound is not None and _looser(name, new, bound):
+        return "beyond the champion's bound, which counts"
+    if old is None:
+        return NEWLY_SET
+    return "looser" if _looser(name, new, old) else TIGHTER
+
+
+def _looser(name: str, value: float, than: float) -> bool:
+    """Tell whether a limit allows more than another; of a least value the larger one allows less."""
+    return value < than if name in LEAST else value > than
 
 
 def policy_difference(before: PolicySettings, after: PolicySettings) -> str:

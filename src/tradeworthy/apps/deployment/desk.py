@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tradeworthy.apps.commands import results
 from tradeworthy.apps.commands.under_way import unfinished
 from tradeworthy.apps.deployment.keeping import keep_summary
-from tradeworthy.apps.deployment.policy import SETTINGS, record_policy
+from tradeworthy.apps.deployment.limits import record_limits, scoped_limits, symbols_of
+from tradeworthy.apps.deployment.policy import record_policy
 from tradeworthy.apps.deployment.processes import Companions, companions, see_companions_through, start_keepers
 from tradeworthy.change.release.expiry import Backstop
-from tradeworthy.change.release.order_overrides import Endings, overrides_in_force
+from tradeworthy.change.release.order_overrides import Endings
 from tradeworthy.change.release.refusals import Refusals
 from tradeworthy.change.train.training import Report
-from tradeworthy.core import facts
 from tradeworthy.core.decisions import version_name
 from tradeworthy.core.errors import DataInvalid, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.events import EventBatch
-from tradeworthy.core.limits import Limits, ScopedLimits
 from tradeworthy.core.time import NS_PER_S, Clock, MarketClock
 from tradeworthy.live.desk import is_own
 from tradeworthy.live.engine import Engine
@@ -36,7 +35,6 @@ from tradeworthy.live.feeds.rows import require_fields
 from tradeworthy.live.summary import RunSummary
 from tradeworthy.live.venues.paper import Paper
 from tradeworthy.model.version import Version
-from tradeworthy.record.ledger import Entry
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.record.tape import TapeWriter
 
@@ -51,8 +49,6 @@ NOTHING_LEFT = (
     "every event after the training part was traded already; add data, or start anew: name another folder as [desk] "
     "state, and train there"
 )
-SCOPE = "desk"
-"""Who changes limits when the file of settings has changed."""
 
 
 @dataclass(frozen=True)
@@ -246,52 +242,10 @@ def remaining(project: "Project") -> EventBatch:
     return events[events["ts_event_ns"] > after]
 
 
-def scoped_limits(project: "Project") -> ScopedLimits:
-    """Return all limits that the ledger holds, as orders are held to them.
-
-    What is set for an ``instrument:SYMBOL`` of this desk counts for that instrument; every other scope (``strategy``,
-    and whatever else somebody wrote) tightens the whole desk. A limit that the desk lacks stays missing for those
-    instruments that do not set it, and refuses.
-    """
-    known = limits_by_scope(project)
-    numbers = {f"instrument:{each.symbol}": n for n, each in enumerate(project.settings.instrument)}
-    desk = known.pop(SCOPE, Limits())
-    for scope in known.keys() - numbers.keys():
-        desk = desk.tightest(known[scope])
-    own = {numbers[scope]: known[scope] for scope in known.keys() & numbers.keys()}
-    return ScopedLimits(desk, own, overrides_in_force(project.ledger, symbols_of(project)))
-
-
-def symbols_of(project: "Project") -> list[str]:
-    """Return the symbols of a desk's instruments, by number."""
-    return [each.symbol for each in project.settings.instrument]
-
-
-def limits_by_scope(project: "Project") -> dict[str, Limits]:
-    """Return the limits that the ledger holds, by scope; the last fact of a scope counts."""
-    changes = (entry.fact for entry in project.ledger.facts(facts.LimitsChanged))
-    return {fact.scope: fact.limits for fact in changes if isinstance(fact, facts.LimitsChanged)}
-
-
 def record_settings(project: "Project") -> None:
     """Record what the settings say of limits and of the policy, where that has changed."""
     record_limits(project)
     record_policy(project)
-
-
-def record_limits(project: "Project") -> None:
-    """Record the settings' limits as a fact where they have changed; what a person has set since then stands."""
-    wanted, ours = project.settings.limits, [e for e in project.ledger.facts(facts.LimitsChanged) if _is_settings(e)]
-    last = ours[-1].fact if ours else None
-    if not isinstance(last, facts.LimitsChanged) or last.limits != wanted:
-        fact = facts.LimitsChanged(scope=SCOPE, limits=wanted)
-        project.ledger.append(fact, actor=SETTINGS, reason="[limits] of tradeworthy.toml")
-        project.control.limits_changed()
-
-
-def _is_settings(entry: Entry) -> bool:
-    """Tell whether a fact says what the settings said of the desk's limits."""
-    return entry.actor == SETTINGS and isinstance(entry.fact, facts.LimitsChanged) and entry.fact.scope == SCOPE
 
 
 def require_champion(project: "Project") -> None:
