@@ -28,7 +28,7 @@ from tradeworthy.core.errors import TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import NS_PER_S
 from tradeworthy.record.ledger import Entry
-from tradeworthy.record.reader import Cursor, TapeReader
+from tradeworthy.record.reader import Cursor
 
 Made = TypeVar("Made")
 
@@ -223,17 +223,9 @@ class Deployment:
             if not self._cursors:
                 self.frame()
                 self._curves.begin(self._follower.beginning)
-            for stream, take in (("inputs", self._curves.take), ("decisions", self._curves.take_decisions)):
-                cursor = self._cursor(stream)
-                while cursor is not None and len(records := cursor.poll()):
-                    take(records)
+                self._cursors = self._follower.cursors()
+            takes = {"inputs": self._curves.take, "decisions": self._curves.take_decisions}
+            for stream, cursor in self._cursors.items():
+                while len(records := cursor.poll()):
+                    takes[stream](records)
             yield self._curves
-
-    def _cursor(self, stream: str) -> Cursor | None:
-        """Return the place in a stream that is drawn already; None while there is no such stream."""
-        tape = self.project.places.tape
-        if stream not in self._cursors and tape.is_dir():
-            reader = TapeReader(tape)
-            if stream in reader.streams():
-                self._cursors[stream] = reader.follow(stream, self._follower.beginning.after)
-        return self._cursors.get(stream)

@@ -26,13 +26,14 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_S, iso
 from tradeworthy.record.epochs import writer_alive
-from tradeworthy.record.reader import Cursor, TapeReader
+from tradeworthy.record.reader import Cursor
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
 Records = npt.NDArray[Any]
 LATEST = 8
+FOLLOWED = ("inputs", "decisions")
 
 
 class DecisionLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,8 +167,7 @@ class Follower:
 
     def frame(self) -> Frame:
         """Read what is new and return the present moment."""
-        self._read("inputs", self._take_inputs)
-        self._read("decisions", self._take_decisions)
+        self._read()
         self._read_facts()
         project, standing = self._project, self._standing
         watcher = watcher_status(project)
@@ -202,19 +202,20 @@ class Follower:
             caption=read_caption(project.places.caption),
         )
 
-    def _read(self, stream: str, take: Any) -> None:
-        """Give all new records of a stream to `take`."""
-        if stream not in self._cursors:
-            if not self._project.places.tape.is_dir():
-                return
-            reader = TapeReader(self._project.places.tape)
-            if stream not in reader.streams():
-                return
-            if not self._cursors:
-                self._begin(Beginning.of(reader.folder, self._instruments, self._records_min))
-            self._cursors[stream] = reader.follow(stream, self.beginning.after)
-        while len(records := self._cursors[stream].poll()):
-            take(records)
+    def cursors(self) -> dict[str, Cursor]:
+        """Return, of each stream that is followed, the place where reading begins; none while there is no tape."""
+        tape = self._project.places.tape
+        return {stream: Cursor(tape, stream, self.beginning.after) for stream in FOLLOWED} if tape.is_dir() else {}
+
+    def _read(self) -> None:
+        """Take in all new records."""
+        if not self._cursors:
+            self._begin(Beginning.of(self._project.places.tape, self._instruments, self._records_min))
+            self._cursors = self.cursors()
+        takes = {"inputs": self._take_inputs, "decisions": self._take_decisions}
+        for stream, cursor in self._cursors.items():
+            while len(records := cursor.poll()):
+                takes[stream](records)
 
     def _read_facts(self) -> None:
         """Move on by the facts that are new."""
