@@ -18,6 +18,9 @@ from tradeworthy.record.tape import TapeReader
 
 INPUTS = "inputs"
 
+_OF_A_VERSION = (TradeworthyError, OSError, ValueError, ImportError, MemoryError)
+"""What may be wrong with a version, or too much of it for this machine; all else is a programmer's mistake."""
+
 WARM_EVENTS = 4_096
 """Inputs folded at once: between two such pieces the engine, in the other thread, has its turn."""
 
@@ -129,7 +132,7 @@ class Staging:
             error = future.exception()
             if error is None:
                 self._ready[number] = future.result()
-            elif isinstance(error, TradeworthyError | OSError | ValueError):
+            elif isinstance(error, _OF_A_VERSION):
                 self.refused[number] = f"{type(error).__name__}: {error}"
             else:
                 raise error

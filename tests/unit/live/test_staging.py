@@ -109,6 +109,19 @@ def test_version_that_fails_to_load_is_refused_with_its_reason(shelf, desk, reco
     assert not staging.refused
 
 
+@pytest.mark.parametrize("error", [MemoryError("8 GB"), ModuleNotFoundError("No module named 'onnxruntime'")])
+def test_a_version_that_this_machine_cannot_hold_or_run_is_refused(shelf, desk, recorder, error):
+    """No room for it, or no package that runs it: the version before keeps serving."""
+
+    def too_much(number: int) -> object:
+        raise error
+
+    staging = Staging(too_much, desk.make_pipeline, recorder.tape.folder, background=False)
+    staging.want(1, 0)
+    staging.collect()
+    assert staging.refused == {1: f"{type(error).__name__}: {error}"}
+
+
 def test_programmers_errors_are_not_swallowed(shelf, desk, recorder):
     """Only operating errors refuse a version; a bug stops the engine."""
 

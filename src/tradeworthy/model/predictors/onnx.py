@@ -4,6 +4,7 @@ Idea:   one file, one input of rows, one output of scores. The file is checked (
         it, and it is the runtime's own bytes that were checked.
 Bits:   libraries multiply a batch differently from a row, which changes the last bits; so `many` runs row by row, and
         one and many agree exactly.
+Undefined: a row at which the runtime fails has no score: NaN, of which no order comes, live and in every replay.
 """
 
 import importlib
@@ -46,24 +47,32 @@ class Onnx:
         self._session = _session(data)
         self._input, self._type, self.n_features = _input_of(self._session)
         self._output = [_output_of(self._session)]
-        scores = self._run(np.zeros((1, self.n_features), self._type))
+        try:
+            scores = self._run(np.zeros((1, self.n_features), self._type))
+        except Exception as error:  # the runtime's errors share no base class
+            raise BundleRefused(f"{ONNX_FILE} cannot score a row of zeros: {error}") from error
         if scores.ndim != 2 or len(scores) != 1 or not 1 <= scores.shape[1] <= OUTPUTS_MAX:
             raise BundleRefused(f"{ONNX_FILE} gives scores of shape {scores.shape} for one row, allowed is (1, k)")
         self.n_outputs = int(scores.shape[1])
 
     def one(self, row: Floats) -> Floats:
         """Return the (k,) scores of one (n,) row."""
-        row = as_row(row, self.n_features)
-        scores: Floats = self._run(row.astype(self._type)[None, :])[0]
-        return scores
+        return self._scores(as_row(row, self.n_features).astype(self._type)[None, :])
 
     def many(self, rows: Floats) -> Floats:
         """Return the (m, k) scores of (m, n) rows, with the bits of `one`."""
         rows = as_rows(rows, self.n_features).astype(self._type)
         scores = np.empty((len(rows), self.n_outputs))
         for place in range(len(rows)):
-            scores[place] = self._run(rows[place : place + 1])[0]
+            scores[place] = self._scores(rows[place : place + 1])
         return scores
+
+    def _scores(self, row: np.ndarray[Any, Any]) -> Floats:
+        """Return the (k,) scores of a (1, n) row, NaN where it has none."""
+        try:
+            return self._run(row).reshape(self.n_outputs)
+        except Exception:  # noqa: BLE001  # as in `__init__`
+            return np.full(self.n_outputs, np.nan)
 
     def _run(self, rows: np.ndarray[Any, Any]) -> Floats:
         scores: Floats = self._session.run(self._output, {self._input: rows})[0].astype(np.float64)
