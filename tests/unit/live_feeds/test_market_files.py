@@ -1,7 +1,8 @@
 """Market files become events exactly as declared."""
 
 import gzip
-from datetime import UTC, datetime
+import math
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,43 @@ def test_fractional_seconds_are_kept():
 def test_float_seconds_are_stamps_and_nan_is_unreadable():
     """A float stamp is rounded to nanoseconds; NaN is none."""
     assert stamps_to_ns(pl.Series([1.5, float("nan")]), "UTC", "s").to_list() == [1_500_000_000, None]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "declared", "fits"),
+    [
+        (1_577_836_800_000, "s", "ms"),
+        (1_577_836_800_000_000, "s", "us"),
+        (1_577_836_800_000_000_000, "ms", "ns"),
+        (1_577_836_800_000.5, "s", "ms"),
+        (-1_577_836_800_000, "s", "ms"),
+        (10**19, "ns", "none"),
+    ],
+)
+def test_stamps_in_another_unit_than_declared_are_refused_with_the_one_that_fits(stamp, declared, fits):
+    """Milliseconds taken for seconds would wrap round into some other century."""
+    dtype = pl.UInt64 if stamp == 10**19 else None
+    with pytest.raises(DataInvalid, match=f"no times in {declared} since 1970.* that fits them is {fits}$"):
+        stamps_to_ns(pl.Series([stamp, stamp], dtype=dtype), "UTC", declared)
+
+
+NEW_YEAR = utc_ns("2020-01-01T00:00:00")
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        pl.Series([1_577_836_800, 1_577_836_800_000, -(2**62)]),
+        pl.Series([1_577_836_800.0, 1e300, -math.inf]),
+        pl.Series(["2020-01-01 00:00:00", "9999-12-31 00:00:00", "0001-01-01 00:00:00"]),
+        pl.Series(["2020-01-01T00:00:00.000000000Z", "9999-12-31T00:00:00Z", "1600-01-01T00:00:00+05:30"]),
+        pl.Series([date(2020, 1, 1), date(9999, 12, 31), date(1, 1, 1)]),
+        pl.Series([date(2020, 1, 1), date(9999, 12, 31), date(1, 1, 1)]).cast(pl.Datetime("ms")),
+    ],
+)
+def test_a_time_beyond_what_nanoseconds_reach_is_unreadable(stamps):
+    """A last day of all days, as databases write for never, is no day in 1816; its neighbours are read."""
+    assert stamps_to_ns(stamps, "UTC", "s").to_list() == [NEW_YEAR, None, None]
 
 
 @pytest.mark.parametrize("stamp", ["2020-03-08 02:30:00", "2020-11-01 01:30:00", "never"])

@@ -9,7 +9,7 @@ Units:  prices and volume as in the file.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _UNITS_NS = {"ms": NS_PER_MS, "s": NS_PER_S, "m": NS_PER_MINUTE, "h": NS_PER_HOUR, "d": NS_PER_DAY}
 _SIDES = ("bid", "ask", "bid_size", "ask_size")
 _EPOCH_NS = {"s": NS_PER_S, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
+_INT64 = 2.0**63
+_YEARS = (1678, 2261)
+"""The first and the last whole year that nanoseconds since 1970 reach in 64 bits."""
 
 
 class MarketFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,14 +254,12 @@ def stamps_to_ns(stamps: "pl.Series", time_zone: str, time_unit: str) -> "pl.Ser
     """Return stamps (text, dates, date-times or numbers since 1970) as int64 UTC nanoseconds, null where unreadable."""
     import polars as pl  # noqa: PLC0415 - as above
 
-    if stamps.dtype.is_integer():
-        return stamps.cast(pl.Int64, strict=False) * _EPOCH_NS[time_unit]
-    if stamps.dtype.is_float():
-        return (stamps.fill_nan(None) * _EPOCH_NS[time_unit]).round().cast(pl.Int64, strict=False)
+    if stamps.dtype.is_numeric():
+        return _since_1970(stamps, time_unit)
     if stamps.dtype == pl.String:
         stamps = _parsed(stamps)
     if stamps.dtype == pl.Date:
-        stamps = stamps.cast(pl.Datetime("ns"))
+        stamps = stamps.cast(pl.Datetime("us"))
     if not isinstance(stamps.dtype, pl.Datetime):
         raise DataInvalid(f"the stamps are of type {stamps.dtype}, allowed is text, a date, a date-time or a number")
     if stamps.dtype.time_zone is None:
@@ -266,22 +267,52 @@ def stamps_to_ns(stamps: "pl.Series", time_zone: str, time_unit: str) -> "pl.Ser
     return stamps.dt.convert_time_zone("UTC").dt.timestamp("ns")
 
 
+def _since_1970(stamps: "pl.Series", time_unit: str) -> "pl.Series":
+    """Return numbers as nanoseconds; those whose nanoseconds no 64 bits hold are unreadable, all of them a mistake."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    if stamps.dtype.is_float():
+        stamps = stamps.fill_nan(None)
+    near_enough = stamps.cast(pl.Float64).abs() < _INT64 / _EPOCH_NS[time_unit]
+    if len(stamps) > stamps.null_count() and not near_enough.any():
+        first = float(stamps.drop_nulls()[0])
+        fits = next((unit for unit, size in _EPOCH_NS.items() if abs(first) < _INT64 / size), "none")
+        raise DataInvalid(
+            f"the stamps, such as {first:.15g}, are no times in {time_unit} since 1970, which go to the year 2262; "
+            f"the time_unit that fits them is {fits}"
+        )
+    kept = pl.select(pl.when(near_enough).then(stamps)).to_series()
+    if stamps.dtype.is_integer():
+        return kept.cast(pl.Int64) * _EPOCH_NS[time_unit]
+    return (kept * _EPOCH_NS[time_unit]).round().cast(pl.Int64, strict=False)
+
+
 def _parsed(text: "pl.Series") -> "pl.Series":
-    """Read ISO-like text; text that carries an offset keeps its instant."""
+    """Read ISO-like text; text that carries an offset keeps its instant. What no 64 bits hold is unreadable."""
     import polars as pl  # noqa: PLC0415 - as above
 
     has_offset = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any()
     trial = text.str.replace(" ", "T", literal=True)
     if has_offset:
-        return trial.str.to_datetime("%+", time_unit="ns", time_zone="UTC", strict=False)
+        return _within(
+            trial, lambda each, unit: each.str.to_datetime("%+", time_unit=unit, time_zone="UTC", strict=False)
+        )
     try:
-        return trial.str.to_datetime(time_unit="ns", strict=False)
+        return _within(trial, lambda each, unit: each.str.to_datetime(time_unit=unit, strict=False))
     except pl.exceptions.ComputeError:
         first = next((each for each in text if each is not None), None)
         raise DataInvalid(
             f"the stamps, such as {first!r}, are in no known format; allowed are dates and times such as "
             "2024-01-31 23:59:59, with or without an offset, and numbers since 1970"
         ) from None
+
+
+def _within(text: "pl.Series", read: "Callable[[pl.Series, Literal['us', 'ns']], pl.Series]") -> "pl.Series":
+    """Return text as date-times in nanoseconds, null in years that these do not reach and would wrap."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    reached = read(text, "us").dt.year().is_between(*_YEARS)
+    return read(pl.select(pl.when(reached).then(text)).to_series(), "ns")
 
 
 def _table(frame: "pl.DataFrame", file: MarketFile, stamps: "pl.Series") -> Table:
