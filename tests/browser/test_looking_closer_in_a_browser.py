@@ -106,6 +106,8 @@ def test_two_fingers_look_closer_and_one_moves_along(browser, address, visit):
     page = context.new_page()
     page.goto("/")
     page.wait_for_selector("body[data-drawn]")
+    expect(page.locator("#looking .touched")).to_be_visible()
+    expect(page.locator("#looking .pointed")).to_be_hidden()
     page.locator("#charts").scroll_into_view_if_needed()
     box = page.locator("#price .u-over").bounding_box()
     fingers = context.new_cdp_session(page)

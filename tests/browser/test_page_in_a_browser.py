@@ -34,6 +34,15 @@ def test_every_view_is_for_everybody(visit, desk, width, scheme):
         assert page.locator("#halt").is_visible()
 
 
+def test_how_much_of_a_limit_is_used_is_seen_on_a_phone(visit):
+    """The bars of the limits in use stand within the screen, without scrolling sideways."""
+    page = visit("tom", width=390)
+    bars = page.locator("[sse-swap=limits] meter")
+    expect(bars).not_to_have_count(0)
+    for box in (bar.bounding_box() for bar in bars.all()):
+        assert box["x"] + box["width"] <= 390
+
+
 def test_the_chart_follows_and_zooms(visit):
     """All prices are drawn; a drag looks closer; a double click shows all of it again."""
     page = visit("tom")

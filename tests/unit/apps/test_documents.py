@@ -165,6 +165,27 @@ def test_a_card_says_what_it_is_for_and_what_is_missing(traded):
     assert "Changed" not in [part.name for part in document.parts]
 
 
+def test_what_is_told_of_several_is_a_line_each(traded):
+    """Facts and roles stand below each other on the page, and programs can take them apart."""
+    document = assess(traded, THIS_YEAR)
+    given = lines(document, "Article 1:")["who may do what"].said.split("\n")
+    assert "resume: risk" in given
+    changed = lines(document, "Article 5(7)")["when, who, what, why"].said.split("\n")
+    assert len(changed) > 1
+    assert all(re.match(rf"{THIS_YEAR}-\d\d-\d\dT[\d:]{{8}} \w+: .*\)$", each) for each in changed)
+    assert '<div class="lines">' in render(document)
+
+
+def test_a_card_and_an_order_write_times_and_numbers_as_such(traded):
+    """When training began and ended is a time; six figures of a metric are enough; what was not observed is none."""
+    made = lines(model_card(traded, "champion"), "Made")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", made["first"].said)
+    assert made["first"].said < made["last"].said
+    assert not re.search(r"\d{10}", made["fold metrics"].said)
+    decision = lines(order_story(traded, str(an_order(traded))), "Decision")
+    assert decision["observed"].said == decision["limit"].said == "none"
+
+
 def test_a_card_says_what_changed_against_the_champion(tmp_path):
     """Another version's card names what differs, and only that."""
     project = at("promoted", tmp_path)

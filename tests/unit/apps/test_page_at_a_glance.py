@@ -11,7 +11,7 @@ from tradeworthy.apps.commands.handling import CaseLine, findings_of
 from tradeworthy.apps.dashboard.acting import Acts
 from tradeworthy.apps.dashboard.comparing import Judged
 from tradeworthy.apps.dashboard.comparison import _gate
-from tradeworthy.apps.dashboard.desk import age, findings, last_act
+from tradeworthy.apps.dashboard.desk import FINDINGS, age, findings, last_act
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.dashboard.telling import FactLine
@@ -64,6 +64,17 @@ def test_the_gravest_open_finding_stands_first():
     text = findings([CaseLine.of(case) for case in cases(*told)])
     places = [text.index(said) for said in ("critical 1", "warning 3", "warning 0", "info 2")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("open_now", "way"), [(FINDINGS, 0), (FINDINGS + 1, 1), (40, 1)])
+def test_many_open_findings_do_not_bury_the_desk(open_now, way):
+    """The gravest are told; how many there are is a link to all of them."""
+    one = CaseLine.of(cases(FINDING)[0])
+    many = [msgspec.structs.replace(one, number=number) for number in range(open_now)]
+    text = findings([*many[1:], msgspec.structs.replace(many[0], severity="critical", sentence="the gravest")])
+    assert text.count("<li>") == FINDINGS
+    assert text.index("the gravest") < text.index(f"/watch/{open_now - 1}")
+    assert text.count(f'<a href="/watch">All {open_now} open findings</a>') == way
 
 
 def test_a_finding_that_dates_no_change_claims_no_date_and_no_before():

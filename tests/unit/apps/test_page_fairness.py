@@ -1,5 +1,8 @@
 """Fairness and explanation on the page: rates by group with intervals over windows, importance and how far it moved."""
 
+import dataclasses
+
+import msgspec
 import numpy as np
 import pytest
 from page_visitors import visiting
@@ -94,6 +97,28 @@ def test_the_view_draws_both(found):
     assert text.count("<svg") == 1 + 2 * 3
     assert "style=" not in text
     assert ">nan<" not in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "said", "tone"),
+    [
+        (0.05, -0.1, "within", "good"),
+        (0.1, 0.06, "within", "good"),
+        (0.2, 0.05, "wider, maybe by chance", "warn"),
+        (0.2, 0.1, "wider, maybe by chance", "warn"),
+        (0.3, 0.11, "wider", "bad"),
+    ],
+)
+def test_a_gap_that_is_wider_than_is_put_up_with_is_seen(found, difference, low, said, tone):
+    """In words and a tone; surely wider is only what is so with all of its interval."""
+    [grouped, *_] = found.groups
+    gap = msgspec.structs.replace(
+        grouped.whole.gaps["selection_rate"], difference=difference, difference_low=low, difference_high=0.4
+    )
+    whole = msgspec.structs.replace(grouped.whole, gaps={"selection_rate": gap})
+    text = fairness_view(with_values(found, groups=(dataclasses.replace(grouped, whole=whole),), allowed=0.1))
+    assert f'<span class="badge {tone}">{said}</span>' in text
+    assert text.count('class="badge ') == 1
 
 
 def test_what_is_not_known_is_said(found):

@@ -110,7 +110,7 @@ def _why(explained: Explained | None) -> Markup | None:
         words = paragraph(
             "A rule decided in the version's place. This is what its own score was made of; it did not count."
         )
-        return _section("Its own score", join(words, tag("div", chart, class_="scroll", tabindex="0")))
+        return _section("Its own score", join(words, chart))
     kept = [each.sentence for each in explained.reasons if each.kept][:3]
     spoke = [each.sentence for each in explained.reasons if not each.kept][:2]
     said = tag(
@@ -119,7 +119,7 @@ def _why(explained: Explained | None) -> Markup | None:
         tag("div", tag("h3", "Against it"), sentences(spoke or ["Nothing spoke against it."])),
         class_="columns",
     )
-    return _section("Why", join(said, tag("div", chart, class_="scroll", tabindex="0"), _codes(explained)))
+    return _section("Why", join(said, chart, _codes(explained)))
 
 
 def _codes(explained: Explained) -> Markup | None:
@@ -242,7 +242,8 @@ def _nearest(explained: Explained | None) -> Markup:
     cells = [_neighbour(each) for each in (explained.nearest if explained else [])]
     head = ("Time, UTC", "Instrument", "Score", "Wanted", "Away, in widths", "")
     told = paragraph(f"Of this version, on the most similar values, {AMONG}.", "lead") if cells else None
-    return join(told, table(head, cells, align="tlrrrl", empty="This version had decided nothing before."))
+    listed = table(head, cells, align="tlrrrl", empty="This version had decided nothing before.")
+    return join(told, tag("div", listed, id="like"))
 
 
 def _neighbour(each: Neighbour) -> tuple[Markup | str, ...]:

@@ -33,6 +33,15 @@ LOOKS = (
 NO_CHAMPION = "none yet: train, register, gate and promote one"
 NO_LIMIT = "Nothing is set yet: the [limits] of tradeworthy.toml are, when the desk first runs; the page changes them."
 
+POINTED = (
+    "Drag to look closer, until each is a dot of its own; double-click for all of it; click for the decision. "
+    "With keys: + and \N{MINUS SIGN} for closer and wider, arrows to move along, Home for all of it."
+)
+TOUCHED = "Two fingers look closer, until each is a dot of its own; one moves along; a tap opens the decision."
+
+FINDINGS = 6
+"""Open findings that the view tells in words; as tall as the last decisions beside them."""
+
 PRICE = "Price with decisions, buys and sales"
 
 
@@ -230,9 +239,9 @@ def charts(symbols: Sequence[str]) -> Markup:
         tag("div", id="equity", class_="plot low", role="img", aria_label="Equity after costs"),
         tag(
             "p",
-            "The band under the price counts every decision: of those in a column of pixels, which share wanted what. "
-            "Drag to look closer, until each is a dot of its own; double-click for all of it; click for the decision. "
-            "With keys: + and \N{MINUS SIGN} for closer and wider, arrows to move along, Home for all of it.",
+            "The band under the price counts every decision: of those in a column of pixels, which share wanted what. ",
+            tag("span", POINTED, class_="pointed"),
+            tag("span", TOUCHED, class_="touched"),
             class_="empty",
             id="looking",
         ),
@@ -288,14 +297,16 @@ def did(quantity: float, verdict: str) -> Markup:
 
 
 def findings(cases: Sequence[CaseLine]) -> Markup:
-    """List what nobody has closed, the gravest first, the newest first among those alike."""
+    """List the gravest of what nobody has closed, the newest first among those alike, and the way to the others."""
     if not cases:
         return paragraph("Nothing is open.", "empty")
+    told = sorted(cases, key=lambda case: (-gravity(case.severity), -case.number))
     items = (
         tag("li", badge(case.severity, tone(case.severity)), " ", tag("a", case.sentence, href=f"/watch/{case.number}"))
-        for case in sorted(cases, key=lambda case: (-gravity(case.severity), -case.number))
+        for case in told[:FINDINGS]
     )
-    return tag("ul", items, class_="cases")
+    more = tag("p", tag("a", f"All {len(told)} open findings", href="/watch")) if len(told) > FINDINGS else None
+    return join(tag("ul", items, class_="cases"), more)
 
 
 def tone(severity: str) -> Tone:

@@ -7,7 +7,7 @@ import numpy as np
 from tradeworthy.apps.dashboard.insight import Grouped, Importance, Insight, drift_of
 from tradeworthy.apps.reports.charts import Curve, line_chart
 from tradeworthy.apps.reports.formats import count, decimal, interval
-from tradeworthy.apps.reports.html import KeyFigure, key_figures, more, paragraph, table
+from tradeworthy.apps.reports.html import KeyFigure, badge, key_figures, more, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.apps.reports.whiskers import Measured, Moment, whisker_chart
 from tradeworthy.judge.monitor.fairness import FairnessTable, Gap, Rate
@@ -147,15 +147,22 @@ def _rates(each: Grouped, rate: str) -> Markup:
 def _gaps(whole: FairnessTable, allowed: float) -> Markup:
     """Set the gaps between the extreme groups beside what is put up with."""
     rows = [(_name(rate), *_gap(gap, allowed)) for rate, gap in whole.gaps.items() if rate in RATES]
-    head = ("Gap", "Highest", "Lowest", "Difference", "95%", "Put up with", "Ratio")
-    return table(head, rows, align="lllrrrr")
+    head = ("Gap", "Highest", "Lowest", "Difference", "95%", "Put up with", "", "Ratio")
+    return table(head, rows, align="lllrrrlr")
 
 
-def _gap(gap: Gap, allowed: float) -> tuple[str, ...]:
+def _gap(gap: Gap, allowed: float) -> tuple[Markup | str, ...]:
     if not np.isfinite(gap.difference):
-        return "", "", "not known", "", decimal(allowed, 2), ""
-    bounds = interval(gap.difference_low, gap.difference_high)
-    return gap.highest, gap.lowest, decimal(gap.difference), bounds, decimal(allowed, 2), decimal(gap.ratio, 2)
+        return "", "", "not known", "", decimal(allowed, 2), "", ""
+    bounds, ratio = interval(gap.difference_low, gap.difference_high), decimal(gap.ratio, 2)
+    return gap.highest, gap.lowest, decimal(gap.difference), bounds, decimal(allowed, 2), _stands(gap, allowed), ratio
+
+
+def _stands(gap: Gap, allowed: float) -> Markup:
+    """Say whether a gap is wider than is put up with: with all of its interval, or perhaps by chance."""
+    if gap.difference <= allowed:
+        return badge("within", "good")
+    return badge("wider", "bad") if gap.difference_low > allowed else badge("wider, maybe by chance", "warn")
 
 
 def _name(rate: str) -> str:

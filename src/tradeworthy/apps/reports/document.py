@@ -6,15 +6,19 @@ from typing import Literal
 import msgspec
 
 from tradeworthy.apps.reports.html import KeyFigure, Section, Tone, badge, key_figures, page, table
-from tradeworthy.apps.reports.markup import Markup
+from tradeworthy.apps.reports.markup import Markup, tag
 from tradeworthy.core.time import iso
 
 Verdict = Literal["", "evidence", "missing"]
+HEAD = ("What", "In the record")
 TONES: dict[str, Tone] = {"evidence": "good", "missing": "warn", "": ""}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is so; `verdict` where something was asked for: there is evidence, or it is missing."""
+    """One thing that is so; `verdict` where something was asked for: there is evidence, or it is missing.
+
+    What is said of several is a line of text each.
+    """
 
     name: str
     said: str
@@ -77,5 +81,5 @@ def _lines(part: Part) -> Markup:
             (badge(line.verdict, TONES[line.verdict]) if line.verdict else "", line.name, line.said)
             for line in part.lines
         ]
-        return table(("", "what", "in the record"), rows)
-    return table(("what", "in the record"), [(line.name, line.said) for line in part.lines])
+        return tag("div", table(("", *HEAD), rows), class_="lines")
+    return tag("div", table(HEAD, [(line.name, line.said) for line in part.lines]), class_="lines")

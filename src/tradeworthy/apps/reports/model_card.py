@@ -1,6 +1,6 @@
 """The model card: a version's summary that a risk officer can read without its code."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -56,9 +56,8 @@ def _fields(of: msgspec.Struct) -> list[Line]:
     for name in of.__struct_fields__:
         value = getattr(of, name)
         empty = value is None or value == ""
-        lines.append(
-            Line(name=_words(name), said="missing" if empty else _said(value), verdict="missing" if empty else "")
-        )
+        said = "missing" if empty else _entry(name, value)
+        lines.append(Line(name=_words(name), said=said, verdict="missing" if empty else ""))
     return lines
 
 
@@ -107,7 +106,7 @@ def _changed(before: Manifest, after: Manifest) -> list[Line]:
         for name in other.__struct_fields__:
             old, new = getattr(one, name), getattr(other, name)
             if old != new:
-                lines.append(Line(name=f"{part}: {_words(name)}", said=f"{_said(old)} → {_said(new)}"))
+                lines.append(Line(name=f"{part}: {_words(name)}", said=f"{_entry(name, old)} → {_entry(name, new)}"))
     one, other = _listed(_thresholds(before)), _listed(_thresholds(after))
     if one != other:
         lines.append(Line(name="thresholds by group", said=f"{one} → {other}"))
@@ -122,12 +121,19 @@ def _changed(before: Manifest, after: Manifest) -> list[Line]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name.removesuffix("_ts_ns").replace("_", " ")
+
+
+def _entry(name: str, value: Any) -> str:
+    """Write an entry of a manifest; a time as a time, where it is known."""
+    if name.endswith("_ns"):
+        return iso(value) if value else "not known"
+    return _said(value)
 
 
 def _said(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}={each}" for key, each in value.items()) or "none"
+        return ", ".join(f"{key}={_said(each)}" for key, each in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -94,7 +94,7 @@ def _field(name: str, value: Any) -> str:
         return Role(int(value)).name.lower()
     if name == "flags":
         return _flags(int(value))
-    return f"{value:.10g}" if isinstance(value, np.floating) else str(value)
+    return str(value) if not isinstance(value, np.floating) else "none" if np.isnan(value) else f"{value:.10g}"
 
 
 def _flags(flags: int) -> str:

@@ -123,12 +123,12 @@ def _told(entries: Sequence[Noted], words: Callable[[Noted], str]) -> str:
     """List facts with time, actor and reason."""
     told = [f"{iso(each.ts_ns)[:19]} {each.actor}: {words(each)} ({each.reason})" for each in entries[:SHOWN]]
     rest = len(entries) - SHOWN
-    return "; ".join(told) + (f"; and {rest:,} more" if rest > 0 else "")
+    return "\n".join(told) + (f"\nand {rest:,} more" if rest > 0 else "")
 
 
 def _governance(year: Year) -> list[Line]:
     given = year.of(facts.RolesGiven)
-    may = "; ".join(f"{action}: {', '.join(roles_that_may(action))}" for action in ACTIONS)
+    may = "\n".join(f"{action}: {', '.join(roles_that_may(action))}" for action in ACTIONS)
     return [
         _line("who may do what", may),
         _line(
@@ -307,7 +307,7 @@ def _overrides(year: Year) -> str:
     """Say what was overridden and how it ended."""
     given = _told(year.of(facts.OrderOverridden), lambda e: f"order {e.fact.order}, {e.fact.check}")
     ended = _told(year.of(facts.OrderOverrideEnded), lambda e: f"order {e.fact.order} {e.fact.how}")
-    return "; ".join(part for part in (given, ended) if part)
+    return "\n".join(part for part in (given, ended) if part)
 
 
 def _controls(year: Year) -> list[Line]:
@@ -357,7 +357,7 @@ def _compared(fact: facts.FillsReconciled) -> str:
 
 def _breaks(year: Year) -> str:
     found = [each for each in year.of(facts.FindingRaised) if each.fact.finding.kind == "reconciliation"]
-    return "; " + _told(found, lambda e: e.fact.finding.sentence) if found else ""
+    return "\n" + _told(found, lambda e: e.fact.finding.sentence) if found else ""
 
 
 def _access(year: Year) -> list[Line]:

@@ -104,7 +104,7 @@
   function options(at, height, own, series) {
     return {
       width: at.clientWidth, height: height, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
-      axes: axes(), series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...series], legend: { live: true },
+      axes: axes(), series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...series], legend: { live: true, markers: { width: 0, fill: (u, at) => u.series[at].stroke(u, at) } },
       cursor: { drag: { x: true, y: false }, sync: { key: "desk" } }, ...own,
       hooks: { setSelect: [zoomed], ready: [(u) => u.over.addEventListener("dblclick", whole)], ...own.hooks },
     };
