@@ -172,6 +172,28 @@ def test_refused_events_are_no_part_of_a_label(at):
     assert found.waiting == HORIZON
 
 
+@pytest.mark.parametrize("step", [1, 4, 100])
+def test_labels_and_outcomes_are_told_apart_among_all_kinds_of_events(step):
+    """Beside quotes, refused bars and another instrument's, in any slicing: the same labels, to the last byte."""
+    clean = bars(CLOSES * 4, stride=10)
+    decisions, others = decisions_on(clean, 0.5), np.repeat(clean, 3)
+    reported = outcomes_of(decisions[:20:5], [1.0, 0.0, 0.0, 1.0], at=7)
+    others["sequence"] += np.tile([2, 4, 6], len(clean)).astype(np.uint64)
+    others["kind"][::3], others["flags"][1::3], others["instrument"][2::3] = Kind.QUOTE, DenialCode.INPUT_JUMP, 7
+    plain, mixed = market_join(), market_join()
+    for join, parts in ((plain, [clean, reported]), (mixed, [clean, reported, others])):
+        tape = np.concatenate(parts)
+        tape = tape[np.argsort(tape["sequence"])]
+        for start in range(0, len(tape), step):
+            join.observe(tape[start : start + step])
+        join.observe(decisions)
+    joined = mixed.take()
+    assert joined["label"][joined["value"] == joined["label"] - 0.5].tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert len(joined) == len(clean) - HORIZON
+    assert joined.tobytes() == plain.take().tobytes()
+    assert not joined["reserved"].any()
+
+
 def test_an_outcome_that_rows_do_not_carry_may_be_reported_at_any_time():
     """The rows' own outcome counts when its rows have passed; a decision without one waits for an OUTCOME event."""
     label = msgspec.structs.replace(outcome("bad", 2), row_fields=("income",))

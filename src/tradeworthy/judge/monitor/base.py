@@ -235,9 +235,13 @@ def places_of(keys: npt.NDArray[Any], asked: npt.NDArray[Any]) -> npt.NDArray[np
 
 def by_instrument(records: Records) -> list[tuple[int, slice | npt.NDArray[np.intp]]]:
     """Return each instrument among records with the places of its own, cheaply where there is one alone."""
-    if len(records) == 0:
+    return places_by(records["instrument"])
+
+
+def places_by(instruments: npt.NDArray[np.uint32]) -> list[tuple[int, slice | npt.NDArray[np.intp]]]:
+    """Return each of (n,) instruments with the places at which it stands."""
+    if len(instruments) == 0:
         return []
-    instruments = records["instrument"]
     if (instruments == instruments[0]).all():
         return [(int(instruments[0]), slice(None))]
     return [(int(each), np.flatnonzero(instruments == each)) for each in np.unique(instruments)]

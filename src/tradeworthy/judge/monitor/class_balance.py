@@ -20,12 +20,13 @@ import numpy.typing as npt
 from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, chosen, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Records, State, are_decisions, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
+from tradeworthy.judge.monitor.joins.scored import Scored, scored_of
 from tradeworthy.judge.monitor.label_shift import LabelShift, Mix
 
 Floats = npt.NDArray[np.float64]
@@ -139,9 +140,9 @@ class ClassBalanceMonitor:
     def observe(self, records: Records) -> None:
         """Take decisions and joined outcomes; anything else is left."""
         if are_decisions(records):
-            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["score"]))
-            for instrument, places in by_instrument(own):
-                self._watch_scores(instrument, own[places])
+            scored = scored_of(records, self._version)
+            for instrument, places in scored.by_instrument():
+                self._watch_scores(instrument, records, scored.at(places))
         elif are_joined(records):
             own = known_of(records, self._version)
             self._counts += (len(own), int((own["label"] > 0.5).sum()))
@@ -193,14 +194,14 @@ class ClassBalanceMonitor:
         self._labels.take_back(state, "labels.")
         self._scores.take_back(state, "scores.")
 
-    def _watch_scores(self, instrument: int, own: Records) -> None:
+    def _watch_scores(self, instrument: int, decisions: Records, own: Scored) -> None:
         """Chart an instrument's scores; an alarm is explained by the mix behind the scores since then."""
         before = self._recent.get(instrument, np.empty(0))
-        scores = np.concatenate([before, own["score"]])
-        for alarm in self._scores.watch(instrument, own["score"], own["ts_event_ns"]):
+        scores = np.concatenate([before, own.scores])
+        for alarm in self._scores.watch(instrument, own.scores, own.ts_ns):
             end = len(before) + alarm.place + 1
             since = scores[max(0, end - min(max(alarm.seen, SCORES_MIN), self._settings.window)) : end]
-            self._put(own[alarm.place], alarm, self._diagnosis(alarm, since))
+            self._put(decisions[own.places[alarm.place]], alarm, self._diagnosis(alarm, since))
         self._recent[instrument] = scores[-self._settings.window :]
 
     def _watch_labels(self, instrument: int, own: Records) -> None:

@@ -28,14 +28,13 @@ from tradeworthy.judge.monitor.base import (
     State,
     are_decisions,
     are_events,
-    by_instrument,
-    chosen,
 )
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
 from tradeworthy.judge.monitor.joins.joined import are_joined, known_of
 from tradeworthy.judge.monitor.joins.outcomes import JOINED
+from tradeworthy.judge.monitor.joins.scored import Scored, scored_of
 from tradeworthy.judge.monitor.label_shift import fit_platt
 
 Floats = npt.NDArray[np.float64]
@@ -196,11 +195,12 @@ class EstimatedPerformanceMonitor:
         if self._rows is not None:
             self._rows.observe(records)
         if are_decisions(records):
-            own = chosen(records, (records["version"] == self._version) & np.isfinite(records["score"]))
-            p = self._calibration(own["score"])
-            for instrument, places in by_instrument(own):
-                self._watch(instrument, own[places], p[places])
-            self._decided = max(self._decided, int(own["sequence"][-1]) if len(own) else 0)
+            scored = scored_of(records, self._version)
+            p = self._calibration(scored.scores)
+            for instrument, places in scored.by_instrument():
+                self._watch(instrument, records, scored.at(places), p[places])
+            if len(p):
+                self._decided = max(self._decided, int(records["sequence"][scored.places[-1]]))
             self._recent = np.concatenate([self._recent, p])[-self._settings.window :]
         elif are_joined(records):
             own = known_of(records, self._version)
@@ -265,10 +265,11 @@ class EstimatedPerformanceMonitor:
             self._rows.restore(state)
         self._chart.take_back(state, "chart.")
 
-    def _watch(self, instrument: int, own: Records, p: Floats) -> None:
+    def _watch(self, instrument: int, decisions: Records, own: Scored, p: Floats) -> None:
         """Chart an instrument's expected accuracy; hold what it finds."""
-        for alarm in self._chart.watch(instrument, np.maximum(p, 1.0 - p), own["ts_event_ns"]):
-            self._held.append(_Held(self._finding(instrument, alarm, own[alarm.place]), instrument))
+        for alarm in self._chart.watch(instrument, np.maximum(p, 1.0 - p), own.ts_ns):
+            last = decisions[own.places[alarm.place]]
+            self._held.append(_Held(self._finding(instrument, alarm, last), instrument))
 
     def _is_read(self, sequence: int) -> bool:
         """Whether inputs, and rows where they are known, are read up to a decision."""

@@ -13,10 +13,12 @@ from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tradeworthy.core.errors import UNDECODABLE, FeatureInvalid
 from tradeworthy.core.events import FIELDS, EventBatch, Kind
 from tradeworthy.core.instruments import Instrument
+from tradeworthy.core.kernel import leaf
 from tradeworthy.model.features.expressions import row
 from tradeworthy.model.features.formula import Expression
 from tradeworthy.model.features.kernel import Floats, Words
@@ -124,11 +126,10 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if memory is not None:
             prices, places = memory.asked(events)
             return prices[:, 0], places
-        column = self._column
-        places = np.flatnonzero((events["instrument"] == instrument) & (events["kind"] == self.trigger))
-        if column is None or column >= events["values"].shape[1]:
-            return np.full(len(places), np.nan), places
-        return events["values"][places, column], places
+        column, prices, places = self._column, np.empty(len(events)), np.empty(len(events), np.int64)
+        asked = (int(self.trigger), instrument, -1 if column is None else column)
+        n = read_field((events["kind"], events["instrument"], events["values"]), asked, prices, places)
+        return prices[:n], places[:n]
 
     def ahead(self, prices: Floats) -> tuple[Floats, Floats]:
         """Return the labels and values of all but the last `horizon` of (n,) prices; values are NaN where unknown."""
@@ -165,6 +166,38 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             return msgspec.json.decode(data, type=Label)
         except UNDECODABLE as error:
             raise FeatureInvalid(f"these bytes are not a stored label: {error}") from error
+
+
+@leaf
+def read_field(
+    events: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32], Floats],
+    asked: tuple[int, int, int],
+    prices: Floats,
+    places: Words,
+) -> int:
+    """Write one field of the events of one kind and instrument, NaN where there is no such column, and their places.
+
+    Parameters
+    ----------
+    events : tuple of (n,) uint8, (n,) uint32, (n, w) float64
+        Kinds, instruments and values.
+    asked : tuple of int
+        Kind, instrument and column.
+    prices, places : (n,) float64, (n,) int64
+        Where they are written.
+
+    Returns
+    -------
+    int
+        How many such events there are.
+    """
+    (kinds, instruments, values), (kind, instrument, column), found = events, asked, 0
+    for i in range(len(kinds)):
+        if kinds[i] == kind and instruments[i] == instrument:
+            prices[found] = values[i, column] if 0 <= column < values.shape[1] else np.nan
+            places[found] = i
+            found += 1
+    return found
 
 
 def forward_return(price: Expression, horizon: int) -> Label:

@@ -11,7 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradeworthy.core.events import Kind
 from tradeworthy.core.kernel import leaf
+
+OUTCOME, GAP = int(Kind.OUTCOME), int(Kind.GAP)
 
 Records = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
@@ -64,6 +67,32 @@ def write_waiting(decisions: Records, asks: Asks, newest: Words, room: Records) 
 
 
 @leaf
+def sort_events(heads: Records, trigger: int, places: Longs) -> tuple[int, int]:
+    """Write the places of (n,) HEADER that bring outcomes, and of those that make labels; return how many both are.
+
+    What makes labels are events of one kind that the input checks accepted, and gaps between them.
+    """
+    outcomes, market = 0, 0
+    for i in range(len(heads)):
+        kind = np.int64(heads[i]["kind"])
+        if kind == OUTCOME:
+            places[0, outcomes] = i
+            outcomes += 1
+        elif heads[i]["flags"] == 0 and kind in (trigger, GAP):
+            places[1, market] = i
+            market += 1
+    return outcomes, market
+
+
+@leaf
+def write_prices(sequences: Words, ts_ns: Longs, prices: Floats, places: Longs, room: Records) -> None:
+    """Write (m,) prices as PRICED into room for all, with sequences and times of the (n,) events at their places."""
+    for i in range(len(prices)):
+        each, at = room[i], places[i]
+        each["sequence"], each["ts_event_ns"], each["price"] = sequences[at], ts_ns[at], prices[i]
+
+
+@leaf
 def write_labels(labels: Floats, values: Floats, prices: Records, gives_up: bool, room: Records) -> int:  # noqa: FBT001
     """Write the labels of the first events as LABELLED into room for all; return how many those are.
 
@@ -111,6 +140,7 @@ def _write_joined(waits: np.void, fact: np.void, joined: np.void) -> None:
     joined["decision"], joined["ts_event_ns"] = waits["sequence"], waits["ts_event_ns"]
     joined["version"], joined["score"] = waits["version"], waits["score"]
     joined["instrument"], joined["role"] = waits["instrument"], waits["role"]
+    joined["reserved"][:] = 0
 
 
 @leaf
@@ -128,7 +158,7 @@ def settle(waiting: Records, known: Records, facts: Facts, outcomes: Records, jo
     outcomes : (k,) LABELLED
         Rising in `sequence`, of the decision: one that was known earlier is waited for.
     joined : (n,) JOINED
-        Zeros; the first are written.
+        The first are written.
 
     Returns
     -------

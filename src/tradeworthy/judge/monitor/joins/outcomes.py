@@ -22,6 +22,7 @@ from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.kernel import entry
 from tradeworthy.judge.monitor.base import (
     SOME_DECISIONS,
+    SOME_EVENTS,
     Kept,
     Records,
     State,
@@ -29,6 +30,7 @@ from tradeworthy.judge.monitor.base import (
     are_events,
     by_instrument,
     chosen,
+    inputs_of,
     part_of,
 )
 from tradeworthy.judge.monitor.joins.outcome_kernels import (
@@ -36,7 +38,9 @@ from tradeworthy.judge.monitor.joins.outcome_kernels import (
     Facts,
     in_order,
     settle,
+    sort_events,
     write_labels,
+    write_prices,
     write_waiting,
 )
 
@@ -135,8 +139,7 @@ class _Lane:
     def add(self, events: EventBatch) -> None:
         """Take the next events, and label those whose future is here; `passed` is the last of them."""
         prices, places = self._label.prices(events, self._instrument, self.memory)
-        fresh, own = self.prices.room(len(prices)), events if len(places) == len(events) else events.take(places)
-        fresh["sequence"], fresh["ts_event_ns"], fresh["price"] = own["sequence"], own["ts_event_ns"], prices
+        write_prices(events["sequence"], events["ts_event_ns"], prices, places, self.prices.room(len(prices)))
         self.prices.grow(len(prices))
         labels, values = self._label.ahead(np.ascontiguousarray(self.prices.records["price"]))
         if len(labels):
@@ -191,6 +194,7 @@ class OutcomeJoin:
         self._instruments = list(instruments)
         self._asks = Asks(versions is None, np.array([] if versions is None else versions, np.uint64))
         self._write = entry(write_waiting, SOME_DECISIONS, self._asks, np.empty(2, np.uint64), np.empty(0, WAITING))
+        self._sort = entry(sort_events, inputs_of(SOME_EVENTS).heads, 0, np.empty((2, 2), np.int64))
         self._waiting, self._early = Kept(WAITING), Kept(LABELLED)
         self._lanes: dict[int, _Lane] = {}
         self._newest = np.zeros(2, np.uint64)
@@ -219,15 +223,16 @@ class OutcomeJoin:
             self._waiting.drop(too_many)
             self._given_up += too_many
         elif are_events(records):
-            kind = np.ascontiguousarray(records["kind"])
-            self._add_outcomes(records.take(np.flatnonzero(kind == Kind.OUTCOME)))
+            trigger = -1 if self._label is None else int(self._label.trigger)
+            heads, places = inputs_of(records).heads, np.empty((2, len(records)), np.int64)
+            outcomes, market = self._sort(heads, trigger, places)
+            self._add_outcomes(records.take(places[0, :outcomes]))
             if self._label is not None:
-                market = chosen(records, ((kind == self._label.trigger) | (kind == Kind.GAP)) & (records["flags"] == 0))
-                self._add_market(market, self._label)
+                self._add_market(records if market == len(records) else records.take(places[1, :market]), self._label)
 
     def take(self) -> npt.NDArray[np.void]:
         """Return the (m,) JOINED records that became complete."""
-        joined, found, outcomes = np.zeros(len(self._waiting), JOINED), 0, self._firsts()
+        joined, found, outcomes = np.empty(len(self._waiting), JOINED), 0, self._firsts()
         for instrument, lane in self._lanes.items():
             facts = Facts(instrument, lane.passed, self._label is not None and not self._label.is_reported)
             found += self._settle(lane.labels.records, facts, outcomes, joined[found:])
