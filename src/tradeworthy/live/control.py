@@ -11,7 +11,7 @@ State:  4 KiB of 8-byte words. Each word means something by itself and is stored
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event as _Pause
@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import Rule
+from tradeworthy.core.decisions import Rule, version_name
 from tradeworthy.core.errors import NotFound, ReleaseRefused, SettingsInvalid
 from tradeworthy.core.instruments import Instrument
 
@@ -95,6 +95,13 @@ class Scope(NamedTuple):
             f"scope is {text!r}, allowed are 'all', 'instrument:SYMBOL' with one of {symbols}, "
             "and 'version:DIGEST' with at least 16 characters of the digest"
         )
+
+    def named(self, instruments: Sequence[Instrument]) -> str:
+        """Write it as `parse` reads it."""
+        if self.kind == SCOPE_INSTRUMENT:
+            known = self.number < len(instruments)
+            return f"instrument:{instruments[self.number].symbol if known else self.number}"
+        return "all" if self.kind == SCOPE_ALL else f"version:{version_name(self.number)}"
 
 
 SCOPE_ALL, SCOPE_INSTRUMENT, SCOPE_VERSION = range(3)

@@ -167,6 +167,22 @@ def test_a_symbol_is_a_scope(tmp_path):
     assert project.status().halted == []
 
 
+def test_everything_that_is_halted_is_said(tmp_path):
+    """A halt of all hides no other; one that is in the block and not on the ledger yet counts, so it is said too."""
+    project = at("promoted", tmp_path)
+    version = project.resolve("champion")[:16]
+    for scope in ("all", "ABC", f"version:{version}"):
+        project.halt(scope, actor=BOB, reason="looks wrong")
+    assert project.status().halted == ["all", "instrument:ABC", f"version:{version}"]
+    done = project.resume(actor=BOB, reason="fine").done
+    assert done == f"resumed all; still halted: instrument:ABC, version:{version}"
+    project.control.halt()
+    assert project.status().halted == ["all", "instrument:ABC", f"version:{version}"]
+    for scope in ("all", "ABC"):
+        project.resume(scope, actor=BOB, reason="fine")
+    assert project.resume(f"version:{version}", actor=BOB, reason="fine").done == f"resumed version:{version}"
+
+
 def test_a_second_champion_can_be_rolled_back(tmp_path):
     """A promoted challenger gives way to its predecessor, which stays known as the champion."""
     project = at("promoted", tmp_path)

@@ -198,3 +198,11 @@ def test_a_canarys_instruments_never_touch_a_halt(block):
     for number in range(64):
         block.halt(Scope.instrument(number))
     assert block.view().part == Part()
+
+
+@pytest.mark.parametrize("text", ["all", "instrument:ETH", "instrument:BTC", "version:00000000000000ff"])
+def test_a_scope_is_named_as_it_is_read(text):
+    """A name leads back to its scope; an instrument that the desk no longer has is named by its place."""
+    instruments = [Instrument(symbol="ETH"), Instrument(symbol="BTC")]
+    assert Scope.parse(text, instruments).named(instruments) == text
+    assert Scope.instrument(7).named(instruments) == "instrument:7"

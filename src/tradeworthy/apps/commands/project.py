@@ -196,7 +196,9 @@ class Project(Opened):
         """Allow orders in a scope again."""
         scope = self._scope(scope)
         self.release.resume(scope, actor=actor, reason=reason)
-        return results.Step(done=f"resumed {scope}", version="", actor=actor, reason=reason)
+        still = ", ".join(self.release.halted())
+        done = f"resumed {scope}" + (f"; still halted: {still}" if still else "")
+        return results.Step(done=done, version="", actor=actor, reason=reason)
 
     def limits(self) -> "LimitsShown":
         """Return the limits of every scope, and the champion's bounds; of all of them the tightest counts."""

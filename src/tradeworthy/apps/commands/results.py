@@ -273,7 +273,7 @@ def status_of(project: "Project") -> Status:
     return Status(
         env=project.env,
         engine="running" if running else "not running",
-        halted=sorted(standing.halted),
+        halted=project.release.halted(),
         size=standing.size,
         rule=standing.rule,
         champion=standing.champion,

@@ -236,6 +236,11 @@ class Release:
         self.registry.ledger.append(facts.TradingResumed(scope=_canonical(scope)), actor=actor, reason=reason)
         self.control.resume(parsed)
 
+    def halted(self) -> list[str]:
+        """Return every scope that is halted, by the facts or by the block: a halt counts before it is recorded."""
+        words = (scope.named(self.instruments) for scope in self.control.view().scopes)
+        return sorted({*self.registry.standing().halted, *words})
+
     def reconcile(self) -> None:
         """Make the control block agree with the facts, when a process starts.
 
