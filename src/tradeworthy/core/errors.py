@@ -53,16 +53,16 @@ class RecordUnwritable(TradeworthyError):
     """The record cannot be made durable: trading must stop."""
 
 
-class Overtaken(TradeworthyError):
-    """Another fact was written since the ones that this one was decided on; look again before deciding anew."""
-
-
 class QueryInvalid(TradeworthyError):
     """A question to the record is not one query, changes something, or names what is not there."""
 
 
 class ReleaseRefused(TradeworthyError):
     """A version may not take the step asked for: gate, approval or state is missing."""
+
+
+class Overtaken(ReleaseRefused):
+    """Another fact was written since the ones that this one was decided on; look again before deciding anew."""
 
 
 class FeedRefused(TradeworthyError):

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import sqlalchemy as sa
@@ -34,6 +34,8 @@ BUSY_TIMEOUT_S = 30
 _GENESIS = "0" * 64
 _KINDS: dict[type[Fact], str] = {kind: kind.__name__ for kind in get_args(AnyFact)}
 _META = sa.MetaData()
+
+Made = TypeVar("Made", bound=AnyFact | None)
 
 FACTS = sa.Table(
     "facts",
@@ -241,7 +243,7 @@ class Ledger:
             connection.execute(sa.insert(FACTS).values(number=number, ts_ns=ts_ns, hash=digest, **names))
         return number
 
-    def decide(self, make: Callable[[], AnyFact | None], *, actor: str, reason: str) -> AnyFact | None:
+    def decide(self, make: Callable[[], Made], *, actor: str, reason: str) -> Made:
         """Append the fact that a look at the ledger leads to, and return it; None where it leads to none.
 
         Where another fact came between look and fact, `make` looks again: of two hands that decide on the same facts
@@ -258,7 +260,7 @@ class Ledger:
             behind = self.head()[0]
             fact = make()
             if fact is None:
-                return None
+                return fact
             with suppress(Overtaken):
                 self.append(fact, actor=actor, reason=reason, behind=behind)
                 return fact

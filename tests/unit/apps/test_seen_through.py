@@ -10,7 +10,7 @@ from small_project import at, looked_at
 from tradeworthy.apps.commands.under_way import under_way, unfinished
 from tradeworthy.apps.deployment.processes import Companions, ProcessFailed, see_companions_through
 from tradeworthy.change.attempts import FAILED, JOB, LOCK, report_progress
-from tradeworthy.change.release.conduct import challenger_judging, retraining
+from tradeworthy.change.release.challengers import challenger_judging, retraining
 from tradeworthy.change.watch.pulse import Pulse, write_pulse
 from tradeworthy.core import facts
 from tradeworthy.core.errors import DataInvalid

@@ -22,19 +22,19 @@ from change_facts import raised
 from tradeworthy.change.attempts import FAILED, JOB
 from tradeworthy.change.evidence.worker import REPORT, GateJob, run_job
 from tradeworthy.change.release.answers import Answer, Reaction
+from tradeworthy.change.release.challengers import challenger_judging, retraining
 from tradeworthy.change.release.comparing import read_comparisons
 from tradeworthy.change.release.conduct import (
     Conductor,
     ConductSettings,
-    challenger_judging,
     next_look,
-    retraining,
 )
 from tradeworthy.change.release.policy import (
     FreezePromotion,
     PolicySettings,
     PromoteChallenger,
     RetireChallenger,
+    StartCanary,
     StartRetrain,
     values_of,
 )
@@ -366,8 +366,8 @@ def test_a_challenger_that_a_person_promotes_first_stays_champion(home, tape):
     hands = conductor(home, tape)
     before = home.registry.standing()
     home.release.promote(challenger, "champion", actor="bob", reason="quicker")
-    hands._act(PromoteChallenger(challenger, "late"), 100, POLICY)
-    hands._act(RetireChallenger(challenger, "late"), 100, POLICY)
+    hands._act(PromoteChallenger(challenger, "late"), 100, POLICY, before.champion)
+    hands._act(RetireChallenger(challenger, "late"), 100, POLICY, before.champion)
     assert before.champion != challenger
     assert home.registry.standing().champion == challenger
     assert home.registry.standing().retired == []
@@ -378,6 +378,32 @@ def looks_of(hands):
     looked, compare = [], hands._comparer.compare
     hands._comparer.compare = lambda *pair, seen, **words: looked.append(seen) or compare(*pair, seen=seen, **words)
     return looked
+
+
+@pytest.mark.parametrize(
+    "late", [PromoteChallenger("", "late"), StartCanary("", 0.25, "late")], ids=["champion", "canary"]
+)
+def test_a_challenger_of_a_champion_that_acts_no_more_is_left_for_the_next_look(home, tape, late):
+    """It was compared with the one before: it neither acts nor is taken out because somebody was quicker."""
+    _, challenger = challenged(home, tape)
+    hands, compared_with = conductor(home, tape), home.registry.standing().champion
+    other = home.champion(9)
+    hands._act(msgspec.structs.replace(late, version=challenger), 100, POLICY, compared_with)
+    standing = home.registry.standing()
+    assert standing.champion == other
+    assert challenger not in (*standing.champions, *standing.retired)
+
+
+def test_two_watchers_begin_and_end_one_retraining(home, tape):
+    """What a second one would write of the same retraining, or of the same answer, is no fact."""
+    hands = [conductor(home, tape) for _ in range(2)]
+    for hand in hands:
+        hand._start_retrain("drift", None, 100)
+    (attempt,) = home.registry.standing().retrains
+    for hand in hands:
+        hand._end(attempt, None, "it failed")
+    assert [each.ended.error for each in home.registry.standing().retrains] == ["it failed"]
+    assert len(home.ledger.facts(facts.RetrainStarted, facts.RetrainEnded)) == 2
 
 
 def test_a_comparison_is_not_made_anew_at_every_look(home, tape):

@@ -1,6 +1,7 @@
 """Two hands at once, and hands that write the control block without a fact: the facts win."""
 
-from threading import Thread
+import multiprocessing
+from threading import Barrier, Thread
 
 import pytest
 from change_desk import desk
@@ -9,8 +10,11 @@ from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.release import Release
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
-from tradeworthy.core.errors import NotFound, ReleaseRefused
+from tradeworthy.core.errors import NotFound, Overtaken, ReleaseRefused
+from tradeworthy.core.time import SystemClock
 from tradeworthy.live.control import SHADOWS_MAX, ControlBlock
+from tradeworthy.model.trust import TrustStore
+from tradeworthy.record.ledger import Ledger
 
 
 @pytest.fixture
@@ -40,19 +44,19 @@ def other_hand(home):
     return Release(registry, ControlBlock(home.folder / "control"), home.release.instruments)
 
 
-class Overtaken(Release):
+class Slow(Release):
     """A hand that is overtaken by another one between its fact and its word."""
 
     meanwhile = staticmethod(lambda: None)
 
-    def _set(self, digest: str, role: str) -> None:
+    def _follow_facts(self) -> None:
         self.meanwhile()
-        super()._set(digest, role)
+        super()._follow_facts()
 
 
 def overtaken(home, meanwhile):
     """Return such a hand."""
-    made = Overtaken(home.registry, home.release.control, home.release.instruments)
+    made = Slow(home.registry, home.release.control, home.release.instruments)
     made.meanwhile = meanwhile
     return made
 
@@ -235,3 +239,170 @@ def test_a_name_that_begins_another_digest_is_refused(home):
     with pytest.raises(NotFound, match="is a name, and begins version"):
         home.registry.resolve(digest[:3])
     assert home.registry.resolve(digest[:16]) == digest
+
+
+class Meeting:
+    """A registry whose first look at the facts waits until every hand has looked; what they then do is one instant."""
+
+    def __init__(self, registry: Registry, meet) -> None:
+        self._registry, self._meet, self._looks = registry, meet, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._registry, name)
+
+    def standing(self):
+        standing = self._registry.standing()
+        self._looks += 1
+        if self._looks == 1:
+            self._meet()
+        return standing
+
+
+def hand_in(folder, env, instruments, meet):
+    """Return a hand with a ledger of its own, as in another process."""
+    ledger = Ledger(folder / "ledger.db", clock=SystemClock())
+    registry = Registry(folder, ledger=ledger, trust=TrustStore(folder / "trust"), env=env)
+    return Release(Meeting(registry, meet), ControlBlock(folder / "control"), instruments)
+
+
+def at_once(home, *steps: object):
+    """Let hands take their steps in the same instant; return what refused each, None where nothing did."""
+    barrier, refusals = Barrier(len(steps), timeout=60.0), [None] * len(steps)
+
+    def act(number, step) -> None:
+        hand = hand_in(home.folder, home.registry.env, home.release.instruments, barrier.wait)
+        try:
+            step(hand)
+        except ReleaseRefused as error:
+            refusals[number] = error
+        finally:
+            hand.registry.ledger.close()
+
+    threads = [Thread(target=act, args=each) for each in enumerate(steps)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refusals
+
+
+BY = {"actor": "ada", "reason": "a test"}
+
+
+def agreed(home):
+    """Tell whether block and facts name the same champion, size and rule."""
+    standing, view = home.registry.standing(), home.release.control.view()
+    return (
+        view.champion == version_number(standing.champion)
+        and view.size == pytest.approx(standing.size)
+        and view.rule.name.lower() == standing.rule
+    )
+
+
+def test_of_two_promotions_in_one_instant_one_wins(home):
+    """The other was decided about a champion that acts no more: it is refused, with who acts now."""
+    home.champion(1)
+    second, third = (home.judged(home.registered(seed)) for seed in (2, 3))
+    refusals = at_once(
+        home, lambda hand: hand.promote(second, "champion", **BY), lambda hand: hand.promote(third, "champion", **BY)
+    )
+    (refused,) = [each for each in refusals if each is not None]
+    champion = home.registry.standing().champion
+    assert isinstance(refused, Overtaken)
+    assert f"version {champion[:16]} acts by now" in str(refused)
+    assert champion == (third if refusals[0] is refused else second)
+    assert agreed(home)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda hand, version: hand.promote(version, "canary", share=0.25, **BY),
+        lambda hand, _: hand.rollback(**BY),
+        lambda hand, _: hand.resize(1.0, **BY),
+        lambda hand, _: hand.fall_back("hold", **BY),
+        lambda hand, _: hand.fall_back("previous", **BY),
+    ],
+    ids=["canary", "rollback", "resize", "rule", "previous"],
+)
+def test_a_promotion_and_another_step_in_one_instant_are_never_both_about_the_same_champion(home, step):
+    """Either the step came first and holds for the version it was meant for, or it is refused."""
+    first, second = home.champion(1), home.champion(2)
+    third, fourth = (home.judged(home.registered(seed)) for seed in (3, 4))
+    before = home.registry.standing().number
+    by_promotion, by_step = at_once(
+        home, lambda hand: hand.promote(third, "champion", **BY), lambda hand: step(hand, fourth)
+    )
+    written = [entry.fact for entry in home.ledger.facts(after=before)]
+    assert by_promotion is None or by_step is None
+    if by_step is None:  # it was written while the version acted that it was decided about
+        assert not isinstance(written[0], facts.VersionPromoted) or written[0].version == fourth
+        assert getattr(written[0], "previous", second) == second
+    else:
+        assert [fact.version for fact in written] == [third]
+    assert first in home.registry.standing().champions
+    assert agreed(home)
+
+
+@pytest.mark.parametrize("role", ["shadow", "retired"])
+def test_the_same_step_by_two_hands_is_one_fact(home, role):
+    """The second is told that it is done already."""
+    home.champion(1)
+    version = home.judged(home.registered(2))
+    before = home.registry.standing().number
+    refusals = at_once(home, *[lambda hand: hand.promote(version, role, **BY)] * 2)
+    assert sorted(each is None for each in refusals) == [False, True]
+    assert "already; nothing to do" in str(next(each for each in refusals if each is not None))
+    assert len(home.ledger.facts(after=before)) == 1
+
+
+def test_a_reduction_in_the_same_instant_as_a_smaller_one_gives_nothing_back(home):
+    """Whichever is written first, the size ends as the smaller."""
+    home.champion(1)
+    refusals = at_once(
+        home,
+        lambda hand: hand.resize(0.1, **BY),
+        lambda hand: hand.resize(0.5, only_less=True, **BY),
+    )
+    assert refusals == [None, None]
+    assert home.registry.standing().size == 0.1
+    assert agreed(home)
+
+
+def test_an_approval_of_what_the_gate_refuses_in_the_same_instant_is_none(home):
+    """A judgement that comes between look and fact is decided on too."""
+    version = home.judged(home.registered(1, author="bob"))
+    slow = late(home, lambda: home.judged(version, passed=False))
+    slow.registry.standing()
+    with pytest.raises(ReleaseRefused, match="did not pass"):
+        slow.approve(version, **BY)
+    assert home.ledger.facts(facts.VersionApproved) == []
+
+
+def promote_in_a_process(folder, instruments, version, barrier, told):
+    """Promote from a process of its own, when every other has looked too."""
+    hand = hand_in(folder, "paper", instruments, lambda: barrier.wait(120.0))
+    try:
+        hand.promote(version, "champion", actor="ada", reason="a test")
+    except Overtaken:
+        told.put("")
+    else:
+        told.put(version)
+    hand.registry.ledger.close()
+
+
+def test_of_two_processes_that_promote_in_one_instant_one_wins(home):
+    """Two ledgers' connections, two maps of the block: one champion, in both places."""
+    home.champion(1)
+    versions = [home.judged(home.registered(seed)) for seed in (2, 3)]
+    processes = multiprocessing.get_context("spawn")
+    barrier, told = processes.Barrier(2), processes.Queue()
+    words = (home.folder, home.release.instruments)
+    hands = [processes.Process(target=promote_in_a_process, args=(*words, each, barrier, told)) for each in versions]
+    for hand in hands:
+        hand.start()
+    said = sorted(told.get(timeout=180.0) for _ in hands)
+    for hand in hands:
+        hand.join()
+    assert said == ["", home.registry.standing().champion]
+    assert agreed(home)

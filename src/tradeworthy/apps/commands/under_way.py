@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tradeworthy.change.attempts import Attempt
-from tradeworthy.change.release.conduct import challenger_judging, retraining
+from tradeworthy.change.release.challengers import challenger_judging, retraining
 from tradeworthy.change.watch.pulse import read_pulse
 from tradeworthy.core.decisions import SHORT
 from tradeworthy.core.time import iso

@@ -5,7 +5,7 @@ Reference: REGULATION.md R1, R3: approval by another person for live, paper and 
 
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core.decisions import SHORT
-from tradeworthy.core.errors import ReleaseRefused
+from tradeworthy.core.errors import Overtaken, ReleaseRefused
 from tradeworthy.core.time import iso
 from tradeworthy.live.control import SHADOWS_MAX
 
@@ -69,6 +69,13 @@ def check_approval(standing: Standing, digest: str) -> None:
             f"nobody but {author}, who made it, approved version {digest[:SHORT]} for live; "
             f"another person runs: tradeworthy approve {digest[:SHORT]}"
         )
+
+
+def check_acting(standing: Standing, acting: str | None) -> None:
+    """Refuse a step that was decided while another version acted than does now: somebody was faster."""
+    if standing.champion != acting:
+        now, then = (f"version {digest[:SHORT]}" if digest else "nobody" for digest in (standing.champion, acting))
+        raise Overtaken(f"{now} acts by now, {then} did when this was decided; look at tradeworthy status, ask again")
 
 
 def check_rollback(standing: Standing, acting: str | None) -> None:

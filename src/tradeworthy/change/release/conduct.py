@@ -6,15 +6,15 @@ State:  none but the attempts' folders. Killed anywhere, the next `step` finds i
         step gives the same result when it is done twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from tradeworthy.change.attempts import Attempt
-from tradeworthy.change.evidence.worker import GateJob, judging, read_report
+from tradeworthy.change.evidence.worker import GateJob, read_report
 from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.release.answers import Answer, next_answer, refused, said
+from tradeworthy.change.release.challengers import challenger_judging, retraining
 from tradeworthy.change.release.comparing import Comparer
 from tradeworthy.change.release.counting import DecisionCount
 from tradeworthy.change.release.distance import gone_by
@@ -41,10 +41,10 @@ from tradeworthy.change.release.standing import Retrain, Standing
 from tradeworthy.change.train.candidate import load_candidate
 from tradeworthy.change.train.history import History, TapeHistory
 from tradeworthy.change.train.training import TrainingSettings
-from tradeworthy.change.train.worker import CANDIDATE, TrainJob, training
+from tradeworthy.change.train.worker import CANDIDATE, TrainJob
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import SHORT, Role, version_number
-from tradeworthy.core.errors import TradeworthyError
+from tradeworthy.core.errors import Overtaken, TradeworthyError
 from tradeworthy.core.limits import Limits
 from tradeworthy.core.time import Clock
 from tradeworthy.judge.validate.gate import GateSettings
@@ -82,16 +82,6 @@ class ConductSettings(msgspec.Struct, frozen=True, kw_only=True):
     gate: GateSettings = GateSettings()
     cost_bps: float | None = None
     policy: PolicySettings = PolicySettings()
-
-
-def retraining(folder: Path, attempt: Retrain) -> Attempt:
-    """Return the attempt at a training below a conductor's folder, named by the fact that started it."""
-    return training(folder / "trainings" / f"{attempt.number:08d}")
-
-
-def challenger_judging(folder: Path, version: str, attempt: int) -> Attempt:
-    """Return an attempt at a challenger's judgement below a conductor's folder; the first is 1."""
-    return judging(folder / "gates" / version[:SHORT] / str(attempt))
 
 
 class Conductor:
@@ -160,22 +150,24 @@ class Conductor:
             if action is not None:
                 break
         if action is not None:
-            self._act(action, sequence, policy)
+            self._act(action, sequence, policy, standing.champion)
         return action
 
-    def _act(self, action: Step, sequence: int, policy: PolicySettings) -> None:
-        """Do what was decided; a step that is refused ends the challenger's story, with the reason."""
+    def _act(self, action: Step, sequence: int, policy: PolicySettings, acting: str | None) -> None:
+        """Do what was decided about who acts; a step that is refused ends the challenger's story, with the reason."""
         if isinstance(action, StartRetrain):
             self._start_retrain(action.trigger, action.changed_ns, sequence)
             return
         try:
-            self._act_on(action, policy)
+            self._act_on(action, policy, acting)
+        except Overtaken:  # another version acts by now: the next look decides anew
+            return
         except TradeworthyError as error:
             self._give_up(action.version, f"{type(error).__name__}: {error}")
 
     def _start_retrain(self, trigger: str, changed_ns: int | None, sequence: int) -> None:
         fact = facts.RetrainStarted(trigger=trigger, first_sequence=1, last_sequence=sequence, changed_ns=changed_ns)
-        self._registry.ledger.append(fact, actor=ACTOR, reason=trigger)
+        self._write(fact, lambda now: now.open_retrain is None, trigger)
 
     def _give_up(self, version: str, reason: str) -> None:
         """Retire a challenger, unless somebody else has given it its role in the meantime."""
@@ -209,7 +201,7 @@ class Conductor:
             share=None if done is None else done.share,
             dry_run=policy.dry_run,
         )
-        self._registry.ledger.append(fact, actor=ACTOR, reason=wanted.reason)
+        self._write(fact, lambda now: now.answered < wanted.finding, wanted.reason)
         if done is None:
             self._tell_at_a_loss(wanted, standing, wanted.impossible(standing, no_training))
 
@@ -226,11 +218,10 @@ class Conductor:
 
     def _tell_at_a_loss(self, answer: Answer, standing: Standing, why: str | None) -> None:
         """Tell, once under a champion, that no reaction to a finding can be taken, so that a person must act."""
-        already = {finding.subject for number, finding in standing.findings if number > standing.champion_since}
-        if AT_A_LOSS in already:
+        if any(each.subject == AT_A_LOSS for number, each in standing.findings if number > standing.champion_since):
             return
-        why = why or "every reaction was refused"
-        found = unanswered(AT_A_LOSS, answer.reason.rstrip("."), why, now_ns=self._clock.now_ns())
+        said_of, why = answer.reason.rstrip("."), why or "every reaction was refused"
+        found = unanswered(AT_A_LOSS, said_of, why, now_ns=self._clock.now_ns())
         tell(self._registry.ledger, found, actor=ACTOR)
 
     def _take_away(self, answer: Answer, standing: Standing) -> None:
@@ -242,26 +233,26 @@ class Conductor:
             release.rollback(actor=ACTOR, reason=reason, acting=standing.champion)
         elif answer.to is not None:
             release.fall_back(answer.to, actor=ACTOR, reason=reason, acting=standing.champion)
-        elif answer.share is not None and answer.share < standing.size:
-            release.resize(answer.share, actor=ACTOR, reason=reason)
+        elif answer.share is not None:
+            release.resize(answer.share, actor=ACTOR, reason=reason, only_less=True)
 
-    def _act_on(self, action: Step, policy: PolicySettings) -> None:
+    def _act_on(self, action: Step, policy: PolicySettings, acting: str | None) -> None:
         match action:
             case JudgeChallenger(version=version):
                 self._judge(version, policy.gate_tries)
             case StartShadow(version=version):
                 self._release.promote(version, "shadow", actor=ACTOR, reason="the gate passed the challenger")
             case StartCanary():
-                self._start_canary(action)
+                self._start_canary(action, acting)
             case PromoteChallenger(version=version, reason=reason, distance=distance):
-                self._release.promote(version, "champion", actor=ACTOR, reason=reason, distance=distance)
+                self._release.promote(version, "champion", actor=ACTOR, reason=reason, distance=distance, acting=acting)
             case FreezePromotion():
                 self._freeze(action)
             case RetireChallenger(version=version, reason=reason):
                 self._release.promote(version, "retired", actor=ACTOR, reason=reason)
                 self._tell(version, reason, severity="info")
 
-    def _start_canary(self, action: StartCanary) -> None:
+    def _start_canary(self, action: StartCanary, acting: str | None) -> None:
         """Let a challenger act on the part of the desk that the policy names."""
         self._release.promote(
             action.version,
@@ -271,6 +262,7 @@ class Conductor:
             share=action.share,
             instrument_share=action.instrument_share,
             distance=action.distance,
+            acting=acting,
         )
 
     def _freeze(self, action: FreezePromotion) -> None:
@@ -278,9 +270,15 @@ class Conductor:
         standing = self._registry.standing()
         allowed = in_force(standing, self._settings.policy).distance_max
         fact = facts.PromotionFrozen(version=action.version, gone=action.gone, allowed=allowed)
-        self._registry.ledger.append(fact, actor=ACTOR, reason=action.reason)
-        since = gone_by(standing.champions, standing.steps)[1]
-        tell(self._registry.ledger, frozen(fact, since, now_ns=self._clock.now_ns()), actor=ACTOR)
+        if self._write(fact, lambda now: action.version not in now.frozen, action.reason):
+            since = gone_by(standing.champions, standing.steps)[1]
+            tell(self._registry.ledger, frozen(fact, since, now_ns=self._clock.now_ns()), actor=ACTOR)
+
+    def _write(self, fact: facts.AnyFact, still: Callable[[Standing], bool], reason: str) -> bool:
+        """Write a fact if what it was decided on still holds where all stand now; tell whether it did."""
+        ledger = self._registry.ledger
+        made = ledger.decide(lambda: fact if still(self._registry.standing()) else None, actor=ACTOR, reason=reason)
+        return made is not None
 
     def _attend(self, attempt: Retrain, standing: Standing) -> None:
         """Start an attempt that was only written down; end one whose process has ended."""
@@ -289,9 +287,9 @@ class Conductor:
             case "absent":
                 work.start(self._job(attempt.started, standing))
             case "done":
-                self._finish(work.folder)
+                self._finish(attempt, work.folder)
             case "failed":
-                self._end(None, work.error)
+                self._end(attempt, None, work.error)
             case "running":
                 pass
 
@@ -308,7 +306,7 @@ class Conductor:
             changed_ns=started.changed_ns,
         )
 
-    def _finish(self, folder: Path) -> None:
+    def _finish(self, attempt: Retrain, folder: Path) -> None:
         """Register what a training left, and write down that it ended."""
         try:
             candidate = load_candidate(folder / CANDIDATE)
@@ -316,14 +314,14 @@ class Conductor:
                 candidate, self._settings.version, key=self._key, author=self._key.name, reason="retrained by policy"
             )
         except TradeworthyError as error:
-            self._end(None, f"{type(error).__name__}: {error}")
+            self._end(attempt, None, f"{type(error).__name__}: {error}")
         else:
-            self._end(digest, None)
+            self._end(attempt, digest, None)
 
-    def _end(self, version: str | None, error: str | None) -> None:
+    def _end(self, attempt: Retrain, version: str | None, error: str | None) -> None:
         fact = facts.RetrainEnded(version=version, error=error)
         reason = error if version is None and error else f"trained version {str(version)[:SHORT]}"
-        self._registry.ledger.append(fact, actor=ACTOR, reason=reason)
+        self._write(fact, lambda now: now.open_retrain == attempt, reason)
 
     def _judge(self, version: str, tries: int) -> None:
         """Start the gate in a process of its own, record what it found, or try again; after the last try, retire."""

@@ -8,6 +8,7 @@ Time:   the machine's. The watcher does it at once; where it does not, the engin
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tradeworthy.change.release.refusals import KIND, NAME, tell
 from tradeworthy.change.release.release import Release
@@ -47,10 +48,7 @@ class Backstop:
             self._read_up_to, self._ends_ns = number, min(ends_ns, default=None)
         if self._ends_ns is None or now_ns < self._ends_ns + GRACE_NS:
             return False
-        try:
-            return end_overrides(self._release, self._release.registry.standing(), now_ns=now_ns, actor="engine")
-        except ReleaseRefused:  # somebody was faster: the next look sees what there is left to do
-            return False
+        return end_overrides(self._release, self._release.registry.standing(), now_ns=now_ns, actor="engine")
 
 
 def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: str) -> bool:
@@ -65,7 +63,8 @@ def end_overrides(release: Release, standing: Standing, *, now_ns: int, actor: s
         finding = expiry_finding(digest, judged, what_follows(release, standing, digest), now_ns=now_ns)
         if not is_told(standing, finding):
             tell(release.registry.ledger, finding, actor=actor)
-        take_out(release, standing, digest, actor=actor, reason=finding.sentence)
+        with suppress(ReleaseRefused):  # somebody was faster: the next look sees what there is left to do
+            take_out(release, standing, digest, actor=actor, reason=finding.sentence)
         found = True
     return found
 

@@ -99,8 +99,6 @@ def override_order(
     up_to = observed if up_to is None else up_to
     _check_asked(code, order, minutes, reason)
     _check_value(code, observed, limit, up_to)
-    given = _in_time(ledger, now_ns).get(order, [])
-    _check_person(ledger, by, order, given)
     fact = facts.OrderOverridden(
         order=order,
         check=code.name,
@@ -111,7 +109,12 @@ def override_order(
         until_ns=now_ns + minutes * NS_PER_MINUTE,
         roles=[role for role in MAY if role in by.roles],
     )
-    ledger.append(fact, actor=by.name, reason=reason)
+
+    def decided() -> facts.OrderOverridden:
+        _check_person(ledger, by, order, _in_time(ledger, now_ns).get(order, []))
+        return fact
+
+    ledger.decide(decided, actor=by.name, reason=reason)
     given = _in_time(ledger, now_ns)[order]
     counts = _counts(given)
     return Overridden(

@@ -9,12 +9,12 @@ Reference: REGULATION.md R1-R4, R8: approval by another, facts with actor and re
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Literal
 
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.release.canary import part_of
 from tradeworthy.change.release.conditions import (
+    check_acting,
     check_approval,
     check_gate,
     check_retirement,
@@ -24,12 +24,14 @@ from tradeworthy.change.release.conditions import (
 from tradeworthy.change.release.standing import Standing
 from tradeworthy.core import decisions, facts
 from tradeworthy.core.decisions import SHORT, Rule, version_name, version_number
-from tradeworthy.core.errors import Overtaken, ReleaseRefused, near
+from tradeworthy.core.errors import ReleaseRefused, near
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.control import SHADOWS_MAX, SHARE_STEP, ControlBlock, Part, Scope, check_part
 
 ROLES = ("shadow", "canary", "champion", "retired")
 Role = Literal["shadow", "canary", "champion", "retired"]
+ACTS = frozenset({"canary", "champion"})
+"""The roles in which a version acts."""
 PREVIOUS = "previous"
 FALLBACKS = (PREVIOUS, *(rule.name.lower() for rule in Rule))
 
@@ -63,8 +65,11 @@ class Release:
         instruments: Sequence[str] | None = None,
         instrument_share: float | None = None,
         distance: facts.Distance | None = None,
+        acting: str | None = None,
     ) -> str:
         """Give a version a role, and return its digest.
+
+        Of two hands that let two versions act at once the ledger lets the first; the second is refused.
 
         Parameters
         ----------
@@ -79,11 +84,15 @@ class Release:
             Which part a canary acts on, see `canary.part_of`.
         distance : Distance, optional
             From the champion before, where no person decides.
+        acting : str, optional
+            Digest of the version that is to give way to one that acts; the one that acts now if left out.
 
         Raises
         ------
         ReleaseRefused
             The gate, an approval or the right state is missing.
+        Overtaken
+            Another version acts by now.
         BundleRefused
             The bundle is not what was signed.
         """
@@ -91,26 +100,31 @@ class Release:
             raise ReleaseRefused(f"role is {role!r}{near(role, ROLES)}; allowed are {', '.join(ROLES)}")
         _require_words(actor=actor, reason=reason)
         digest = self.registry.resolve(version)
-        standing = self.registry.standing()
-        if role == "retired":
-            check_retirement(standing, digest)
-        else:
-            self._check_promotion(standing, digest, role)
-        share, symbols = part_of(
-            self.instruments, digest, role, share=share, instruments=instruments, instrument_share=instrument_share
-        )
-        check_part(self._places(symbols))  # before the fact, which the block must be able to follow
-        fact = facts.VersionPromoted(
-            version=digest,
-            role=role,
-            env=self.registry.env,
-            previous=standing.champion,
-            share=share,
-            instruments=symbols,
-            distance=distance,
-        )
-        self.registry.ledger.append(fact, actor=actor, reason=reason)
-        self._set(digest, fact)
+        acting = acting or self.registry.standing().champion
+
+        def decided() -> facts.VersionPromoted:
+            standing = self.registry.standing()
+            if role == "retired":
+                check_retirement(standing, digest)
+            else:
+                self._check_promotion(standing, digest, role)
+            if role in ACTS:
+                check_acting(standing, acting)
+            of_size, symbols = part_of(
+                self.instruments, digest, role, share=share, instruments=instruments, instrument_share=instrument_share
+            )
+            check_part(self._places(symbols))  # before the fact, which the block must be able to follow
+            return facts.VersionPromoted(
+                version=digest,
+                role=role,
+                env=self.registry.env,
+                previous=standing.champion,
+                share=of_size,
+                instruments=symbols,
+                distance=distance,
+            )
+
+        self.registry.ledger.decide(decided, actor=actor, reason=reason)
         self._follow_facts()
         return digest
 
@@ -137,37 +151,55 @@ class Release:
         """
         _require_words(actor=actor, reason=reason)
         acting = acting or self.registry.standing().champion
-        while True:
+
+        def decided() -> facts.VersionRolledBack:
             standing = self.registry.standing()
             check_rollback(standing, acting)
-            fact = facts.VersionRolledBack(
+            return facts.VersionRolledBack(
                 version=str(standing.champion),
                 to=str(standing.previous),
                 stood_aside=stand_aside and len(standing.shadows) < SHADOWS_MAX,
             )
-            with suppress(Overtaken):  # a fact came between, perhaps another hand's roll back: look again
-                self.registry.ledger.append(fact, actor=actor, reason=reason, behind=standing.number)
-                break
+
+        fact = self.registry.ledger.decide(decided, actor=actor, reason=reason)
         self.control.set_champion(version_number(fact.to))
         self._follow_facts()
         return fact.to
 
-    def resize(self, share: float, *, actor: str, reason: str) -> None:
+    def resize(self, share: float, *, actor: str, reason: str, only_less: bool = False) -> None:
         """Let the acting version take a share of its full size from the next event on; 0 wants to be flat.
+
+        Parameters
+        ----------
+        share : float
+            The part of full size.
+        actor, reason : str
+            Who, and why.
+        only_less : bool
+            Do nothing where it takes no more than that already: give no size back that somebody has taken.
 
         Raises
         ------
         ReleaseRefused
             The share is no part of 1, or nobody acts.
+        Overtaken
+            Another version acts by now than did when this was asked for.
         """
         _require_words(actor=actor, reason=reason)
         if not 0.0 <= share <= 1.0:
             raise ReleaseRefused(f"share is {share:g}, allowed is 0 (flat) to 1 (full size)")
-        if self.registry.standing().champion is None:
+        acting = self.registry.standing().champion
+        if acting is None:
             raise ReleaseRefused("no version is champion; there is nothing to resize")
-        self.registry.ledger.append(facts.SizeChanged(share=share), actor=actor, reason=reason)
-        self.control.resize(share)
-        self._follow_facts()
+
+        def decided() -> facts.SizeChanged | None:
+            standing = self.registry.standing()
+            check_acting(standing, acting)
+            return None if only_less and standing.size <= share else facts.SizeChanged(share=share)
+
+        if self.registry.ledger.decide(decided, actor=actor, reason=reason) is not None:
+            self.control.resize(share)
+            self._follow_facts()
 
     def fall_back(self, to: str, *, actor: str, reason: str, acting: str | None = None) -> str:
         """Let something else decide in the champion's place from the next event on, and return which version acts.
@@ -180,26 +212,31 @@ class Release:
         actor, reason : str
             Who, and why.
         acting : str, optional
-            As for `rollback`, where the version before is to act.
+            Digest of the version in whose place it is to decide; the one that acts now if left out.
 
         Raises
         ------
         ReleaseRefused
-            It is none of these, there is no version before, or nobody acts.
+            It is none of these, there is no version before, nobody acts, or another version acts by now.
         """
         _require_words(actor=actor, reason=reason)
         if to not in FALLBACKS:
             raise ReleaseRefused(f"fallback is {to!r}{near(to, FALLBACKS)}; allowed are {', '.join(FALLBACKS)}")
         if to == PREVIOUS:
             return self.rollback(actor=actor, reason=reason, stand_aside=True, acting=acting)
-        champion = self.registry.standing().champion
+        champion = acting or self.registry.standing().champion
         if champion is None:
             raise ReleaseRefused("no version is champion; there is nothing to fall back from")
         if Rule[to.upper()] == Rule.BASE_RATE and math.isnan(self.registry.load(champion).profile.base_rate):
             raise ReleaseRefused(
                 f"version {champion[:SHORT]} knows no labels, so no base rate; fall back to another rule"
             )
-        self.registry.ledger.append(facts.RuleSet(rule=to), actor=actor, reason=reason)
+
+        def decided() -> facts.RuleSet:
+            check_acting(self.registry.standing(), champion)
+            return facts.RuleSet(rule=to)
+
+        self.registry.ledger.decide(decided, actor=actor, reason=reason)
         self.control.fall_back(Rule[to.upper()])
         self._follow_facts()
         return champion
@@ -214,13 +251,15 @@ class Release:
         """
         _require_words(actor=actor, reason=reason)
         digest = self.registry.resolve(version)
-        standing = self.registry.standing()
-        author = standing.registered[digest].author
-        if actor == author:
-            raise ReleaseRefused(f"{actor} made version {digest[:SHORT]} and may not approve it; ask somebody else")
-        check_gate(standing, digest, self.registry.ledger.now_ns())
-        fact = facts.VersionApproved(version=digest, env=self.registry.env)
-        self.registry.ledger.append(fact, actor=actor, reason=reason)
+
+        def decided() -> facts.VersionApproved:
+            standing = self.registry.standing()
+            if actor == standing.registered[digest].author:
+                raise ReleaseRefused(f"{actor} made version {digest[:SHORT]} and may not approve it; ask somebody else")
+            check_gate(standing, digest, self.registry.ledger.now_ns())
+            return facts.VersionApproved(version=digest, env=self.registry.env)
+
+        self.registry.ledger.decide(decided, actor=actor, reason=reason)
         return digest
 
     def halt(self, scope: str = "all", *, actor: str, reason: str) -> None:
@@ -334,25 +373,13 @@ class Release:
         """Return the numbers of those instruments that the desk still has."""
         return frozenset(place for place, each in enumerate(self.instruments) if each.symbol in symbols)
 
-    def _set(self, digest: str, fact: facts.VersionPromoted) -> None:
-        """Write the role into the control block; a canary's size before it acts."""
-        number = version_number(digest)
-        if fact.role in {"champion", "canary"}:
-            if fact.share < 1.0:
-                self.control.resize(fact.share)
-            self.control.set_champion(number, self._places(fact.instruments) if fact.instruments else None)
-        elif fact.role == "shadow":
-            self.control.add_shadow(number)
-        else:
-            self.control.remove_shadow(number)
-
     def _check_promotion(self, standing: Standing, digest: str, role: str) -> None:
         """Refuse a version that may not take the role now, or whose bundle is not what was judged."""
         check_role(standing, digest, role, self.registry.env)
         check_gate(standing, digest, self.registry.ledger.now_ns())
         self.registry.gate_report(digest)
         self.registry.load(digest)
-        if role in {"champion", "canary"} and self.registry.env == "live":
+        if role in ACTS and self.registry.env == "live":
             check_approval(standing, digest)
 
 

@@ -231,10 +231,14 @@ def acknowledge(ledger: Ledger, number: int, *, actor: str, reason: str) -> Case
     ReleaseRefused
         Somebody has acknowledged or closed it.
     """
-    case = read_cases(ledger).of(number)
-    if case.state != "open":
-        raise ReleaseRefused(f"finding {number} was {case.state} by {case.actor}: {case.reason}")
-    ledger.append(facts.FindingAcknowledged(finding=number), actor=actor, reason=reason)
+
+    def decided() -> facts.FindingAcknowledged:
+        case = read_cases(ledger).of(number)
+        if case.state != "open":
+            raise ReleaseRefused(f"finding {number} was {case.state} by {case.actor}: {case.reason}")
+        return facts.FindingAcknowledged(finding=number)
+
+    ledger.decide(decided, actor=actor, reason=reason)
     return read_cases(ledger).of(number)
 
 
@@ -248,8 +252,12 @@ def close(ledger: Ledger, number: int, *, actor: str, reason: str) -> Case:
     ReleaseRefused
         Somebody has closed it.
     """
-    case = read_cases(ledger).of(number)
-    if case.state == "closed":
-        raise ReleaseRefused(f"finding {number} was closed by {case.actor}: {case.reason}")
-    ledger.append(facts.FindingClosed(finding=number), actor=actor, reason=reason)
+
+    def decided() -> facts.FindingClosed:
+        case = read_cases(ledger).of(number)
+        if case.state == "closed":
+            raise ReleaseRefused(f"finding {number} was closed by {case.actor}: {case.reason}")
+        return facts.FindingClosed(finding=number)
+
+    ledger.decide(decided, actor=actor, reason=reason)
     return read_cases(ledger).of(number)
