@@ -177,6 +177,20 @@ def test_no_project(words, refused, tmp_path):
     assert "tradeworthy init" in line
 
 
+def test_a_file_named_for_its_project(refused, tmp_path):
+    """Who names the settings file instead of its folder is told what is asked for."""
+    (tmp_path / "tradeworthy.toml").write_text("")
+    line = refused("status", "--project", tmp_path / "tradeworthy.toml")
+    assert "no tradeworthy.toml in" in line
+    assert "name a project with --project" in line
+
+
+def test_an_order_that_is_none_cannot_be_overridden(refused):
+    """A sequence that is no decision's is answered with the nearest that is."""
+    line = refused("override-order", "1", "--project", looked_at("traded").folder, "--actor", "ada", "--reason", "r")
+    assert "tape sequence 1 is no decision's; the nearest is" in line
+
+
 @pytest.mark.parametrize(
     ("stage", "words", "said"),
     [

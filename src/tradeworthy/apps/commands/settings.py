@@ -97,7 +97,7 @@ def load_settings(folder: Path) -> Settings:
         data = tomllib.loads(path.read_text("utf-8"))
         check_keys(data, Settings)
         settings = msgspec.convert(data, Settings)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise SettingsInvalid(
             f"no {FILE_NAME} in {folder.resolve()}; name a project with --project, or run: tradeworthy init my-desk"
         ) from None
