@@ -102,6 +102,10 @@ def version_name(version: int) -> str:
     return f"{version:0{SHORT}x}"
 
 
+INPUTS, DECISIONS, ORDERS = "inputs", "decisions", "orders"
+"""The streams of a desk's tape, beside those of each version's rows."""
+
+
 def rows_stream(version: int) -> str:
     """Return the name of the tape's stream of one version's feature rows and scores."""
     return f"{ROWS}{version_name(version)}"

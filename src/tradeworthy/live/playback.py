@@ -12,21 +12,19 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, LATE, Role
+from tradeworthy.core.decisions import DECISION, DECISIONS, INPUTS, LATE, Role
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
 from tradeworthy.live.desk import Desk, config_in, is_own
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Pipeline, Played
-from tradeworthy.live.staging import INPUTS, load_checked, warm_between
+from tradeworthy.live.staging import load_checked, warm_between
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader
 
 Records = npt.NDArray[np.void]
 
-DECISIONS = "decisions"
-ORDERS = "orders"
 _FIRST = np.zeros(1, np.int64)  # the rules of a checkpoint that does not say by which it was made
 ANSWERS = (int(Kind.FILL), int(Kind.REJECT))
 

@@ -11,10 +11,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.decisions import ORDER, ORDERS
 from tradeworthy.core.events import OUR_REJECTS, EventBatch, Kind, event_dtype
 from tradeworthy.live.desk import Desk
-from tradeworthy.live.playback import ORDERS, read_or_none
+from tradeworthy.live.playback import read_or_none
 from tradeworthy.live.venues.base import OrderBatch, Venue
 from tradeworthy.record.tape import TapeReader
 

@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from numba.experimental import structref
 
-from tradeworthy.core.decisions import DECISION, ORDER, rows_stream
+from tradeworthy.core.decisions import DECISION, DECISIONS, INPUTS, ORDER, ORDERS, rows_stream
 from tradeworthy.core.events import EventBatch
 from tradeworthy.core.held import Handle, HandleType, declare
 from tradeworthy.core.kernel import entry, kernel
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.path import ROW_HEADER
 from tradeworthy.live.pipeline import Pipeline, Played, Run
-from tradeworthy.live.playback import DECISIONS, ORDERS
-from tradeworthy.live.staging import INPUTS
 from tradeworthy.record.checksum import frame_records
 from tradeworthy.record.tape import Stream, TapeWriter
 

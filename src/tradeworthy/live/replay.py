@@ -15,21 +15,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, ORDER, ROWS, rows_stream, version_name
+from tradeworthy.core.decisions import DECISION, DECISIONS, INPUTS, ORDER, ORDERS, ROWS, rows_stream, version_name
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import FRAME, Kind, Word
 from tradeworthy.core.kernel_cache import fingerprint
 from tradeworthy.live.pipeline import Played
-from tradeworthy.live.playback import (
-    DECISIONS,
-    ORDERS,
-    Playback,
-    inputs_after,
-    read_or_none,
-    restored_desk,
-)
+from tradeworthy.live.playback import Playback, inputs_after, read_or_none, restored_desk
 from tradeworthy.live.reconcile import NEVER_SENT
-from tradeworthy.live.staging import INPUTS
 from tradeworthy.model.version import Version
 from tradeworthy.record.checkpoint import checkpoint_paths
 from tradeworthy.record.deletions import read_deletions

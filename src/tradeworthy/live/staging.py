@@ -10,13 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from tradeworthy.core.decisions import version_name
+from tradeworthy.core.decisions import INPUTS, version_name
 from tradeworthy.core.errors import BundleRefused, TradeworthyError
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader
-
-INPUTS = "inputs"
 
 _OF_A_VERSION = (TradeworthyError, OSError, ValueError, ImportError, MemoryError)
 """What may be wrong with a version, or too much of it for this machine; all else is a programmer's mistake."""

@@ -15,21 +15,14 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, rows_stream
+from tradeworthy.core.decisions import DECISION, DECISIONS, rows_stream
 from tradeworthy.core.errors import RecordCorrupt, SettingsInvalid, TradeworthyError
 from tradeworthy.core.events import WIDTH_MIN, EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.time import Clock
 from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
 from tradeworthy.live.pipeline import Pipeline, Played
-from tradeworthy.live.playback import (
-    DECISIONS,
-    Playback,
-    Recorded,
-    inputs_after,
-    read_or_none,
-    restored_desk,
-)
+from tradeworthy.live.playback import Playback, Recorded, inputs_after, read_or_none, restored_desk
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.state import DeskSettings
 from tradeworthy.model.version import Version

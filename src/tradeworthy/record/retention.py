@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tradeworthy.core.decisions import INPUTS
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.time import NS_PER_DAY, iso
 from tradeworthy.record.archived import archived_segments
@@ -22,8 +23,6 @@ from tradeworthy.record.deletions import DELETIONS, Deletion, read_deletions
 from tradeworthy.record.disk import Disk, append_line
 from tradeworthy.record.reader import STREAMS
 from tradeworthy.record.segment import segment_name
-
-INPUTS = "inputs"
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

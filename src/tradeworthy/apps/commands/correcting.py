@@ -7,12 +7,12 @@ import numpy as np
 
 from tradeworthy.apps.commands.keys import own_key
 from tradeworthy.apps.deployment.keeping import recorded
-from tradeworthy.apps.explain.finding_decisions import DECISIONS, INPUTS, utc_ns
+from tradeworthy.apps.explain.finding_decisions import utc_ns
 from tradeworthy.change.registry import VersionSettings
 from tradeworthy.change.train.candidate import Candidate, Recorded
 from tradeworthy.change.train.correcting import correct, prior_of
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import DECISION, version_name, version_number
+from tradeworthy.core.decisions import DECISION, DECISIONS, INPUTS, version_name, version_number
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.class_balance import KIND

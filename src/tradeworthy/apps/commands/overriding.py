@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.deployment.limits import symbols_of
+from tradeworthy.apps.explain.finding_decisions import find_decision
 from tradeworthy.change.release.order_overrides import Overridden, Person, override_order
 from tradeworthy.core import facts
+from tradeworthy.core.decisions import DECISIONS
 from tradeworthy.core.errors import NotFound
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
-
-DECISIONS = "decisions"
 
 
 def let_pass(
@@ -42,7 +42,7 @@ def let_pass(
     reader = recorded(project)
     if DECISIONS not in reader.streams():
         raise NotFound("no decision was recorded yet; run: tradeworthy run")
-    denied = reader.find(DECISIONS, decision)
+    denied = find_decision(reader, str(decision))
     by = Person(actor, roles_of(project, actor) if roles is None else roles)
     symbols = symbols_of(project)
     told = override_order(project.ledger, denied, symbols, by=by, minutes=minutes, up_to=up_to, reason=reason)

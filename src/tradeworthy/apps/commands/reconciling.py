@@ -11,15 +11,14 @@ import numpy as np
 
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.change.release.refusals import tell
-from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.decisions import INPUTS, ORDER, ORDERS
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import UNDECODABLE, DataInvalid, NotFound, RecordCorrupt, near
 from tradeworthy.core.events import EventBatch, Kind, event_dtype
 from tradeworthy.core.facts import FillsReconciled
 from tradeworthy.core.findings import Finding
 from tradeworthy.judge.reconciliation import Account, Difference, StatedFill, compare
-from tradeworthy.live.playback import ORDERS, read_or_none
-from tradeworthy.live.staging import INPUTS
+from tradeworthy.live.playback import read_or_none
 from tradeworthy.live.venues.base import OrderBatch
 from tradeworthy.live.venues.retold import retell
 from tradeworthy.record.deletions import read_deletions

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.deployment.limits import scoped_limits
 from tradeworthy.change.evidence.stress import Bench, StressReport, stress
-from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.decisions import INPUTS, ORDER, ORDERS
 from tradeworthy.core.events import event_dtype
 from tradeworthy.core.facts import StressTested
-from tradeworthy.live.playback import ORDERS, read_or_none
-from tradeworthy.live.staging import INPUTS
+from tradeworthy.live.playback import read_or_none
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradeworthy.apps.deployment.keeping import recorded
-from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.decisions import INPUTS, ORDER, ORDERS
 from tradeworthy.core.events import event_dtype
 from tradeworthy.core.facts import ConductSurveilled, FindingRaised
 from tradeworthy.judge.surveillance import RULES, Alert, Conduct
-from tradeworthy.live.playback import ORDERS, read_or_none
-from tradeworthy.live.staging import INPUTS
+from tradeworthy.live.playback import read_or_none
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.opened import Opened

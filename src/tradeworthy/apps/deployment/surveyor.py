@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tradeworthy.apps.commands.surveilling import looked_up_to
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.deployment.rounds import Round, run_rounds
-from tradeworthy.live.staging import INPUTS
+from tradeworthy.core.decisions import INPUTS
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.checking import Checks, checks_of
 from tradeworthy.apps.explain.explained import Compared, Explained, Reason
-from tradeworthy.apps.explain.finding_decisions import DECISIONS, find_decision
+from tradeworthy.apps.explain.finding_decisions import find_decision
 from tradeworthy.apps.explain.past import nearest_past
 from tradeworthy.apps.explain.ruling import rule_of, rule_sentence
-from tradeworthy.core.decisions import rows_stream, threshold_number, version_name
+from tradeworthy.core.decisions import DECISIONS, rows_stream, threshold_number, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import iso

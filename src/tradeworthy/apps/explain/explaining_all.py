@@ -17,8 +17,7 @@ import numpy.typing as npt
 from tradeworthy.apps.deployment.keeping import recorded
 from tradeworthy.apps.explain.explained import Catalogued, InBulk
 from tradeworthy.apps.explain.explaining import catalogue_of, chosen
-from tradeworthy.apps.explain.finding_decisions import DECISIONS
-from tradeworthy.core.decisions import RULED, Role, rows_stream, version_name
+from tradeworthy.core.decisions import DECISIONS, RULED, Role, rows_stream, version_name
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.time import NS_PER_S

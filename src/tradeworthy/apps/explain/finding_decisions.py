@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import DECISIONS, INPUTS, ORDERS, Role
 from tradeworthy.core.errors import NotFound
 from tradeworthy.core.events import Kind
 from tradeworthy.core.time import NS_PER_S, iso
@@ -15,7 +15,6 @@ from tradeworthy.record.reader import TapeReader
 
 LARGEST, ORDER = "largest", "order:"
 _NUMBER = re.compile(r"[0-9]{1,30}")
-DECISIONS, INPUTS, ORDERS = "decisions", "inputs", "orders"
 
 
 def find_decision(reader: TapeReader, which: str) -> np.void:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tradeworthy.apps.explain.explained import Neighbour
-from tradeworthy.apps.explain.finding_decisions import DECISIONS
-from tradeworthy.core.decisions import rows_stream
+from tradeworthy.core.decisions import DECISIONS, rows_stream
 from tradeworthy.core.time import iso
 from tradeworthy.judge.explain.comparing import nearest_rows
 from tradeworthy.model.version import Version

@@ -16,12 +16,11 @@ import numpy as np
 
 from tradeworthy.apps.explain.explained import Reason
 from tradeworthy.apps.explain.explaining import explain_decision
-from tradeworthy.apps.explain.finding_decisions import DECISIONS, INPUTS
 from tradeworthy.apps.server.events import AnyEvent, Decided, Incoming, Int64, decided, read_events, undecided
 from tradeworthy.apps.server.replies import RequestRefused, answer, answer_json
 from tradeworthy.apps.server.routes import Answer, Request, Route, number_in
 from tradeworthy.apps.server.streams import EventSocket, FindingStream
-from tradeworthy.core.decisions import DECISION
+from tradeworthy.core.decisions import DECISION, DECISIONS, INPUTS
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.errors import UNDECODABLE, NotFound, RecordBusy, RecordUnwritable, TradeworthyError
 from tradeworthy.core.events import Kind

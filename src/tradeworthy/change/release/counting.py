@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tradeworthy.core.decisions import Role
+from tradeworthy.core.decisions import DECISIONS, Role
 from tradeworthy.record.reader import Cursor
-
-DECISIONS = "decisions"
 
 
 class DecisionCount:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from tradeworthy.core.decisions import INPUTS
 from tradeworthy.core.errors import DataInvalid, NotFound
 from tradeworthy.core.events import FRAME, EventBatch, Kind, merge
 from tradeworthy.core.instruments import Instrument
@@ -19,7 +20,6 @@ from tradeworthy.live.feeds.files import MarketFile
 from tradeworthy.live.feeds.rows import RowFile, read_events
 from tradeworthy.record.reader import TapeReader
 
-INPUTS = "inputs"
 MARKET_KINDS = (Kind.BAR, Kind.TRADE, Kind.QUOTE, Kind.BOOK, Kind.ROW, Kind.OUTCOME, Kind.GAP)
 
 

@@ -22,7 +22,7 @@ from tradeworthy.change.attempts import Attempt, Job, run_attempt
 from tradeworthy.change.registry import Registry
 from tradeworthy.change.watch.findings import Case
 from tradeworthy.change.watch.monitors import CALIBRATIONS, KEPT, monitors_of
-from tradeworthy.core.decisions import Role, rows_stream, version_number
+from tradeworthy.core.decisions import DECISIONS, INPUTS, Role, rows_stream, version_number
 from tradeworthy.core.errors import UNDECODABLE, DataInvalid, NotFound
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.instruments import Instrument
@@ -43,7 +43,6 @@ Records = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 EVIDENCE = "evidence.json"
-INPUTS, DECISIONS = "inputs", "decisions"
 POINTS_MAX = 200
 ROWS_NOW_MAX = 20_000
 ROWS_NOW_MIN = 100

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from tradeworthy.change.watch.health import RecordHealth
 from tradeworthy.core import facts
-from tradeworthy.core.decisions import Role, rows_stream, version_name
+from tradeworthy.core.decisions import DECISIONS, INPUTS, Role, rows_stream, version_name
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.judge.monitor.base import Monitor, State, load_states, save_states, show, to_bytes
@@ -34,7 +34,6 @@ from tradeworthy.judge.monitor.standing import of_desk, resume, succeed
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.record.together import Together
 
-INPUTS, DECISIONS = "inputs", "decisions"
 STATE_FILE = "monitors.npz"
 ACTOR = "watcher"
 

@@ -14,14 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import ORDER
+from tradeworthy.core.decisions import INPUTS, ORDER, ORDERS
 from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import EventBatch, Kind, Word, event_dtype
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.control import SCOPE_INSTRUMENT, SCOPE_VERSION, Scope
 from tradeworthy.live.desk import is_own, scope_of
-from tradeworthy.live.playback import ANSWERS, ORDERS, read_or_none
-from tradeworthy.live.staging import INPUTS
+from tradeworthy.live.playback import ANSWERS, read_or_none
 from tradeworthy.live.venues.base import OrderBatch
 from tradeworthy.live.venues.paper import Paper, PaperSettings
 from tradeworthy.record.reader import TapeReader

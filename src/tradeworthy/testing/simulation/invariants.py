@@ -7,10 +7,10 @@ Idea:   none of this asks the engine: the tape is read anew, and roles and halts
 import numpy as np
 import numpy.typing as npt
 
-from tradeworthy.core.decisions import DECISION, LATE, ORDER, Role
+from tradeworthy.core.decisions import DECISION, DECISIONS, LATE, ORDER, ORDERS, Role
 from tradeworthy.core.events import EventBatch, Kind, Word
 from tradeworthy.live.desk import is_own
-from tradeworthy.live.playback import DECISIONS, ORDERS, read_or_none
+from tradeworthy.live.playback import read_or_none
 from tradeworthy.live.replay import replay
 from tradeworthy.record.tape import TapeReader
 from tradeworthy.record.verify import verify
