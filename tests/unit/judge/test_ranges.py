@@ -87,6 +87,9 @@ def test_where_nothing_varies_with_another_there_is_no_distance(width):
     assert not outside_of_others(sample)[:, -1].any()
     calm = np.tile(sample.mean(axis=0), (300, 1))
     assert run(monitor(sample), tape(calm)) == []
+    calm[100:, 0] = np.nan  # what is not a number lies outside the feature's own range alone
+    finding = run(monitor(sample), tape(calm))[0]
+    assert (finding.subject, TOGETHER in finding.sentence) == (NAMES[0], False)
 
 
 def test_a_distance_is_one_on_average_and_the_same_in_other_units():
@@ -131,7 +134,7 @@ def test_the_distance_of_a_row_does_not_depend_on_the_rows_it_comes_with(width):
         parts = [together.distances(sample[first : first + size]) for first in range(0, len(sample), size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
     assert together.distances(np.asfortranarray(sample)).tobytes() == whole.tobytes()
-    along = (sample - together.means) @ together.directions
+    along = (sample - sample.mean(axis=0)) @ together.directions
     np.testing.assert_allclose(whole, np.sqrt((along**2).sum(axis=1)), rtol=1e-6, atol=1e-9)
     odd = sample[:2].copy()
     odd[0, 0] = np.nan
@@ -145,7 +148,7 @@ def test_a_distance_has_the_bits_of_plain_arithmetic(width):
     rows, sample = rng.standard_normal((20, width)), rng.standard_normal((500, width))
     rows[3, 0], rows[7, -1] = np.nan, np.inf
     together = Together.of(sample)
-    starts = (-(together.means @ together.directions)).tolist()
+    starts = together.start.tolist()
     for row, far in zip(rows.tolist(), together.distances(rows), strict=True):
         squares = 0.0
         for start, axis in zip(starts, together.directions.T.tolist(), strict=True):

@@ -136,10 +136,11 @@ class InputQualityMonitor:
         """Take market events; anything else is left."""
         if not are_events(records):
             return
-        hits = self._symptoms(records, self._totals)
-        for at in self._charts.alarms(*hits, np.ascontiguousarray(records["ts_event_ns"])):
+        hits, strange = self._symptoms(records, self._totals)
+        for at in self._charts.alarms(*hits, records["ts_event_ns"]):
             self._queue.put(self._finding(int(hits.first[at]) // WIDTH, records[at]))
-        self._count_undeclared(records)
+        if strange or self._has_undeclared:
+            self._count_undeclared(records)
 
     def findings(self) -> list[Finding]:
         """Return what was found since the last call."""
@@ -193,8 +194,6 @@ class InputQualityMonitor:
     def _count_undeclared(self, events: EventBatch) -> None:
         """Chart how many market events are of instruments without a lane, from the first on: most desks see none."""
         strange = events["instrument"] >= len(self._instruments)
-        if not self._has_undeclared and not strange.any():
-            return
         of_market = (events["kind"] >= Kind.BAR) & (events["kind"] <= Kind.ROW)
         if not self._has_undeclared:
             first = np.flatnonzero(strange & of_market)
@@ -202,7 +201,7 @@ class InputQualityMonitor:
             begun = slice(first[0] if len(first) else len(events), None)
             events, strange, of_market = events[begun], strange[begun], of_market[begun]
         hits = np.where(of_market, 0, -1), np.ascontiguousarray(strange.astype(np.uint8)[:, None])
-        for at in self._undeclared.alarms(*hits, np.ascontiguousarray(events["ts_event_ns"])):
+        for at in self._undeclared.alarms(*hits, events["ts_event_ns"]):
             alarm = self._undeclared.take_alarms(0, 1)[0]
             words = RateWords(
                 monitor=NAME,
@@ -219,15 +218,15 @@ class InputQualityMonitor:
             )
             self._queue.put(self._undeclared.finding(alarm, events[at], words))
 
-    def _symptoms(self, events: EventBatch, counts: Longs) -> Hits:
-        """Return what is seen of inputs, and count it."""
+    def _symptoms(self, events: EventBatch, counts: Longs) -> tuple[Hits, int]:
+        """Return what is seen of inputs, and count it; and how many are of instruments without a lane."""
         hits = Hits.room(len(events))
-        self._find(inputs_of(events), Memory(self._lanes, counts, self._ticks), self._tolerances, hits)
-        return hits
+        memory = Memory(self._lanes, counts, self._ticks)
+        return hits, self._find(inputs_of(events), memory, self._tolerances, hits)
 
     def _learn(self, training: EventBatch) -> None:
         """Take training data as what is usual; the lanes keep their usual spacing, but not their last event."""
-        hits = self._symptoms(training, np.zeros_like(self._totals))
+        hits, _ = self._symptoms(training, np.zeros_like(self._totals))
         self._charts.learn_from(*hits)
         self._taught[np.unique(hits.first[hits.first >= 0]) // WIDTH] = True
         self._lanes = empty_lanes(len(self._instruments))

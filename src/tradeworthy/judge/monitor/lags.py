@@ -22,6 +22,7 @@ from tradeworthy.judge.monitor.joins.outcome_kernels import place_of
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint32]
 
 LAGS = ("feed lag", "decision lag", "order lag")
 FEED, DECISION_LAG, ORDER_LAG = range(3)
@@ -183,14 +184,14 @@ def _bucket(ms: float) -> int:
 
 
 @leaf
-def find_slow(lags: Lags, instruments: Longs, lag: int, learned: Learned, start: int) -> tuple[int, int]:
+def find_slow(lags: Lags, instruments: Words, lag: int, learned: Learned, start: int) -> tuple[int, int]:
     """Count lags, and say which are slow where a limit is known; else keep them for it.
 
     Parameters
     ----------
     lags : Lags
         Measured; charts and slowness are written.
-    instruments : (n,) int64
+    instruments : (n,) uint32
         Of the records.
     lag : int
         Which of an instrument's `EACH` charts.

@@ -263,12 +263,12 @@ class LatencyMonitor:
 
     def _chart(self, lag: int, records: Records, lags: Lags) -> None:
         """Learn the limit of each instrument from its first lags, then chart how often it is passed."""
-        instruments, start, n = records["instrument"].astype(np.int64), 0, len(records)
+        start, n = 0, len(records)
         while start < n:
-            start, chart = find_slow(lags, instruments, lag, self._learned, start)
+            start, chart = find_slow(lags, records["instrument"], lag, self._learned, start)
             if chart >= 0:
                 self._learn(chart)
-        for at in self._charts.alarms(lags.first[:n], lags.slow[:n], np.ascontiguousarray(records["ts_event_ns"])):
+        for at in self._charts.alarms(lags.first[:n], lags.slow[:n], records["ts_event_ns"]):
             self._queue.put(self._finding(int(lags.first[at]), records[at], float(lags.ms[at])))
 
     def _learn(self, chart: int) -> None:

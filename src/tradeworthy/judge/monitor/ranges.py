@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
-from tradeworthy.core.kernel import leaf, side_by_side
+from tradeworthy.core.kernel import entry, inlined, leaf, side_by_side
 from tradeworthy.core.time import iso
 from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of
 from tradeworthy.judge.monitor.control_charts.lanes import AXES_MAX
@@ -54,47 +54,48 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         require(self, "monitor.range")
 
 
-@side_by_side
-@leaf
-def find_distances(rows: Floats, start: Floats, directions: Floats, far: Floats) -> None:
-    """Write how far each of (n, p) rows lies along (p, AXES_MAX) directions from where all zeros do, `start`.
-
-    Row by row, so that a row's distance does not depend on which others it comes with, on one core.
-    """
-    for i in range(len(rows)):
-        a = follow(rows[i], directions, start)
-        square = a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + a[3] * a[3]
-        far[i] = np.sqrt(square + a[4] * a[4] + a[5] * a[5] + a[6] * a[6] + a[7] * a[7])
-
-
 class Together(NamedTuple):
-    """What training hardly varied along: its (p,) means and (p, AXES_MAX) directions, those that are none 0.
+    """What training hardly varied along: (p, AXES_MAX) directions, those that are none 0, and where its means lie.
 
-    Rows vary by 1 in all along them together.
+    `start` (AXES_MAX,) is where all zeros lie, seen from the means. Rows vary by 1 in all along them together.
     """
 
-    means: Floats
+    start: Floats
     directions: Floats
 
     @classmethod
     def of(cls, sample: Floats) -> Self:
         """Return the directions of least variance of (n, p) rows; none of fewer than two features that vary."""
         means, scales = sample.mean(axis=0), sample.std(axis=0)
-        varies = np.flatnonzero(scales > 0.0)
-        if len(varies) < 2:
-            return cls(means, np.zeros((len(means), AXES_MAX)))
-        variance, axes = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
-        kept = np.flatnonzero(variance > 1e-9 * variance.max())[:AXES_MAX]
-        directions = np.zeros((len(means), AXES_MAX))
-        directions[varies, : len(kept)] = axes[:, kept] / np.sqrt(variance[kept] * len(kept)) / scales[varies, None]
-        return cls(means, directions)
+        varies, directions = np.flatnonzero(scales > 0.0), np.zeros((len(means), AXES_MAX))
+        if len(varies) >= 2:
+            variance, axes = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
+            kept = np.flatnonzero(variance > 1e-9 * variance.max())[:AXES_MAX]
+            directions[varies, : len(kept)] = axes[:, kept] / np.sqrt(variance[kept] * len(kept)) / scales[varies, None]
+        return cls(-(means @ directions), directions)
 
     def distances(self, rows: Floats) -> Floats:
         """Return how far each of (n, p) rows lies from the means; 0 where there is no direction."""
         far = np.zeros(len(rows))
         if self.directions.any():
-            find_distances(rows, -(self.means @ self.directions), self.directions, far)
+            find_distances(rows, self, far)
         return far
+
+
+@inlined
+def distance_of(row: Floats, together: Together) -> float:
+    """Return how far a (p,) row lies from the means: its own, whichever rows it comes with, on one core."""
+    a = follow(row, together.directions, together.start)
+    square = a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + a[3] * a[3]
+    return float(np.sqrt(square + a[4] * a[4] + a[5] * a[5] + a[6] * a[6] + a[7] * a[7]))
+
+
+@side_by_side
+@leaf
+def find_distances(rows: Floats, together: Together, far: Floats) -> None:
+    """Write how far each of (n, p) rows lies from the means."""
+    for i in range(len(rows)):
+        far[i] = distance_of(rows[i], together)
 
 
 def outside_of_others(sample: Floats) -> Bits:
@@ -109,12 +110,23 @@ def outside_of_others(sample: Floats) -> Bits:
     return outside
 
 
+@inlined
+def is_outside(value: float, lowest: float, highest: float) -> int:
+    """Return 1 where a value lies outside a range, or is not a number."""
+    return 1 - int((value >= lowest) & (value <= highest))
+
+
+@side_by_side
 @leaf
-def find_outside(rows: Floats, lowest: Floats, highest: Floats, hits: Bits) -> None:
-    """Write ones where one of (n, p) values lies outside the range, or is not a number; `hits` may be wider."""
-    for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            hits[i, j] = 1 - int((rows[i, j] >= lowest[j]) & (rows[i, j] <= highest[j]))
+def find_outside(rows: Floats, together: Together, bounds: tuple[Floats, Floats], hits: Bits, far: Floats) -> None:
+    """Write the (n, p + 1) hits of (n, p) rows, value by value and at last together, and their (n,) distances."""
+    (lowest, highest), known = bounds, together.directions.any()
+    p = len(lowest) - 1
+    for i in range(len(rows)):
+        for j in range(p):
+            hits[i, j] = is_outside(rows[i, j], lowest[j], highest[j])
+        far[i] = distance_of(rows[i], together) if known else 0.0
+        hits[i, p] = is_outside(far[i], lowest[p], highest[p])
 
 
 class RangeMonitor:
@@ -162,6 +174,8 @@ class RangeMonitor:
         hits = outside_of_others(sample)
         for instrument in range(n):
             self._charts.learn_from(np.full(len(hits), instrument * p), hits)
+        rows, bounds = np.empty((2, 2 * len(names)))[:, ::2], (self._lowest, self._highest)
+        self._find = entry(find_outside, rows, self._together, bounds, np.empty((2, p), np.uint8), np.empty(2))
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
@@ -173,11 +187,10 @@ class RangeMonitor:
 
     def _watch(self, instrument: int, heads: Records, rows: Floats) -> None:
         """Step one instrument's charts through its rows; tell what alarms."""
-        hits, far = np.empty((len(rows), len(self._names)), np.uint8), self._together.distances(rows)
-        find_outside(rows, self._lowest, self._highest, hits)
-        hits[:, -1] = ~(far <= self._highest[-1])
+        hits, far = np.empty((len(rows), len(self._names)), np.uint8), np.empty(len(rows))
+        self._find(rows, self._together, (self._lowest, self._highest), hits, far)
         first = np.full(len(heads), instrument * len(self._names))
-        for at in self._charts.alarms(first, hits, np.ascontiguousarray(heads["ts_event_ns"])):
+        for at in self._charts.alarms(first, hits, heads["ts_event_ns"]):
             self._queue.put(self._finding(int(first[at]), heads[at], np.append(rows[at], far[at])))
 
     def findings(self) -> list[Finding]:

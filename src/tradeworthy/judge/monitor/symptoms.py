@@ -228,12 +228,17 @@ def _judge(lane: Floats, own: Bits, event: np.void, values: Floats, how: tuple[T
 
 
 @leaf
-def find_symptoms(events: Inputs, memory: Memory, tolerances: Tolerances, hits: Hits) -> None:
-    """Write the hits of (n,) inputs, move their lanes on and count; what belongs to no lane is left."""
+def find_symptoms(events: Inputs, memory: Memory, tolerances: Tolerances, hits: Hits) -> int:
+    """Write the hits of (n,) inputs, move their lanes on and count; what belongs to no lane is left.
+
+    Return how many inputs are of instruments that are not known.
+    """
+    strange = 0
     for i in range(len(events.heads)):
         event, own, hits.first[i] = events.heads[i], hits.seen[i], -1
         kind, instrument = int(event["kind"]), int(event["instrument"])
         if instrument >= len(memory.ticks):
+            strange += 1
             continue
         if kind == _GAP:
             _note_lost(memory.lanes, instrument, events.values[i])
@@ -244,3 +249,4 @@ def find_symptoms(events: Inputs, memory: Memory, tolerances: Tolerances, hits: 
             for symptom in range(len(own)):
                 count[symptom] += own[symptom] == 1
             count[len(own)] += 1
+    return strange

@@ -281,7 +281,8 @@ class TradingMonitor:
                 self._tell_drawdown(events[at])
             start = at + 1
         kind = np.ascontiguousarray(events["kind"])
-        places = np.flatnonzero(((kind == Kind.FILL) | (kind == Kind.REJECT)) & (events["flags"] == 0))
+        places = np.flatnonzero((kind == Kind.FILL) | (kind == Kind.REJECT))
+        places = places[events["flags"][places] == 0]
         if len(places):
             self._take_answers(events.take(places), Closes(closes.sides[places], closes.regimes[places]))
 
@@ -332,8 +333,7 @@ class TradingMonitor:
             return
         instrument, told = records["instrument"].astype(np.int64), 0
         first = np.where(instrument < len(self._instruments), instrument * len(QUESTIONS) + question, -1)
-        hits, ts_ns = yes.astype(np.uint8)[:, None], np.ascontiguousarray(records["ts_event_ns"])
-        for at in self._charts.alarms(first, hits, ts_ns):
+        for at in self._charts.alarms(first, yes.astype(np.uint8)[:, None], records["ts_event_ns"]):
             self._remember(instrument[told : at + 1], sizes[told : at + 1])
             self._queue.put(self._finding(question, records[at]))
             told = at + 1
@@ -341,7 +341,7 @@ class TradingMonitor:
 
     def _remember(self, instruments: npt.NDArray[np.int64], sizes: Floats) -> None:
         """Keep the last slippages of each instrument, for the words of a finding."""
-        for instrument, size in zip(instruments.tolist(), sizes.tolist(), strict=False):
+        for instrument, size in zip(instruments[: len(sizes)].tolist(), sizes.tolist(), strict=True):
             before = self._recent.get(instrument, np.empty(0))
             self._recent[instrument] = np.append(before, size)[-RECENT:]
 
