@@ -1,5 +1,6 @@
 """``tradeworthy people``, ``who-can`` and ``page``: who may do what, and where they do it."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,14 @@ import typer
 
 from tradeworthy.apps.cli.options import HERE, Actor, Folder, Json, Reason, open_project
 from tradeworthy.apps.cli.show import console, errors, show
-from tradeworthy.core.errors import NotFound
+from tradeworthy.core.errors import NotFound, SettingsInvalid
 
 if TYPE_CHECKING:
     from tradeworthy.apps.commands.project import Project
 
 app = typer.Typer(help="Let people in, with roles; list them; take their roles away.", no_args_is_help=True)
+
+STANDARD_INPUT = Path("-")
 
 Name = Annotated[str, typer.Argument(help="What they sign in as.")]
 
@@ -38,15 +41,29 @@ def add(
     project: Folder = HERE,
     *,
     role: Annotated[list[str], typer.Option(help="trader, risk, approver or admin; may be given more than once.")],
-    password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if left out.")
-    ],
+    password_file: Annotated[
+        Path | None, typer.Option(help="Its first line is the password; - reads standard input. Else it is asked for.")
+    ] = None,
     actor: Actor,
     reason: Reason = "let in from the command line",
 ) -> None:
     """Let somebody in, or change their roles and password."""
-    open_project(project).people.add(name, role, password, actor=actor, reason=reason)
+    open_project(project).people.add(name, role, _password(password_file), actor=actor, reason=reason)
     console.print(f"{name} may sign in as {', '.join(role)}")
+
+
+def _password(file: Path | None) -> str:
+    """Read a password from a file or standard input, or ask for it, twice; never from the words of a command."""
+    if file is not None:
+        text = sys.stdin.readline() if file == STANDARD_INPUT else file.read_text("utf-8")
+        return text.partition("\n")[0].removesuffix("\r")
+    if not sys.stdin.isatty():
+        raise SettingsInvalid(
+            "there is no terminal to ask for a password; give --password-file FILE, or --password-file - and the "
+            "password on standard input"
+        )
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
 
 
 @app.command()
