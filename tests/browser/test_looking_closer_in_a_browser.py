@@ -7,6 +7,9 @@ from playwright.sync_api import expect
 GRAVE = {"serious", "critical"}
 SHOWN = "() => { const x = uPlot.sync('desk').plots[0].scales.x; return [x.min, x.max]; }"
 
+ASKED = "'asked' in document.getElementById('charts').dataset"
+"""Whether a stretch was asked for that is not drawn yet."""
+
 
 def shown(page):
     """Return the first and the last second that the price shows."""
@@ -17,8 +20,7 @@ def looked(page, act):
     """Do something that asks for another stretch, and return what is shown once that is drawn."""
     before = shown(page)
     act()
-    page.wait_for_function(f"before => String(({SHOWN})()) !== String(before)", arg=before)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(f"before => !({ASKED}) && String(({SHOWN})()) !== String(before)", arg=before)
     return shown(page)
 
 

@@ -15,6 +15,7 @@ from tradeworthy.apps.dashboard.desk import FINDINGS, age, findings, last_act
 from tradeworthy.apps.dashboard.following import Follower
 from tradeworthy.apps.dashboard.shadows import shadows_table
 from tradeworthy.apps.dashboard.telling import FactLine
+from tradeworthy.apps.dashboard.watch import _line
 from tradeworthy.apps.reports.case_story import case_facts, cases_timeline
 from tradeworthy.apps.reports.formats import readable
 from tradeworthy.change.watch.findings import Cases
@@ -84,8 +85,10 @@ def test_a_finding_that_dates_no_change_claims_no_date_and_no_before():
     told = dict(case_facts(case))
     assert told["Began"] == "not dated"
     assert "Then and now" not in told
+    assert "began about" not in _line(case)
     (dated,) = cases(FINDING)
     assert "(estimated)" in dict(case_facts(dated))["Began"]
+    assert "began about" in _line(dated)
     assert list(dict(case_facts(dated)))[2] == "Then and now"
 
 

@@ -6,7 +6,7 @@ from tradeworthy.apps.dashboard.desk import age, tone
 from tradeworthy.apps.dashboard.following import Frame
 from tradeworthy.apps.dashboard.layout import Visit, form, reason_form
 from tradeworthy.apps.dashboard.monitors import monitors_table
-from tradeworthy.apps.reports.case_story import CasePage, answers_table, case_facts, cases_timeline, drawn
+from tradeworthy.apps.reports.case_story import CasePage, answers_table, case_facts, cases_timeline, drawn, is_dated
 from tradeworthy.apps.reports.html import KeyFigure, badge, code, key_figures, pairs, paragraph, table
 from tradeworthy.apps.reports.markup import Markup, join, tag
 from tradeworthy.apps.reports.scales import minute
@@ -67,7 +67,8 @@ def _line(case: Case) -> Markup:
     """Tell one case in a few lines."""
     times = "" if case.count == 1 else f"{case.count:,} findings, the last {minute(case.last.ts_event_ns)}"
     handled = f"{case.state} by {case.actor}: {case.reason}" if case.actor else ""
-    told = [f"began about {minute(case.first.since_ns)} UTC", f"told {minute(case.first.ts_event_ns)}", times, handled]
+    began = f"began about {minute(case.first.since_ns)} UTC" if is_dated(case.first) else ""
+    told = [began, f"told {minute(case.first.ts_event_ns)} UTC", times, handled]
     head = (
         tag("a", f"{case.number} {case.first.subject}", href=f"/watch/{case.number}"),
         badge(case.severity, tone(case.severity)),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tradeworthy.apps.reports.bars import Lane, Span, timeline
+from tradeworthy.apps.reports.case_story import is_dated
 from tradeworthy.apps.reports.charts import Curve, Mark, line_chart
 from tradeworthy.apps.reports.formats import compact, count, decimal, short
 from tradeworthy.apps.reports.html import Section, absent, badge, paragraph, table
@@ -79,7 +80,8 @@ def _rolling(report: RunReport, item: Rolling) -> Markup:
 def _finding(finding: Finding) -> tuple[Markup | str, ...]:
     """Set one finding as a row."""
     kind = badge(finding.kind.replace("_", " "), "bad" if finding.severity == "critical" else "warn")
-    small = paragraph(f"Since about {minute(finding.since_ns)}; watched by {finding.monitor}.", "empty")
+    since = f"Since about {minute(finding.since_ns)}; w" if is_dated(finding) else "W"
+    small = paragraph(f"{since}atched by {finding.monitor}.", "empty")
     observed = f"{compact(finding.observed)} {finding.unit}"
     rate = f"{finding.false_alarms_per_10k:g}"
     return (

@@ -308,6 +308,7 @@
   async function fetchCurves() {
     if (asked) { again = true; return; }
     asked = true;
+    place.dataset.asked = "";
     const query = new URLSearchParams({ symbol: symbol, columns: String(Math.max(200, priceAt.clientWidth)) });
     if (stretch) { query.set("from_s", stretch[0]); query.set("to_s", stretch[1]); }
     try {
@@ -315,6 +316,7 @@
       if (answer.ok) draw(await answer.json());
     } finally {
       asked = false;
+      delete place.dataset.asked;
       if (again) { again = false; fetchCurves(); }
     }
   }
