@@ -6,7 +6,7 @@ import pytest
 
 from tradeworthy.change.access.people import LOCKED_S, TRIES_MAX, WINDOW_S, People
 from tradeworthy.change.access.roles import ACTIONS, ROLES, checked_roles, may, require, roles_that_may
-from tradeworthy.core.errors import NotAllowed, NotFound, SettingsInvalid
+from tradeworthy.core.errors import DataInvalid, NotAllowed, NotFound, RecordCorrupt, SettingsInvalid
 from tradeworthy.core.time import NS_PER_S, VirtualClock
 from tradeworthy.record.ledger import Ledger
 
@@ -52,6 +52,29 @@ def test_the_last_roles_given_count(people):
     people.remove("ada", actor="root", reason="left")
     assert people.everybody() == []
     assert people.sign_in("ada", PASSWORD).person is None
+
+
+def test_no_password_changes_without_a_fact(people):
+    """A change that is refused for want of a reason leaves the password that was."""
+    add(people)
+    with pytest.raises(DataInvalid, match="actor and reason"):
+        people.add("ada", ["admin"], "another password", actor="eve", reason=" ")
+    assert people.sign_in("ada", "another password").person is None
+    assert people.sign_in("ada", PASSWORD).person.roles == ("trader",)
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"ada":', b'{"ada":"\xff"}', b"[]"])
+def test_a_damaged_file_of_passwords_is_named_and_kept(people, tmp_path, damage):
+    """Nobody comes in by it, and nobody's hash is written over it."""
+    add(people)
+    path = tmp_path / "access" / "passwords.json"
+    path.write_bytes(damage)
+    with pytest.raises(RecordCorrupt, match=r"passwords\.json cannot be read.*tradeworthy people add"):
+        people.sign_in("ada", PASSWORD)
+    with pytest.raises(RecordCorrupt, match=r"passwords\.json cannot be read"):
+        add(people, "bob")
+    assert path.read_bytes() == damage
+    assert people.find("bob") is None
 
 
 def test_roles_outlive_the_process(people, tmp_path, clock):

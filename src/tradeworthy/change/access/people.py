@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from tradeworthy.change.access.roles import Role, checked_roles
 from tradeworthy.core import facts
-from tradeworthy.core.errors import NotFound, SettingsInvalid, near
+from tradeworthy.core.errors import UNDECODABLE, NotFound, RecordCorrupt, SettingsInvalid, near
 from tradeworthy.core.time import NS_PER_S, Clock
 from tradeworthy.record.ledger import Ledger
 
@@ -84,6 +84,8 @@ class People:
         ------
         SettingsInvalid
             The name, a role or the password cannot be used.
+        DataInvalid
+            Actor or reason is empty; nothing was changed.
         """
         given = checked_roles(roles)
         if not given:
@@ -92,9 +94,10 @@ class People:
             raise SettingsInvalid(f"name is {name!r}; allowed are 1 to {NAME_MAX} printable characters without a rim")
         if password is not None and len(password) < PASSWORD_MIN:
             raise SettingsInvalid(f"the password has {len(password)} characters, allowed are {PASSWORD_MIN} or more")
-        if password is not None:
-            self._keep({**self._hashes(), name: _HASHER.hash(password)})
+        hashes = None if password is None else {**self._hashes(), name: _HASHER.hash(password)}
         self._ledger.append(facts.RolesGiven(person=name, roles=list(given)), actor=actor, reason=reason)
+        if hashes is not None:
+            self._keep(hashes)
         return Person(name=name, roles=given)
 
     def remove(self, name: str, *, actor: str, reason: str) -> None:
@@ -147,11 +150,22 @@ class People:
         return max(0.0, LOCKED_S - (self._clock.monotonic_ns() - failures[-1]) / NS_PER_S)
 
     def _hashes(self) -> dict[str, str]:
-        """Read the hashes; none where there is no file yet."""
+        """Read the hashes; none where there is no file yet.
+
+        Raises
+        ------
+        RecordCorrupt
+            The file is damaged.
+        """
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, str])
         except FileNotFoundError:
             return {}
+        except UNDECODABLE as error:
+            raise RecordCorrupt(
+                f"{self._path} cannot be read: {error}. Remove it, and give everybody a password anew: "
+                "tradeworthy people add NAME"
+            ) from error
 
     def _keep(self, hashes: dict[str, str]) -> None:
         """Write the hashes, whole or not at all."""
