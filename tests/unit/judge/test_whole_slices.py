@@ -5,7 +5,7 @@ import pytest
 from tape_slices import VERSION, bars, decisions_on, rows_of
 from test_charts import table
 
-from tradeworthy.judge.monitor.base import by_instrument, chosen, fields_as, followed_by, latest, places_of
+from tradeworthy.judge.monitor.base import Kept, by_instrument, chosen, fields_as, followed_by, latest, places_of
 from tradeworthy.judge.monitor.control_charts.chart_table import ALARM, COLUMN, QUIET, SUM_UP, empty_state
 from tradeworthy.judge.monitor.control_charts.cusum import watch
 from tradeworthy.judge.monitor.control_charts.rate_kernels import UNSEEN
@@ -94,6 +94,22 @@ def test_fields_are_taken_by_name():
     wide = np.zeros(2, np.dtype([("other", "<f8"), ("sequence", "<u8"), ("ts_event_ns", "<i8"), ("instrument", "<u4")]))
     wide["sequence"] = [3, 4]
     assert fields_as(wide, PAIRED)["sequence"].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("n", [1, 7, 50])
+def test_the_last_records_are_kept_whatever_they_came_with(n):
+    """Pushed one by one, many at once, or none at all: the last n of all, as `latest` of them would be."""
+    rng, kept, seen = np.random.default_rng(n), Kept(PAIRED), np.zeros(0, PAIRED)
+    for count in rng.integers(0, 30, 80):
+        fresh = np.zeros(count, PAIRED)
+        fresh["sequence"] = len(seen) + np.arange(count)
+        seen = np.concatenate([seen, fresh])
+        kept.push(fresh, n)
+        assert kept.records.tolist() == seen[-n:].tolist()
+        assert latest(seen[:0], seen, n).tolist() == seen[-n:].tolist()
+    kept.push(seen, n)
+    assert kept.records.tolist() == seen[-n:].tolist()
+    assert not np.shares_memory(kept.records, seen)
 
 
 def test_instruments_are_told_apart():

@@ -191,6 +191,11 @@ class Kept:
         as_bytes(self.room(len(records)))[:] = as_bytes(records)
         self.grow(len(records))
 
+    def push(self, records: Records, n: int) -> None:
+        """Keep more records, and of all the last n alone."""
+        self.add(records[-n:])
+        self.drop(len(self) - n)
+
     def drop(self, n: int) -> None:
         """Let go of the first n; none, if n is below zero."""
         self._first += max(0, n)

@@ -278,7 +278,7 @@ def _places(n: int, block: int, rng: np.random.Generator) -> Longs:
 
 def log_odds(p: Floats) -> Floats:
     """Return the logarithms of odds of probabilities, none infinite."""
-    bounded = np.clip(p, EDGE, 1.0 - EDGE)
+    bounded = np.minimum(np.maximum(p, EDGE), 1.0 - EDGE)
     odds: Floats = np.log(bounded / (1.0 - bounded))
     return odds
 

@@ -21,7 +21,7 @@ from tradeworthy.core.kernel import leaf
 from tradeworthy.core.time import iso
 from tradeworthy.judge.metrics import Classification, classification
 from tradeworthy.judge.metrics_interval import mean_interval
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, chosen, latest, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Kept, Records, State, by_instrument, chosen, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
@@ -230,7 +230,7 @@ class PerformanceMonitor:
         self._reference = reference
         self._settings = settings or PerformanceSettings()
         self._memories: dict[int, _Memory] = {}
-        self._last = np.empty(0, JOINED)
+        self._last = Kept(JOINED)
         self._totals = np.zeros(3)
         self._queue = FindingQueue()
 
@@ -258,7 +258,7 @@ class PerformanceMonitor:
         joined = chosen(joined, np.isfinite(joined["label"]))
         losses, right = measured(joined["score"], joined["label"], self._settings)
         self._totals += (len(joined), losses.sum(), right)
-        self._last = latest(self._last, joined, self._settings.window)
+        self._last.push(joined, self._settings.window)
         if self._reference is not None:
             for instrument, own in by_instrument(joined):
                 self._watch(self._reference, instrument, joined[own], np.ascontiguousarray(losses[own]))
@@ -270,14 +270,15 @@ class PerformanceMonitor:
     def summary(self) -> PerformanceSummary:
         """Return realised performance, in all and over the last outcomes."""
         n = int(self._totals[0])
-        labels = (self._last["label"] > self._settings.label_cut).astype(np.float64)
+        last = self._last.records
+        labels = (last["label"] > self._settings.label_cut).astype(np.float64)
         return PerformanceSummary(
             outcomes=n,
             waiting=self._join.waiting,
             given_up=self._join.given_up,
             mean_loss=float(self._totals[1] / n) if n else float("nan"),
             accuracy=float(self._totals[2] / n) if n else float("nan"),
-            rolling=classification(self._last["score"], labels, self._settings.score_cut),
+            rolling=classification(last["score"], labels, self._settings.score_cut),
         )
 
     def gauges(self) -> list[Gauge]:
@@ -301,7 +302,8 @@ class PerformanceMonitor:
 
     def state(self) -> State:
         """Return the join, the tests, what was last seen, and findings not yet taken."""
-        state: State = {"last": self._last.copy(), "totals": self._totals.copy(), "findings": self._queue.to_array()}
+        state: State = {"last": self._last.records.copy(), "totals": self._totals.copy()}
+        state["findings"] = self._queue.to_array()
         state |= {f"join.{key}": array for key, array in self._join.state().items()}
         for instrument, memory in self._memories.items():
             parts = (*memory.chart, *memory.harm, memory.pause)
@@ -310,7 +312,8 @@ class PerformanceMonitor:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
-        self._last, self._totals = state["last"].astype(JOINED), state["totals"].copy()
+        self._last.replace(state["last"].astype(JOINED))
+        self._totals = state["totals"].copy()
         self._queue.from_array(state["findings"])
         self._join.restore(part_of(state, "join."))
         self._memories = {}

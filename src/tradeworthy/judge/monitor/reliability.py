@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tradeworthy.core.allowed import require
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.time import iso
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, latest, part_of
+from tradeworthy.judge.monitor.base import FindingQueue, Kept, Records, State, by_instrument, latest, part_of
 from tradeworthy.judge.monitor.control_charts.calibration import ChartSettings, Operating
 from tradeworthy.judge.monitor.control_charts.series import SeriesAlarm, series_watch
 from tradeworthy.judge.monitor.gauges import Gauge, symbol_of
@@ -121,7 +121,7 @@ class ReliabilityMonitor:
             )
             for side, misses in self._misses(p, y).items()
         }
-        self._last: dict[int, Records] = {}
+        self._last: dict[int, Kept] = {}
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
@@ -153,7 +153,7 @@ class ReliabilityMonitor:
         """Return the error of the last outcomes and out of fold, and how near each chart is to an alarm."""
         found = [Gauge(family="value", subject="calibration_error_out_of_fold", value=self._before)]
         for instrument, last in self._last.items():
-            symbol, error = symbol_of(self._instruments, instrument), _error(last)
+            symbol, error = symbol_of(self._instruments, instrument), _error(last.records)
             found.append(Gauge(family="value", subject="calibration_error", instrument=symbol, value=error))
         for side, chart in self._charts.items():
             for instrument, share in chart.shares().items():
@@ -163,7 +163,7 @@ class ReliabilityMonitor:
 
     def state(self) -> State:
         """Return memories, last outcomes and findings not yet taken."""
-        state: State = {f"last.{instrument}": last.copy() for instrument, last in self._last.items()}
+        state: State = {f"last.{instrument}": last.records.copy() for instrument, last in self._last.items()}
         state["findings"] = self._queue.to_array()
         for side, chart in self._charts.items():
             state |= chart.export(f"{side}.")
@@ -171,14 +171,16 @@ class ReliabilityMonitor:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
-        self._last = {int(key): last.astype(JOINED) for key, last in part_of(state, "last.").items()}
+        self._last = {}
+        for key, last in part_of(state, "last.").items():
+            self._kept(int(key)).replace(last.astype(JOINED))
         self._queue.from_array(state["findings"])
         for side, chart in self._charts.items():
             chart.take_back(state, f"{side}.")
 
     def _misses(self, p: Floats, y: Floats) -> dict[Side, Floats]:
         """Return the (n,) misses, and the misses in proportion to how far scores are from usual."""
-        far = np.clip((log_odds(p) - self._usual) / self._spread, -FAR, FAR)
+        far = np.minimum(np.maximum((log_odds(p) - self._usual) / self._spread, -FAR), FAR)
         return {"bias": y - p, "confidence": (y - p) * far}
 
     def _is_worse(self, side: Side, alarm: SeriesAlarm) -> bool:
@@ -187,13 +189,19 @@ class ReliabilityMonitor:
 
     def _watch(self, instrument: int, own: Records) -> None:
         """Chart an instrument's misses; tell those alarms that are worse than out of fold."""
-        labels, before = (own["label"] > 0.5).astype(np.float64), self._last.get(instrument, np.empty(0, JOINED))
+        labels, last = (own["label"] > 0.5).astype(np.float64), self._kept(instrument)
         for side, misses in self._misses(np.ascontiguousarray(own["score"]), labels).items():
             for alarm in self._charts[side].watch(instrument, misses, own["ts_event_ns"]):
                 if self._is_worse(side, alarm):
-                    seen = latest(before, own[: alarm.place + 1], self._settings.window)
+                    seen = latest(last.records, own[: alarm.place + 1], self._settings.window)
                     self._queue.put(self._finding(side, alarm, own[alarm.place], _error(seen)))
-        self._last[instrument] = latest(before, own, self._settings.window)
+        last.push(own, self._settings.window)
+
+    def _kept(self, instrument: int) -> Kept:
+        """Return what is kept of an instrument's outcomes."""
+        if instrument not in self._last:
+            self._last[instrument] = Kept(JOINED)
+        return self._last[instrument]
 
     def _finding(self, side: Side, alarm: SeriesAlarm, last: np.void, error: float) -> Finding:
         """Say which promise is broken, since when and by how much."""

@@ -45,7 +45,7 @@ def write_heads(decisions: Records, version: np.uint64, room: Records) -> tuple[
 @leaf
 def pair_rows(
     keys: Words, known: Records, newest: int, heads: Records, places: npt.NDArray[np.int64]
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Write the heads of rows whose decision is known, and the places of these and of those that may still get one.
 
     Parameters
@@ -64,19 +64,19 @@ def pair_rows(
     Returns
     -------
     tuple of int
-        How many pairs there are, and how many rows wait.
+        How many pairs there are, how many rows wait, and how many decisions stand up to that of the last pair.
     """
-    found, waits, at = 0, 0, 0
+    found, waits, read, at = 0, 0, 0, 0
     for i in range(len(keys)):
         asked = np.int64(keys[i])
         at = place_of(known, asked, at)
         if at < len(known) and np.int64(known[at]["sequence"]) == asked:
             heads[found], places[0, found] = known[at], i
-            found += 1
+            found, read = found + 1, at + 1
         elif asked > newest:
             places[1, waits] = i
             waits += 1
-    return found, waits
+    return found, waits, read
 
 
 class RowPairing:
@@ -140,10 +140,9 @@ class RowPairing:
         """
         keys, rows, known = self._row_keys, self._rows, self._decisions.records
         heads, places = np.empty(len(keys), PAIRED), np.empty((2, len(keys)), np.int64)
-        found, waits = self._pair(keys, known, self._newest, heads, places)
+        found, waits, read = self._pair(keys, known, self._newest, heads, places)
         self._row_keys, self._rows = keys[places[1, :waits]], rows[places[1, :waits]]
-        if found:
-            self._decisions.drop(int(np.searchsorted(known["sequence"], heads["sequence"][found - 1], side="right")))
+        self._decisions.drop(read)
         return heads[:found], rows if found == len(rows) else rows[places[0, :found]]
 
     def state(self) -> State:
