@@ -3,7 +3,7 @@
 import pytest
 from small_project import at, looked_at
 
-from tradeworthy.apps.commands.doctor import examine
+from tradeworthy.apps.commands.doctor import Item, examine
 from tradeworthy.testing.projects import write_project
 
 
@@ -35,6 +35,19 @@ def test_a_sound_project(tmp_path):
         assert found[name].advice == ""
 
 
+def add_to(path, text):
+    """Write more behind what a file holds."""
+    path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+
+def test_columns_of_groups_are_in_order_where_a_strategy_reads_rows(tmp_path):
+    """Callers may push what no file holds; then the version's own fields are held against them when it is let in."""
+    folder = write_project(tmp_path)
+    add_to(folder / "tradeworthy.toml", '\n[monitor.fairness]\ncolumns = ["skill"]\n')
+    add_to(folder / "strategy.py", '\nrow_fields = ("skill",)\n')
+    assert items(folder)["columns of groups"] == Item("columns of groups", True, "skill")
+
+
 @pytest.mark.parametrize(
     ("spoil", "name", "said"),
     [
@@ -47,8 +60,13 @@ def test_a_sound_project(tmp_path):
         (lambda folder: put_into(folder / "strategy.py", "def (\n"), "strategy", "invalid syntax"),
         (lambda folder: (folder / "ABC.csv").unlink(), "data files", "ABC.csv"),
         (lambda folder: (folder / "tradeworthy.toml").write_text("[desk", "utf-8"), "settings", "not valid TOML"),
+        (
+            lambda folder: add_to(folder / "tradeworthy.toml", '\n[monitor.fairness]\ncolumns = ["nope"]\n'),
+            "columns of groups",
+            "columns ['nope'], but nothing reads rows: no [[rows]], no row_fields",
+        ),
     ],
-    ids=["strategy", "package", "syntax", "data", "settings"],
+    ids=["strategy", "package", "syntax", "data", "settings", "columns"],
 )
 def test_what_is_missing_comes_with_advice(spoil, name, said, tmp_path):
     """Each fault is named, and its advice is not empty."""

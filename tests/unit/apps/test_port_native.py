@@ -11,7 +11,7 @@ from served import CLOCK, PATH, served
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-from tradeworthy.apps.server.events import BookEvent, Incoming
+from tradeworthy.apps.server.events import BookEvent, Incoming, RowEvent
 from tradeworthy.apps.server.replies import RequestRefused
 from tradeworthy.change.access.doorkeeper import DoorSettings
 from tradeworthy.core import facts
@@ -208,6 +208,14 @@ def test_a_wide_desk_takes_as_many_levels_as_it_has_room_for():
     assert levels[6:8] == [2.0, 0.0]
     assert (levels[8], levels[10], levels[11]) == (7.0, 3.0, 0.0)
     assert math.isnan(levels[12])
+
+
+def test_a_mistyped_instrument_is_said_before_what_is_wrong_with_its_values():
+    """A row for an instrument that the desk does not have: its fields are nobody's business."""
+    config = SimpleNamespace(instruments=[SimpleNamespace(symbol="ETH")], width=13)
+    incoming = Incoming(SimpleNamespace(config=config, inbox=Inbox(1, config.width)), CLOCK)
+    with pytest.raises(RequestRefused, match=r"instrument 'EHT' is unknown \(near: 'ETH'\); allowed are ETH"):
+        incoming.take(RowEvent(instrument="EHT", values={"no_such_field": 1.0}))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tradeworthy.apps.commands.settings import Settings, load_settings, sections_of
+from tradeworthy.apps.commands.settings import Settings, load_settings, require_columns, sections_of
 from tradeworthy.change.alerts.settings import AlertSettings
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.core.instruments import Instrument
@@ -90,15 +90,39 @@ ROWS = '[[rows]]\npath = "{}"\ninstrument = "ABC"\nfields = {}\n\n'
         ([["a", "group"]], "", ("a", "group")),
         ([["a", "group", "x"], ["a", "group", "y"]], "", ("a", "group")),
         ([["a", "group", "x"], ["a"]], "", ("a",)),
-        ([["a", "group"]], '[monitor.fairness]\ncolumns = ["a", "sort"]\n\n', ("a", "sort")),
+        ([["a", "group"]], '[monitor.fairness]\ncolumns = ["a", "group", "sort"]\n\n', ("a", "group", "sort")),
+        ([["a", "group"]], '[monitor.fairness]\ncolumns = ["a"]\n\n', ("a",)),
         ([], "", ()),
     ],
 )
 def test_fairness_knows_every_column_of_pushed_rows(rows, own, columns, tmp_path):
-    """What all `[[rows]]` have in the same place makes groups, unless the settings say themselves what stands there."""
+    """What all `[[rows]]` have in the same place makes groups; the settings may say what callers send behind it."""
     more = "".join(ROWS.format(place, names) for place, names in enumerate(rows)) + own
     settings = load(tmp_path, SETTINGS.replace("[training]", f"{more}[training]"))
     assert settings.monitor.fairness.columns == columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ('["nope"]', "columns has 'nope' in place 1, [[rows]] has 'a' there; write ['a', 'group'] in this order"),
+        ('["a", "groups"]', "columns has 'groups' in place 2 (near: 'group'), [[rows]] has 'group' there"),
+        ('["group", "a"]', "columns has 'group' in place 1 (near: 'group'), [[rows]] has 'a' there"),
+    ],
+)
+def test_a_column_of_groups_that_rows_do_not_have_in_its_place_is_refused(columns, said, tmp_path):
+    """Groups are told by place, so a wrong name would count another field; it is refused at every command's start."""
+    more = ROWS.format("r", ["a", "group"]) + f"[monitor.fairness]\ncolumns = {columns}\n\n"
+    with pytest.raises(SettingsInvalid) as raised:
+        load(tmp_path, SETTINGS.replace("[training]", f"{more}[training]"))
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("columns", [(), ("a",), ("a", "group"), ("a", "group", "sent")])
+def test_columns_that_begin_as_rows_do_are_in_order(columns):
+    """Fewer, as many, or more: what callers send stands behind; a version that reads no rows has nothing to hold to."""
+    require_columns(columns, ("a", "group"), "version 1")
+    require_columns(columns, (), "version 1")
 
 
 WORDS = ROWS + "categories = {}\n\n"

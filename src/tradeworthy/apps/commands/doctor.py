@@ -91,7 +91,7 @@ def _project(folder: Path) -> Iterator[Item]:
         yield Item("settings", False, str(error), f"mend {FILE_NAME}")
         return
     yield Item("settings", True, f"desk {settings.desk.name}, {settings.desk.env}")
-    checks: list[Callable[[Path, Settings], Item]] = [_strategy, _market_files, _limits, _key, _feed]
+    checks: list[Callable[[Path, Settings], Item]] = [_strategy, _market_files, _columns, _limits, _key, _feed]
     for check in checks:
         yield check(folder, settings)
 
@@ -115,6 +115,15 @@ def _market_files(folder: Path, settings: Settings) -> Item:
     missing = [path for path in paths if not (folder / path).is_file()]
     found = f"missing {missing}" if missing else f"{len(paths)} there"
     return Item("data files", not missing, found, f"put them into {folder}, or mend their paths" if missing else "")
+
+
+def _columns(folder: Path, settings: Settings) -> Item:
+    """Want rows to be there where groups are made of their columns; which they are is held against `[[rows]]`."""
+    named, path = settings.monitor.fairness.columns, folder / settings.desk.strategy
+    if settings.rows or not named or (path.is_file() and "row_fields" in path.read_text("utf-8", errors="replace")):
+        return Item("columns of groups", True, ", ".join(named) or "none")
+    found = f"[monitor.fairness] columns {list(named)}, but nothing reads rows: no [[rows]], no row_fields in {path}"
+    return Item("columns of groups", False, found, "leave columns out, or declare the rows")
 
 
 def _limits(_folder: Path, settings: Settings) -> Item:

@@ -116,17 +116,35 @@ def _with_columns(settings: Settings) -> Settings:
     Raises
     ------
     SettingsInvalid
-        Files disagree on the words of a column that they share.
+        Files disagree on the words of a column that they share, or fairness on what stands in a place.
     """
     places = zip(*(rows.fields for rows in settings.rows), strict=False)
     columns = tuple(names[0] for names in takewhile(lambda names: len({*names}) == 1, places))
     monitor = settings.monitor
+    require_columns(monitor.fairness.columns, columns, "[[rows]]")
     fairness = msgspec.structs.replace(
         monitor.fairness,
         columns=monitor.fairness.columns or columns,
         words=monitor.fairness.words or _words(settings.rows),
     )
     return msgspec.structs.replace(settings, monitor=msgspec.structs.replace(monitor, fairness=fairness))
+
+
+def require_columns(columns: Sequence[str], fields: Sequence[str], whose: str) -> None:
+    """Refuse `[monitor.fairness] columns` that name another field than stands in a place of rows: groups go by place.
+
+    Raises
+    ------
+    SettingsInvalid
+        With the first place in which they differ.
+    """
+    for place, (column, field) in enumerate(zip(columns, fields, strict=False), 1):
+        if column != field:
+            raise SettingsInvalid(
+                f"[monitor.fairness] columns has {column!r} in place {place}{near(column, fields)}, {whose} has "
+                f"{field!r} there; write {list(fields)} in this order, behind them what callers send as groups, or "
+                "leave it out"
+            )
 
 
 def _words(files: Sequence[RowFile]) -> dict[str, tuple[str, ...]]:

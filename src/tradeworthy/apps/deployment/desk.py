@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradeworthy.apps.commands import results
+from tradeworthy.apps.commands.settings import require_columns
 from tradeworthy.apps.commands.under_way import unfinished
 from tradeworthy.apps.deployment.keeping import keep_summary
 from tradeworthy.apps.deployment.limits import record_limits, scoped_limits, symbols_of
@@ -216,7 +217,9 @@ def _open_engine(project: "Project", tape: TapeWriter, clock: Clock) -> Engine:
 
     def load(number: int) -> Version:
         version = project.registry.load(number)
-        require_fields(settings.rows, version.program.row_fields)
+        fields = version.program.row_fields
+        require_fields(settings.rows, fields)
+        require_columns(settings.monitor.fairness.columns, fields, f"version {version_name(number)}")
         return version
 
     return Engine(

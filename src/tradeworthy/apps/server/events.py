@@ -177,6 +177,8 @@ class Incoming:
             The instrument is unknown, a row has not the fields that the champion reads, or a group is not known.
         """
         values: Sequence[float]
+        symbol = event.instrument
+        number = self._numbers[symbol] if symbol in self._numbers else self._refuse(symbol)
         if isinstance(event, BarEvent):
             values, kind = (event.open, event.high, event.low, event.close, event.volume), Kind.BAR
         elif isinstance(event, RowEvent):
@@ -187,8 +189,6 @@ class Incoming:
             values, kind = (event.bid, event.ask, event.bid_size, event.ask_size), Kind.QUOTE
         else:
             values, kind = self._book(event), Kind.BOOK
-        symbol = event.instrument
-        number = self._numbers[symbol] if symbol in self._numbers else self._refuse(symbol)
         self._fill(kind, number, event.ts_event_ns, event.sequence, values)
 
     def take_outcome(self, decision: int, instrument: int, ts_event_ns: int | None, label: float, value: float) -> None:

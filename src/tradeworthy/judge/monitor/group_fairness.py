@@ -82,9 +82,9 @@ class FairnessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     venues : dict of str to tuple of str
         Which instruments trade where, for ``venue``.
     columns : tuple of str
-        What stands in pushed rows, in its order: the strategy's ``row_fields`` and whatever is behind them. Left out,
-        it is the ``fields`` of ``[[rows]]``, as far as all of them agree. What stands behind ``row_fields`` and the
-        outcome, a caller of the port may send as ``groups``.
+        What stands in pushed rows, in its order: the strategy's ``row_fields`` and whatever is behind them. It begins
+        as the ``fields`` of ``[[rows]]`` do, as far as all of them agree; left out, it is these. What stands behind
+        ``row_fields`` and the outcome, a caller of the port may send as ``groups``.
     words : dict of str to tuple of str
         The words of columns that hold text, each by its place. Left out, they are the ``categories`` of ``[[rows]]``.
     time_zone : str
