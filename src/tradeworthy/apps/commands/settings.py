@@ -34,6 +34,8 @@ from tradeworthy.record.archive import ArchiveSettings
 from tradeworthy.record.syncer import SyncerSettings
 
 FILE_NAME = "tradeworthy.toml"
+EVERYTHING = "all"
+"""What people call the scope of the whole desk, and so no instrument."""
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -220,6 +222,12 @@ def _is_meant(data: Mapping[str, Any], section: type[msgspec.Struct]) -> bool:
 def _check_symbols(settings: Settings) -> None:
     """Refuse market data of instruments that are not declared, and a desk that trades nothing."""
     symbols = [instrument.symbol for instrument in settings.instrument]
+    for symbol in symbols:
+        if symbol in {"", EVERYTHING} or symbol != symbol.strip():
+            raise SettingsInvalid(
+                f"[[instrument]] symbol is {symbol!r}, allowed is a word without spaces around it, other than "
+                f"{EVERYTHING!r}: that halts the whole desk"
+            )
     if len(set(symbols)) != len(symbols):
         raise SettingsInvalid(f"[[instrument]] names a symbol twice: {symbols}")
     named: list[tuple[str, str | None]] = [("[[market]]", file.instrument) for file in settings.market]
