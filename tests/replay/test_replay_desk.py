@@ -17,7 +17,7 @@ from tradeworthy.live.desk import Desk, control_event, desk_config
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.feeds.simulated import Regime, SimulatedSettings, simulate
 from tradeworthy.live.replay import replay
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.live.venues.paper import Paper, PaperSettings
 from tradeworthy.record.tape import TapeReader
 from tradeworthy.testing.desks import INSTRUMENTS, LIMITS, Shelf, SmallDesk, market
@@ -104,7 +104,7 @@ def test_a_slow_machine_writes_the_same_bytes(tmp_path, shelf):
 def test_replay_goes_through_restarts(tmp_path, shelf):
     """Several runs on one tape, the second with other settings, are one record."""
     events = market(120, seed=9)
-    changed = EngineSettings(stage_in_background=False, checks=DeskSettings(limit_price_bps=50.0))
+    changed = EngineSettings(stage_in_background=False, checks=CheckSettings(limit_price_bps=50.0))
     for place, settings in enumerate((QUICK, changed, QUICK)):
         with SmallDesk(tmp_path, shelf=shelf, settings=settings) as small:
             small.control.add_shadow(small.numbers[1])
@@ -218,7 +218,7 @@ def test_desk_state_survives_a_checkpoint_bit_for_bit(tmp_path, shelf):
 
 def test_unknown_answers_are_recorded_and_change_nothing(shelf):
     """A fill for no order of ours has its refusal in its flags, and the position stays."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 16))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 16))
     foreign = np.zeros(20, event_dtype())
     foreign["kind"], foreign["reference"], foreign["values"][:, :3] = Kind.FILL, 99, (1.0, 300.0, 0.1)
     assert desk.settle(foreign) == 0
@@ -228,7 +228,7 @@ def test_unknown_answers_are_recorded_and_change_nothing(shelf):
 
 def test_limits_stay_with_their_words():
     """Each limit's control event sets that limit."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 16))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 16))
     for place, value in enumerate(LIMITS.as_array()):
         desk.apply(control_event(5, 100 + place, 1, value=value)[0], lambda _: None)
     assert all(row.tobytes() == LIMITS.as_array().tobytes() for row in desk.state.limits)

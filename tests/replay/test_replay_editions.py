@@ -7,7 +7,7 @@ from tradeworthy.live import state
 from tradeworthy.live.desk import Desk, desk_config
 from tradeworthy.live.engine import EngineSettings
 from tradeworthy.live.replay import replay
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.model.manifest import Signal
 from tradeworthy.record.tape import TapeReader
 from tradeworthy.testing.desks import INSTRUMENTS, Shelf, SmallDesk, market
@@ -62,7 +62,7 @@ def test_the_next_engine_brings_its_own_edition(tmp_path, shelf, monkeypatch):
 
 def test_a_checkpoint_that_names_no_edition_is_of_the_first():
     """Checkpoints from before editions were counted restore as edition 0; new desks have today's."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 16))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 16))
     assert desk.state.manners.tolist() == [state.MANNERS]
     arrays = {name: array for name, array in desk.dump().items() if name != "desk/manners"}
     desk.restore(arrays, lambda _: None)

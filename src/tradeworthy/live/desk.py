@@ -36,7 +36,7 @@ from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Arrays, Pipeline, Run, needs_of
 from tradeworthy.live.risk.judge import send_cancel
 from tradeworthy.live.roles import Roles
-from tradeworthy.live.state import DeskSettings, DeskState, Records, dump_desk, hold_desk, new_desk, restore_desk
+from tradeworthy.live.state import CheckSettings, DeskState, Records, dump_desk, hold_desk, new_desk, restore_desk
 from tradeworthy.model.version import Version
 
 CONTROL_KINDS = (int(Kind.FILL), int(Kind.REJECT), int(Kind.CONTROL))
@@ -58,7 +58,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     instruments: tuple[Instrument, ...]
-    settings: DeskSettings = DeskSettings()
+    settings: CheckSettings = CheckSettings()
     row_fields: int = 0
     width: int = WIDTH_MIN
     room: int = 1024
@@ -258,7 +258,7 @@ class Desk(Roles):
 
 
 def desk_config(
-    instruments: Sequence[Instrument], settings: DeskSettings, row_fields: int, room: int, width: int = WIDTH_MIN
+    instruments: Sequence[Instrument], settings: CheckSettings, row_fields: int, room: int, width: int = WIDTH_MIN
 ) -> DeskConfig:
     """Return a desk's configuration, wide enough for its rows and for the widest event that is read."""
     width = max(width, row_fields)

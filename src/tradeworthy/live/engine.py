@@ -29,7 +29,7 @@ from tradeworthy.live.reconcile import reconcile
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.staging import Staging
 from tradeworthy.live.starting import Resumption, starting_config
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.live.steering import Permit, Steering, Swap
 from tradeworthy.live.summary import Counters, RunSummary, summarise
 from tradeworthy.live.venues.base import Venue
@@ -42,7 +42,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     Attributes
     ----------
-    checks : DeskSettings
+    checks : CheckSettings
         What is believed of inputs and features, and how orders are priced.
     run_events_max : int
         The most events taken in one run.
@@ -56,7 +56,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         How often the control block is read while no events come.
     """
 
-    checks: DeskSettings = DeskSettings()
+    checks: CheckSettings = CheckSettings()
     run_events_max: int = 1024
     checkpoint_every: int = 50_000
     warm_records: int = 1_000_000

@@ -37,7 +37,7 @@ from tradeworthy.live.path import (
 )
 from tradeworthy.live.rerun import decide_again, recall_rows
 from tradeworthy.live.signal import group_records, signal_record
-from tradeworthy.live.state import DeskSettings, DeskState, new_desk
+from tradeworthy.live.state import CheckSettings, DeskState, new_desk
 from tradeworthy.model.features.runtime import FeatureState
 from tradeworthy.model.predictors.trees import Trees
 from tradeworthy.model.version import Version
@@ -89,7 +89,7 @@ class Pipeline:
         Where the events of a run stand.
     control : (512,) uint64, optional
         The control block's words; one that never changes if left out.
-    settings : DeskSettings, optional
+    settings : CheckSettings, optional
     role : int
         A `Role`, or `STANDBY`.
 
@@ -109,7 +109,7 @@ class Pipeline:
         inbox: Inbox,
         *,
         control: ControlWords | None = None,
-        settings: DeskSettings | None = None,
+        settings: CheckSettings | None = None,
         role: int = STANDBY,
     ) -> None:
         self.version, self.number, self._inbox = version, version.number, inbox
@@ -122,7 +122,7 @@ class Pipeline:
         self.order: Records = np.zeros(1, ORDER)
         self._scratch = np.zeros(n)
         self._is_trees = isinstance(version.predictor, Trees)
-        self._stage = _new_stage(version, self.features, len(instruments), settings or DeskSettings())
+        self._stage = _new_stage(version, self.features, len(instruments), settings or CheckSettings())
         self._words = self.rows.view(np.float64).reshape(inbox.room, -1)
         self._circuit = Circuit(
             desk=desk,
@@ -150,7 +150,7 @@ class Pipeline:
         instruments: Sequence[Instrument],
         limits: Limits | None = None,
         *,
-        settings: DeskSettings | None = None,
+        settings: CheckSettings | None = None,
         width: int | None = None,
         room: int = ROOM,
     ) -> Self:
@@ -381,7 +381,7 @@ def needs_of(version: Version, width: int = 0) -> tuple[int, int]:
     return len(version.program.row_fields), max(version.program.width, width)
 
 
-def _new_stage(version: Version, features: FeatureState, instruments: int, settings: DeskSettings) -> Stage:
+def _new_stage(version: Version, features: FeatureState, instruments: int, settings: CheckSettings) -> Stage:
     program, profile = version.program, version.profile
     facts = np.zeros(1, FACTS)
     facts["version"], facts["trigger"], facts["features"] = version.number, int(program.trigger), len(program.names)

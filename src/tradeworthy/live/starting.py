@@ -24,7 +24,7 @@ from tradeworthy.live.desk import Desk, DeskConfig, config_in, desk_config
 from tradeworthy.live.pipeline import Pipeline, Played
 from tradeworthy.live.playback import Playback, Recorded, inputs_after, read_or_none, restored_desk
 from tradeworthy.live.recorder import Recorder
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.model.version import Version
 from tradeworthy.record.tape import TapeReader, TapeWriter
 
@@ -37,7 +37,7 @@ _LOT_SLACK = 1e-9
 def starting_config(
     tape: TapeWriter,
     instruments: Sequence[Instrument],
-    settings: DeskSettings,
+    settings: CheckSettings,
     needs: Callable[[], tuple[int, int]],
     room: int,
 ) -> DeskConfig:

@@ -51,7 +51,7 @@ event, not as its arrival, and a feed may tell of gaps. 3: a share of nothing cl
 DENIALS_MAX = 512
 
 
-class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CheckSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the desk believes of its inputs, and how it prices orders.
 
     Attributes
@@ -123,7 +123,7 @@ def hold_desk(desk: DeskState) -> DeskState:
 def new_desk(
     instruments: Sequence[Instrument],
     limits: Limits | None = None,
-    settings: DeskSettings | None = None,
+    settings: CheckSettings | None = None,
     *,
     row_fields: int = 0,
 ) -> DeskState:
@@ -135,12 +135,12 @@ def new_desk(
         In the order of their numbers.
     limits : Limits, optional
         None set if left out, so that every order is refused.
-    settings : DeskSettings, optional
+    settings : CheckSettings, optional
     row_fields : int
         How many values a row event carries.
     """
     n = len(instruments)
-    settings = settings or DeskSettings()
+    settings = settings or CheckSettings()
     rules = np.zeros(1, RULES)
     rules["jump_bps_max"] = np.nan if settings.jump_bps_max is None else settings.jump_bps_max
     rules["input_age_ms_max"] = np.nan if settings.input_age_ms_max is None else settings.input_age_ms_max

@@ -18,13 +18,13 @@ from tradeworthy.judge.monitor.standing import LABELLED, MonitorSettings
 from tradeworthy.judge.monitor.trading import TradingSettings
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.live.engine import EngineSettings
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.record.archive import ArchiveSettings
 from tradeworthy.record.syncer import SyncerSettings
 
 GATE = {name: type(getattr(GateSettings(), name)) for name in GateSettings.__struct_fields__}
 PARTS = {name: type(getattr(MonitorSettings(), name)) for name in MonitorSettings().rates}
-OTHERS = (EngineSettings, DeskSettings, SyncerSettings, TrainingSettings)
+OTHERS = (EngineSettings, CheckSettings, SyncerSettings, TrainingSettings)
 
 
 def numbers(part):
@@ -59,10 +59,10 @@ def numbers(part):
         ("engine", EngineSettings, "run_events_max", 0, "1 or more"),
         ("engine", EngineSettings, "steer_every_ms", math.inf, "more than 0"),
         ("engine", EngineSettings, "warm_records", -1, "0 or more"),
-        ("engine.checks", DeskSettings, "jump_bps_max", 0.0, "more than 0"),
-        ("engine.checks", DeskSettings, "input_age_ms_max", -1.0, "more than 0"),
-        ("engine.checks", DeskSettings, "limit_price_bps", -1.0, "0 or more"),
-        ("engine.checks", DeskSettings, "range_margin", math.inf, "0 or more"),
+        ("engine.checks", CheckSettings, "jump_bps_max", 0.0, "more than 0"),
+        ("engine.checks", CheckSettings, "input_age_ms_max", -1.0, "more than 0"),
+        ("engine.checks", CheckSettings, "limit_price_bps", -1.0, "0 or more"),
+        ("engine.checks", CheckSettings, "range_margin", math.inf, "0 or more"),
         ("syncer", SyncerSettings, "sync_every_ms", 0.0, "more than 0"),
         ("training", TrainingSettings, "share", 1.01, "more than 0, up to 1"),
         ("training", TrainingSettings, "folds", 0, "1 or more"),
@@ -94,7 +94,7 @@ def test_what_is_allowed_is_left_alone():
     assert GATE["performance"](log_loss_gain_min=-0.01).log_loss_gain_min == -0.01
     assert GATE["overfitting"](trials_declared=0, auc_gap_max=None).auc_gap_max is None
     assert TradingSettings(drawdown_value=None).drawdown_value is None
-    assert DeskSettings(jump_bps_max=None, range_margin=0.0).jump_bps_max is None
+    assert CheckSettings(jump_bps_max=None, range_margin=0.0).jump_bps_max is None
     assert TrainingSettings(share=1.0, folds=1, embargo=0).share == 1.0
 
 

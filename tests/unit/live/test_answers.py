@@ -7,7 +7,7 @@ from tradeworthy.core.denials import DenialCode
 from tradeworthy.core.events import Kind, event_dtype
 from tradeworthy.live.desk import Desk, desk_config
 from tradeworthy.live.risk.judge import send_order
-from tradeworthy.live.state import DeskSettings, hold_desk
+from tradeworthy.live.state import CheckSettings, hold_desk
 from tradeworthy.live.venues.paper import Paper, PaperSettings
 from tradeworthy.testing.desks import INSTRUMENTS, market
 from tradeworthy.testing.venues import order
@@ -27,7 +27,7 @@ def answer(kind, *values: float, order=ORDER, ts=1):
 @pytest.fixture
 def desk():
     """A desk with one buy of 2 in flight."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 16))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 16))
     send_order(hold_desk(desk.state), 0, 2.0, 300.0, 1)
     desk.name_order(ORDER)
     return desk

@@ -8,7 +8,7 @@ from tradeworthy.core.events import BOOK_LEVELS_MAX, FIELDS, Kind, book_fields, 
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import admit
-from tradeworthy.live.state import DeskSettings, hold_desk, new_desk
+from tradeworthy.live.state import CheckSettings, hold_desk, new_desk
 
 GOOD = {"bid_1": 99.0, "ask_1": 101.0, "bid_size_1": 3.0, "ask_size_1": 4.0}
 GOOD |= {"bid_2": 98.0, "ask_2": 102.0, "bid_size_2": 5.0, "ask_size_2": 6.0}
@@ -18,7 +18,7 @@ NAN = float("nan")
 
 def verdict(width=12, **changes: float):
     """Return the code that a book of three levels, changed, gets on a desk of this width, and the mark it leaves."""
-    desk = new_desk((Instrument(symbol="ETH"),), None, DeskSettings(), row_fields=0)
+    desk = new_desk((Instrument(symbol="ETH"),), None, CheckSettings(), row_fields=0)
     inbox = Inbox(1, width)
     columns = {name: np.array([value]) for name, value in {**GOOD, **changes}.items()}
     inbox.load(events_from_columns(Kind.BOOK, 0, np.array([1]), columns, names=book_fields(3)))

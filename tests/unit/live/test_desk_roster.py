@@ -11,7 +11,7 @@ from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.live.control import Scope
 from tradeworthy.live.desk import Desk, config_in, control_event, desk_config, is_own, scope_of
 from tradeworthy.live.path import STANDBY
-from tradeworthy.live.state import DeskSettings, dump_desk, new_desk, restore_desk
+from tradeworthy.live.state import CheckSettings, dump_desk, new_desk, restore_desk
 from tradeworthy.testing.desks import INSTRUMENTS, LIMITS, Shelf, market
 
 
@@ -23,7 +23,7 @@ def versions(tmp_path_factory):
 
 @pytest.fixture
 def desk():
-    return Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 64))
+    return Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 64))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tradeworthy.core.events import Kind, event_dtype, events_from_columns
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.live.inbox import Inbox
 from tradeworthy.live.inputs import admit, is_believable
-from tradeworthy.live.state import DeskSettings, hold_desk, new_desk
+from tradeworthy.live.state import CheckSettings, hold_desk, new_desk
 
 INSTRUMENTS = (Instrument(symbol="ETH"), Instrument(symbol="BTC", traded=False))
 BAR = {"open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0, "volume": 7.0}
@@ -20,7 +20,7 @@ class Gate:
     """A desk that only admits."""
 
     def __init__(self, *, row_fields=2, **settings: float | None) -> None:
-        self.desk = new_desk(INSTRUMENTS, None, DeskSettings(**settings), row_fields=row_fields)
+        self.desk = new_desk(INSTRUMENTS, None, CheckSettings(**settings), row_fields=row_fields)
         self.handle = hold_desk(self.desk)
         self.inbox = Inbox(4, 5)
 

@@ -12,7 +12,7 @@ from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.limits import Limits
 from tradeworthy.live.path import STANDBY
 from tradeworthy.live.pipeline import Pipeline
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.model.features.runtime import FeatureState
 from tradeworthy.model.manifest import Signal
 from tradeworthy.testing.desks import BAR_NS, INSTRUMENTS, LIMITS, Shelf, market, random_trees, small_program
@@ -176,7 +176,7 @@ def test_features_outside_the_training_range_refuse(version, events):
     wild = events.copy()
     wild["values"][200:, 1:4] *= np.array([1.15, 0.85, 1.0])
     wild["values"][250::4, 0:4] *= 1.15
-    narrow, wide = DeskSettings(range_margin=0.0), DeskSettings(range_margin=None)
+    narrow, wide = CheckSettings(range_margin=0.0), CheckSettings(range_margin=None)
     decisions = decisions_of(Pipeline.alone(version, INSTRUMENTS, LIMITS, settings=narrow), wild)
     outside = decisions[decisions["verdict"] == DenialCode.FEATURES_OUT_OF_RANGE]
     assert len(outside)

@@ -8,7 +8,7 @@ from tradeworthy.core.events import Word
 from tradeworthy.core.time import VirtualClock
 from tradeworthy.live.desk import Desk, control_event, desk_config
 from tradeworthy.live.recorder import ROWS_WAITING, Recorder
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.live.venues.paper import Paper, PaperSettings
 from tradeworthy.record.tape import TapeReader, TapeWriter
 from tradeworthy.record.verify import verify
@@ -31,7 +31,7 @@ class Written:
     """A desk with a champion and a shadow that writes a market in stretches, and the tape that it leaves."""
 
     def __init__(self, folder, shelf, *, stretch=1, segment_bytes=LARGE) -> None:
-        self.desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 512))
+        self.desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 512))
         self.desk.set_limits[0] = LIMITS.as_array()
         champion, shadow = (self.desk.make_pipeline(version) for version in shelf.versions.values())
         self.desk.apply(control_event(5, Word.CHAMPION, 1)[0], lambda _: champion)

@@ -16,7 +16,7 @@ from tradeworthy.live.reconcile import NEVER_SENT, NOT_AT_VENUE, reconcile
 from tradeworthy.live.recorder import Recorder
 from tradeworthy.live.risk.judge import send_order
 from tradeworthy.live.staging import Staging, load_checked, warm_between
-from tradeworthy.live.state import DeskSettings, hold_desk
+from tradeworthy.live.state import CheckSettings, hold_desk
 from tradeworthy.live.steering import Steering
 from tradeworthy.record.tape import TapeReader, TapeWriter
 from tradeworthy.testing.desks import INSTRUMENTS, LIMITS, START_NS, Shelf, market
@@ -32,7 +32,7 @@ def shelf(tmp_path_factory):
 
 @pytest.fixture
 def desk():
-    return Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 64))
+    return Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 64))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tradeworthy.live.control import ControlBlock, Scope
 from tradeworthy.live.desk import Desk, control_event, desk_config
 from tradeworthy.live.engine import Engine, EngineSettings
 from tradeworthy.live.replay import replay
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.live.venues.paper import Paper, PaperSettings
 from tradeworthy.model.features.expressions import row
 from tradeworthy.model.features.program import compile_program
@@ -102,7 +102,7 @@ def test_a_halt_without_a_free_place_halts_everything(tmp_path, scope, places):
 @pytest.mark.parametrize("word", [Word.CHAMPION, Word.SHADOW_ADDED])
 def test_a_version_halted_while_it_was_staged_comes_in_halted(shelf, word):
     """A halt of a version counts from when it was given, wherever the version is then."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 64))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 64))
     one, other = (desk.make_pipeline(version) for version in shelf.versions.values())
     apply(desk, Word.CHAMPION, pipeline=one)
     apply(desk, Word.HALT, scope=Scope.version(other.number))
@@ -115,7 +115,7 @@ def test_a_version_halted_while_it_was_staged_comes_in_halted(shelf, word):
 
 def test_a_resume_while_a_version_was_away_reaches_it(shelf):
     """A version that returns after its halt was lifted may trade."""
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 0, 64))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 0, 64))
     one, other = (desk.make_pipeline(version) for version in shelf.versions.values())
     apply(desk, Word.CHAMPION, pipeline=one)
     apply(desk, Word.SHADOW_ADDED, pipeline=other)
@@ -130,7 +130,7 @@ def test_a_version_that_needs_wider_rows_is_refused(tmp_path, shelf, events):
     """A version whose row fields the desk does not have never comes in; the champion keeps serving."""
     fields = ("close", "trend")
     program = compile_program({"trend": row("trend")}, trigger=Kind.ROW, row_fields=fields)
-    desk = Desk(desk_config(INSTRUMENTS, DeskSettings(), 1, 64))
+    desk = Desk(desk_config(INSTRUMENTS, CheckSettings(), 1, 64))
     version = next(iter(shelf.versions.values()))
     wide = type(version)(**{**vars(version), "program": program})
     with pytest.raises(

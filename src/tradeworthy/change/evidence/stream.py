@@ -15,7 +15,7 @@ from tradeworthy.core.events import EventBatch
 from tradeworthy.core.instruments import Instrument
 from tradeworthy.core.limits import Limits
 from tradeworthy.live.pipeline import Pipeline
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 from tradeworthy.model.version import Version
 
 Floats = npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ def run_stream(version: Version, instruments: Sequence[Instrument], limits: Limi
 def _pass(version: Version, instruments: Sequence[Instrument], limits: Limits, events: EventBatch) -> StreamRun:
     """Take all events through a fresh pipeline, one by one."""
     width = events.dtype["values"].shape[0]
-    pipeline = Pipeline.alone(version, instruments, limits, settings=DeskSettings(jump_bps_max=None), width=width)
+    pipeline = Pipeline.alone(version, instruments, limits, settings=CheckSettings(jump_bps_max=None), width=width)
     rows, places, spent = [], [], []
     for place in range(len(events)):
         event = events[place]

@@ -24,7 +24,7 @@ from tradeworthy.judge.validate.robustness import EventAttack, EventAttacks
 from tradeworthy.live.feeds.tampering import Spoof, spike, spoof, stale, wash
 from tradeworthy.live.pipeline import Pipeline
 from tradeworthy.live.signal import signal_record, wanted_side
-from tradeworthy.live.state import DeskSettings
+from tradeworthy.live.state import CheckSettings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -166,7 +166,7 @@ def _replay(context: Context, events: EventBatch) -> _Replay:
     """Let the version decide on every event of a fresh, halted desk: it scores everything and sends nothing."""
     width = events.dtype["values"].shape[0]
     pipeline = Pipeline.alone(
-        context.version, context.instruments, context.limits, settings=DeskSettings(), width=width
+        context.version, context.instruments, context.limits, settings=CheckSettings(), width=width
     )
     pipeline.halted = True
     decisions, _ = pipeline.many(events)
