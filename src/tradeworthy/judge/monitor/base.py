@@ -35,6 +35,9 @@ SOME_DECISIONS = np.zeros(4, DECISION)[::2]
 SOME_EVENTS = np.zeros(2, event_dtype())
 """The same for `Inputs`."""
 
+SOME_TIMES = np.zeros(2, [("ts_event_ns", "<i8"), ("instrument", "<u4")])["ts_event_ns"]
+"""The same for times, of any layout and alignment: charts read few of them, where they stand in their records."""
+
 
 @runtime_checkable
 class Monitor(Protocol):

@@ -19,7 +19,7 @@ from tradeworthy.core.allowed import require
 from tradeworthy.core.errors import DataInvalid
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import entry
-from tradeworthy.judge.monitor.base import FindingQueue, Records, State, by_instrument, part_of, to_bytes
+from tradeworthy.judge.monitor.base import SOME_TIMES, FindingQueue, Records, State, by_instrument, part_of, to_bytes
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
@@ -140,7 +140,7 @@ class DriftMonitor:
         self._about = _About(version, list(instruments), quiet_rows, group_rows)
         self._pairing = pairing or RowPairing(version, len(charts.columns))
         rows = np.empty((2, 2 * len(charts.columns)))[:, ::2]  # of any layout, as a pairing gives them
-        self._step = entry(watch, charts.table, charts.start(), rows, np.empty(2, np.int64), 0)
+        self._step = entry(watch, charts.table, charts.start(), rows, SOME_TIMES, 0)
         self._memories: dict[int, ChartState] = {}
         self._group_left: dict[int, int] = {}
         self._queue = FindingQueue()
@@ -244,7 +244,7 @@ class DriftMonitor:
         if instrument not in self._memories:
             self._memories[instrument] = self._charts.start()
         memory = self._memories[instrument]
-        ts_ns = np.ascontiguousarray(heads["ts_event_ns"])
+        ts_ns = heads["ts_event_ns"]
         left, start = self._group_left.get(instrument, 0), 0
         while start < len(rows):
             at = self._step(self._charts.table, memory, rows, ts_ns, start)

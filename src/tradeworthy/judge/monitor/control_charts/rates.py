@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tradeworthy.core.findings import Finding
 from tradeworthy.core.kernel import entry
-from tradeworthy.judge.monitor.base import State
+from tradeworthy.judge.monitor.base import SOME_TIMES, State
 from tradeworthy.judge.monitor.control_charts.rate_kernels import (
     ACTIVE,
     ALARM,
@@ -114,8 +114,7 @@ class RateCharts:
         self.false_alarms_per_10k = false_alarms_per_10k
         self.limit = math.log(max(1, p) * SIDES * STEPS * 1e4 / false_alarms_per_10k)
         self._quiet = quiet
-        ts_ns = np.empty(4, np.int64)[::2]  # a field of records: few of them are ever read
-        events = RateEvents(np.empty(2, np.int64), np.empty((2, 1), np.uint8), ts_ns)
+        events = RateEvents(np.empty(2, np.int64), np.empty((2, 1), np.uint8), SOME_TIMES)
         self._step = entry(watch_rates, self.state, self.limit, events, 0)
 
     def set_usual(self, chart: int, chance: float, stays: float = RUN_MIN, share: float | None = None) -> None:

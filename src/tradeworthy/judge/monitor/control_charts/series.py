@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeworthy.core.kernel import entry
-from tradeworthy.judge.monitor.base import State
+from tradeworthy.judge.monitor.base import SOME_TIMES, State
 from tradeworthy.judge.monitor.control_charts.calibration import Charts, ChartSettings, Operating, calibrate
 from tradeworthy.judge.monitor.control_charts.chart_table import (
     ALARM,
@@ -59,7 +59,7 @@ class SeriesWatch:
 
     def __init__(self, charts: Charts, quiet: int) -> None:
         self._charts, self._quiet = charts, quiet
-        self._step = entry(watch, charts.table, charts.start(), np.empty((2, 1)), np.empty(2, np.int64), 0)
+        self._step = entry(watch, charts.table, charts.start(), np.empty((2, 1)), SOME_TIMES, 0)
         self._memories: dict[int, ChartState] = {}
 
     @property
@@ -80,10 +80,10 @@ class SeriesWatch:
         """Take an instrument's next (n,) values; return the alarms among them."""
         if instrument not in self._memories:
             self._memories[instrument] = self._charts.start()
-        memory, times_ns = self._memories[instrument], np.ascontiguousarray(ts_ns)
-        alarms, start, series = list[SeriesAlarm](), 0, np.ascontiguousarray(values)[:, None]
+        memory, alarms = self._memories[instrument], list[SeriesAlarm]()
+        start, series = 0, np.ascontiguousarray(values)[:, None]
         while start < len(series):
-            at = self._step(self._charts.table, memory, series, times_ns, start)
+            at = self._step(self._charts.table, memory, series, ts_ns, start)
             if at < len(series):
                 alarms.append(self._alarm(memory, at))
                 self._pause(memory)
