@@ -52,7 +52,7 @@ def starting_config(
     Raises
     ------
     SettingsInvalid
-        The tape is of a desk with other instruments.
+        The tape is of a desk with other instruments, or of narrower events.
     """
     found = TapeReader(tape.folder).checkpoint()
     if found is None:
@@ -63,6 +63,12 @@ def starting_config(
     fields, width = config.row_fields, config.width
     with suppress(TradeworthyError):
         fields, width = (max(pair) for pair in zip((fields, width), needs(), strict=True))
+    if width > config.width:
+        raise SettingsInvalid(
+            f"an event of this desk holds {width} values by now ([[rows]] fields, [monitor.fairness] columns, or what "
+            f"the champion reads), on the tape {tape.folder} it holds {config.width}, and a tape keeps its width. "
+            "Leave out what came new, or name another folder as [desk] state, and train and register there"
+        )
     return desk_config(instruments, settings, fields, room, width)
 
 

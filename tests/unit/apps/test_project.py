@@ -22,7 +22,7 @@ from tradeworthy.core.errors import (
 )
 from tradeworthy.core.limits import LIMIT_FIELDS, Limits
 from tradeworthy.core.time import VirtualClock
-from tradeworthy.testing.projects import BAR_NS, START_NS, write_project
+from tradeworthy.testing.projects import BAR_NS, START_NS, market_frame, write_project
 
 
 def rewrite(project, name, old, new):
@@ -165,6 +165,20 @@ def test_a_symbol_is_a_scope(tmp_path):
     assert project.status().halted == ["instrument:ABC"]
     project.resume("instrument:ABC", actor=BOB, reason="is right")
     assert project.status().halted == []
+
+
+def test_rows_that_became_wider_than_the_tape_are_refused_with_what_to_do(tmp_path):
+    """A column more would have no place on the tape that there is; nothing is lost in silence, and what was goes on."""
+    project = at("traded", tmp_path)
+    market_frame(3_300, seed=1).write_csv(project.folder / "ABC.csv")
+    path = project.folder / "tradeworthy.toml"
+    before, names = path.read_text("utf-8"), ", ".join(f'"c{number}"' for number in range(30))
+    path.write_text(f"{before}\n[monitor.fairness]\ncolumns = [{names}]\n", "utf-8")
+    with pytest.raises(SettingsInvalid, match=r"holds 30 values by now .* it holds 5, and a tape keeps its width"):
+        Project(project.folder).run(watch=False)
+    path.write_text(before, "utf-8")
+    assert Project(project.folder).run(watch=False).decisions > 0
+    assert project.verify().ok
 
 
 def test_everything_that_is_halted_is_said(tmp_path):
