@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +15,12 @@ from tradeworthy.apps.commands.project import Project
 from tradeworthy.apps.reports.monitored import explainer_of
 from tradeworthy.change.watch.findings import read_cases
 from tradeworthy.change.watch.monitors import monitors_of
-from tradeworthy.change.watch.sight import SightKeeper
+from tradeworthy.change.watch.sight import LOOK_EVERY_NS, SightKeeper
 from tradeworthy.change.watch.watch import Watch
 from tradeworthy.core import facts
 from tradeworthy.core.decisions import Role, version_number
 from tradeworthy.core.findings import Finding
+from tradeworthy.core.time import NS_PER_HOUR, VirtualClock
 from tradeworthy.record.reader import TapeReader
 from tradeworthy.testing.projects import write_project
 
@@ -89,6 +89,7 @@ def make_desk(folder: Path) -> Project:
     project.run(watch=False)
     for name, role in (("tom", "trader"), ("rita", "risk"), ("paul", "approver"), ("adam", "admin"), ("lou", "trader")):
         project.people.add(name, [role], PASSWORD, actor="test", reason=f"joins {SCRIPT}")
+    project.people.add("eve", ["trader", "risk", "approver", "admin"], PASSWORD, actor="test", reason="sees every form")
     made = TapeReader(project.places.tape).read("decisions")
     made = made[made["role"] == Role.CHAMPION]
     finding = Finding(
@@ -122,9 +123,10 @@ def _watch(project: Project) -> None:
         batch=400,
     )
     digest = project.registry.standing().champion
-    keeper = SightKeeper(project.places.watcher, lambda _: project.settings.monitor, clock=project.clock)
+    clock = VirtualClock(project.clock.now_ns() - NS_PER_HOUR)
+    keeper = SightKeeper(project.places.watcher, lambda _: project.settings.monitor, clock=clock)
     while watch.step(version_number(digest)):
-        time.sleep(0.25)
+        clock.advance_to(clock.now_ns() + LOOK_EVERY_NS)
         keeper.look(digest[:16], watch.market_ns, watch.monitors)
     keeper.write(watch.monitors)
     for case in read_cases(project.ledger).unsettled():

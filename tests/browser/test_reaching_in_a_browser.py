@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from page_at_work import PASSWORD, SYMBOL, picture, served
 from playwright.sync_api import expect
-from test_page_in_a_browser import GRAVE, OF_VERSIONS
+from test_page_in_a_browser import GRAVE
 
 from tradeworthy.apps.commands.project import Project
 from tradeworthy.testing.projects import write_project
@@ -18,14 +18,9 @@ def barriers(page):
     return [(page.url, each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in GRAVE]
 
 
-def test_everything_that_unfolds_is_for_everybody(visit, desk):
-    """Every form that hides behind its name, and the stop's dialogue, has labels and contrast."""
+def test_the_stops_dialogue_is_for_everybody(visit):
+    """It has labels and contrast."""
     page = visit("rita", width=390, scheme="dark")
-    case = desk.findings().cases[0]
-    for path in ("/decisions", f"/watch/{case.number}", *OF_VERSIONS, "/fairness", "/record", "/settings"):
-        page.goto(path)
-        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        assert barriers(page) == []
     page.keyboard.press("Shift+H")
     expect(page.get_by_role("dialog")).to_be_visible()
     picture(page, "dialogue", "390-dark")
