@@ -306,7 +306,7 @@ def answers(lender):
         labels = [{"decision": each["decision"], "label": place % 2} for place, each in enumerate(made)]
         assert ask(address, secret, "/v1/outcomes", labels) == (200, {"accepted": len(made), "repeated": 0})
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     finally:
         process.kill()
         process.communicate()

@@ -99,7 +99,7 @@ def test_killed_twice_it_tells_each_finding_once(home):
     process = start(home)
     wait_for_findings(home, len(wanted))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     recorder.close()
     assert len(wanted) >= 3
     assert findings(home) == wanted

@@ -222,7 +222,7 @@ def test_the_syncers_of_a_killed_engine_and_of_the_next_make_one_chain(tmp_path,
         tape.stream("a", SAMPLE).append(samples(0, 5))
         last = tape.next_sequence - 1
         tape.close()
-        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        assert [process.wait(300) for process in processes] == [0, 0, 0]
     finally:
         for process in processes:
             process.kill()
