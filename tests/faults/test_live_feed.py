@@ -164,7 +164,7 @@ def test_an_exchange_that_is_cut_off_killed_and_restarted_leaves_the_record_whol
 @pytest.mark.parametrize("backfill", [0, 500])
 def test_a_killed_desk_comes_back_tells_what_it_missed_and_fences_the_old_one(project, backfill):
     """After kill -9 every recorded bar is there once; what is missing is told or asked for; two engines never run."""
-    with serving(Exchange(live_bars(), pace_s=0.02)) as exchange:
+    with serving(Exchange(live_bars(), pace_s=0.02, waits=True)) as exchange:  # no bar is later than now
         running = start(project, exchange.port, backfill=backfill)
         wait_for(lambda: bars_on(project) >= 150, running)
         with pytest.raises(RecordBusy):
