@@ -119,31 +119,30 @@
   let dragged = null; // those that they have made of it
   let span = [0, 0]; // the seconds that there are
   let seen = null; // the stretch that was drawn last
-  let going = 0; // stretches moved along without meeting a price
+  let instead = back; // what is done where the stretch that is looked at holds hardly a price
 
-  function look(from, to) {
+  function look(from, to, otherwise = back) {
     const wide = Math.min(to - from, span[1] - span[0]);
     const first = Math.min(Math.max(from, span[0]), span[1] - wide);
     stretch = wide < span[1] - span[0] ? [first, first + wide] : null;
+    instead = otherwise;
     return fetchCurves();
   }
 
   function closer(factor, at) {
     const [from, to] = stretch || span, still = at ?? (from + to) / 2;
-    look(still - (still - from) * factor, still + (to - still) * factor);
+    look(still - (still - from) * factor, still + (to - still) * factor, () => closer(2, at));
   }
 
   function along(stretches) {
     if (!stretch) return;
     const [from, to] = stretch, far = (to - from) * stretches;
-    look(from + far, to + far);
-    going = stretches;
+    look(from + far, to + far, ([first, last]) => stretch[0] > first && stretch[1] < last ? along(2 * stretches) : back());
   }
 
-  // A stretch with hardly a price: whoever moves along comes to where the market opens, others see what they saw.
-  function closed(drawn) {
-    const edge = stretch[0] <= drawn.span_s[0] || stretch[1] >= drawn.span_s[1];
-    if (going && !edge) return along(2 * going);
+  // Whoever looks too close comes as close as there are prices, who moves along to where the market opens; others see
+  // what they saw.
+  function back() {
     stretch = seen;
     fetchCurves();
   }
@@ -243,7 +242,7 @@
 
   function draw(drawn) {
     if (fingers.size) return;
-    if (drawn.price[0].length < 2 && stretch) return closed(drawn);
+    if (drawn.price[0].length < 2 && stretch) return instead(drawn.span_s);
     if (!drawn.price[0].length) {
       priceAt.textContent = "Nothing has happened yet.";
       place.classList.add("bare");
@@ -251,7 +250,7 @@
     }
     place.classList.remove("bare");
     const spoken = document.activeElement === priceAt && seen === stretch; // as a name is that changes under the focus
-    [span, seen, going] = [drawn.span_s, stretch, 0];
+    [span, seen, instead] = [drawn.span_s, stretch, back];
     tellStretch();
     const data = joined(drawn);
     if (!charts.price) {
@@ -309,11 +308,13 @@
     if (asked) { again = true; return; }
     asked = true;
     place.dataset.asked = "";
+    const wanted = stretch;
     const query = new URLSearchParams({ symbol: symbol, columns: String(Math.max(200, priceAt.clientWidth)) });
     if (stretch) { query.set("from_s", stretch[0]); query.set("to_s", stretch[1]); }
     try {
       const answer = await fetch(priceAt.dataset.curves + "?" + query);
-      if (answer.ok) draw(await answer.json());
+      const drawn = answer.ok && await answer.json();
+      if (drawn && wanted === stretch) draw(drawn); // else another stretch was asked for meanwhile
     } finally {
       asked = false;
       delete place.dataset.asked;
