@@ -53,7 +53,7 @@ def test_keys_look_closer_move_along_and_show_all(page):
 
 
 def test_the_ends_of_the_market_are_the_ends_of_the_chart(page):
-    """Moving on at the last price changes nothing; who asks for closer and closer comes as close as there are prices."""
+    """Moving on at the last price changes nothing; who asks for ever closer comes as close as there are prices."""
     first, last = shown(page)
     page.locator("#price").focus()
     looked(page, lambda: page.keyboard.press("+"))

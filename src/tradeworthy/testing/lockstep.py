@@ -37,8 +37,6 @@ class Lockstep:
         Events between two stops; it may be changed at any time.
     held_s_max : float
         How long one stop may last.
-    until_led : bool
-        Wait for trainings and gates only until a challenger has led.
 
     Attributes
     ----------
@@ -56,14 +54,13 @@ class Lockstep:
         clock: Clock,
         every: int = 512,
         held_s_max: float = HELD_S_MAX,
-        until_led: bool = False,
     ) -> None:
-        self._ledger, self._watcher, self._clock, self._until_led = ledger, watcher, clock, until_led
+        self._ledger, self._watcher, self._clock = ledger, watcher, clock
         self.every, self._held_ns_max = every, int(held_s_max * NS_PER_S)
         self._feed: ReplayFeed | None = None
         self._engine: Engine | None = None
         self._begun, self._held_since_ns, self._held_ns = 0, 0, 0
-        self._has_led, self.stops, self.waiting = False, 0, ""
+        self.stops, self.waiting = 0, ""
 
     def start(self, feed: ReplayFeed, engine: Engine) -> None:
         """Hold this feed, for this engine."""
@@ -112,9 +109,7 @@ class Lockstep:
         if pulse.followed != entries[-1].number:
             return "the policy to follow the last fact"
         standing = stand(entries)
-        self._has_led |= standing.successor is not None
-        training = "" if self._until_led and self._has_led else _unfinished(standing)
-        return training or _not_let_in(standing, engine) or _unwatched(standing, pulse)
+        return _unfinished(standing) or _not_let_in(standing, engine) or _unwatched(standing, pulse)
 
 
 def _unfinished(standing: Standing) -> str:

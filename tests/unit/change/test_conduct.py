@@ -46,6 +46,7 @@ from tradeworthy.core.decisions import Role, Rule, version_number
 from tradeworthy.core.errors import SettingsInvalid
 from tradeworthy.judge.validate.gate import GateSettings
 from tradeworthy.judge.validate.latency import LatencySettings
+from tradeworthy.record.reader import TapeReader
 
 POLICY = PolicySettings(cool_down_decisions=10, shadow_decisions=300, loss_margin=0.05)
 
@@ -160,10 +161,10 @@ def test_a_training_that_was_only_written_down_is_started(home, tape):
     record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
     step(home, tape)
     hands = conductor(home, tape)
-    folder = retraining(home.folder, home.registry.standing().retrains[-1]).folder
-    hands.step(home.registry.standing(), 100)
-    job = msgspec.json.decode((folder / JOB).read_bytes(), type=TrainJob)
-    assert (job.history[-1].first_sequence, job.history[-1].last_sequence) == (1, 100)
+    attempt = home.registry.standing().retrains[-1]
+    hands.step(home.registry.standing(), 500)
+    job = msgspec.json.decode((retraining(home.folder, attempt).folder / JOB).read_bytes(), type=TrainJob)
+    assert (job.history[-1].first_sequence, job.history[-1].last_sequence) == (1, attempt.started.last_sequence)
     assert job.parent == home.registry.resolve("champion")
     assert job.changed_ns == raised().finding.since_ns
     pause = Event()
@@ -392,6 +393,15 @@ def test_a_challenger_of_a_champion_that_acts_no_more_is_left_for_the_next_look(
     standing = home.registry.standing()
     assert standing.champion == other
     assert challenger not in (*standing.champions, *standing.retired)
+
+
+def test_a_retraining_learns_all_that_its_schedule_counted(home, tape):
+    """Decisions may be on the tape that no monitor has observed yet; what counted them learns from them too."""
+    record(home, tape, (home.registry.resolve("champion"), Role.CHAMPION))
+    often = msgspec.structs.replace(POLICY, retrain_on=(), scheduled_every_decisions=50)
+    assert isinstance(step(home, tape, policy=often), StartRetrain)
+    (attempt,) = home.registry.standing().retrains
+    assert attempt.started.last_sequence == TapeReader(tape).read("decisions")["input_sequence"][-1] > 100
 
 
 def test_two_watchers_begin_and_end_one_retraining(home, tape):

@@ -126,24 +126,6 @@ def test_a_stop_lasts_at_least_as_long_as_asked(place):
     assert (place.lockstep.stops, place.lockstep.waiting) == (1, "")
 
 
-@pytest.mark.parametrize(("until_led", "expected"), [(False, "retraining 6"), (True, "")])
-def test_once_a_challenger_has_led_trainings_may_be_left_alone(place, until_led, expected):
-    """Whoever wants one change of champion does not wait for the training of the next challenger."""
-    place.lockstep = Lockstep(place.ledger, place.folder, clock=place.clock, until_led=until_led)
-    place.lockstep.start(place.feed, place)
-    assert place.waits()
-    place.write(judged(SECOND), promoted(SECOND, "champion"), started())
-    place.desk.champion.number = version_number(SECOND)
-    place.beat(SECOND)
-    assert place.waits() == expected
-    place.write(facts.VersionRolledBack(version=SECOND, to=FIRST))
-    place.desk.champion.number = version_number(FIRST)
-    place.feed._position = 10 * EVERY
-    assert place.waits()
-    place.beat(FIRST)
-    assert place.waits() == expected
-
-
 def test_a_retraining_without_a_version_is_over(place):
     """Nothing more comes of it, so nobody waits for a gate."""
     assert place.waits()

@@ -301,7 +301,9 @@ def demo(
     *,
     exit_: Annotated[bool, typer.Option("--exit", help="End by itself when the story is told.")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
-    speed: Annotated[float, typer.Option(help="1 tells the live part in about 20 s; 2 in half of it.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(help="At 1 events take 10 s, at 2 half of it; what trains is waited for.")
+    ] = 1.0,
     folder: Annotated[Path, typer.Option(help="Where the demo's project goes; made anew.")] = Path("demo"),
 ) -> None:
     """Tell the whole story on real ETH prices: train, gate, trade, drift, retrain, harm, roll back, verify."""

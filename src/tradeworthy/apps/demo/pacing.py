@@ -1,9 +1,8 @@
 """How fast the demo's market is delivered, so that the same happens however fast or busy the machine is.
 
-Idea:   the market is history and waits for nobody; monitors need real seconds to be calibrated, a challenger to be
+Idea:   the market is history and waits for nobody; monitors need real seconds to be calibrated, challengers to be
         trained and judged. So events come in blocks, and the next block waits until all that is done (`Lockstep`), and
-        until its turn has come at the demo's speed. Once one challenger has led, the next one's training is not waited
-        for.
+        until its turn has come at the demo's speed.
 Units:  events a second; infinity does not wait, zero pauses.
 """
 
@@ -17,7 +16,7 @@ from tradeworthy.live.feeds.replay import ReplayFeed
 from tradeworthy.record.ledger import Ledger
 from tradeworthy.testing.lockstep import Lockstep
 
-LIVE_SECONDS = 20.0
+LIVE_SECONDS = 10.0
 BLOCK, BLOCK_HARMED = 512, 64
 """Events between two stops; while harm is done, fewer, so that it is heard before much of it is."""
 HELD_S_MAX = 300.0
@@ -35,7 +34,7 @@ class Pacing:
     clock : Clock
         The machine's.
     speed : float
-        1 takes about 20 s, without what a challenger needs.
+        1 takes about 10 s, without what monitors and challengers need.
     passed : callable
         Called after each stop, with all done that events before it set off; returns whether harm is being done.
     """
@@ -43,7 +42,7 @@ class Pacing:
     def __init__(
         self, ledger: Ledger, watcher: Path, *, clock: Clock, speed: float, passed: Callable[[], bool]
     ) -> None:
-        self._lockstep = Lockstep(ledger, watcher, clock=clock, every=BLOCK, held_s_max=HELD_S_MAX, until_led=True)
+        self._lockstep = Lockstep(ledger, watcher, clock=clock, every=BLOCK, held_s_max=HELD_S_MAX)
         self._clock, self._speed, self._passed = clock, speed, passed
         self._base, self._due_ns = math.inf, 0
 

@@ -77,7 +77,7 @@ def tell(folder: Path, *, speed: float = 1.0, stay: bool = True, summary_path: P
     folder : Path
         Made anew; a folder that is not a demo's is left alone.
     speed : float
-        Of the live part: 1 takes about 20 s.
+        Of the live part: at 1 its events take about 10 s, without what monitors and challengers need.
     stay : bool
         Open the desk's page at the start, and keep it open until interrupted.
     summary_path : Path, optional

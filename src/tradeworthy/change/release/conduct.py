@@ -166,7 +166,8 @@ class Conductor:
             self._give_up(action.version, f"{type(error).__name__}: {error}")
 
     def _start_retrain(self, trigger: str, changed_ns: int | None, sequence: int) -> None:
-        fact = facts.RetrainStarted(trigger=trigger, first_sequence=1, last_sequence=sequence, changed_ns=changed_ns)
+        last = max(sequence, self._since_retrain.last)  # all that was counted is learnt from
+        fact = facts.RetrainStarted(trigger=trigger, first_sequence=1, last_sequence=last, changed_ns=changed_ns)
         self._write(fact, lambda now: now.open_retrain is None, trigger)
 
     def _give_up(self, version: str, reason: str) -> None:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tradeworthy.core.decisions import DECISIONS, Role
 from tradeworthy.record.reader import Cursor
 
@@ -15,18 +13,18 @@ class DecisionCount:
         self._tape, self._role = tape, role
         self._asked: tuple[int, int | None] | None = None
         self._cursor = Cursor(tape, DECISIONS)
-        self.count, self.first = 0, 0
+        self.count, self.first, self.last = 0, 0, 0
 
     def update(self, after: int, version: int | None) -> int:
-        """Count on, or afresh if another sequence or version is asked for; `first` is the input of the first."""
+        """Count on, or afresh if anything else is asked for; `first` and `last` are the inputs of its ends."""
         if self._asked != (after, version):
-            self._asked, self.count, self.first = (after, version), 0, 0
+            self._asked, self.count, self.first, self.last = (after, version), 0, 0, 0
             self._cursor = Cursor(self._tape, DECISIONS, after)
         while len(records := self._cursor.poll()):
             mine = records["role"] == self._role
             if version is not None:
                 mine &= records["version"] == version
-            if self.count == 0 and mine.any():
-                self.first = int(records["input_sequence"][mine][0])
-            self.count += int(np.count_nonzero(mine))
+            if len(inputs := records["input_sequence"][mine]):
+                self.first, self.last = self.first or int(inputs[0]), int(inputs[-1])
+                self.count += len(inputs)
         return self.count

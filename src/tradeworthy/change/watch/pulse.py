@@ -1,6 +1,6 @@
 """What the watcher says of itself, for people and for other processes: one small file, replaced whole.
 
-Flow:   the watcher writes it four times a second; `tradeworthy status` and `tradeworthy watch` read it.
+Flow:   the watcher writes it four times a second, and when it has caught up; `tradeworthy status` and `watch` read it.
 Time:   all of it is the machine's. A file that stays old means a watcher that is gone or stuck.
 """
 

@@ -112,6 +112,7 @@ class Watcher:
         self._read_up_to, self._facts = 0, Standing()
         self._cases, self._pulse_ns, self._figures_ns = Cases(), 0, 0
         self._step_ns_last = self._step_ns_max = self._settled_ns = self._followed = 0
+        self._is_idle = False
         self._maker = MonitorMaker(self._registry, state / CALIBRATIONS, job.instruments, job.monitors)
         self._explainer = FindingExplainer(self._registry, state, Path(job.tape), job.instruments, job.monitors)
         self._watch = Watch(
@@ -163,8 +164,9 @@ class Watcher:
         self._followed = self._read_up_to if watched and done is None else 0
         if self._followed and standing.open_retrain is None and self.is_ready:
             self._settled_ns = self._watch.caught_up_ns
-        now_ns = self._clock.monotonic_ns()
-        if now_ns - self._pulse_ns >= PULSE_EVERY_NS:
+        now_ns, was_idle = self._clock.monotonic_ns(), self._is_idle
+        self._is_idle = self._followed > 0 and not (observed or read)
+        if now_ns - self._pulse_ns >= PULSE_EVERY_NS or self._is_idle > was_idle:
             self._pulse_ns = now_ns
             self.tell_pulse()
         if now_ns - self._figures_ns >= FIGURES_EVERY_NS:
