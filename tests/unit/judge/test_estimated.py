@@ -11,7 +11,6 @@ from tradeworthy.judge.monitor.estimated import (
     EstimatedPerformanceMonitor,
     EstimatedSettings,
     estimate,
-    expected_auc,
 )
 
 SETTINGS = EstimatedSettings(charts=ChartSettings(runs=5, run_length=1_000, shift_sd=0.3))
@@ -33,19 +32,19 @@ def test_a_covariate_shift_is_foreseen_to_within_five_thousandths_of_auc(spread)
     assert foreseen.brier == pytest.approx(np.mean((p - labels) ** 2), abs=0.005)
 
 
-def test_expected_auc_counts_every_pair():
+def test_the_auc_foreseen_counts_every_pair():
     """It equals the sum over all pairs of the chance that they are ranked right, ties half."""
     p = np.array([0.2, 0.5, 0.5, 0.9])
     right = sum(
         p[i] * (1 - p[j]) * (1.0 if p[i] > p[j] else 0.5 if p[i] == p[j] else 0.0) for i in range(4) for j in range(4)
     )
-    assert expected_auc(p) == pytest.approx(right / (p.sum() * (1 - p).sum()))
+    assert estimate(p).auc == pytest.approx(right / (p.sum() * (1 - p).sum()))
 
 
 def test_nothing_foreseen_is_not_a_number():
     """Without scores, or with one class only, there is no AUC."""
     assert np.isnan(estimate(np.empty(0)).accuracy)
-    assert np.isnan(expected_auc(np.ones(3)))
+    assert np.isnan(estimate(np.ones(3)).auc)
 
 
 def test_it_is_blind_to_concept_drift_and_says_so():
@@ -56,7 +55,7 @@ def test_it_is_blind_to_concept_drift_and_says_so():
     decisions = decisions_on(bars(np.ones(1_000)), p)
     monitor.observe(decisions)
     summary = monitor.summary()
-    assert summary.estimated.auc == pytest.approx(expected_auc(p), abs=0.02)
+    assert summary.estimated.auc == pytest.approx(estimate(p).auc, abs=0.02)
     assert summary.realised.decisions == 0
     assert "concept drift" in summary.caveat == BLIND
 

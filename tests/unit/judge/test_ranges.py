@@ -6,7 +6,7 @@ from drift_streams import stream
 
 from tradeworthy.core.decisions import DECISION, row_dtype
 from tradeworthy.core.time import NS_PER_MINUTE
-from tradeworthy.judge.monitor.ranges import TOGETHER, RangeMonitor, RangeSettings, Together, outside_of_others
+from tradeworthy.judge.monitor.ranges import TOGETHER, Axes, RangeMonitor, RangeSettings, outside_of_others
 from tradeworthy.testing.monitors import run
 
 VERSION, N = 0xABC, 4_000
@@ -83,7 +83,7 @@ def test_where_nothing_varies_with_another_there_is_no_distance(width):
     """One feature, or one among constants, has its own range and no other."""
     sample = np.zeros((500, width))
     sample[:, 0] = np.random.default_rng(7).standard_normal(500)
-    assert not Together.of(sample).directions.any()
+    assert not Axes.of(sample).directions.any()
     assert not outside_of_others(sample)[:, -1].any()
     calm = np.tile(sample.mean(axis=0), (300, 1))
     assert run(monitor(sample), tape(calm)) == []
@@ -95,7 +95,7 @@ def test_where_nothing_varies_with_another_there_is_no_distance(width):
 def test_a_distance_is_one_on_average_and_the_same_in_other_units():
     """Directions have a deviation of 1 in training, whatever units features are in."""
     rows = related(5_000, 8)
-    there, scaled = Together.of(rows), Together.of(rows * [1.0, 1e-6, 1e6])
+    there, scaled = Axes.of(rows), Axes.of(rows * [1.0, 1e-6, 1e6])
     assert np.mean(there.distances(rows) ** 2) == pytest.approx(1.0, rel=1e-3)
     np.testing.assert_allclose(scaled.distances(rows * [1.0, 1e-6, 1e6]), there.distances(rows), rtol=1e-6)
 
@@ -128,17 +128,17 @@ def test_a_state_without_distances_is_gone_on_from():
 def test_the_distance_of_a_row_does_not_depend_on_the_rows_it_comes_with(width):
     """One row, a few and all give the very same bits, whatever the memory's layout: the mean square along the axes."""
     sample = np.random.default_rng(1).standard_normal((500, width)) @ np.random.default_rng(2).random((width, width))
-    together = Together.of(sample)
-    whole = together.distances(sample)
+    axes = Axes.of(sample)
+    whole = axes.distances(sample)
     for size in (1, 7, 64):
-        parts = [together.distances(sample[first : first + size]) for first in range(0, len(sample), size)]
+        parts = [axes.distances(sample[first : first + size]) for first in range(0, len(sample), size)]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
-    assert together.distances(np.asfortranarray(sample)).tobytes() == whole.tobytes()
-    along = (sample - sample.mean(axis=0)) @ together.directions
+    assert axes.distances(np.asfortranarray(sample)).tobytes() == whole.tobytes()
+    along = (sample - sample.mean(axis=0)) @ axes.directions
     np.testing.assert_allclose(whole, np.sqrt((along**2).sum(axis=1)), rtol=1e-6, atol=1e-9)
     odd = sample[:2].copy()
     odd[0, 0] = np.nan
-    assert np.isnan(together.distances(odd)).tolist() == [True, False]
+    assert np.isnan(axes.distances(odd)).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("width", [2, 7, 8, 33])
@@ -147,11 +147,11 @@ def test_a_distance_has_the_bits_of_plain_arithmetic(width):
     rng = np.random.default_rng(width)
     rows, sample = rng.standard_normal((20, width)), rng.standard_normal((500, width))
     rows[3, 0], rows[7, -1] = np.nan, np.inf
-    together = Together.of(sample)
-    starts = together.start.tolist()
-    for row, far in zip(rows.tolist(), together.distances(rows), strict=True):
+    axes = Axes.of(sample)
+    starts = axes.start.tolist()
+    for row, far in zip(rows.tolist(), axes.distances(rows), strict=True):
         squares = 0.0
-        for start, axis in zip(starts, together.directions.T.tolist(), strict=True):
+        for start, axis in zip(starts, axes.directions.T.tolist(), strict=True):
             place = start
             for x, share in zip(row, axis, strict=True):
                 place += x * share

@@ -101,13 +101,7 @@ class _Held(msgspec.Struct, frozen=True):
     instrument: int = 0
 
 
-def expected_auc(probabilities: npt.ArrayLike) -> float:
-    """Return the AUC that (n,) calibrated probabilities foresee of themselves; NaN if one class is not foreseen."""
-    p = np.asarray(probabilities, np.float64)
-    return _expected_auc(p, p)
-
-
-def _expected_auc(said: Floats, truth: Floats) -> float:
+def _foreseen_auc(said: Floats, truth: Floats) -> float:
     """Return the AUC of what is said, if (n,) others are the probabilities of class 1."""
     order = np.argsort(-said, kind="stable")
     p, t = said[order], truth[order]
@@ -137,7 +131,7 @@ def estimate(said: npt.ArrayLike, truth: npt.ArrayLike | None = None) -> Estimat
     return Estimate(
         decisions=len(p),
         accuracy=float(np.where(p > 0.5, t, 1.0 - t).mean()),
-        auc=_expected_auc(p, t),
+        auc=_foreseen_auc(p, t),
         brier=float((t * (1.0 - p) ** 2 + (1.0 - t) * p**2).mean()),
     )
 

@@ -54,7 +54,7 @@ class RangeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         require(self, "monitor.range")
 
 
-class Together(NamedTuple):
+class Axes(NamedTuple):
     """What training hardly varied along: (p, AXES_MAX) directions, those that are none 0, and where its means lie.
 
     `start` (AXES_MAX,) is where all zeros lie, seen from the means. Rows vary by 1 in all along them together.
@@ -69,9 +69,11 @@ class Together(NamedTuple):
         means, scales = sample.mean(axis=0), sample.std(axis=0)
         varies, directions = np.flatnonzero(scales > 0.0), np.zeros((len(means), AXES_MAX))
         if len(varies) >= 2:
-            variance, axes = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
+            variance, along = np.linalg.eigh(np.corrcoef(sample[:, varies].T))
             kept = np.flatnonzero(variance > 1e-9 * variance.max())[:AXES_MAX]
-            directions[varies, : len(kept)] = axes[:, kept] / np.sqrt(variance[kept] * len(kept)) / scales[varies, None]
+            directions[varies, : len(kept)] = (
+                along[:, kept] / np.sqrt(variance[kept] * len(kept)) / scales[varies, None]
+            )
         return cls(-(means @ directions), directions)
 
     def distances(self, rows: Floats) -> Floats:
@@ -83,19 +85,19 @@ class Together(NamedTuple):
 
 
 @inlined
-def distance_of(row: Floats, together: Together) -> float:
+def distance_of(row: Floats, axes: Axes) -> float:
     """Return how far a (p,) row lies from the means: its own, whichever rows it comes with, on one core."""
-    a = follow(row, together.directions, together.start)
+    a = follow(row, axes.directions, axes.start)
     square = a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + a[3] * a[3]
     return float(np.sqrt(square + a[4] * a[4] + a[5] * a[5] + a[6] * a[6] + a[7] * a[7]))
 
 
 @side_by_side
 @leaf
-def find_distances(rows: Floats, together: Together, far: Floats) -> None:
+def find_distances(rows: Floats, axes: Axes, far: Floats) -> None:
     """Write how far each of (n, p) rows lies from the means."""
     for i in range(len(rows)):
-        far[i] = distance_of(rows[i], together)
+        far[i] = distance_of(rows[i], axes)
 
 
 def outside_of_others(sample: Floats) -> Bits:
@@ -105,8 +107,8 @@ def outside_of_others(sample: Floats) -> Bits:
     for block in blocks:
         others = np.delete(sample, block, axis=0)
         outside[block, :-1] = (sample[block] < others.min(axis=0)) | (sample[block] > others.max(axis=0))
-        together = Together.of(others)
-        outside[block, -1] = together.distances(sample[block]) > together.distances(others).max()
+        axes = Axes.of(others)
+        outside[block, -1] = axes.distances(sample[block]) > axes.distances(others).max()
     return outside
 
 
@@ -118,14 +120,14 @@ def is_outside(value: float, lowest: float, highest: float) -> int:
 
 @side_by_side
 @leaf
-def find_outside(rows: Floats, together: Together, bounds: tuple[Floats, Floats], hits: Bits, far: Floats) -> None:
+def find_outside(rows: Floats, axes: Axes, bounds: tuple[Floats, Floats], hits: Bits, far: Floats) -> None:
     """Write the (n, p + 1) hits of (n, p) rows, value by value and at last together, and their (n,) distances."""
-    (lowest, highest), known = bounds, together.directions.any()
+    (lowest, highest), known = bounds, axes.directions.any()
     p = len(lowest) - 1
     for i in range(len(rows)):
         for j in range(p):
             hits[i, j] = is_outside(rows[i, j], lowest[j], highest[j])
-        far[i] = distance_of(rows[i], together) if known else 0.0
+        far[i] = distance_of(rows[i], axes) if known else 0.0
         hits[i, p] = is_outside(far[i], lowest[p], highest[p])
 
 
@@ -162,8 +164,8 @@ class RangeMonitor:
         settings: RangeSettings | None = None,
         pairing: RowPairing | None = None,
     ) -> None:
-        self._together = Together.of(sample)
-        furthest = float(self._together.distances(sample).max(initial=0.0))
+        self._axes = Axes.of(sample)
+        furthest = float(self._axes.distances(sample).max(initial=0.0))
         self._lowest, self._highest = np.append(lowest, 0.0), np.append(highest, furthest)
         self._names, self._instruments = [*names, TOGETHER], list(instruments)
         self._settings = settings or RangeSettings()
@@ -175,7 +177,7 @@ class RangeMonitor:
         for instrument in range(n):
             self._charts.learn_from(np.full(len(hits), instrument * p), hits)
         rows, bounds = np.empty((2, 2 * len(names)))[:, ::2], (self._lowest, self._highest)
-        self._find = entry(find_outside, rows, self._together, bounds, np.empty((2, p), np.uint8), np.empty(2))
+        self._find = entry(find_outside, rows, self._axes, bounds, np.empty((2, p), np.uint8), np.empty(2))
         self._queue = FindingQueue()
 
     def observe(self, records: Records) -> None:
@@ -188,7 +190,7 @@ class RangeMonitor:
     def _watch(self, instrument: int, heads: Records, rows: Floats) -> None:
         """Step one instrument's charts through its rows; tell what alarms."""
         hits, far = np.empty((len(rows), len(self._names)), np.uint8), np.empty(len(rows))
-        self._find(rows, self._together, (self._lowest, self._highest), hits, far)
+        self._find(rows, self._axes, (self._lowest, self._highest), hits, far)
         first = np.full(len(heads), instrument * len(self._names))
         for at in self._charts.alarms(first, hits, heads["ts_event_ns"]):
             self._queue.put(self._finding(int(first[at]), heads[at], np.append(rows[at], far[at])))
