@@ -105,7 +105,7 @@ def test_where_people_were_let_in_only_those_who_may_change_limits(tmp_path):
     for name, role in (("tom", "trader"), ("rita", "risk")):
         project.people.add(name, [role], None, actor="ada", reason="a test")
     for name in ("tom", "nobody"):
-        with pytest.raises(NotAllowed, match=f"{name} may not limits here: that needs the role risk"):
+        with pytest.raises(NotAllowed, match=f"'limits' is not open to {name} here: it needs the role risk"):
             project.set_limit("desk", "order_value_max", 1.0, actor=name, reason="a test")
     assert project.set_limit("desk", "order_value_max", 1.0, actor="rita", reason="a test").after == 1.0
 

@@ -106,7 +106,7 @@ def test_who_may_not_is_told_who_could(stopped, orders):
         assert "It needs the role trader or risk or approver." in section(client, orders[0])
         assert "<form" not in section(client, orders[0])
         do(client, f"/do/decisions/{orders[0].sequence}/override", minutes="5", reason="x")
-        assert "adam may not override here" in told(client, orders[0])
+        assert "'override' is not open to adam here" in told(client, orders[0])
     assert [e for e in stopped.ledger.facts(after=before[0]) if isinstance(e.fact, facts.OrderOverridden)] == []
 
 

@@ -75,7 +75,7 @@ def require(name: str, roles: Iterable[str], action: str) -> None:
     """
     if not may(roles, action):
         needed = " or ".join(ACTIONS[action])
-        raise NotAllowed(f"{name} may not {action} here: that needs the role {needed}; ask somebody who has it")
+        raise NotAllowed(f"{action!r} is not open to {name} here: it needs the role {needed}; ask somebody who has it")
 
 
 def roles_that_may(action: str) -> tuple[Role, ...]:
