@@ -54,6 +54,15 @@ def test_without_a_password_nobody_is_let_in(tmp_path, capsys, monkeypatch, word
     assert project.people.everybody() == []
 
 
+def test_a_file_of_bytes_that_are_no_text_lets_nobody_in(tmp_path, capsys):
+    """It is named with what belongs there: a picture given by mistake is no fault of ours."""
+    project = at("fresh", tmp_path)
+    (tmp_path / "picture").write_bytes(b"\x89PNG\xac\xff")
+    code, _, told = add(capsys, project, "--password-file", tmp_path / "picture")
+    assert (code, "picture holds is no text in UTF-8; its first line is the password" in told) == (2, True), told
+    assert project.people.everybody() == []
+
+
 def test_keys_that_sign_are_changed_by_moving_them_away(tmp_path):
     """The next use makes another; versions and heads of before are believed until their public key goes too."""
     project = at("traded", tmp_path)

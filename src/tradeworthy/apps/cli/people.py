@@ -55,7 +55,10 @@ def add(
 def _password(file: Path | None) -> str:
     """Read a password from a file or standard input, or ask for it, twice; never from the words of a command."""
     if file is not None:
-        text = sys.stdin.readline() if file == STANDARD_INPUT else file.read_text("utf-8")
+        try:
+            text = sys.stdin.readline() if file == STANDARD_INPUT else file.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise SettingsInvalid(f"what {file} holds is no text in UTF-8; its first line is the password") from None
         return text.partition("\n")[0].removesuffix("\r")
     if not sys.stdin.isatty():
         raise SettingsInvalid(
