@@ -82,11 +82,11 @@ def test_a_roll_back_that_overtakes_a_promotion_is_what_the_block_says(home):
     assert home.release.control.view().champion == version_number(first)
 
 
-class Behind:
-    """A registry whose second look at the facts is followed by another hand's deed, before this one writes."""
+class Interrupted:
+    """A registry one of whose looks at the facts is followed by something else, before its hand writes."""
 
-    def __init__(self, registry: Registry, meanwhile) -> None:
-        self._registry, self._meanwhile, self._looks = registry, meanwhile, 0
+    def __init__(self, registry: Registry, meanwhile, *, look: int) -> None:
+        self._registry, self._meanwhile, self._look, self._looks = registry, meanwhile, look, 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._registry, name)
@@ -94,14 +94,14 @@ class Behind:
     def standing(self):
         standing = self._registry.standing()
         self._looks += 1
-        if self._looks == 2:
+        if self._looks == self._look:
             self._meanwhile()
         return standing
 
 
 def late(home, meanwhile):
     """Return a hand that decides on what stood before another one acted."""
-    return Release(Behind(home.registry, meanwhile), home.release.control, home.release.instruments)
+    return Release(Interrupted(home.registry, meanwhile, look=2), home.release.control, home.release.instruments)
 
 
 def test_two_roll_backs_in_the_same_instant_take_out_one_version(home):
@@ -241,28 +241,11 @@ def test_a_name_that_begins_another_digest_is_refused(home):
     assert home.registry.resolve(digest[:16]) == digest
 
 
-class Meeting:
-    """A registry whose first look at the facts waits until every hand has looked; what they then do is one instant."""
-
-    def __init__(self, registry: Registry, meet) -> None:
-        self._registry, self._meet, self._looks = registry, meet, 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._registry, name)
-
-    def standing(self):
-        standing = self._registry.standing()
-        self._looks += 1
-        if self._looks == 1:
-            self._meet()
-        return standing
-
-
 def hand_in(folder, env, instruments, meet):
-    """Return a hand with a ledger of its own, as in another process."""
+    """Return a hand with a ledger of its own, as in another process; it meets the others at its first look."""
     ledger = Ledger(folder / "ledger.db", clock=SystemClock())
     registry = Registry(folder, ledger=ledger, trust=TrustStore(folder / "trust"), env=env)
-    return Release(Meeting(registry, meet), ControlBlock(folder / "control"), instruments)
+    return Release(Interrupted(registry, meet, look=1), ControlBlock(folder / "control"), instruments)
 
 
 def at_once(home, *steps: object):
